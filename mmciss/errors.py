@@ -1,0 +1,34 @@
+"""The exception for wrong configs, and the sentences its messages are made of."""
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """A config asks for something that cannot be done; the message names the key to change."""
+
+
+def close_matches(name: str, allowed: Iterable[str], count: int = 3) -> str:
+    """Returns `` Did you mean 'a' or 'b'?`` for a misspelt name, or an empty string.
+
+    Examples:
+        >>> close_matches('overlaped', ['overlapped', 'disjoint'])
+        " Did you mean 'overlapped'?"
+    """
+    found = difflib.get_close_matches(str(name), [str(item) for item in allowed], count)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ''
+
+
+def unknown_name(kind: str, name: object, allowed: Iterable[object], key: str) -> ConfigError:
+    """Builds the error for a name that is not in the allowed set.
+
+    Args:
+        kind: What the name stands for, for example ``'setting'``.
+        name: The value found.
+        allowed: The values allowed.
+        key: The config key or command-line flag that holds the value.
+    """
+    names = sorted(map(str, allowed))
+    return ConfigError(f'{key}: unknown {kind} {name!r}. Allowed: {", ".join(names)}.'
+                       f'{close_matches(str(name), names)}')

@@ -1,0 +1,2 @@
+"""The version of mmciss."""
+__version__ = "0.1.0"
