@@ -2,9 +2,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '0')
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
