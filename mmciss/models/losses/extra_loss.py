@@ -1,0 +1,82 @@
+"""What all losses that a method adds to the main loss share."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor, nn
+
+from mmciss.errors import unknown_name
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+RESOLUTIONS = ('image', 'logit')
+
+
+class ExtraLoss(nn.Module):
+    """Base class of extra losses.
+
+    A subclass sets ``needs``, out of 'logits', 'embedding', 'features' and 'classifier', and
+    ``uses_teacher``; both are read when the model is built.
+
+    Args:
+        loss_weight: Factor of the loss, applied by the loss itself.
+        layers: Names of the modules whose output it reads from ``features``, relative to the segmentor.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('logits', )
+    uses_teacher: bool = True
+
+    def __init__(self, loss_weight: float = 1.0, layers: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.layers = tuple(layers)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch.
+
+        Args:
+            student: What the model that learns said.
+            teacher: What the model of the step before said, or None at the base step.
+            target: Channels or 255, shape ``(N, H, W)``.
+            step: Which classes are old and new.
+        """
+        raise NotImplementedError
+
+
+class LogitLoss(ExtraLoss):
+    """Base class of extra losses that compare the logits of student and teacher.
+
+    Args:
+        loss_weight: Factor of the loss.
+        resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers do;
+            ``'logit'`` those that the head gives, with 256 times less memory at output stride 16.
+
+    Raises:
+        ConfigError: If ``resolution`` is unknown.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, resolution: str = 'image') -> None:
+        super().__init__(loss_weight)
+        if resolution not in RESOLUTIONS:
+            raise unknown_name('resolution', resolution, RESOLUTIONS,
+                               f'{type(self).__name__}.resolution')
+        self.resolution = resolution
+
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
+        """Returns the loss before its weight, a scalar."""
+        raise NotImplementedError
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        if self.resolution == 'logit':
+            pair = student.logits, teacher.logits
+        else:
+            pair = student.logits_at(target.shape[-2:]), teacher.logits_at(target.shape[-2:])
+        return self.loss_weight * self.compare(*pair, target, step)

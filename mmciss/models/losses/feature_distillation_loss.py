@@ -1,0 +1,41 @@
+"""The feature distillation of ILT."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmciss.functional import feature_distillation
+
+from .extra_loss import ExtraLoss
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+
+@MODELS.register_module()
+class FeatureDistillationLoss(ExtraLoss):
+    """Mean squared difference between the student's and the teacher's output of one module.
+
+    ILT (ICCVW 2019, arXiv 1907.13372, equation 7), with the factor 100 of the MiB family's tables.
+
+    Args:
+        layer: Name of the module, relative to the segmentor, for example ``'backbone.layer4'``.
+        loss_weight: Factor of the loss.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('features', )
+
+    def __init__(self, layer: str, loss_weight: float = 100.0) -> None:
+        super().__init__(loss_weight, (layer, ))
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        layer = self.layers[0]
+        return self.loss_weight * feature_distillation(student.features[layer],
+                                                       teacher.features[layer])

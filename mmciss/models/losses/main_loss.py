@@ -1,0 +1,92 @@
+"""What all losses in MMSegmentation's ``loss_decode`` slot share."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from mmciss.errors import unknown_name
+from mmciss.functional import reduce_pixels
+from mmciss.functional.reduction import REDUCTIONS
+
+if TYPE_CHECKING:
+    from mmciss.protocols.step import Step
+
+
+class MainLoss(nn.Module):
+    """Base class of main losses: a subclass says what each pixel costs, in :meth:`pixel_loss`.
+
+    It has the signature of MMSegmentation's losses, so it works in ``decode_head.loss_decode``, alone
+    or in a list, and in auxiliary heads.
+
+    Args:
+        reduction: ``'pixel_mean'`` divides by the number of all pixels, ``'valid_mean'`` by the number
+            of pixels that are not ignored, ``'none'`` returns the map.
+        loss_weight: Factor of the loss.
+        loss_name: Name in the log; one that starts with ``'loss_'`` takes part in the gradient.
+
+    Raises:
+        ConfigError: If ``reduction`` is unknown.
+    """
+
+    def __init__(self,
+                 reduction: str = 'pixel_mean',
+                 loss_weight: float = 1.0,
+                 loss_name: str = 'loss_ce') -> None:
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise unknown_name('reduction', reduction, REDUCTIONS,
+                               f'{type(self).__name__}.reduction')
+        self.reduction = reduction
+        self.loss_weight = loss_weight
+        self._loss_name = loss_name
+        self.step: Step | None = None
+
+    @property
+    def loss_name(self) -> str:
+        """Name of the loss in the log."""
+        return self._loss_name
+
+    @property
+    def num_old(self) -> int:
+        """Number of old channels beside which new ones are learned; 0 at the base step.
+
+        It is also 0 in domain-incremental steps, where every channel is labelled at every step.
+        """
+        return self.step.num_old if self.step is not None and self.step.num_new else 0
+
+    def set_step(self, step: Step) -> None:
+        """Tells the loss which classes are old and new."""
+        self.step = step
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """Returns what each pixel costs, shape ``(N, H, W)``, 0 where ``target`` is ignored."""
+        raise NotImplementedError
+
+    def forward(self,
+                cls_score: Tensor,
+                label: Tensor,
+                weight: Tensor | None = None,
+                avg_factor: float | None = None,
+                reduction_override: str | None = None,
+                ignore_index: int = 255,
+                **kwargs: object) -> Tensor:
+        """Computes the weighted loss.
+
+        Args:
+            cls_score: Logits, shape ``(N, C, H, W)``.
+            label: Channels or ``ignore_index``, shape ``(N, H, W)``.
+            weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
+            avg_factor: Divides the sum over pixels, in place of the reduction's own denominator.
+            reduction_override: ``'none'``, ``'sum'``, ``'mean'`` (the configured mean) or None.
+            ignore_index: Label of ignored pixels.
+            **kwargs: Taken and not used, as MMSegmentation's losses do.
+        """
+        loss = self.pixel_loss(cls_score, label, ignore_index)
+        if reduction_override in ('none', 'sum') or avg_factor is not None:
+            loss = reduce_pixels(loss, label, 'none', ignore_index, weight)
+            if reduction_override != 'none':
+                loss = loss.sum() / (1 if avg_factor is None else avg_factor)
+        else:
+            loss = reduce_pixels(loss, label, self.reduction, ignore_index, weight)
+        return self.loss_weight * loss

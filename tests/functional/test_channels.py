@@ -1,0 +1,23 @@
+"""Tests of the folding of new channels into old ones."""
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmciss.functional.channels import check_old_channels, merge_new_into_background
+
+
+def test_merge() -> None:
+    scores = torch.tensor([1., 2., 4., 8., 16.]).view(1, 5, 1, 1)
+    assert merge_new_into_background(scores, 3).flatten().tolist() == [25, 2, 4]
+    assert merge_new_into_background(scores, 5) is scores
+
+
+@pytest.mark.parametrize('shape', [(1, 2, 4, 4), (1, 4, 4, 2), (2, 4, 4, 4)])
+def test_scores_that_do_not_extend_the_teacher(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match='do not extend'):
+        check_old_channels(torch.zeros(shape), torch.zeros(1, 3, 4, 4))
+
+
+def test_number_of_old_channels() -> None:
+    assert check_old_channels(torch.zeros(1, 5, 2, 2), torch.zeros(1, 3, 2, 2)) == 3
