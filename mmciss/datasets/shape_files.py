@@ -1,0 +1,141 @@
+"""Writing the shapes data set once, in the layout of PASCAL VOC."""
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import print_log
+from PIL import Image
+
+from mmciss.datasets.shape_pictures import draw_picture
+from mmciss.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Not a POSIX system: two first runs at once both draw, and one of them wins.
+    fcntl = None
+
+VERSION = 1
+"""Raised whenever a change makes other pictures."""
+MARKER = 'shapes.json'
+
+
+@dataclass(frozen=True)
+class ShapesSpec:
+    """Everything that decides about the pictures: numbers of pictures, side in pixels, seed."""
+
+    seed: int = 0
+    train: int = 800
+    val: int = 200
+    side: int = 96
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if min(self.train, self.val) < 1 or self.side < 32:
+            raise ConfigError('shapes: needs at least 1 train and 1 val picture of at least 32 '
+                              f'pixels, got train={self.train}, val={self.val}, side={self.side}.')
+
+
+def voc_palette(count: int = 256) -> list[list[int]]:
+    """Returns the colour map of PASCAL VOC, the bits of the id spread over red, green and blue.
+
+    Examples:
+        >>> voc_palette(3)
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    """
+    return [[sum(((i >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8))
+             for channel in range(3)] for i in range(count)]
+
+
+def _write_split(folder: Path, split: str, count: int, spec: ShapesSpec) -> None:
+    """Writes the pictures and the image list of one split."""
+    palette = sum(voc_palette(), [])
+    names = [f'{split}_{i:05d}' for i in range(count)]
+    for i, name in enumerate(names):
+        # Seed per picture: the first pictures stay the same when more are asked for.
+        rng = np.random.RandomState([spec.seed & 0xFFFFFFFF, split == 'val', i])
+        picture = draw_picture(rng, spec.side)
+        Image.fromarray(picture.image).save(
+            folder / 'JPEGImages' / f'{name}.png', compress_level=1)
+        mask = Image.fromarray(picture.labels)
+        mask.putpalette(palette)
+        mask.save(folder / 'SegmentationClass' / f'{name}.png')
+    (folder / 'ImageSets' / 'Segmentation' / f'{split}.txt').write_text('\n'.join(names) + '\n')
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a file lock: of several processes (ranks, runs) one draws and the others wait."""
+    with open(path, 'w') as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def check_marker(root: Path, spec: ShapesSpec) -> bool:
+    """Says whether ``root`` holds these pictures already.
+
+    Raises:
+        ConfigError: If the folder holds something else; it is never overwritten.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    try:
+        found = json.loads((root / MARKER).read_text())
+    except (OSError, ValueError):
+        raise ConfigError(
+            f'data_root: {root} exists but has no {MARKER}, so it was not drawn by mmciss and is '
+            'not overwritten. Choose another data_root, or remove the folder yourself.') from None
+    if found != asdict(spec):
+        raise ConfigError(f'data_root: {root} holds the shapes {found}, the config asks for '
+                          f'{asdict(spec)}. Choose another data_root, or remove the folder.')
+    return True
+
+
+def ensure_shapes(root: str | Path, seed: int = 0, train: int = 800, val: int = 200,
+                  side: int = 96) -> Path:
+    """Draws the shapes data set, unless it is there.
+
+    The files are written to a neighbouring folder that gets its name at the end, so a data set
+    that exists is complete. The same arguments give the same pixels on any machine.
+
+    Args:
+        root: Folder to make: ``JPEGImages``, ``SegmentationClass``, ``ImageSets/Segmentation``.
+        seed: Any integer.
+        train: Number of training pictures.
+        val: Number of validation pictures.
+        side: Height and width in pixels.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: If the folder holds something else.
+    """
+    root, spec = Path(root), ShapesSpec(seed, train, val, side)
+    if check_marker(root, spec):
+        return root
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(root.parent / f'.{root.name}.lock'):
+        if check_marker(root, spec):
+            return root
+        print_log(f'Drawing the shapes data set into {root} ({train + val} pictures, only once)',
+                  logger='current', level=logging.INFO)
+        unfinished = root.parent / f'.{root.name}.unfinished'
+        if fcntl is None:
+            unfinished = unfinished.with_name(f'{unfinished.name}.{os.getpid()}')
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+            (unfinished / part).mkdir(parents=True)
+        _write_split(unfinished, 'train', train, spec)
+        _write_split(unfinished, 'val', val, spec)
+        (unfinished / MARKER).write_text(json.dumps(asdict(spec)) + '\n')
+        os.replace(unfinished, root)
+    return root

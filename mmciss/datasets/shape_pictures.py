@@ -1,0 +1,147 @@
+"""Drawing one picture of the shapes data set: background, objects, labels.
+
+A class is a pair of one of five hues and one of four textures, and has an outline of its own. Four
+classes share each hue, five share each texture, and backgrounds use the same hues: no single cue
+tells classes apart. All arithmetic is on integers, and random numbers come from
+``numpy.random.RandomState.randint``, whose stream is frozen, so that pixels are the same
+everywhere.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmciss.datasets.shape_outlines import COSINE, ONE, OUTLINES, SINE, TURN, fill, place
+
+NAMES = tuple(OUTLINES)
+HUES = ((208, 58, 50), (214, 164, 40), (70, 160, 66), (52, 110, 204), (158, 74, 178))
+TEXTURES = ('plain', 'stripes', 'checks', 'dots')
+SCALE = 2
+"""Pictures are drawn larger by this factor and averaged down, which smooths edges."""
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Picture:
+    """RGB image (side, side, 3) and class numbers (side, side), both uint8; borders are 255."""
+
+    image: np.ndarray
+    labels: np.ndarray
+
+
+def look_of(number: int) -> tuple[int, int]:
+    """Returns (hue, texture) of class ``number`` 1..20, a pair of its own (5 and 4 are coprime)."""
+    return (number - 1) % len(HUES), (number - 1) % len(TEXTURES)
+
+
+def _axes(size: tuple[int, int], turn: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pixel coordinates along and across direction ``turn``, in 1/16 pixel, (H, W) each."""
+    y, x = np.ogrid[0:size[0] * 16:16, 0:size[1] * 16:16]
+    x, y = x.astype(np.int64), y.astype(np.int64)
+    cos, sin = COSINE[turn % TURN], SINE[turn % TURN]
+    return (x * cos + y * sin) // ONE, (y * cos - x * sin) // ONE
+
+
+def _pattern(texture: str, size: tuple[int, int], period: int, turn: int) -> np.ndarray:
+    """Returns the dark places of a texture, (H, W) bool; ``period`` in 1/16 pixel."""
+    u, v = _axes(size, turn)
+    half = period // 2
+    if texture == 'stripes':
+        return u % period < half
+    if texture == 'checks':
+        return (u % period < half) ^ (v % period < half)
+    if texture == 'dots':
+        du, dv = u % period - half, v % period - half
+        return du * du + dv * dv < (period * period * 9) // 100
+    return np.zeros(size, dtype=bool)
+
+
+def _cloud(rng: np.random.RandomState, side: int, cells: int) -> np.ndarray:
+    """Returns smooth noise 0..255: random values at grid points, integer-bilinear in between."""
+    grid = rng.randint(0, 256, size=(cells + 1, cells + 1)).astype(np.int64)
+    at = np.arange(side, dtype=np.int64) * cells * 256 // side
+    cell, part = at >> 8, at & 255
+    rows = grid[cell] * (256 - part)[:, None] + grid[cell + 1] * part[:, None]
+    return (rows[:, cell] * (256 - part) + rows[:, cell + 1] * part) >> 16
+
+
+def _muted(rng: np.random.RandomState) -> np.ndarray:
+    """Returns a background colour: grey, or one of the classes' hues mixed with much grey."""
+    grey = rng.randint(40, 216)
+    hue = np.array(HUES[rng.randint(len(HUES))], dtype=np.int64)
+    strength = rng.randint(0, 60)
+    return (hue * strength + grey * (100 - strength)) // 100 + rng.randint(-12, 13, size=3)
+
+
+def _background(rng: np.random.RandomState, side: int) -> np.ndarray:
+    """Returns (side, side, 3) int64: two colours mixed by a gradient, a cloud or a texture."""
+    kind = rng.randint(4)
+    if kind == 0:
+        u, _ = _axes((side, side), rng.randint(TURN))
+        mix = (u - u.min()) * 255 // max(1, int(u.max() - u.min()))
+    elif kind == 1:
+        mix = (2 * _cloud(rng, side, rng.randint(2, 5)) + _cloud(rng, side, 12)) // 3
+    else:
+        texture = TEXTURES[1 + rng.randint(3)]
+        dark = _pattern(texture, (side, side), rng.randint(10, 40) * 8 * SCALE, rng.randint(TURN))
+        mix = np.where(dark, 200, 55) + (_cloud(rng, side, 3) - 128) // 3
+    mix = np.clip(mix, 0, 255)[..., None]
+    return (_muted(rng) * mix + _muted(rng) * (255 - mix)) // 255
+
+
+def _surface(rng: np.random.RandomState, number: int, size: tuple[int, int]) -> np.ndarray:
+    """Returns the surface of one object, (H, W, 3) int64, texture and shading included."""
+    hue, texture = look_of(number)
+    light = rng.randint(78, 121)
+    colour = np.array(HUES[hue], dtype=np.int64) * light // 100 + rng.randint(-22, 23, size=3)
+    dark = _pattern(TEXTURES[texture], size, rng.randint(5, 9) * 16 * SCALE, rng.randint(TURN))
+    # Dark places are half as bright, or the bright places' colour mixed with white.
+    other = colour * 45 // 100 if rng.randint(2) else (colour + 2 * 245) // 3
+    surface = np.where(dark[..., None], other, colour)
+    u, _ = _axes(size, rng.randint(TURN))
+    shade = 88 + (u - u.min()) * 24 // max(1, int(u.max() - u.min()))
+    return surface * shade[..., None] // 100
+
+
+def _outline(rng: np.random.RandomState, number: int, side: int) -> np.ndarray:
+    """Returns where one object is, (side, side) bool, at a random place, size, aspect and tilt."""
+    radius = rng.randint(side * 16 * 13 // 100, side * 16 * 28 // 100)
+    radii = (radius * rng.randint(84, 117) // 100, radius * rng.randint(84, 117) // 100)
+    centre = tuple(int(c) for c in rng.randint(side * 16 // 8, side * 16 * 7 // 8, size=2))
+    return fill(place(OUTLINES[NAMES[number - 1]], centre, radii, rng.randint(-7, 8)), side)
+
+
+def _borders(objects: np.ndarray) -> np.ndarray:
+    """Returns pixels at which one object ends, (side, side) bool, one pixel wide."""
+    border = np.zeros(objects.shape, dtype=bool)
+    border[:, :-1] |= objects[:, :-1] != objects[:, 1:]
+    border[:-1, :] |= objects[:-1, :] != objects[1:, :]
+    return border
+
+
+def draw_picture(rng: np.random.RandomState, side: int = 96) -> Picture:
+    """Draws two to five objects of different classes over a background.
+
+    Objects may cover each other, but each stays visible to at least 45 percent: one that would
+    hide too much is left out.
+    """
+    large = side * SCALE
+    image = _background(rng, large)
+    objects = np.zeros((large, large), dtype=np.int64)
+    areas: dict[int, int] = {}
+    for number in rng.permutation(len(NAMES))[:rng.randint(2, 6)] + 1:
+        where = _outline(rng, int(number), large)
+        visible = np.bincount(np.where(where, 0, objects).ravel(), minlength=len(NAMES) + 1)
+        if any(100 * visible[other] < 45 * area for other, area in areas.items()):
+            continue
+        areas[int(number)] = int(where.sum())
+        objects[where] = number
+        rows, columns = np.nonzero(where)
+        box = np.s_[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
+        image[box][where[box]] = _surface(rng, int(number), where[box].shape)[where[box]]
+    image = image + rng.randint(-9, 10, size=image.shape)
+    image = np.clip(image, 0, 255).reshape(side, SCALE, side, SCALE, 3).sum(axis=(1, 3))
+    small = objects[SCALE // 2::SCALE, SCALE // 2::SCALE]
+    labels = np.where(_borders(small), IGNORE, small)
+    return Picture((image // SCALE**2).astype(np.uint8), labels.astype(np.uint8))

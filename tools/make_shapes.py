@@ -1,0 +1,29 @@
+"""Draws the shapes data set into a folder; training on shapes does this by itself on first use.
+
+    python tools/make_shapes.py data/shapes
+"""
+from __future__ import annotations
+
+import argparse
+
+from mmciss.datasets.shape_files import ShapesSpec, ensure_shapes
+from mmciss.errors import ConfigError
+
+
+def main() -> None:
+    """Parses the command line and draws."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('root', nargs='?', default='data/shapes', help='folder to make')
+    for key in ('seed', 'train', 'val', 'side'):
+        default = getattr(ShapesSpec(), key)
+        parser.add_argument(f'--{key}', type=int, default=default, help=f'default {default}')
+    arguments = vars(parser.parse_args())
+    try:
+        root = ensure_shapes(**arguments)
+    except ConfigError as error:
+        parser.error(str(error))
+    print(f'The shapes data set is in {root}')
+
+
+if __name__ == '__main__':
+    main()
