@@ -1,0 +1,13 @@
+# The recipe of PLOP for domain-incremental Cityscapes: 50 epochs per step.
+optimizer = dict(type='SGD', lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
+optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
+# Written for max_iters; the runner stretches it to each step's iterations.
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=10000, by_epoch=False)]
+# The model of each step is evaluated when the step ends; to validate during training too, set
+# val_begin=1.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=10000, val_begin=10**9, val_interval=1000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+# Each step starts a fresh optimizer and schedule.
+steps = dict(base=dict(lr=0.01, epochs=50), later=dict(lr=0.001, epochs=50))

@@ -1,0 +1,3 @@
+# ADE20K, all 150 classes at once, the upper bound.
+_base_ = './deeplabv3_r101_ade_100-50.py'
+protocol = dict(name='offline')

@@ -1,0 +1,3 @@
+# VOC, 10 classes and then twice five, three steps.
+_base_ = './deeplabv3_r101_voc_15-1.py'
+protocol = dict(name='10-5')

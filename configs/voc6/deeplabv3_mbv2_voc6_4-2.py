@@ -1,0 +1,3 @@
+# Cat, cow, dog and horse, then person and sheep, two steps.
+_base_ = './deeplabv3_mbv2_voc6_3-1.py'
+protocol = dict(name='4-2')
