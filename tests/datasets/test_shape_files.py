@@ -105,7 +105,7 @@ def test_two_first_runs_at_once(tmp_path: Path) -> None:
 
 
 def test_every_class_is_in_many_training_pictures() -> None:
-    # Counts of the default data set, drawn small: the choice of classes does not depend on the side.
+    # Counts of the default data set, drawn small: its classes do not depend on the side.
     spec = ShapesSpec()
     counts = np.zeros(21, dtype=int)
     for i in range(0, spec.train, 8):

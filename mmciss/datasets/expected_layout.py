@@ -1,0 +1,113 @@
+"""Saying how a missing data set should look and where it is obtained."""
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mmciss.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a data set looks like on disk and where to get it."""
+
+    title: str
+    tree: str
+    source: str
+
+
+_VOC_TREE = """{root}/
+    JPEGImages/*.jpg
+    SegmentationClass/*.png
+    SegmentationClassAug/*.png      (SBD augmentation)
+    ImageSets/Segmentation/{{train,aug,val}}.txt"""
+
+LAYOUTS: dict[str, Layout] = {
+    'PascalVOCDataset': Layout(
+        'PASCAL VOC 2012 with the SBD augmentation', _VOC_TREE,
+        'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ and, for the augmentation, the SBD data '
+        'set converted by MMSegmentation\'s tools/dataset_converters/voc_aug.py'),
+    'ADE20KDataset': Layout(
+        'ADE20K (SceneParsing, 150 classes)', """{root}/
+    images/{{training,validation}}/*.jpg
+    annotations/{{training,validation}}/*.png""",
+        'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip'),
+    'CityscapesDataset': Layout(
+        'Cityscapes (fine annotations)', """{root}/
+    leftImg8bit/{{train,val}}/CITY/*_leftImg8bit.png
+    gtFine/{{train,val}}/CITY/*_gtFine_labelTrainIds.png""",
+        'https://www.cityscapes-dataset.com (registration), then MMSegmentation\'s '
+        'tools/dataset_converters/cityscapes.py for the labelTrainIds'),
+    'Voc6Dataset': Layout(
+        'voc6 (six classes of PASCAL VOC 2012)', """{root}/
+    JPEGImages/*.jpg
+    SegmentationVoc6/*.png          (0 background, 1 cat, 2 cow, 3 dog, 4 horse, 5 person, 6 sheep)
+    ImageSets/Segmentation/{{train_aug,val}}.txt""",
+        'a subset of PASCAL VOC 2012 with the SBD augmentation, '
+        'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; set data_root with '
+        '--cfg-options data_root=FOLDER'),
+    'ShapesDataset': Layout(
+        'shapes (drawn by mmciss)', """{root}/
+    JPEGImages/*.png
+    SegmentationClass/*.png
+    ImageSets/Segmentation/{{train,val}}.txt""",
+        'drawn by itself when data_root does not exist, or by tools/make_shapes.py'),
+}
+"""Layouts by the name of the data set class."""
+
+
+def plain_configs(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields the plain data set configs inside ``config``, through any nesting of wrappers."""
+    inner = [config['dataset']] if isinstance(config.get('dataset'), dict) else []
+    inner += [c for c in config.get('datasets', []) if isinstance(c, dict)]
+    if inner:
+        for child in inner:
+            yield from plain_configs(child)
+    else:
+        yield config
+
+
+def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields (config key, path) of everything a plain data set config says is there."""
+    root = config.get('data_root') or ''
+    if root:
+        yield 'data_root', root
+    if config.get('ann_file'):
+        yield 'ann_file', osp.join(root, config['ann_file'])
+    for key, folder in (config.get('data_prefix') or {}).items():
+        if folder:
+            yield f'data_prefix.{key}', osp.join(root, folder)
+
+
+def _message(config: dict[str, Any], key: str, path: str) -> str:
+    """Words the error for one missing path."""
+    name = str(config.get('type', '')).rpartition('.')[2]
+    text = f'{name}.{key}: not found: {path} (looked for from {osp.abspath(osp.curdir)}).'
+    layout = LAYOUTS.get(name)
+    if layout is None:
+        return text + ' The folder is set by data_root, ann_file and data_prefix of the config.'
+    tree = layout.tree.format(root=config.get('data_root') or 'DATA_ROOT')
+    return (f'{text}\nExpected for {layout.title}:\n{tree}\nObtained from: {layout.source}\n'
+            'Another place is set by data_root in the config.')
+
+
+def check_layout(config: dict[str, Any]) -> None:
+    """Checks that root, image list and folders of every data set in ``config`` exist.
+
+    Data on other storage than the local disk (``backend_args``, URLs) is not looked at.
+
+    Raises:
+        ConfigError: Saying what is missing, how the folder should look, where the data is from.
+    """
+    for plain in plain_configs(config):
+        name = str(plain.get('type', '')).rpartition('.')[2]
+        root = str(plain.get('data_root') or '')
+        if plain.get('backend_args') or '://' in root:
+            continue
+        if name == 'ShapesDataset' and not osp.exists(root or 'data/shapes'):
+            continue  # It is drawn on first use.
+        for key, path in _paths(plain):
+            if not osp.exists(path):
+                raise ConfigError(_message(plain, key, path))
