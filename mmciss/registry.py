@@ -12,3 +12,6 @@ INITIALIZERS = Registry('initializer', scope='mmseg', locations=['mmciss.models.
 
 LABELERS = Registry('labeler', scope='mmseg', locations=['mmciss.models.labelers'])
 """How the teacher completes the labels of a step, see :mod:`mmciss.models.labelers`."""
+
+STATISTICS = Registry('statistics', scope='mmseg', locations=['mmciss.engine.statistics'])
+"""Passes over a step's data before training, see :mod:`mmciss.engine.statistics`."""

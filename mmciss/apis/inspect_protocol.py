@@ -1,0 +1,85 @@
+"""Shows, without training, what a config would do."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.config import Config
+
+from mmciss.apis.train import add_protocol_arguments
+from mmciss.apis.overrides import apply_overrides
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import load_config
+
+TINY_STEP = 20
+"""Steps with fewer images than this are warned about."""
+
+
+def inspect_protocol(cfg: Config) -> dict:
+    """Resolves a config and describes every step.
+
+    Returns:
+        ``steps``: one dictionary per step (classes, images, test images, pixels per new class, iterations, epochs,
+        learning rate); ``label_policy``: the policy's fields; ``warnings``: sentences.
+    """
+    from mmciss.engine.experiment import Experiment, train_dataset
+    experiment = Experiment.from_cfg(cfg)
+    rows, warnings = [], []
+    for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images):
+        train = train_dataset(cfg, step.index)
+        test = train_dataset(cfg, step.index, split='test')
+        pixels = np.asarray(train.presence.pixels)[train.indices].sum(0)
+        images = np.asarray(train.presence.matrix)[train.indices].sum(0)
+        names = experiment.protocol.class_names
+        rows.append({
+            'step': step.index, 'classes': [names[number - 1] for number in step.new], 'domains': list(step.domains),
+            'channels': step.num_seen, 'images': num_images, 'test_images': len(test),
+            'class_images': {names[number - 1]: int(images[number]) for number in step.new},
+            'class_pixels': {names[number - 1]: int(pixels[number]) for number in step.new},
+            'iterations': plan.iterations, 'epochs': plan.epochs,
+            'lr': plan.lr if plan.lr is not None else cfg.optim_wrapper.optimizer.lr})
+        if num_images < TINY_STEP:
+            warnings.append(f'step {step.index} has only {num_images} images')
+        warnings += [f'step {step.index}: no pixel of {name!r} in its images'
+                     for name, count in rows[-1]['class_pixels'].items() if not count]
+        if not len(test):
+            warnings.append(f'step {step.index} has no test image')
+    return {'protocol': experiment.protocol.name, 'setting': experiment.protocol.setting, 'steps': rows,
+            'label_policy': {key: str(value) for key, value in vars(train.policy).items()}, 'warnings': warnings}
+
+
+def describe(found: dict) -> str:
+    """Turns the result of :func:`inspect_protocol` into text."""
+    lines = [f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
+             'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()), '']
+    for row in found['steps']:
+        epochs = '' if row['epochs'] is None else f' = {row["epochs"]} epochs'
+        lines.append(f'step {row["step"]}: {row["images"]} train images, {row["test_images"]} test images, '
+                     f'{row["channels"]} channels, {row["iterations"]} iterations{epochs}, lr {row["lr"]:g}')
+        if row['domains']:
+            lines.append(f'    domains: {", ".join(row["domains"])}')
+        lines += [f'    {name:<24} {row["class_images"][name]:>7,} images {row["class_pixels"][name]:>14,} pixels'
+                  for name in row['classes']]
+    lines += [f'warning: {text}' for text in found['warnings']]
+    return '\n'.join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description='Show what a protocol does, without training')
+    parser.add_argument('config', help='config file')
+    add_protocol_arguments(parser)
+    args = parser.parse_args(arguments)
+    try:
+        import mmciss.register_all  # noqa: F401
+        cfg = load_config(args.config)
+        apply_overrides(cfg, args)
+        if args.cfg_options is not None:
+            cfg.merge_from_dict(args.cfg_options)
+        sys.stdout.write(describe(inspect_protocol(cfg)) + '\n')
+    except (ConfigError, FileNotFoundError) as error:
+        sys.stderr.write(f'error: {error}\n')
+        return 2
+    return 0

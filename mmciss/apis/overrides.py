@@ -1,0 +1,73 @@
+"""What the command line may change about a config."""
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from mmengine.config import Config
+
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import load_method
+
+
+def use_method(cfg: Config, name: str) -> None:
+    """Replaces the method of a config by another, in place; other keys of the method's file are merged.
+
+    Args:
+        cfg: The config.
+        name: A name out of ``configs/_base_/methods``, or a path.
+    """
+    chosen = load_method(name).to_dict()
+    cfg.pop('method', None)
+    cfg.method = chosen.pop('method')
+    cfg.merge_from_dict(chosen)
+
+
+def parse_order(text: str | None) -> Any:
+    """Reads an order: a published letter, a seed, or numbers or names separated by commas."""
+    if text is None:
+        return None
+    if ',' in text:
+        items = [item.strip() for item in text.split(',')]
+        return [int(item) if item.isdigit() else item for item in items]
+    return int(text) if text.isdigit() else text
+
+
+def parse_steps(text: str | None) -> list[int] | None:
+    """Reads which steps to run now: ``2``, ``0-2`` or ``0,1,2``.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        chosen: set[int] = set()
+        for part in text.split(','):
+            first, _, last = part.partition('-')
+            chosen |= set(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise ConfigError(f"--steps: cannot read {text!r}; allowed: '2', '0-2', '0,1,2'") from None
+    return sorted(chosen)
+
+
+def apply_overrides(cfg: Config, args: Namespace) -> None:
+    """Applies ``--method --protocol --setting --order --steps --base-from --seed`` to a config, in place."""
+    if args.method:
+        use_method(cfg, args.method)
+    if args.protocol or args.setting or args.order:
+        if not cfg.get('protocol'):
+            cfg.protocol = {}
+        if args.protocol:
+            cfg.protocol.pop('steps', None)
+            cfg.protocol.name = args.protocol
+        if args.setting:
+            cfg.protocol.setting = args.setting
+        if args.order:
+            cfg.protocol.order = parse_order(args.order)
+    if args.steps:
+        cfg.run_steps = parse_steps(args.steps)
+    if args.base_from:
+        cfg.base_from = args.base_from
+    if args.seed is not None:
+        cfg.merge_from_dict({'randomness.seed': args.seed})

@@ -1,0 +1,118 @@
+"""Evaluates the model of any step."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmciss.apis.overrides import apply_overrides
+from mmciss.apis.train import add_protocol_arguments
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import load_config
+
+
+def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]:
+    """Evaluates a plain checkpoint as the model of one step.
+
+    Args:
+        cfg: The config that the run was trained with.
+        index: The step.
+        checkpoint: ``step_k/model.pth``, or a training checkpoint of that step.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        ConfigError: If the checkpoint is not one of this step and model.
+    """
+    from mmengine.runner import Runner
+
+    from mmciss.engine.close import close_runner
+    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.step_config import StepFiles
+    from mmciss.models.previous import load_plain_checkpoint
+    cfg = prepare_config(cfg)
+    experiment = Experiment.from_cfg(cfg)
+    if not 0 <= index < len(experiment.protocol):
+        raise ConfigError(f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to '
+                          f'{len(experiment.protocol) - 1}')
+    step_cfg = experiment.step_config(index, StepFiles(str(checkpoint)) if index else None)
+    step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
+    step_cfg.custom_hooks = []
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        step_cfg[key] = None
+    step_cfg.model.update(losses=None, labeler=None, initializer=None)
+    if cfg.get('launcher', 'none') != 'none':
+        step_cfg.launcher = cfg.launcher
+    runner = Runner.from_cfg(step_cfg)
+    try:
+        model = runner.model.module if hasattr(runner.model, 'module') else runner.model
+        load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')
+        return runner.test()
+    finally:
+        close_runner(runner)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate the model of a step')
+    parser.add_argument('config', help='the config of the run')
+    parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
+    parser.add_argument('--step', type=int, help='the step (default: read off the path, or the last one done)')
+    parser.add_argument('--work-dir', help='folder for the logs')
+    add_protocol_arguments(parser)
+    parser.add_argument('--show-dir', help='draw the predictions into this folder')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        import mmciss.register_all  # noqa: F401
+        cfg = load_config(args.config)
+        cfg.launcher = args.launcher
+        apply_overrides(cfg, args)
+        if args.cfg_options is not None:
+            cfg.merge_from_dict(args.cfg_options)
+        index, checkpoint = find_step(Path(args.checkpoint), args.step)
+        cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
+        if args.show_dir:
+            cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)
+            cfg.visualizer.save_dir = args.show_dir
+        test_step(cfg, index, checkpoint)
+    except (ConfigError, FileNotFoundError) as error:
+        sys.stderr.write(f'error: {error}\n')
+        return 2
+    return 0
+
+
+def find_step(path: Path, step: int | None) -> tuple[int, Path]:
+    """Finds the step and the checkpoint that a path stands for.
+
+    Raises:
+        ConfigError: If the step cannot be told.
+        FileNotFoundError: If there is no such checkpoint.
+    """
+    if path.is_dir():
+        folders = sorted(path.glob('step_*/model.pth'), key=lambda item: int(item.parent.name.rpartition('_')[2]))
+        if (path / 'model.pth').is_file():
+            path = path / 'model.pth'
+        elif not folders:
+            raise FileNotFoundError(f'{path} holds no finished step (looked for step_*/model.pth)')
+        elif step is not None:
+            path = path / f'step_{step}' / 'model.pth'
+        else:
+            path = folders[-1]
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint not found: {path}')
+    if step is None:
+        name, _, number = path.parent.name.rpartition('_')
+        if name != 'step' or not number.isdigit():
+            raise ConfigError(f'--step: cannot tell from {path} which step it is; give --step')
+        step = int(number)
+    return step, path

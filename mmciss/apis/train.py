@@ -1,0 +1,95 @@
+"""The command line of training."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+from mmciss.apis.overrides import apply_overrides
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import load_config
+
+
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that change what is learned and how."""
+    parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
+    parser.add_argument('--protocol', help="protocol, such as '15-1'")
+    parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
+    parser.add_argument('--order', help='class order: a published letter, a seed, or class numbers or names with commas')
+    parser.add_argument('--steps', help="run only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
+    parser.add_argument('--base-from', help='work directory of a run whose base step is taken over')
+    parser.add_argument('--seed', type=int, help='random seed')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b')
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description='Train a segmentor step by step')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs, models and the report')
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
+    add_protocol_arguments(parser)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def config_from_args(args: argparse.Namespace) -> Config:
+    """Loads the config and applies the command line to it, in the order of MMSegmentation's own tool.
+
+    Raises:
+        ConfigError: If something named does not exist.
+    """
+    cfg = load_config(args.config)
+    cfg.launcher = args.launcher
+    apply_overrides(cfg, args)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        parts = [Path(args.config).stem, args.method, args.protocol, args.setting, args.order and f'order{args.order}',
+                 None if args.seed is None else f'seed{args.seed}']
+        cfg.work_dir = str(Path('work_dirs') / '_'.join(str(part).replace('/', '-') for part in parts if part))
+    if args.amp and cfg.optim_wrapper.type == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+    cfg.resume = args.resume
+    return cfg
+
+
+def train(cfg: Config) -> list[dict[str, Any]]:
+    """Learns a protocol.
+
+    Args:
+        cfg: A config with ``protocol`` and ``work_dir``.
+
+    Returns:
+        The result of every step.
+    """
+    from mmciss.engine import IncrementalRunner
+    return IncrementalRunner.from_cfg(cfg).train()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; wrong input ends with one line instead of a traceback."""
+    args = parse_args(arguments)
+    try:
+        import mmciss.register_all  # noqa: F401
+        train(config_from_args(args))
+    except (ConfigError, FileNotFoundError) as error:
+        sys.stderr.write(f'error: {error}\n')
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write('interrupted; the same command with --resume continues the run\n')
+        return 130
+    return 0

@@ -1,0 +1,49 @@
+"""Sharing the base step between runs: it is the same for many methods."""
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.logging import print_log
+
+from mmciss.engine.run_folder import RunFolder
+from mmciss.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmciss.engine.experiment import Experiment
+
+
+def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experiment) -> None:
+    """Takes step 0 over from another run, after checking that it would come out the same here.
+
+    Args:
+        folder: The run that wants a base step.
+        source: The work directory of the run that has it.
+        experiment: The experiment of ``folder``.
+
+    Raises:
+        ConfigError: If ``source`` has no finished base step, or one of a different experiment.
+    """
+    other = RunFolder(source)
+    result = other.result(0)
+    if result is None:
+        raise ConfigError(f'base_from: {source} holds no finished base step (looked for '
+                          f'{other.step(0) / "result.json"} with a matching model.pth)')
+    if result.get('base_identity') != experiment.base_identity():
+        raise ConfigError(f'base_from: the base step in {source} was trained differently (data, model, classes, '
+                          f'seed, schedule, label policy or the method\'s slots of the base step differ; compare its '
+                          f'run.json). Train a new one by leaving base_from out.')
+    target = folder.step(0)
+    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name in ('model.pth', 'model_config.py', 'state.pth', 'samples.npz', 'result.json'):
+        if (other.step(0) / name).is_file():
+            shutil.copy2(other.step(0) / name, temporary / name)
+    if target.exists():
+        # A killed base step of our own: its checkpoints lie in the way; move them aside rather than delete them.
+        target.rename(target.with_name(f'{target.name}.unfinished'))
+    os.replace(temporary, target)
+    print_log(f'Step 0 was taken over from {other.step(0)}.', logger='current')

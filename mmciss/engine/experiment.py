@@ -1,0 +1,193 @@
+"""Everything that can be known about a run before it trains; wrong configs fail here."""
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmseg.registry import DATASETS
+
+from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.engine.schedule import StepPlan, plan_step
+from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.errors import ConfigError
+from mmciss.protocols.protocol import Protocol
+from mmciss.utils.files import value_checksum
+
+PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmpretrain', 'numpy', 'mmengine',
+            'mmcv', 'mmsegmentation')
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A protocol with its data and schedule, resolved.
+
+    Attributes:
+        cfg: The user's config.
+        protocol: The protocol.
+        num_images: Training images of every step.
+        split_hash: Checksum of every step's list of training images.
+        plans: Iterations and learning rate of every step.
+    """
+
+    cfg: Config
+    protocol: Protocol
+    num_images: tuple[int, ...]
+    split_hash: str
+    plans: tuple[StepPlan, ...]
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Experiment:
+        """Resolves a config: scans the data once, selects every step's images, plans every step.
+
+        Raises:
+            ConfigError: If anything in the config cannot work.
+            FileNotFoundError: If the data set is not on disk.
+        """
+        check_keys(cfg)
+        first = train_dataset(cfg, 0)
+        protocol = first.protocol
+        datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]
+        batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
+        names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
+                 for item in datasets]
+        plans = [plan_step(cfg.get('steps'), index, len(item), batch, cfg.train_cfg.get('max_iters'))
+                 for index, item in enumerate(datasets)]
+        for step in protocol:
+            method_slots(cfg.get('method'), step)
+        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans))
+
+    def step_config(self, index: int, previous: StepFiles | None) -> Config:
+        """Returns the plain config of one step."""
+        return make_step_config(self.cfg, self.protocol[index], self.plans[index], previous,
+                                self.protocol.report_sizes(index))
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what decides the results; two runs with equal identities are the same experiment."""
+        cfg = self.cfg
+        return {
+            'protocol': self.protocol.to_dict(), 'label_policy': _plain(cfg.protocol.get('label_policy', 'plop')),
+            'method': _plain(cfg.get('method')), 'steps': _plain(cfg.get('steps')), 'model': _plain(cfg.model),
+            'optim_wrapper': _plain(cfg.optim_wrapper), 'param_scheduler': _plain(cfg.get('param_scheduler')),
+            'train_pipeline': _plain(pipelines(cfg.train_dataloader.dataset)),
+            'test_pipeline': _plain(pipelines(cfg.test_dataloader.dataset)),
+            'load_from': cfg.get('load_from'), 'seed': int((cfg.get('randomness') or {}).get('seed') or 0),
+            'global_batch': int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size(),
+            'images': list(self.num_images), 'split_hash': self.split_hash,
+            'iterations': [plan.iterations for plan in self.plans],
+        }
+
+    def base_identity(self) -> str:
+        """Returns a checksum of what decides the base step alone; runs of different methods may share it."""
+        identity = self.identity()
+        slots = method_slots(self.cfg.get('method'), self.protocol[0])
+        steps = self.cfg.get('steps') or {}
+        return value_checksum({
+            **{key: identity[key] for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_pipeline',
+                                              'load_from', 'seed', 'global_batch')},
+            'new': list(self.protocol[0].new), 'classes': list(self.protocol[0].names),
+            'label_policy': identity['label_policy'], 'setting': self.protocol.setting, 'slots': _plain(slots),
+            'base': _plain(steps.get('base')), 'images': self.num_images[0],
+            'iterations': self.plans[0].iterations})
+
+    def details(self) -> dict[str, Any]:
+        """Returns what a reader of the results wants to know besides the identity."""
+        method = self.cfg.get('method') or {}
+        return {
+            'protocol': self.protocol.name, 'setting': self.protocol.setting,
+            'method': method.get('name', 'Fine-tuning'), 'model': model_name(self.cfg.model),
+            'dataset': dataset_type(self.cfg.train_dataloader.dataset),
+            'seed': int((self.cfg.get('randomness') or {}).get('seed') or 0),
+            'order': _plain(self.cfg.protocol.get('order')), 'num_steps': len(self.protocol),
+            'base_identity': self.base_identity(), 'world_size': get_world_size(),
+            'batch_size': int(self.cfg.train_dataloader.get('batch_size') or 1),
+            'versions': versions(), 'machine': machine(), 'config': self.cfg.filename,
+        }
+
+
+def check_keys(cfg: Config) -> None:
+    """Refuses configs that lack what every run needs.
+
+    Raises:
+        ConfigError: Naming the missing or wrong key.
+    """
+    if not cfg.get('protocol'):
+        raise ConfigError("protocol: the config has no key 'protocol'; add for example "
+                          "protocol = dict(name='15-1', setting='overlapped')")
+    for key in ('model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg'):
+        if not cfg.get(key):
+            raise ConfigError(f"{key}: the config has no key '{key}', which every run needs")
+    loop = cfg.train_cfg.get('type')
+    if cfg.train_cfg.get('by_epoch') or loop not in (None, 'IterBasedTrainLoop'):
+        raise ConfigError(f"train_cfg: found {loop or 'by_epoch=True'}; mmciss trains by iterations, so that a step can "
+                          f"be resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
+                          f"give epochs, if wanted, in steps=dict(base=dict(epochs=...), later=dict(epochs=...))")
+    if not isinstance(cfg.model.get('decode_head'), dict | list | tuple):
+        raise ConfigError(f"model: {cfg.model.get('type')} has no decode_head; mmciss extends encoder-decoder "
+                          f"segmentors (EncoderDecoder, CascadeEncoderDecoder)")
+
+
+def train_dataset(cfg: Config, index: int, split: str = 'train') -> IncrementalDataset:
+    """Builds the data set of one step as the runner will."""
+    protocol = dict(cfg.protocol)
+    policy = protocol.pop('label_policy', 'plop')
+    loader = cfg.train_dataloader if split == 'train' else cfg.test_dataloader
+    return DATASETS.build(dict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
+                               step_index=index, policy=policy, split=split))
+
+
+def pipelines(dataset: dict) -> list[Any]:
+    """Returns every pipeline inside a data set config."""
+    found = [dataset['pipeline']] if 'pipeline' in dataset else []
+    for inner in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
+        if inner:
+            found += pipelines(inner)
+    return found
+
+
+def dataset_type(dataset: dict) -> str:
+    """Returns the type of the innermost data set."""
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    return str(dataset.get('type'))
+
+
+def model_name(model: dict) -> str:
+    """Returns a short name such as ``ASPPHead + ResNetV1c-101``."""
+    head = model['decode_head']
+    head = head[-1] if isinstance(head, list | tuple) else head
+    backbone = model['backbone']
+    depth = backbone.get('depth') or backbone.get('arch')
+    return f"{head['type']} + {backbone['type']}" + (f'-{depth}' if isinstance(depth, int | str) else '')
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of mmciss and of the packages that results may depend on."""
+    from mmciss.version import __version__
+    found = {'mmciss': __version__, 'python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Describes the machine in a line, without its name."""
+    if torch.cuda.is_available():
+        return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}'
+    return f'CPU, {torch.get_num_threads()} threads, {platform.machine()}'
+
+
+def _plain(value: Any) -> Any:
+    """Turns configs into plain lists and dictionaries that JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

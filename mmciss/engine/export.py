@@ -1,0 +1,79 @@
+"""What a finished step leaves: a plain checkpoint, a plain config, the method's state."""
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.model_config import set_num_classes, strip_pretrained
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.export import plain_state_dict
+from mmciss.utils.files import save_tensors, write_atomically
+
+
+def final_model(runner: Runner) -> torch.nn.Module:
+    """Returns the trained wrapper with the weights that a checkpoint would hold (an EMA's, if there is one)."""
+    model = unwrap(runner.model)
+    checkpoint = {'state_dict': model.state_dict()}
+    runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+    model.load_state_dict(checkpoint['state_dict'])
+    return model
+
+
+def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any]) -> Config:
+    """Makes the config with which plain MMSegmentation runs an exported model.
+
+    Args:
+        cfg: The user's config.
+        num_classes: Channels of the exported model.
+        dataset_meta: ``classes`` and ``palette`` by channel.
+    """
+    model = copy.deepcopy(cfg.model)
+    set_num_classes(model, num_classes)
+    strip_pretrained(model)
+    if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
+        model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
+    pipeline = copy.deepcopy(test_pipeline(cfg))
+    # A plain data set of the exported classes: masks with these channels as ids.
+    dataset = ConfigDict(type='BaseSegDataset', metainfo=dict(dataset_meta), pipeline=pipeline,
+                         data_prefix=dict(img_path='', seg_map_path=''), lazy_init=True)
+    return Config(dict(
+        default_scope='mmseg', model=model, test_pipeline=pipeline,
+        test_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset,
+                             sampler=dict(type='DefaultSampler', shuffle=False)),
+        test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
+        visualizer=dict(type='SegLocalVisualizer', name='visualizer')))
+
+
+def test_pipeline(cfg: Config) -> list[dict]:
+    """Returns the test pipeline of a config; a data set inside wrappers is found too."""
+    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
+    if pipeline is None:
+        raise ConfigError('test_dataloader.dataset.pipeline is missing')
+    return list(pipeline)
+
+
+def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
+    """Writes ``model.pth``, ``model_config.py`` and ``state.pth`` of a finished step.
+
+    Args:
+        runner: The runner that trained the step.
+        cfg: The user's config.
+        folder: The step's folder.
+    """
+    model = final_model(runner)
+    meta = runner.train_dataloader.dataset.metainfo
+    dataset_meta = {'classes': list(meta['classes']), 'palette': [list(map(int, color)) for color in meta['palette']]}
+    weights = plain_state_dict(model.segmentor)
+    save_tensors(folder / 'model.pth', {'state_dict': weights, 'meta': {'dataset_meta': dataset_meta}})
+    save_tensors(folder / 'state.pth', model.method_state())
+    config = plain_config(cfg, model.step.num_seen, dataset_meta)
+    write_atomically(folder / 'model_config.py', lambda path: path.write_text(config.pretty_text, encoding='utf-8'))

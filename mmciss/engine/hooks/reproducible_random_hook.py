@@ -1,0 +1,34 @@
+"""Random numbers that do not depend on where a run was interrupted."""
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ReproducibleRandomHook(Hook):
+    """Seeds the generators at every iteration from (seed, iteration, rank).
+
+    Dropout, stochastic depth and the like are then a pure function of the iteration: a run that was killed and
+    resumed continues as if nothing had happened, without any generator state in the checkpoint. Data augmentation
+    is seeded likewise by :class:`mmciss.datasets.IncrementalDataset`.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Seeds python, NumPy and torch."""
+        seed = self.seed_of(int(runner.seed or 0), runner.iter, runner.rank)
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+    @staticmethod
+    def seed_of(seed: int, iteration: int, rank: int) -> int:
+        """Mixes the three numbers into 32 bits; neighbours get unrelated seeds."""
+        return int(np.random.SeedSequence((seed % (1 << 32), iteration, rank)).generate_state(1)[0])

@@ -1,0 +1,178 @@
+"""Runs a protocol: one ordinary mmengine run per step."""
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner, find_latest_checkpoint
+from mmseg.registry import RUNNERS
+
+from mmciss.engine.base_step import adopt_base_step
+from mmciss.engine.close import close_runner
+from mmciss.engine.cpu import init_cpu_distributed
+from mmciss.engine.experiment import Experiment
+from mmciss.engine.export import export_step
+from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.samples import save_samples
+from mmciss.engine.step_config import StepFiles
+from mmciss.errors import ConfigError
+from mmciss.evaluation.report import write_report
+from mmciss.utils.files import file_checksum, write_json
+
+
+@RUNNERS.register_module()
+class IncrementalRunner:
+    """Learns all steps of a protocol, one after the other, in one process.
+
+    Every step is a plain :class:`mmengine.runner.Runner` with a fresh model, optimizer, schedule and hooks; what
+    goes from one step to the next goes through files. ``tools/train.py`` of MMSegmentation uses this class when the
+    config says ``runner_type = 'IncrementalRunner'``.
+
+    Args:
+        cfg: The user's config: an MMSegmentation config with ``protocol``, ``method`` and ``steps``.
+
+    Raises:
+        ConfigError: If the config cannot work, before any model is built.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = prepare_config(cfg)
+        if self.cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
+            init_cpu_distributed(self.cfg.launcher)
+        self.folder = RunFolder(self.cfg.work_dir)
+        self.experiment = Experiment.from_cfg(self.cfg)
+        self.logger = MMLogger.get_instance('mmciss', logger_name='mmciss',
+                                            log_level=self.cfg.get('log_level', 'INFO'))
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> IncrementalRunner:
+        """Builds the runner from a config; the entry point of the registry."""
+        return cls(cfg)
+
+    def train(self) -> list[dict[str, Any]]:
+        """Learns every step that is not done yet and writes the report.
+
+        Returns:
+            The result of every step.
+
+        Raises:
+            ConfigError: If the work directory belongs to another experiment, is in use, or holds an unfinished run
+                and ``resume`` is off.
+        """
+        if not is_main_process():
+            barrier()
+            return self._train()
+        with self.folder.lock():
+            self._check_folder()
+            barrier()
+            return self._train()
+
+    def _check_folder(self) -> None:
+        started = self.folder.has_started()
+        self.folder.claim(self.experiment.identity(), self.experiment.details())
+        steps = len(self.experiment.protocol)
+        done = self.folder.first_open_step(steps)
+        if started and done < steps and not self.cfg.get('resume'):
+            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps done). '
+                              f'Add --resume to continue it, or choose another --work-dir.')
+        if self.cfg.get('base_from') and self.folder.result(0) is None:
+            adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+
+    def _train(self) -> list[dict[str, Any]]:
+        steps = len(self.experiment.protocol)
+        first = self.folder.first_open_step(steps)
+        if first == steps:
+            self.logger.info(f'All {steps} steps of {self.experiment.protocol.name} are done in {self.folder.path}; '
+                             f'nothing to train.')
+        for index in range(first, steps):
+            self._run_step(index)
+        results = [self.folder.result(index) for index in range(steps)]
+        if is_main_process():
+            path = write_report(self.folder.path)
+            self.logger.info(f'The report is in {path}.')
+        barrier()
+        return results
+
+    def _previous(self, index: int) -> StepFiles | None:
+        if index == 0:
+            return None
+        folder = self.folder.step(index - 1)
+        return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'))
+
+    def _step_config(self, index: int) -> Config:
+        cfg = self.experiment.step_config(index, self._previous(index))
+        # resume with load_from set would resume from that file; without a checkpoint there is nothing to resume.
+        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        cfg.custom_hooks.append(ConfigDict(
+            type='ProgressHook', name=self.experiment.protocol.name, step=index,
+            iterations=[plan.iterations for plan in self.experiment.plans]))
+        return cfg
+
+    def _run_step(self, index: int) -> None:
+        start = time.perf_counter()
+        runner = Runner.from_cfg(self._step_config(index))
+        try:
+            runner.train()
+            folder = self.folder.step(index)
+            if is_main_process():
+                export_step(runner, self.cfg, folder)
+            barrier()
+            runner.test()
+            metric = runner.test_evaluator.metrics[0]
+            if is_main_process():
+                save_samples(runner, self.experiment, folder / 'samples.npz')
+                result = self._result(index, runner, metric, time.perf_counter() - start)
+                write_json(folder / 'result.json', result)
+                self._remove_training_checkpoints(folder)
+            barrier()
+        finally:
+            close_runner(runner)
+
+    def _result(self, index: int, runner: Runner, metric: Any, seconds: float) -> dict[str, Any]:
+        step = self.experiment.protocol[index]
+        meta = runner.test_dataloader.dataset.metainfo
+        folder = self.folder.step(index)
+        background = [0] if step.background else []
+        return {
+            'step': index, 'sizes': list(self.experiment.protocol.report_sizes(index)),
+            'classes': list(step.names), 'class_numbers': background + list(step.seen),
+            'background': step.background, 'confusion': metric.confusion.tolist(),
+            'palette': [list(map(int, color)) for color in meta['palette']],
+            'num_images': len(runner.test_dataloader.dataset), 'train_images': self.experiment.num_images[index],
+            'iterations': self.experiment.plans[index].iterations, 'seconds': round(seconds, 3),
+            'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
+            'base_identity': self.experiment.base_identity() if index == 0 else None,
+            'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'),
+        }
+
+    def _remove_training_checkpoints(self, folder: Path) -> None:
+        if self.cfg.get('keep_training_checkpoints'):
+            return
+        removed = [path.unlink() or path.name for path in sorted(folder.glob('iter_*.pth'))]
+        (folder / 'last_checkpoint').unlink(missing_ok=True)
+        if removed:
+            self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
+                             f'(keep_training_checkpoints=True keeps them).')
+
+
+def prepare_config(cfg: Config) -> Config:
+    """Returns a copy of the user's config that runs on this machine, with CPUs' substitutes where needed.
+
+    Raises:
+        ConfigError: If it has no work directory.
+    """
+    cfg = Config(cfg.to_dict(), filename=cfg.filename) if isinstance(cfg, Config) else Config(dict(cfg))
+    if not cfg.get('work_dir'):
+        raise ConfigError('work_dir: where shall the results go? Give --work-dir or work_dir in the config')
+    if not torch.cuda.is_available():
+        if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+            cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'
+        if cfg.get('launcher', 'none') != 'none':
+            cfg.model_wrapper_cfg = dict(type='CpuDistributedDataParallel', broadcast_buffers=False,
+                                         find_unused_parameters=cfg.get('find_unused_parameters', False))
+    return cfg

@@ -1,0 +1,92 @@
+"""Edits of a plain MMSegmentation model config, all by rule, none by head name."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmciss.errors import ConfigError
+
+PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
+"""The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
+
+
+def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+    """Yields the key and config of every head of a segmentor config, cascades and lists included."""
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = model.get(key)
+        if heads is None:
+            continue
+        if isinstance(heads, list | tuple):
+            yield from ((f'model.{key}[{index}]', head) for index, head in enumerate(heads))
+        else:
+            yield f'model.{key}', heads
+
+
+def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
+    """Returns the heads that predict the segmentor's classes; a boundary head with two classes is none."""
+    heads = list(heads_of(model))
+    if not heads:
+        raise ConfigError("model: no 'decode_head'; mmciss extends encoder-decoder segmentors")
+    main = [head for key, head in heads if key.startswith('model.decode_head')][-1]
+    if 'num_classes' not in main:
+        raise ConfigError('model.decode_head.num_classes is missing')
+    if main.get('out_channels') == 1 or (main.get('out_channels') is None and main['num_classes'] == 1):
+        raise ConfigError('model.decode_head.out_channels=1 (one sigmoid channel) cannot grow; use num_classes=2, '
+                          'background and foreground')
+    return [(key, head) for key, head in heads if head.get('num_classes') == main['num_classes']]
+
+
+def set_num_classes(model: dict, num_classes: int) -> None:
+    """Sets the number of channels in every head that predicts the segmentor's classes, in place."""
+    for _, head in segmentation_heads(model):
+        head['num_classes'] = num_classes
+        head.pop('out_channels', None)
+        for inner in (head.get('kernel_generate_head'), *(head.get('kernel_update_head') or [])):
+            if isinstance(inner, dict) and 'num_classes' in inner:
+                inner['num_classes'] = num_classes
+
+
+def replace_main_loss(model: dict, main_loss: dict) -> None:
+    """Puts a method's loss in the place of every pixel cross entropy, in place, keeping each one's weight.
+
+    Raises:
+        ConfigError: If a head has no pixel cross entropy: its loss would not see the hidden classes.
+    """
+    for key, head in segmentation_heads(model):
+        holder = head.get('kernel_generate_head') if 'loss_decode' not in head else head
+        holders = [holder] if holder is head else [holder, head]
+        if not sum(_replace_in(item, main_loss) for item in holders if item is not None):
+            raise ConfigError(f'method.main_loss: {key}.loss_decode holds no loss that it can replace '
+                              f'({", ".join(PIXEL_CROSS_ENTROPIES)}); found {head.get("loss_decode")!r}')
+
+
+def _replace_in(head: dict, main_loss: dict) -> int:
+    losses = head.get('loss_decode') or {'type': 'CrossEntropyLoss'}
+    many = isinstance(losses, list | tuple)
+    replaced = 0
+    result: list[Any] = []
+    for loss in losses if many else [losses]:
+        if loss.get('type') in PIXEL_CROSS_ENTROPIES and not loss.get('use_sigmoid'):
+            weight = main_loss.get('loss_weight', 1.0) * loss.get('loss_weight', 1.0)
+            loss = {**main_loss, 'loss_weight': weight,
+                    **({'loss_name': loss['loss_name']} if 'loss_name' in loss else {})}
+            replaced += 1
+        result.append(loss)
+    head['loss_decode'] = result if many else result[0]
+    return replaced
+
+
+def strip_pretrained(model: Any) -> None:
+    """Removes pretrained weights from a config, in place: a later step starts from the step before."""
+    if isinstance(model, dict):
+        model.pop('pretrained', None)
+        init = model.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            model['init_cfg'] = None
+        elif isinstance(init, list | tuple):
+            model['init_cfg'] = [item for item in init if item.get('type') != 'Pretrained']
+        for value in model.values():
+            strip_pretrained(value)
+    elif isinstance(model, list | tuple):
+        for value in model:
+            strip_pretrained(value)

@@ -1,0 +1,89 @@
+"""A few validation images as segmented after each step, for the report's contact sheet."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from mmengine.runner import Runner
+
+from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.utils.files import write_atomically
+
+if TYPE_CHECKING:
+    from mmciss.datasets.incremental_dataset import IncrementalDataset
+    from mmciss.engine.experiment import Experiment
+
+NUM_SAMPLES = 6
+LONG_SIDE = 256
+
+
+def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES) -> list[int]:
+    """Chooses images that together show as many classes as possible, the same ones at every step.
+
+    Args:
+        presence: Boolean ``(images, classes)`` of foreground classes.
+        count: How many images.
+
+    Returns:
+        Positions of the images: greedily the one with most classes not shown yet, then the fullest ones.
+    """
+    chosen: list[int] = []
+    shown = np.zeros(presence.shape[1], dtype=bool)
+    for _ in range(min(count, len(presence))):
+        gain = (presence & ~shown).sum(1) * 1000 + presence.sum(1)
+        gain[chosen] = -1
+        best = int(gain.argmax())
+        chosen.append(best)
+        shown |= presence[best]
+        if shown[presence.any(0)].all():
+            shown[:] = False
+    return chosen
+
+
+def thumbnail(image: np.ndarray, nearest: bool) -> np.ndarray:
+    """Fits an image or label map into a black or ignored square of :data:`LONG_SIDE`."""
+    scale = LONG_SIDE / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if nearest else cv2.INTER_AREA)
+    canvas = np.full((LONG_SIDE, LONG_SIDE, *image.shape[2:]), 255 if nearest else 0, np.uint8)
+    canvas[:small.shape[0], :small.shape[1]] = small
+    return canvas
+
+
+@torch.no_grad()
+def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
+    """Segments the chosen images with the model of the step and writes images, labels and predictions.
+
+    The labels are those of the last step, so that one sees what the model cannot know yet.
+
+    Args:
+        runner: The runner of the step.
+        experiment: The experiment.
+        path: Where the ``.npz`` goes: ``images (M, S, S, 3)`` RGB, ``labels`` and ``predictions (M, S, S)`` channels.
+    """
+    from mmciss.engine.experiment import train_dataset
+    dataset: IncrementalDataset = train_dataset(experiment.cfg, len(experiment.protocol) - 1, split='test')
+    matrix = dataset.presence.matrix[dataset.indices][:, list(experiment.protocol[-1].seen)]
+    model = unwrap(runner.model)
+    model.eval()
+    images, labels, predictions = [], [], []
+    for position in choose_samples(matrix):
+        item = dataset[position]
+        sample = model.test_step({'inputs': [item['inputs']], 'data_samples': [item['data_samples']]})[0]
+        label = sample.gt_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        prediction = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        image = item['inputs'].permute(1, 2, 0).numpy()[..., ::-1]
+        image = cv2.resize(np.ascontiguousarray(image), label.shape[::-1])
+        images.append(thumbnail(image, nearest=False))
+        labels.append(thumbnail(label, nearest=True))
+        predictions.append(thumbnail(prediction, nearest=True))
+
+    def write(temporary: Path) -> None:
+        with open(temporary, 'wb') as file:
+            np.savez_compressed(file, images=np.stack(images), labels=np.stack(labels),
+                                predictions=np.stack(predictions))
+
+    write_atomically(path, write)

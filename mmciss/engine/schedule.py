@@ -1,0 +1,110 @@
+"""How long and how fast each step learns: the config key ``steps``."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmciss.errors import ConfigError, unknown_name
+
+STEP_KEYS = ('lr', 'iters', 'epochs', 'cfg')
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """Length and learning rate of one step.
+
+    Attributes:
+        iterations: Training iterations.
+        lr: Initial learning rate, None = the config's own.
+        epochs: Passes over the step's images that the iterations stand for, None if given in iterations.
+        cfg: Config merged into the step's config at the end.
+        global_batch: Images per iteration over all processes, None if not known.
+    """
+
+    iterations: int
+    lr: float | None = None
+    epochs: float | None = None
+    cfg: dict[str, Any] = field(default_factory=dict)
+    global_batch: int | None = None
+
+
+def step_options(steps: dict | None, index: int) -> dict[str, Any]:
+    """Returns the options of one step: ``base`` or ``later``, overridden by the entry of its number.
+
+    Raises:
+        ConfigError: If a key is unknown.
+    """
+    steps = dict(steps or {})
+    for name, options in steps.items():
+        if name not in ('base', 'later') and not str(name).isdigit():
+            raise unknown_name('group of steps', name, ('base', 'later', "a step's number"), f'steps.{name}')
+        for key in options or {}:
+            if key not in STEP_KEYS:
+                raise unknown_name('option', key, STEP_KEYS, f'steps.{name}.{key}')
+    common = dict(steps.get('base' if index == 0 else 'later') or {})
+    own = dict(steps.get(str(index), steps.get(index)) or {})
+    if {'iters', 'epochs'} & own.keys():
+        common.pop('iters', None)
+        common.pop('epochs', None)
+    return {**common, **own}
+
+
+def plan_step(steps: dict | None, index: int, num_images: int, global_batch: int,
+              default_iterations: int | None) -> StepPlan:
+    """Decides how many iterations a step has.
+
+    Epochs are turned into iterations as the papers do: incomplete batches are dropped.
+
+    Args:
+        steps: The config key ``steps``.
+        index: The step's number.
+        num_images: Images of the step.
+        global_batch: Images per iteration over all processes.
+        default_iterations: ``train_cfg.max_iters``, used if ``steps`` gives no length.
+
+    Raises:
+        ConfigError: If no length is given, both are, or a value is not positive.
+    """
+    options = step_options(steps, index)
+    group = f'steps.{index if str(index) in (steps or {}) else "base" if index == 0 else "later"}'
+    if 'iters' in options and 'epochs' in options:
+        raise ConfigError(f"{group}: give 'iters' or 'epochs', not both")
+    for key in ('iters', 'epochs', 'lr'):
+        value = options.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+            raise ConfigError(f'{group}.{key} must be a positive number, found {value!r}')
+    if 'iters' in options:
+        iterations = int(options['iters'])
+    elif 'epochs' in options:
+        iterations = int(options['epochs'] * max(1, num_images // global_batch))
+    elif default_iterations:
+        iterations = int(default_iterations)
+    else:
+        raise ConfigError(f"{group}: no length; give 'iters' or 'epochs', or train_cfg.max_iters")
+    return StepPlan(max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}),
+                    global_batch)
+
+
+def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:
+    """Stretches iteration-based schedules from ``old`` to ``new`` iterations.
+
+    Args:
+        schedulers: The config key ``param_scheduler``: a dict, a list, or None.
+        old: ``train_cfg.max_iters`` of the config.
+        new: Iterations of the step.
+    """
+    if schedulers is None:
+        return None
+    many = isinstance(schedulers, Sequence)
+    result = []
+    for scheduler in copy.deepcopy(list(schedulers) if many else [schedulers]):
+        if not scheduler.get('by_epoch', True):
+            for key in ('begin', 'end', 'T_max', 'total_steps'):
+                if isinstance(scheduler.get(key), int):
+                    scheduler[key] = round(scheduler[key] * new / old)
+            if 'milestones' in scheduler:
+                scheduler['milestones'] = [round(item * new / old) for item in scheduler['milestones']]
+        result.append(scheduler)
+    return result if many else result[0]

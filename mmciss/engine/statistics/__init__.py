@@ -1,0 +1,1 @@
+"""Passes over a step's data with the teacher, before the step is trained."""

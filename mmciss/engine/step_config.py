@@ -1,0 +1,168 @@
+"""From a user's config to the plain config of one step: pure functions, no data, no model, no files."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
+from mmciss.engine.schedule import StepPlan, scale_schedulers
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.protocols.step import Step
+
+METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'decision', 'statistics',
+                'memory', 'hooks')
+"""What a method may fill. The code that reads them knows no method."""
+
+CARRIED_SLOTS = ('classifier', 'decision')
+"""Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """What a finished step left, as paths."""
+
+    model: str
+    state: str | None = None
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Returns the paths as a plain dictionary, for configs."""
+        return {'model': self.model, 'state': self.state}
+
+
+def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
+    """Returns the slots that a method fills at a step.
+
+    Args:
+        method: The config key ``method``; None is plain fine-tuning.
+        step: The step; the base step takes its slots from ``method.base``.
+
+    Raises:
+        ConfigError: If a key is unknown.
+    """
+    method = dict(method or {})
+    base = dict(method.pop('base', None) or {})
+    method.pop('name', None)
+    for place, slots in (('method', method), ('method.base', base)):
+        for key in slots:
+            if key not in METHOD_SLOTS:
+                raise unknown_name('slot', key, METHOD_SLOTS + (('name', 'base') if place == 'method' else ()),
+                                   f'{place}.{key}')
+    if not step.is_base:
+        return {key: method.get(key) for key in METHOD_SLOTS}
+    carried = {key: method.get(key) for key in CARRIED_SLOTS}
+    return {key: base.get(key, carried.get(key)) for key in METHOD_SLOTS}
+
+
+def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFiles | None = None,
+                     report_sizes: Sequence[int] | None = None) -> Config:
+    """Makes the plain mmengine config of one step.
+
+    Args:
+        cfg: The user's config with ``protocol``, ``method`` and ``steps``.
+        step: The step.
+        plan: Iterations and learning rate of the step.
+        previous: What the step before left; None at the base step.
+        report_sizes: Channels per step that results are reported by, if they differ from the step's own (a joint
+            model learns in one step and is compared with protocols of several).
+
+    Returns:
+        A new config; ``cfg`` is not changed.
+
+    Raises:
+        ConfigError: If a slot is unknown or cannot be filled.
+    """
+    if step.is_base != (previous is None):
+        raise ConfigError(f'step {step.index} {"must not" if step.is_base else "must"} have a previous step')
+    out = copy.deepcopy(cfg)
+    slots = method_slots(cfg.get('method'), step)
+    protocol = dict(cfg['protocol'])
+    for key in ('protocol', 'method', 'steps', 'runner_type', 'base_from'):
+        out.pop(key, None)
+    _model(out, slots, step, previous)
+    _data(out, step, protocol, slots, plan.global_batch)
+    _schedule(out, plan)
+    _evaluation(out, step, report_sizes or step.sizes)
+    _housekeeping(out, step, slots)
+    if plan.cfg:
+        out.merge_from_dict(dict(plan.cfg))
+    return out
+
+
+def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> None:
+    segmentor = copy.deepcopy(out.model)
+    preprocessor = segmentor.pop('data_preprocessor', None) or out.pop('data_preprocessor', None)
+    out.pop('data_preprocessor', None)
+    set_num_classes(segmentor, step.num_seen)
+    if slots['main_loss'] is not None:
+        replace_main_loss(segmentor, slots['main_loss'])
+    if previous is not None:
+        strip_pretrained(segmentor)
+    out.model = ConfigDict(
+        type='IncrementalSegmentor', segmentor=segmentor, step=step.to_dict(), data_preprocessor=preprocessor,
+        losses=slots['losses'], labeler=slots['labeler'], initializer=slots['initializer'], freeze=slots['freeze'],
+        classifier=slots['classifier'], decision=slots['decision'],
+        previous=None if previous is None else previous.to_dict(),
+        checkpoint=out.get('load_from') if previous is None else None)
+    out.load_from = None
+
+
+def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: int | None) -> None:
+    policy = protocol.pop('label_policy', 'plop')
+    seed = int((out.get('randomness') or {}).get('seed') or 0)
+    for split in ('train', 'val', 'test'):
+        loader = out.get(f'{split}_dataloader')
+        if loader is None:
+            continue
+        loader.dataset = ConfigDict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
+                                    step_index=step.index, policy=policy, split=split, seed=seed)
+        if split == 'train':
+            if slots['memory'] is not None:
+                loader.dataset.memory = slots['memory']
+            sampler = loader.get('sampler') or {}
+            if sampler.get('type', 'InfiniteSampler') == 'InfiniteSampler':
+                loader.sampler = ConfigDict(type='IncrementalInfiniteSampler', shuffle=sampler.get('shuffle', True),
+                                            seed=seed, batch_size=global_batch)
+
+
+def _schedule(out: Config, plan: StepPlan) -> None:
+    old = out.train_cfg.get('max_iters') or plan.iterations
+    out.train_cfg.max_iters = plan.iterations
+    out.train_cfg.pop('max_epochs', None)
+    out.param_scheduler = scale_schedulers(out.get('param_scheduler'), old, plan.iterations)
+    if plan.lr is not None:
+        out.optim_wrapper.optimizer.lr = plan.lr
+    constructor = out.optim_wrapper.get('constructor')
+    if constructor not in (None, 'DefaultOptimWrapperConstructor'):
+        # Constructors that look at parameter names ('backbone.stages.0...') must see the plain segmentor.
+        out.optim_wrapper.constructor = 'SegmentorOptimWrapperConstructor'
+        out.optim_wrapper.inner_constructor = constructor
+
+
+def _evaluation(out: Config, step: Step, sizes: Sequence[int]) -> None:
+    metric = ConfigDict(type='IncrementalIoUMetric', sizes=list(sizes), background=step.background)
+    for split in ('val', 'test'):
+        if out.get(f'{split}_dataloader') is not None:
+            out[f'{split}_evaluator'] = copy.deepcopy(metric)
+            out.setdefault(f'{split}_cfg', ConfigDict(type=f'{split.capitalize()}Loop'))
+
+
+def _housekeeping(out: Config, step: Step, slots: dict) -> None:
+    work_dir = out.get('work_dir') or './work_dirs/unnamed'
+    out.work_dir = f'{work_dir}/step_{step.index}'
+    # Two runners in one process share loggers and visualizers of the same name; a name per step keeps them apart.
+    out.experiment_name = f'{out.get("experiment_name") or "mmciss"}_step_{step.index}'
+    visualizer = out.get('visualizer')
+    if visualizer is not None:
+        visualizer.name = f'{visualizer.get("name", "visualizer")}_{out.work_dir}'
+    randomness = out.setdefault('randomness', ConfigDict())
+    randomness.seed = int(randomness.get('seed') or 0) + step.index
+    hooks: list[Any] = [ConfigDict(type='TeacherHook'), ConfigDict(type='ReproducibleRandomHook')]
+    if slots['statistics']:
+        hooks.append(ConfigDict(type='StatisticsHook', passes=slots['statistics']))
+    hooks.append(ConfigDict(type='NonFiniteLossHook'))
+    hooks += list(slots['hooks'] or [])
+    out.custom_hooks = list(out.get('custom_hooks') or []) + hooks

@@ -1,0 +1,166 @@
+"""The only wrapper: a segmentor, its teacher and the slots of a method."""
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmciss.models.building import build_grown_segmentor, growing_heads
+from mmciss.models.freezing import apply_modes, freeze
+from mmciss.models.labelers.labeling import LabelBatch
+from mmciss.models.pixel_weights import install_pixel_weights
+from mmciss.models.previous import load_plain_checkpoint, load_previous_step
+from mmciss.models.readout import Readout
+from mmciss.models.slots import build_losses, collect_needs
+from mmciss.models.teacher import Teacher
+from mmciss.protocols.step import Step
+from mmciss.registry import INITIALIZERS, LABELERS
+
+
+@MODELS.register_module()
+class IncrementalSegmentor(BaseModel):
+    """Trains an unmodified MMSegmentation segmentor at one step of a protocol.
+
+    Args:
+        segmentor: Config of the plain segmentor, with as many classes as the step knows.
+        step: The step, or the dictionary of its fields.
+        losses: Extra losses by name; each adds ``loss_<name>`` to the log.
+        labeler: Config of the labeler that completes the labels, or None.
+        initializer: Config of the initializer of the new classes' rows, or None for random rows.
+        freeze: Arguments of :func:`mmciss.models.freezing.freeze`, or None.
+        classifier: Further arguments of the growable classifier, for example ``dict(auxiliary=1)``.
+        decision: Config of the decision, see :mod:`mmciss.models.decisions`.
+        previous: Paths ``model`` and ``state`` that the step before left, or None.
+        checkpoint: A plain MMSegmentation checkpoint that the base step starts from, or None.
+        data_preprocessor: Config of the data preprocessor.
+    """
+
+    def __init__(self, segmentor: dict, step: Step | dict, losses: dict | None = None, labeler: dict | None = None,
+                 initializer: dict | None = None, freeze: dict | None = None, classifier: dict | None = None,
+                 decision: dict | None = None, previous: dict | None = None, checkpoint: str | None = None,
+                 data_preprocessor: dict | None = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.step = step if isinstance(step, Step) else Step.from_dict(step)
+        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, classifier)
+        self.losses = build_losses(losses)
+        self.labeler = None if labeler is None else LABELERS.build(labeler)
+        self.initializer = None if initializer is None else INITIALIZERS.build(initializer)
+        self.decision = None if decision is None else MODELS.build(decision)
+        self.previous = previous
+        self.checkpoint = checkpoint
+        self.statistics: dict[str, Any] = {}
+        self.layers, self.needs_teacher = collect_needs(self.segmentor, self.losses, self.labeler, self.step)
+        self._freeze = dict(freeze or {})
+        self._set_step()
+        self.frozen = self._apply_freeze()
+        self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor)) if self.labeler else []
+        self.set_teacher(None)
+
+    def _set_step(self) -> None:
+        for module in self.modules():
+            if module is not self and hasattr(module, 'set_step'):
+                module.set_step(self.step)
+
+    def _apply_freeze(self) -> list[str]:
+        # Before DistributedDataParallel wraps the model: it only registers what requires a gradient then.
+        return freeze(self.segmentor, **self._freeze) if self._freeze else []
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """The model of the step before, or None."""
+        return self._teacher
+
+    def set_teacher(self, teacher: Teacher | None) -> None:
+        """Attaches the teacher, outside the module tree."""
+        object.__setattr__(self, '_teacher', teacher)
+
+    def init_weights(self) -> None:
+        """Loads what the step starts from; called by the runner after the teacher's passes over the data."""
+        if self.previous is None:
+            self.segmentor.init_weights()
+            if self.checkpoint is not None:
+                load_plain_checkpoint(self.segmentor, self.checkpoint, key='load_from')
+            return
+        load_previous_step(self, self.previous)
+
+    def train(self, mode: bool = True) -> IncrementalSegmentor:
+        """Sets the mode and applies the norm and dropout policy of ``freeze`` again."""
+        super().train(mode)
+        if mode and getattr(self, '_freeze', None):
+            apply_modes(self.segmentor, **self._freeze)
+        return self
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+        """Same contract as :meth:`mmseg.models.segmentors.BaseSegmentor.forward`."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return self.segmentor(inputs, data_samples, mode=mode)
+
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Computes the main losses of the segmentor and the extra losses.
+
+        Args:
+            inputs: Images ``(N, 3, H, W)``.
+            data_samples: MMSegmentation's samples with ``gt_sem_seg``.
+        """
+        teacher = self.teacher(inputs, self.layers) if self.needs_teacher else None
+        target, data_samples = self._labels(inputs, data_samples, teacher)
+        with Readout(self.segmentor, self.layers, losses_too=True) as readout:
+            losses = self.segmentor.loss(inputs, data_samples)
+        if self.losses:
+            student = readout.output()
+            for name, loss in self.losses.items():
+                losses[f'loss_{name}'] = loss(student, teacher, target, self.step)
+        return losses
+
+    def _labels(self, inputs: Tensor, data_samples: list, teacher: Any) -> tuple[Tensor | None, list]:
+        if self.labeler is None and not self.losses:
+            return None, data_samples
+        target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
+        if self.labeler is None:
+            return target, data_samples
+        labels = self.labeler(target, teacher, self.step, LabelBatch(inputs, data_samples, self.statistics))
+        for sampler in self._pixel_weights:
+            sampler.weights = None if labels.weights is None else labels.weights.expand_as(labels.target)
+        relabelled = []
+        for sample, label in zip(data_samples, labels.target):
+            sample = copy.copy(sample)
+            sample.gt_sem_seg = type(sample.gt_sem_seg)(data=label[None])
+            relabelled.append(sample)
+        return labels.target, relabelled
+
+    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+        """Predicts, with the method's own decision where it has one."""
+        if self.decision is None:
+            return self.segmentor.predict(inputs, data_samples)
+        postprocess = self.segmentor.postprocess_result
+
+        def decide(seg_logits: Tensor, samples: list | None = None) -> list:
+            return postprocess(self.decision(seg_logits), samples)
+
+        self.segmentor.postprocess_result = decide
+        try:
+            return self.segmentor.predict(inputs, data_samples)
+        finally:
+            del self.segmentor.postprocess_result
+
+    def method_state(self) -> dict[str, dict[str, Tensor]]:
+        """Returns what the next step needs beside the plain model: buffers of losses, labeler and classifier."""
+        state = {'losses': self.losses.state_dict()}
+        if isinstance(self.labeler, nn.Module):
+            state['labeler'] = self.labeler.state_dict()
+        state['auxiliary'] = {name: tensor for name, tensor in self.segmentor.state_dict().items()
+                              if '.auxiliary.' in name}
+        return state
+
+    @property
+    def source(self) -> Path | None:
+        """The checkpoint that the step starts from."""
+        return None if self.previous is None else Path(self.previous['model'])

@@ -1,0 +1,34 @@
+"""Weights per pixel or per image for MMSegmentation's losses."""
+from __future__ import annotations
+
+from mmseg.structures.sampler import BasePixelSampler
+from torch import Tensor, nn
+
+
+class PixelWeights(BasePixelSampler):
+    """Hands weights that were computed beforehand to a head's losses, through the head's own ``sampler`` slot.
+
+    Args:
+        sampler: The sampler that the head had from its config; its weights are multiplied with ours.
+    """
+
+    def __init__(self, sampler: BasePixelSampler | None = None) -> None:
+        self.sampler = sampler
+        self.weights: Tensor | None = None
+
+    def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor | None:
+        """Returns the weights ``(N, H, W)`` for the labels ``(N, 1, H, W)``."""
+        own = None if self.sampler is None else self.sampler.sample(seg_logit, seg_label)
+        if own is None or self.weights is None:
+            return own if self.weights is None else self.weights
+        return own * self.weights
+
+
+def install_pixel_weights(heads: list[nn.Module]) -> list[PixelWeights]:
+    """Puts a :class:`PixelWeights` in front of each head's sampler and returns them."""
+    installed = []
+    for head in heads:
+        if not isinstance(head.sampler, PixelWeights):
+            head.sampler = PixelWeights(head.sampler)
+        installed.append(head.sampler)
+    return installed

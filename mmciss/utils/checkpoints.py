@@ -1,0 +1,61 @@
+"""Reading MMSegmentation checkpoints, of ours or of anybody, without executing what is in them."""
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging.history_buffer import HistoryBuffer
+from torch import Tensor
+
+
+def safe_types() -> list[Any]:
+    """Returns the harmless types that checkpoints of mmengine hold beside tensors.
+
+    mmengine's own list contains ``getattr``, with which a pickle can reach anything, so this one is shorter.
+    """
+    return [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar, slice,
+            *{type(np.dtype(name)) for name in ('uint8', 'int32', 'int64', 'uint32', 'float32', 'float64', 'bool')}]
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint file with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated, no checkpoint, or holds objects that could run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint not found: {path}')
+    try:
+        with torch.serialization.safe_globals(safe_types()):
+            content = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise ValueError(f'{path} cannot be read safely: it is truncated, no checkpoint, or it holds objects other '
+                         f'than tensors and plain values ({str(error).strip().splitlines()[0]})') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
+    return content
+
+
+def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
+    """Returns the weights of a segmentor, whatever wrapped them.
+
+    Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints.
+
+    Raises:
+        ValueError: If the file holds no weights.
+    """
+    content = read_checkpoint(path)
+    weights = content.get('state_dict', content)
+    weights = OrderedDict((name.removeprefix('module.'), value) for name, value in weights.items()
+                          if isinstance(value, Tensor))
+    if any(name.startswith('segmentor.') for name in weights):
+        weights = OrderedDict((name.removeprefix('segmentor.'), value) for name, value in weights.items()
+                              if name.startswith('segmentor.'))
+    if not weights:
+        raise ValueError(f'{path} holds no weights (no tensors under state_dict or at the top)')
+    return weights

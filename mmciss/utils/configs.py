@@ -1,0 +1,53 @@
+"""Finding the configs that come with mmciss, in a checkout or in an installed package."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmciss
+from mmciss.errors import ConfigError, unknown_name
+
+
+def configs_folder() -> Path:
+    """Returns the folder of configs: ``configs`` of the checkout, or the copy inside the installed package."""
+    package = Path(mmciss.__file__).resolve().parent
+    for folder in (package.parent / 'configs', package / '.mim' / 'configs'):
+        if (folder / '_base_').is_dir():
+            return folder
+    raise FileNotFoundError(f'the configs of mmciss are missing: looked beside and inside {package}')
+
+
+def method_names() -> list[str]:
+    """Returns the names that ``--method`` accepts."""
+    return sorted(path.stem for path in (configs_folder() / '_base_' / 'methods').glob('*.py'))
+
+
+def load_method(name: str) -> Config:
+    """Loads a method's config by name or path.
+
+    Raises:
+        ConfigError: If there is no such method.
+    """
+    path = Path(name)
+    if path.suffix == '.py' and path.is_file():
+        return Config.fromfile(path)
+    if name not in method_names():
+        raise unknown_name('method', name, method_names(), '--method')
+    return Config.fromfile(configs_folder() / '_base_' / 'methods' / f'{name}.py')
+
+
+def load_config(path: str | Path) -> Config:
+    """Loads a config; a relative path that does not exist here is looked for among the configs of mmciss.
+
+    Raises:
+        ConfigError: If there is no such file.
+    """
+    path = Path(path)
+    if path.is_file():
+        return Config.fromfile(path)
+    parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
+    inside = configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
+    if inside.is_file():
+        return Config.fromfile(inside)
+    raise ConfigError(f'config: no file {path} (also looked in {configs_folder()})')

@@ -1,0 +1,83 @@
+"""Writing files so that a crash leaves the old content or the new one, never half of it."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+    """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk and renames it.
+
+    Args:
+        path: The final name.
+        write: Called with the temporary path.
+
+    Raises:
+        OSError: If the disk is full or read-only; the old file, if any, is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        write(temporary)
+        with open(temporary, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Writes JSON atomically."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
+def read_json(path: str | Path) -> Any | None:
+    """Reads JSON; a missing, empty or truncated file gives None."""
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+
+
+def save_tensors(path: str | Path, content: Any) -> None:
+    """Writes a torch file atomically."""
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def load_tensors(path: str | Path) -> Any:
+    """Reads a torch file without executing any code that may be in it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, or holds objects other than tensors and plain Python values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint not found: {path}')
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise ValueError(f'{path} is not a checkpoint that can be read safely (truncated, or it holds more than '
+                         f'tensors and plain values): {str(error).splitlines()[0]}') from error
+
+
+def file_checksum(path: str | Path) -> str:
+    """Returns the SHA-256 of a file as hex digits."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def value_checksum(value: Any) -> str:
+    """Returns the SHA-256 of a JSON-like value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

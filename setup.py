@@ -1,0 +1,60 @@
+"""Installs mmciss; the configs and tools travel inside the package, where ``mim`` looks for them."""
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+
+
+class BuildWithConfigs(build_py):
+    """Copies ``configs`` and ``tools`` into ``mmciss/.mim`` of what is built."""
+
+    def run(self) -> None:
+        """Builds the package, then adds the folders."""
+        super().run()
+        if getattr(self, 'editable_mode', False):
+            return
+        for name in ('configs', 'tools'):
+            target = Path(self.build_lib) / 'mmciss' / '.mim' / name
+            shutil.copytree(ROOT / name, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+
+
+def read_version() -> str:
+    """Reads the version without importing the package."""
+    scope: dict = {}
+    exec((ROOT / 'mmciss' / 'version.py').read_text(), scope)
+    return scope['__version__']
+
+
+setup(
+    name='mmciss',
+    version=read_version(),
+    description='Class-incremental semantic segmentation for MMSegmentation',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['mmciss', 'mmciss.*']),
+    include_package_data=True,
+    package_data={'mmciss': ['**/*.json', '**/*.txt']},
+    python_requires='>=3.10',
+    install_requires=[
+        'torch>=2.4',
+        'onedl-mmengine>=0.10.12,<0.11',
+        'onedl-mmcv>=2.3.6,<2.4',
+        'onedl-mmsegmentation>=1.4.2,<1.5',
+        'onedl-mmpretrain>=1.3.6,<1.4',
+        'ftfy>=6.1',
+        'matplotlib',
+        'numpy',
+        'opencv-python',
+        'pillow',
+    ],
+    extras_require={
+        'test': ['pytest', 'hypothesis', 'captum', 'tensorboard'],
+        'tensorboard': ['tensorboard'],
+        'mask2former': ['onedl-mmdetection'],
+    },
+    cmdclass={'build_py': BuildWithConfigs},
+)

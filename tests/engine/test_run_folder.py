@@ -1,0 +1,76 @@
+"""State of a run on disk."""
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from mmciss.engine.run_folder import RunFolder
+from mmciss.errors import ConfigError
+from mmciss.utils.files import file_checksum, write_json
+
+
+def finish(folder: RunFolder, index: int) -> Path:
+    """Writes what makes a step count as done."""
+    path = folder.step(index)
+    path.mkdir(parents=True)
+    (path / 'model.pth').write_bytes(b'weights')
+    write_json(path / 'result.json', {'step': index, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth')})
+    return path
+
+
+def test_a_step_is_done_only_with_a_whole_result_and_the_right_model(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.first_open_step(3) == 0 and not folder.has_started()
+    finish(folder, 0)
+    path = finish(folder, 1)
+    assert folder.first_open_step(3) == 2 and folder.first_open_step(2) == 2
+    text = (path / 'result.json').read_text()
+    for damage in ('', text[:len(text) // 2]):
+        (path / 'result.json').write_text(damage)
+        assert folder.result(1) is None
+    (path / 'result.json').write_text(text)
+    (path / 'model.pth').write_bytes(b'weight')
+    assert folder.first_open_step(3) == 1, 'a truncated model makes the step count as not done'
+    (path / 'model.pth').unlink()
+    assert folder.result(1) is None
+
+
+def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim({'seed': 0, 'protocol': {'name': '15-1'}}, {'method': 'MiB'})
+    folder.claim({'seed': 0, 'protocol': {'name': '15-1'}}, {})
+    with pytest.raises(ConfigError, match=r"(?s)different experiment.*seed: found 0, now 1.*Choose another --work-dir"):
+        folder.claim({'seed': 1, 'protocol': {'name': '15-1'}}, {})
+
+
+def test_steps_without_run_file_are_not_taken_over(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    finish(folder, 0)
+    with pytest.raises(ConfigError, match='no readable run.json'):
+        folder.claim({'seed': 0}, {})
+
+
+def _try_lock(path: str, queue: multiprocessing.Queue) -> None:
+    try:
+        with RunFolder(path).lock():
+            queue.put('got it')
+    except ConfigError as error:
+        queue.put(str(error))
+
+
+def test_two_runs_cannot_work_in_one_folder(tmp_path: Path) -> None:
+    context = multiprocessing.get_context('fork')
+    queue = context.Queue()
+    for expected in ('another run', 'got it'):
+        if expected == 'another run':
+            with RunFolder(tmp_path).lock():
+                process = context.Process(target=_try_lock, args=(str(tmp_path), queue))
+                process.start()
+                process.join()
+        else:
+            process = context.Process(target=_try_lock, args=(str(tmp_path), queue))
+            process.start()
+            process.join()
+        assert expected in queue.get(timeout=10)
