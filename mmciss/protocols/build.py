@@ -1,0 +1,108 @@
+"""From the key ``protocol`` of a config to a protocol."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.protocols.class_orders import NUM_CLASSES, recognise
+from mmciss.protocols.protocol import SETTINGS, Protocol
+
+KEYS = ('name', 'setting', 'order', 'steps', 'split_files', 'domains', 'dataset', 'joint', 'seed',
+        'holdout', 'label_policy')
+"""What the key ``protocol`` of a config may hold. ``label_policy`` is read by
+:func:`mmciss.protocols.labels.label_policy`."""
+
+
+def build_protocol(config: Mapping[str, Any] | Protocol, class_names: Sequence[str], background: bool = True,
+                   dataset: str | None = None) -> Protocol:
+    """Builds the protocol that a user's config describes.
+
+    Args:
+        config: ``name`` or ``steps`` (lists of class numbers or names); ``setting`` (default
+            ``'overlapped'``; ``'domain'`` if there are domains, ``'explicit'`` if there are image
+            lists); ``order``; ``split_files``; ``domains`` (a list in order of arrival to go with
+            ``name``, or a list of lists); ``dataset`` (whose lettered orders and domains are meant;
+            known from the class names otherwise); ``joint`` (all steps merged into one); ``seed``
+            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of test images, ``'domain'``).
+        class_names: Foreground class names of the data set by class number.
+        background: Whether the data set has a background class. Class-incremental protocols have
+            one always; domain-incremental ones only if the data set has.
+        dataset: As in ``config``, which goes first.
+
+    Raises:
+        ConfigError: If a key is unknown or its value does not fit, naming the key.
+
+    Examples:
+        >>> protocol = build_protocol(dict(name='2-1', order=['c', 'a', 'b']), ['a', 'b', 'c'])
+        >>> protocol[1].names
+        ('background', 'c', 'a', 'b')
+    """
+    if isinstance(config, Protocol):
+        return config
+    values = {key: value for key, value in config.items() if value is not None}
+    for key in values:
+        if key not in KEYS:
+            raise unknown_name('key', key, KEYS, f'protocol.{key}')
+    dataset = values.get('dataset') or dataset or recognise(tuple(class_names))
+    if dataset is not None and dataset not in NUM_CLASSES:
+        raise unknown_name('data set', dataset, NUM_CLASSES, 'protocol.dataset')
+    setting = values.get('setting') or _implied_setting(values)
+    if setting not in SETTINGS:
+        raise unknown_name('setting', setting, SETTINGS, 'protocol.setting')
+    if 'name' not in values and 'steps' not in values and not (setting == 'domain' and 'domains' in values):
+        raise ConfigError("protocol: needs name (such as '15-1') or steps (lists of classes)")
+    build = _domain_protocol if setting == 'domain' else _class_protocol
+    protocol = build(values, setting, class_names, background, dataset)
+    return protocol.merged() if values.get('joint') else protocol
+
+
+def _implied_setting(values: Mapping[str, Any]) -> str:
+    if values.get('domains'):
+        return 'domain'
+    return 'explicit' if values.get('split_files') else 'overlapped'
+
+
+def _class_protocol(values: Mapping[str, Any], setting: str, class_names: Sequence[str],
+                    background: bool, dataset: str | None) -> Protocol:
+    for key in ('domains', 'holdout'):
+        if values.get(key):
+            raise ConfigError(f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
+    options: dict[str, Any] = {'split_files': values.get('split_files') or (),
+                               'seed': _seed(values.get('seed', 0))}
+    if not values.get('steps'):
+        return Protocol.from_name(values['name'], class_names=class_names, order=values.get('order'),
+                                  setting=setting, dataset=dataset, **options)
+    if values.get('order') is not None:
+        raise ConfigError('protocol.order: protocol.steps lists the classes in order already; '
+                          'give one of the two')
+    return Protocol.from_lists(values['steps'], class_names=class_names, setting=setting,
+                               name=values.get('name'), **options)
+
+
+def _domain_protocol(values: Mapping[str, Any], setting: str, class_names: Sequence[str],
+                     background: bool, dataset: str | None) -> Protocol:
+    for key in ('steps', 'order', 'split_files'):
+        if values.get(key):
+            raise ConfigError(f"protocol.{key}: does not go with setting='domain', where all classes "
+                              f'are learned at every step; see protocol.domains')
+    domains = values.get('domains')
+    lists = domains is not None and not all(isinstance(item, str) for item in domains)
+    if not lists and 'name' not in values:
+        raise ConfigError("protocol.name: needed with a plain list of domains, such as '11-5'")
+    return Protocol.from_domains(
+        domains if lists else values['name'], None if lists else domains, class_names=class_names,
+        background=background, dataset=None if lists else dataset, name=values.get('name'),
+        seed=_seed(values.get('seed', 0)), holdout=_holdout(values.get('holdout', 0.0)))
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ConfigError(f'protocol.seed: {value!r} is no integer from 0 to {2**32 - 1}')
+    return value
+
+
+def _holdout(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ConfigError(f'protocol.holdout: {value!r} is no share from 0 to below 1')
+    return float(value)

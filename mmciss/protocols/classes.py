@@ -1,0 +1,131 @@
+"""Reading classes and class orders as users write them: numbers, names, letters and seeds."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from mmciss.errors import ConfigError, close_matches
+from mmciss.protocols.class_orders import NUM_CLASSES, ORDERS
+from mmciss.protocols.step import BACKGROUND, MAX_CHANNELS
+
+
+def check_class_names(class_names: Sequence[str] | None, num_classes: int | None) -> tuple[str, ...]:
+    """Returns the foreground class names by class number; ``class_1`` and so on if there are none.
+
+    Raises:
+        ConfigError: If names repeat, hold the background, or do not fit the number of classes.
+    """
+    if class_names is None:
+        if not num_classes or num_classes < 1:
+            raise ConfigError(f'protocol: {num_classes!r} classes; at least one is needed')
+        class_names = [f'class_{number}' for number in range(1, num_classes + 1)]
+    names = tuple(map(str, class_names))
+    if num_classes is not None and len(names) != num_classes:
+        raise ConfigError(f'protocol: {len(names)} class names for {num_classes} classes')
+    if BACKGROUND in names:
+        raise ConfigError(f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
+    if repeated := _repeated(names):
+        raise ConfigError(f'protocol: class names listed twice: {repeated}')
+    if not 0 < len(names) < MAX_CHANNELS:
+        raise ConfigError(f'protocol: {len(names)} classes; allowed are 1 to {MAX_CHANNELS - 1}')
+    return names
+
+
+def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
+    """Returns the number of a class given by number or name.
+
+    Raises:
+        ConfigError: If there is no such class; misspelt names come with a suggestion.
+
+    Examples:
+        >>> class_number('cat', ['dog', 'cat'], 'protocol.order')
+        2
+    """
+    if isinstance(item, str):
+        if item in class_names:
+            return list(class_names).index(item) + 1
+        hint = close_matches(item, class_names) or f' Allowed: {", ".join(list(class_names)[:20])}' + (
+            ', ...' if len(class_names) > 20 else '')
+        raise ConfigError(f'{key}: unknown class {item!r}.{hint}')
+    if not isinstance(item, Integral) or isinstance(item, bool):
+        raise ConfigError(f'{key}: {item!r} is neither the number nor the name of a class')
+    if item == 0:
+        raise ConfigError(f'{key}: 0 is the background, which comes with the first step by itself; '
+                          f'list the classes 1 to {len(class_names)} only')
+    if not 1 <= item <= len(class_names):
+        raise ConfigError(f'{key}: there is no class {item}; allowed are 1 to {len(class_names)}')
+    return int(item)
+
+
+def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: str) -> None:
+    """Checks that every class is there once.
+
+    Raises:
+        ConfigError: Naming the classes that are missing or repeated.
+    """
+    if repeated := _repeated(numbers):
+        raise ConfigError(f'{key}: listed more than once: {_titles(repeated, class_names)}')
+    if missing := sorted(set(range(1, len(class_names) + 1)) - set(numbers)):
+        raise ConfigError(f'{key}: missing: {_titles(missing, class_names)}; every one of the '
+                          f'{len(class_names)} classes must be listed once')
+
+
+def read_order(order: Any, class_names: Sequence[str], dataset: str | None = None) -> tuple[int, ...]:
+    """Returns the class numbers in order of arrival.
+
+    Args:
+        order: None for the natural order, the letter of a published order, a seed, or the list of
+            all classes as numbers or names.
+        class_names: Foreground class names by class number.
+        dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``, for letters.
+
+    Raises:
+        ConfigError: If the order is unknown or no permutation of the classes.
+
+    Examples:
+        >>> read_order(['c', 'a', 2], ['a', 'b', 'c'])
+        (3, 1, 2)
+    """
+    key = 'protocol.order'
+    total = len(class_names)
+    if order is None:
+        return tuple(range(1, total + 1))
+    if isinstance(order, str):
+        return _published_order(order, total, dataset)
+    if isinstance(order, Integral) and not isinstance(order, bool):
+        if not 0 <= order < 2**32:
+            raise ConfigError(f'{key}: the seed {order} is outside 0 to {2**32 - 1}')
+        # RandomState's stream is frozen by NumPy, so that a seed means the same order for ever.
+        return tuple(int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
+    if not isinstance(order, Iterable):
+        raise ConfigError(f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
+    numbers = tuple(class_number(item, class_names, key) for item in order)
+    check_permutation(numbers, class_names, key)
+    return numbers
+
+
+def _published_order(letter: str, total: int, dataset: str | None) -> tuple[int, ...]:
+    if letter in ('a', 'natural'):
+        return tuple(range(1, total + 1))
+    key = 'protocol.order'
+    if dataset not in ORDERS:
+        raise ConfigError(f'{key}: no order {letter!r} is published for this data set (lettered orders '
+                          f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed')
+    if NUM_CLASSES[dataset] != total:
+        raise ConfigError(f'{key}: the orders of {dataset} are for {NUM_CLASSES[dataset]} classes, '
+                          f'not for {total}')
+    if letter not in ORDERS[dataset]:
+        raise ConfigError(f'{key}: unknown order {letter!r} of {dataset}. Allowed: '
+                          f'{", ".join(ORDERS[dataset])}; a list of all classes; a seed')
+    return ORDERS[dataset][letter]
+
+
+def _repeated(items: Sequence[Any]) -> list[Any]:
+    return sorted({item for item in items if list(items).count(item) > 1})
+
+
+def _titles(numbers: Iterable[int], class_names: Sequence[str]) -> str:
+    return ', '.join(f'{number} ({class_names[number - 1]})' for number in numbers)
