@@ -1,0 +1,151 @@
+"""Putting growable layers in the place of a segmentor's classifiers."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable_conv2d import GrowableConv2d
+from mmciss.models.classifiers.growable_linear import GrowableLinear
+from mmciss.models.classifiers.head_config import (check_class_weights, check_countable,
+                                                   num_classes_of)
+from mmciss.models.classifiers.probe import find_growable
+
+MAIN_CLASSIFIER = 'conv_seg'
+"""Name that MMSegmentation gives a head's classifier; auxiliary channels belong to it."""
+
+
+def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
+               detach_auxiliary: bool = True) -> Growable:
+    """Makes a growable layer with the weights of a plain one.
+
+    Args:
+        layer: A Conv2d or Linear whose rows are those of the first steps.
+        sizes: Channels added by each step.
+        auxiliary: Number of channels that are no class.
+        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+
+    Raises:
+        ValueError: If the layer's rows end in the middle of a step.
+    """
+    options: dict[str, Any] = dict(bias=layer.bias is not None, device=layer.weight.device,
+                                   dtype=layer.weight.dtype)
+    # The rows that are copied need no random numbers: a base step starts exactly as plain
+    # MMSegmentation does with the same seed.
+    with torch.random.fork_rng(devices=[], enabled=len(layer.weight) == sum(sizes)):
+        if isinstance(layer, nn.Linear):
+            grown: Growable = GrowableLinear(layer.in_features, sizes, auxiliary, detach_auxiliary,
+                                             **options)
+        else:
+            grown = GrowableConv2d(layer.in_channels, sizes, layer.kernel_size, auxiliary,
+                                   detach_auxiliary, stride=layer.stride, padding=layer.padding,
+                                   dilation=layer.dilation, **options)
+    rows = 0
+    with torch.no_grad():
+        for group in grown.groups:
+            if rows == len(layer.weight):
+                break
+            end = rows + len(group.weight)
+            if end > len(layer.weight):
+                raise ValueError(f'a layer with {len(layer.weight)} channels cannot be split into '
+                                 f'steps of {tuple(sizes)} channels')
+            group.weight.copy_(layer.weight[rows:end])
+            if group.bias is not None:
+                group.bias.copy_(layer.bias[rows:end])
+            rows = end
+    return grown.train(layer.training)
+
+
+def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxiliary: int = 0,
+              detach_auxiliary: bool = True) -> None:
+    """Replaces layers of a head by growable ones, in place, and tells the head its new width.
+
+    Args:
+        head: A built head.
+        leaves: Names from :func:`~mmciss.models.classifiers.probe.find_growable`.
+        sizes: Channels added by each step.
+        auxiliary: Number of channels that are no class, for the layer ``conv_seg``.
+        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+    """
+    for name in leaves:
+        path, _, leaf = name.rpartition('.')
+        extra = auxiliary if name == MAIN_CLASSIFIER else 0
+        grown = grow_layer(head.get_submodule(name), sizes, extra, detach_auxiliary)
+        setattr(head.get_submodule(path), leaf, grown)
+    old = head.num_classes
+    for module in head.modules():
+        if getattr(module, 'num_classes', None) == old:
+            _set_num_classes(module, sum(sizes))
+
+
+def _set_num_classes(module: nn.Module, num_classes: int) -> None:
+    if getattr(module, 'out_channels', None) == module.num_classes:
+        module.out_channels = num_classes
+    module.num_classes = num_classes
+
+
+def segmentation_heads(segmentor: nn.Module) -> dict[str, nn.Module]:
+    """Returns the heads that predict the segmentor's classes, by name.
+
+    A head with another number of classes (the boundary head of STDC) does not grow.
+    """
+    heads: dict[str, nn.Module] = {}
+    for slot in ('decode_head', 'auxiliary_head'):
+        head = getattr(segmentor, slot, None)
+        if isinstance(head, nn.ModuleList):
+            heads.update({f'{slot}.{index}': item for index, item in enumerate(head)})
+        elif head is not None:
+            heads[slot] = head
+    return {name: head for name, head in heads.items()
+            if getattr(head, 'num_classes', None) == segmentor.num_classes}
+
+
+def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence[int],
+                   auxiliary: int = 0, detach_auxiliary: bool = True) -> list[str]:
+    """Makes every head of a segmentor growable, in place.
+
+    Args:
+        segmentor: A built EncoderDecoder or CascadeEncoderDecoder. Where it has as many classes as
+            ``sizes`` sum up to, its outputs stay what they were; where it has those of the first
+            steps, the rest is added at random.
+        config: The config that it was built from.
+        sizes: Channels added by each step.
+        auxiliary: Number of channels that are no class, for the main head's classifier.
+        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+
+    Returns:
+        Names of the growable layers.
+
+    Raises:
+        ConfigError: If a head cannot grow, a loss has weights for another number of classes, or
+            auxiliary channels are wanted where there is no single classifier.
+    """
+    heads = segmentation_heads(segmentor)
+    main = [name for name in heads if name.startswith('decode_head')][-1]
+    plans: list[tuple[nn.Module, list[str], str, int]] = []
+    for name, head in heads.items():
+        head_config, key = _config_of(config, name)
+        check_class_weights(head_config, sum(sizes), key)
+        leaves = find_growable(head_config, key)
+        extra = auxiliary if name == main else 0
+        if extra and MAIN_CLASSIFIER not in leaves:
+            raise ConfigError(f'method.classifier.auxiliary={auxiliary} needs a head with one classifier '
+                              f'{MAIN_CLASSIFIER!r}; {key} is {head_config.get("type")} with {leaves}')
+        plans.append((head, leaves, name, extra))
+    for head, leaves, _, extra in plans:
+        grow_head(head, leaves, sizes, extra, detach_auxiliary)
+    _set_num_classes(segmentor, sum(sizes))
+    return [f'{name}.{leaf}' for _, leaves, name, _ in plans for leaf in leaves]
+
+
+def _config_of(config: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    slot, _, index = name.partition('.')
+    head = config[slot][int(index)] if index else config[slot]
+    key = f'model.{slot}[{index}]' if index else f'model.{slot}'
+    check_countable(head, key)
+    num_classes_of(head, key)
+    return head, key

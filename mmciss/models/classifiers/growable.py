@@ -1,0 +1,170 @@
+"""Classifiers that grow: one group of rows per step, one fused operation in forward."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+
+class Growable(nn.Module):
+    """What growable layers share: the groups ``steps.k`` and the face of the layer they replace.
+
+    ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them their
+    own learning rate by name. ``weight`` and ``bias`` are all of them in channel order.
+
+    ``state_dict()`` is never overridden: at the start of training mmengine broadcasts its tensors in
+    place, and concatenated copies would not reach the parameters. Loading takes both that native form
+    and the plain ``weight`` and ``bias`` of the replaced layer.
+
+    Args:
+        sizes: Channels added by each step; a step may add none.
+        new_layer: Makes a plain layer with a given number of output channels.
+        auxiliary: Number of channels that are no class. They are not part of the output, see
+            :meth:`auxiliary_logits`.
+        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+
+    Raises:
+        ValueError: If the first step adds no channel or a size is negative.
+    """
+
+    def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module],
+                 auxiliary: int = 0, detach_auxiliary: bool = True) -> None:
+        super().__init__()
+        sizes = tuple(int(size) for size in sizes)
+        if not sizes or sizes[0] < 1 or min(sizes) < 0 or auxiliary < 0:
+            raise ValueError(f'a classifier needs sizes such as (16, 1, 1) and auxiliary >= 0, found '
+                             f'sizes={sizes}, auxiliary={auxiliary}')
+        self.sizes = sizes
+        self.detach_auxiliary = detach_auxiliary
+        # A step without channels keeps its place, so that steps[k] belongs to step k.
+        self.steps = nn.ModuleList(new_layer(size) if size else nn.Identity() for size in sizes)
+        self.auxiliary = new_layer(auxiliary) if auxiliary else None
+
+    @property
+    def groups(self) -> list[nn.Module]:
+        """The groups that have channels."""
+        return [group for group, size in zip(self.steps, self.sizes) if size]
+
+    @property
+    def weight(self) -> Tensor:
+        """Rows of all classes in channel order, ``(C, D, 1, 1)`` or ``(C, D)``."""
+        groups = self.groups
+        return groups[0].weight if len(groups) == 1 else torch.cat([g.weight for g in groups])
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Biases of all classes in channel order, ``(C,)``, or None for a layer without."""
+        groups = self.groups
+        if groups[0].bias is None:
+            return None
+        return groups[0].bias if len(groups) == 1 else torch.cat([g.bias for g in groups])
+
+    @property
+    def out_channels(self) -> int:
+        """Number of classes seen; auxiliary channels do not count."""
+        return sum(self.sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits of all classes."""
+        raise NotImplementedError
+
+    def auxiliary_logits(self, embedding: Tensor) -> Tensor | None:
+        """Returns the output of the auxiliary channels for an embedding, or None without any."""
+        if self.auxiliary is None:
+            return None
+        return self.auxiliary(embedding.detach() if self.detach_auxiliary else embedding)
+
+    def extra_repr(self) -> str:
+        """Shows the sizes."""
+        return f'sizes={self.sizes}'
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, local_metadata: dict,
+                              strict: bool, missing_keys: list[str], unexpected_keys: list[str],
+                              error_msgs: list[str]) -> None:
+        rows = state_dict.get(f'{prefix}weight')
+        if rows is not None:
+            if len(rows) == self.out_channels:
+                split_rows(self, state_dict, prefix)
+            else:
+                error_msgs.append(
+                    f'{prefix}weight has {len(rows)} rows but this model has {self.out_channels} '
+                    f'channels, {self.sizes} by step')
+                state_dict.pop(f'{prefix}weight')
+                state_dict.pop(f'{prefix}bias', None)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
+                                      unexpected_keys, error_msgs)
+
+
+def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
+    """Replaces the plain ``weight`` and ``bias`` of a layer by its native keys, in place.
+
+    Args:
+        layer: The layer that will be loaded.
+        state_dict: The weights; the rows must be those of the first steps.
+        prefix: Name of the layer in ``state_dict``, with its dot.
+
+    Returns:
+        Number of steps that the rows cover.
+
+    Raises:
+        ValueError: If the rows end in the middle of a step.
+    """
+    rows = len(state_dict[f'{prefix}weight'])
+    ends = [sum(layer.sizes[:k + 1]) for k in range(len(layer.sizes))]
+    if rows not in ends:
+        raise ValueError(f'{prefix}weight has {rows} rows, which is not where a step ends; the steps '
+                         f'of this model add {layer.sizes} channels')
+    covered = len(ends) - ends[::-1].index(rows)
+    for key in ('weight', 'bias'):
+        tensor = state_dict.pop(f'{prefix}{key}', None)
+        if tensor is None:
+            continue
+        for index, part in enumerate(tensor.split(layer.sizes[:covered])):
+            if layer.sizes[index]:
+                state_dict[f'{prefix}steps.{index}.{key}'] = part
+    return covered
+
+
+def growable_layers(module: nn.Module) -> dict[str, Growable]:
+    """Returns the growable layers inside a module by name."""
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, Growable)}
+
+
+def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+    """Loads weights that may lack the newest rows of the growable layers; the rest of those stays.
+
+    Args:
+        module: A segmentor with growable layers.
+        weights: State of the step before, plain or native.
+
+    Returns:
+        Names that the weights should have had and names they should not have had. New rows and
+        auxiliary channels are in neither; what stayed as it was is logged.
+
+    Raises:
+        ValueError: If the rows end in the middle of a step.
+        RuntimeError: If a tensor has another shape.
+    """
+    weights = dict(weights)
+    new_rows: list[str] = []
+    for name, layer in growable_layers(module).items():
+        prefix = f'{name}.' if name else ''
+        if f'{prefix}weight' in weights:
+            covered = split_rows(layer, weights, prefix)
+        else:
+            found = [k for k in range(len(layer.sizes)) if f'{prefix}steps.{k}.weight' in weights]
+            covered = max(found, default=-1) + 1
+        if covered:
+            new_rows += [f'{prefix}steps.{index}.' for index in range(covered, len(layer.sizes))
+                         if layer.sizes[index]]
+            new_rows.append(f'{prefix}auxiliary.')
+    result = module.load_state_dict(weights, strict=False)
+    kept = [name for name in result.missing_keys if name.startswith(tuple(new_rows) or ('\0', ))]
+    if kept:
+        print_log(f'Not in the loaded weights, left to the initializer: {", ".join(kept)}',
+                  logger='current')
+    missing = [name for name in result.missing_keys if name not in set(kept)]
+    return missing, list(result.unexpected_keys)

@@ -1,0 +1,37 @@
+"""The growable fully connected layer."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmciss.models.classifiers.growable import Growable
+
+
+class GrowableLinear(Growable):
+    """A linear layer whose outputs arrive step by step, such as the presence classifier of EncNet.
+
+    Args:
+        in_features: Features D of the input.
+        sizes: Outputs added by each step.
+        auxiliary: Number of outputs that are no class.
+        detach_auxiliary: Whether auxiliary outputs leave the input without gradient.
+        **options: ``bias``, ``device`` and ``dtype`` of :class:`torch.nn.Linear`.
+    """
+
+    def __init__(self, in_features: int, sizes: Sequence[int], auxiliary: int = 0,
+                 detach_auxiliary: bool = True, **options: Any) -> None:
+        super().__init__(sizes, lambda out: nn.Linear(in_features, out, **options), auxiliary,
+                         detach_auxiliary)
+        self.in_features = in_features
+
+    @property
+    def out_features(self) -> int:
+        """Number of classes seen, under the name that :class:`torch.nn.Linear` gives it."""
+        return self.out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits ``(..., C)`` of ``(..., D)``."""
+        return F.linear(x, self.weight, self.bias)

@@ -1,0 +1,92 @@
+"""Finding the layers of a head that depend on the number of classes, by building it twice."""
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
+
+WORKING_HEADS = (
+    'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
+    'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, GCHead, '
+    'ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, NLHead, OCRHead, PIDHead, PSAHead, '
+    'PSPHead, SegformerHead, SETRMLAHead, SETRUPHead, UPerHead')
+"""The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
+
+
+def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[str]:
+    """Finds the layers whose rows are classes.
+
+    The head is built with C and with C + 1 classes; a convolution or linear layer that has C and C + 1
+    output channels can grow. Whatever else differs cannot.
+
+    Args:
+        head: Config of a decode head or auxiliary head.
+        key: Where the config stands, for messages.
+
+    Returns:
+        Names of the layers, relative to the head.
+
+    Raises:
+        ConfigError: If something else depends on the number of classes, or nothing does.
+
+    Examples:
+        >>> find_growable(dict(type='FCNHead', in_channels=8, channels=4, num_classes=3))
+        ['conv_seg']
+    """
+    check_countable(head, key)
+    classes = num_classes_of(head, key)
+    small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
+    before, after = _shapes(small), _shapes(large)
+    grown: dict[str, None] = {}
+    for name in (*before, *(name for name in after if name not in before)):
+        if before.get(name) == after.get(name):
+            continue
+        path, _, leaf = name.rpartition('.')
+        layer = small.get_submodule(path)
+        if not _grows_by_rows(layer, leaf, before.get(name), after.get(name), classes):
+            raise _cannot_grow(head, key, name, before.get(name), after.get(name))
+        grown[path] = None
+    if not grown:
+        raise ConfigError(f'{key}: no layer of {head.get("type")} depends on num_classes={classes}, '
+                          f'so it cannot learn further classes. Heads that work: {WORKING_HEADS}.')
+    return list(grown)
+
+
+def _build(head: dict[str, Any]) -> nn.Module:
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter('ignore')
+        try:
+            with torch.device('meta'):
+                return MODELS.build(head)
+        except Exception:  # some heads compute with their parameters while they are built
+            return MODELS.build(head)
+
+
+def _shapes(head: nn.Module) -> dict[str, tuple[int, ...]]:
+    tensors = [*head.named_parameters(), *head.named_buffers()]
+    return {name: tuple(tensor.shape) for name, tensor in tensors}
+
+
+def _grows_by_rows(layer: nn.Module, leaf: str, before: tuple[int, ...] | None,
+                   after: tuple[int, ...] | None, classes: int) -> bool:
+    if before is None or after is None or leaf not in ('weight', 'bias'):
+        return False
+    plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1
+                                             and layer.padding_mode == 'zeros')
+    return plain and before[0] == classes and after == (classes + 1, *before[1:])
+
+
+def _cannot_grow(head: dict[str, Any], key: str, name: str, before: tuple[int, ...] | None,
+                 after: tuple[int, ...] | None) -> ConfigError:
+    shapes = ' and '.join('absent' if shape is None else str(shape) for shape in (before, after))
+    return ConfigError(
+        f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends on '
+        f'num_classes, and not as one row per class (shapes {shapes} for num_classes='
+        f'{num_classes_of(head, key)} and one more). Heads that work: {WORKING_HEADS}; and any head '
+        f'of yours whose classes are the rows of Conv2d or Linear layers.')

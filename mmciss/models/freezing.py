@@ -1,0 +1,128 @@
+"""What does not learn: parameters frozen by name, norm and dropout layers held in evaluation mode."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from mmciss.errors import ConfigError, close_matches, unknown_name
+from mmciss.models.classifiers.growable import growable_layers
+
+NORM_POLICIES = ('train', 'eval', 'eval_affine_frozen')
+DROPOUT_POLICIES = ('train', 'eval')
+NormPolicy = str | dict[str, str]
+
+
+def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
+           norm: NormPolicy = 'train', dropout: str = 'train',
+           key: str = 'method.freeze') -> list[str]:
+    """Freezes parameters by name and sets the mode of norm and dropout layers.
+
+    To be called before the model is wrapped for distributed training. The modes do not survive
+    ``module.train()``, so that :func:`apply_modes` must follow it with the same arguments.
+
+    Args:
+        module: The model.
+        patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A growable
+            layer's newest group is also called ``steps.new`` and the rest ``steps.old``, so that
+            ``'*.steps.old.*'`` means the old classes at every step.
+        trainable: Patterns of names that are kept out of ``patterns``.
+        norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
+            ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
+            policy per pattern of module names, the first that fits counts.
+        dropout: ``'train'`` or ``'eval'`` (also drop path).
+        key: The config key that holds these arguments.
+
+    Returns:
+        Names of the frozen parameters.
+
+    Raises:
+        ConfigError: If a pattern fits nothing or a policy is unknown.
+
+    Examples:
+        >>> freeze(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), ['0.*'])
+        ['0.weight', '0.bias']
+    """
+    names = _parameter_names(module)
+    _check_patterns(patterns, names, f'{key}.patterns')
+    _check_patterns(trainable, names, f'{key}.trainable')
+    policies = _norm_policies(module, norm, key)
+    if dropout not in DROPOUT_POLICIES:
+        raise unknown_name('policy', dropout, DROPOUT_POLICIES, f'{key}.dropout')
+    chosen = {name for name, aliases in names.items()
+              if _fits(aliases, patterns) and not _fits(aliases, trainable)}
+    for name, policy in policies.items():
+        if policy == 'eval_affine_frozen':
+            own = [f'{name}.{leaf}' for leaf, _ in
+                   module.get_submodule(name).named_parameters(recurse=False)]
+            chosen.update(leaf for leaf in own if not _fits(names.get(leaf, (leaf, )), trainable))
+    frozen = []
+    for name, parameter in module.named_parameters():
+        if name in chosen:
+            parameter.requires_grad_(False)
+            frozen.append(name)
+    apply_modes(module, norm=norm, dropout=dropout, key=key)
+    return frozen
+
+
+def apply_modes(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
+                norm: NormPolicy = 'train', dropout: str = 'train',
+                key: str = 'method.freeze') -> None:
+    """Holds norm and dropout layers in evaluation mode; to be called after each ``module.train()``.
+
+    Takes the arguments of :func:`freeze`, those about parameters for the sake of one config only.
+    """
+    for name, policy in _norm_policies(module, norm, key).items():
+        if policy != 'train':
+            module.get_submodule(name).eval()
+    if dropout == 'eval':
+        for layer in module.modules():
+            if isinstance(layer, _DropoutNd) or type(layer).__name__ == 'DropPath':
+                layer.eval()
+
+
+def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, str]:
+    rules = norm if isinstance(norm, dict) else {'*': norm}
+    for policy in rules.values():
+        if policy not in NORM_POLICIES:
+            raise unknown_name('policy', policy, NORM_POLICIES, f'{key}.norm')
+    layers = [name for name, layer in module.named_modules() if isinstance(layer, _NormBase)]
+    if isinstance(norm, dict):
+        _check_patterns(norm, {name: (name, ) for name in layers}, f'{key}.norm')
+    policies = {}
+    for name in layers:
+        policies[name] = next((policy for pattern, policy in rules.items()
+                               if fnmatchcase(name, pattern)), 'train')
+    return policies
+
+
+def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Returns each parameter's name together with its name by age where it belongs to a step."""
+    names = {name: (name, ) for name, _ in module.named_parameters()}
+    for path, layer in growable_layers(module).items():
+        prefix = f'{path}.' if path else ''
+        newest = max(index for index, size in enumerate(layer.sizes) if size)
+        for index in range(len(layer.sizes)):
+            age = 'new' if index == newest else 'old'
+            for leaf, _ in layer.steps[index].named_parameters():
+                name = f'{prefix}steps.{index}.{leaf}'
+                names[name] = (name, f'{prefix}steps.{age}.{leaf}')
+    return names
+
+
+def _fits(aliases: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(alias, pattern) for alias in aliases for pattern in patterns)
+
+
+def _check_patterns(patterns: Sequence[str], names: dict[str, tuple[str, ...]], key: str) -> None:
+    if isinstance(patterns, str):
+        raise ConfigError(f'{key} must be a list of patterns, found the string {patterns!r}')
+    for pattern in patterns:
+        if not any(_fits(aliases, (pattern, )) for aliases in names.values()):
+            candidates = list(names) + sorted({name.rpartition('.')[0] + '.*' for name in names})
+            raise ConfigError(f'{key}: the pattern {pattern!r} fits nothing; names look like '
+                              f'{", ".join(list(names)[:3]) or "(there are none)"}.'
+                              f'{close_matches(pattern, candidates)}')

@@ -1,0 +1,57 @@
+"""New classes start as parts of the background (MiB)."""
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from mmciss.models.classifiers.growable import Growable
+from mmciss.models.initializers.initializer import Initializer
+from mmciss.registry import INITIALIZERS
+
+if TYPE_CHECKING:
+    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.protocols.step import Step
+
+
+@INITIALIZERS.register_module()
+class BackgroundInitializer(Initializer):
+    """Gives new classes the background's row and divides the background's probability among them.
+
+    With N new classes, ``w_new = w_bg`` and ``b_new = b_bg = b_bg - log(N + 1)`` (Cermelli et al.,
+    CVPR 2020, arXiv 2002.00718, equation 9 and the released code, which shifts the background too).
+    Then the background and each new class have ``1 / (N + 1)`` of the old background's probability, and
+    the old classes keep theirs.
+
+    Args:
+        bias_shift: Whether ``log(N + 1)`` is subtracted; False copies the background's bias.
+        bias: Whether biases are set at all; False leaves the random ones, as released for RCIL.
+    """
+
+    def __init__(self, bias_shift: bool = True, bias: bool = True) -> None:
+        self.bias_shift = bias_shift
+        self.bias = bias
+
+    def start(self, classifier: Growable, new: nn.Module, step: Step,
+              context: InitializerContext) -> None:
+        """Copies the background's row, and shifts its bias."""
+        new.weight.copy_(classifier.steps[0].weight[:1].expand_as(new.weight))
+        if self.bias:
+            divide_background_bias(classifier, new, self.bias_shift)
+
+
+def divide_background_bias(classifier: Growable, new: nn.Module, shift: bool = True) -> None:
+    """Gives new rows the background's bias, shifted by ``-log(N + 1)`` together with it.
+
+    Args:
+        classifier: The classifier; a layer without bias is left alone.
+        new: Its newest group, with N rows.
+        shift: Whether to shift.
+    """
+    if new.bias is None:
+        return
+    background = classifier.steps[0].bias
+    if shift:
+        background[0] -= math.log(len(new.bias) + 1)
+    new.bias.copy_(background[:1].expand_as(new.bias))

@@ -1,0 +1,29 @@
+"""New classes start at random."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from mmciss.models.classifiers.growable import Growable
+from mmciss.models.initializers.initializer import Initializer
+from mmciss.registry import INITIALIZERS
+
+if TYPE_CHECKING:
+    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.protocols.step import Step
+
+
+@INITIALIZERS.register_module()
+class RandomInitializer(Initializer):
+    """Draws new rows as torch does for a new layer: uniform within 1 / sqrt(D) for a 1 x 1 kernel.
+
+    This is what fine-tuning, LwF, LwF-MC, ILT and SDR start from.
+    """
+
+    needs_background = False
+
+    def start(self, classifier: Growable, new: nn.Module, step: Step,
+              context: InitializerContext) -> None:
+        """Draws the rows."""
+        new.reset_parameters()

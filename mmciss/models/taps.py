@@ -1,0 +1,135 @@
+"""Reading what flows between the modules of an unmodified model."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from mmciss.errors import ConfigError, close_matches
+
+PORTS = ('output', 'input')
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Splits a tap's name into module and port.
+
+    Examples:
+        >>> split_name('backbone.layer1')
+        ('backbone.layer1', 'output')
+        >>> split_name('backbone.layer1.2.relu:input')
+        ('backbone.layer1.2.relu', 'input')
+    """
+    module, _, port = name.partition(':')
+    return module, port or 'output'
+
+
+def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> None:
+    """Refuses names that :class:`FeatureTap` could not record, before anything runs.
+
+    Args:
+        root: The module that names are relative to.
+        names: ``'module'`` or ``'module:input'``.
+        key: The config key that holds the names.
+
+    Raises:
+        ConfigError: If a module does not exist or the part after ``:`` is unknown.
+    """
+    modules = dict(root.named_modules())
+    for name in names:
+        module, port = split_name(name)
+        if port not in PORTS:
+            raise ConfigError(f'{key}: {name!r} ends in {port!r}; allowed after the colon: '
+                              f'{", ".join(PORTS)}.')
+        if module not in modules:
+            raise ConfigError(f'{key}: {type(root).__name__} has no module {module!r}.'
+                              f'{close_matches(module, modules)}{_children_hint(modules, module)}')
+
+
+def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
+    parent = name
+    while parent and parent not in modules:
+        parent = parent.rpartition('.')[0]
+    children = [child for child, _ in modules[parent].named_children()]
+    return f' {parent or "The model"} has: {", ".join(children)}.' if children else ''
+
+
+class FeatureTap:
+    """Context manager that records outputs and inputs of modules by name.
+
+    ``'backbone.layer1'`` records the output of that module, ``'decode_head.conv_seg:input'`` its first
+    input. When a module runs several times, the last run is kept. So in a ResNet, whose blocks call one
+    ReLU after every convolution, ``'backbone.layer1.2.relu:input'`` is the residual sum of block 2
+    before its final activation, the map that PLOP distils (arXiv 2011.11390, section 3.1).
+
+    A tensor that its module overwrites (``inplace=True``) is cloned by itself; where a *later* module
+    overwrites it, ``clone`` must ask for that.
+
+    Hooks exist only inside the ``with`` block, also when it is left by an exception; a copy of the
+    model made inside the block is not recorded.
+
+    Args:
+        root: The module that names are relative to. Hooks of MMSegmentation's heads never fire,
+            since it calls ``head.forward`` directly; tap modules inside them.
+        names: What to record.
+        clone: Names whose tensors are copied, or True for all.
+
+    Raises:
+        ConfigError: On enter, if a module does not exist.
+
+    Examples:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
+        >>> with FeatureTap(net, ['1:input']) as tap:
+        ...     _ = net(torch.ones(1, 3, 2, 2))
+        >>> tap.records['1:input'].shape
+        torch.Size([1, 4, 2, 2])
+    """
+
+    def __init__(self, root: nn.Module, names: Iterable[str],
+                 clone: bool | Iterable[str] = False) -> None:
+        self.root = root
+        self.names = tuple(dict.fromkeys(names))
+        self.clone = set(self.names if clone is True else () if clone is False else clone)
+        self.records: dict[str, Any] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> FeatureTap:
+        check_names(self.root, self.names)
+        self.records.clear()
+        for name in self.names:
+            path, port = split_name(name)
+            module = self.root.get_submodule(path)
+            if port == 'input':
+                clone = name in self.clone or bool(getattr(module, 'inplace', False))
+                hook = _input_hook(self.records, name, module, clone)
+                self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
+            else:
+                hook = _output_hook(self.records, name, module, name in self.clone)
+                self._handles.append(module.register_forward_hook(hook))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+def _input_hook(records: dict[str, Any], name: str, module: nn.Module,
+                clone: bool) -> Callable[..., None]:
+    def record(caller: nn.Module, args: tuple, kwargs: dict) -> None:
+        if caller is module:  # not a copy of it
+            value = args[0] if args else next(iter(kwargs.values()), None)
+            records[name] = value.clone() if clone and isinstance(value, Tensor) else value
+    return record
+
+
+def _output_hook(records: dict[str, Any], name: str, module: nn.Module,
+                 clone: bool) -> Callable[..., None]:
+    def record(caller: nn.Module, args: tuple, output: Any) -> None:
+        if caller is module:
+            records[name] = output.clone() if clone and isinstance(output, Tensor) else output
+    return record
