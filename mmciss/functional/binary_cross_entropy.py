@@ -17,10 +17,10 @@ def binary_cross_entropy(logits: Tensor,
                          negative_index: int | None = None) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
-    A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, which is the sum over all channels of
-    the binary cross-entropy; no one-hot tensor is made. SSUL (NeurIPS 2021, arXiv 2106.11562) averages
-    it over valid pixels, LwF-MC (the segmentation form of iCaRL's classifier, arXiv 1611.07725) over
-    all pixels.
+    A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, which is the sum over all channels
+    of the binary cross-entropy; no one-hot tensor is made. SSUL (NeurIPS 2021, arXiv 2106.11562)
+    averages it over valid pixels, LwF-MC (the segmentation form of iCaRL's classifier, arXiv
+    1611.07725) over all pixels.
 
     Args:
         logits: Scores, shape ``(N, C, H, W)``.

@@ -8,7 +8,7 @@ from .precision import at_least_float32
 
 
 def feature_distillation(features: Tensor, teacher_features: Tensor) -> Tensor:
-    """Computes the feature distillation of ILT (ICCVW 2019, arXiv 1907.13372, equation 7).
+    """Computes the feature distillation of ILT (ICCVW 2019, arXiv 1907.13372).
 
     The mean runs over all elements: images, channels and positions.
 

@@ -9,11 +9,12 @@ from .precision import at_least_float32
 
 
 def logit_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    r"""Computes the distillation of LwF (ECCV 2016, arXiv 1606.09282) as segmentation papers use it.
+    r"""Computes the distillation of LwF (ECCV 2016, arXiv 1606.09282) as used in segmentation.
 
     The student's softmax is restricted to the old channels, ``q = softmax(teacher_logits)``:
 
-    .. math:: L = -\operatorname{mean}_{n,c,h,w} q_c \log \operatorname{softmax}(logits_{:C_{old}})_c
+    .. math:: L = -\operatorname{mean}_{n,c,h,w}
+              q_c \log \operatorname{softmax}(logits_{:C_{old}})_c
 
     The mean over channels divides by ``C_old``; the temperature is 1. ILT uses the same term.
 

@@ -16,7 +16,7 @@ def sigmoid_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
               \left[ \operatorname{softplus}(z_c) - \sigma(\hat z_c) z_c \right]
 
     summed over old channels, averaged over pixels: the distillation of DKD (NeurIPS 2022, arXiv
-    2210.05941, equation 3), which takes foreground channels only, and that of LwF-MC, which is
+    2210.05941), which takes foreground channels only, and that of LwF-MC, which is
     published as ``10 * C_old * mean``, so 10 times this sum over all old channels.
 
     Args:

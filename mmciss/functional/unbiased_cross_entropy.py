@@ -15,18 +15,20 @@ def unbiased_cross_entropy(logits: Tensor,
                            ignore_index: int = 255,
                            reduction: str = 'pixel_mean',
                            weight: Tensor | None = None) -> Tensor:
-    r"""Computes the unbiased cross-entropy of MiB (CVPR 2020, arXiv 2002.00718, equations 4 and 5).
+    r"""Computes the unbiased cross-entropy of MiB (CVPR 2020, arXiv 2002.00718).
 
     With ``p = softmax(logits)`` a pixel labelled ``y`` costs
 
-    .. math:: -\log \sum_{c < num\_old} p_c \;\text{ if } y < num\_old, \qquad -\log p_y \;\text{ else},
+    .. math:: -\log \sum_{c < num\_old} p_c \;\text{ if } y < num\_old, \qquad
+              -\log p_y \;\text{ else},
 
     because the labels of a step call everything but its new classes background. ``num_old`` of 0 or
     1 gives the ordinary cross-entropy.
 
     Args:
         logits: Scores of all classes seen so far, shape ``(N, C, H, W)``.
-        target: Channels or ``ignore_index``, shape ``(N, H, W)``. Any old channel counts as background.
+        target: Channels or ``ignore_index``, shape ``(N, H, W)``. Any old channel counts as
+            background.
         num_old: Number of old channels, background included.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'none'``, ``'pixel_mean'`` (the paper's) or ``'valid_mean'``, see

@@ -9,15 +9,15 @@ from .precision import at_least_float32
 
 
 def unbiased_distillation(logits: Tensor, teacher_logits: Tensor, alpha: float = 1.0) -> Tensor:
-    r"""Computes the unbiased distillation of MiB (CVPR 2020, arXiv 2002.00718, equations 6 and 7).
+    r"""Computes the unbiased distillation of MiB (CVPR 2020, arXiv 2002.00718).
 
-    With ``q = softmax(alpha * teacher_logits)`` over ``C_old`` channels, ``p = softmax(logits)`` over
-    all, ``u_0 = p_0 + sum_{c >= C_old} p_c`` and ``u_c = p_c`` for the other old classes:
+    With ``q = softmax(alpha * teacher_logits)`` over ``C_old`` channels, ``p = softmax(logits)``
+    over all, ``u_0 = p_0 + sum_{c >= C_old} p_c`` and ``u_c = p_c`` for the other old classes:
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C_{old}} \sum_{c < C_{old}} q_c \log u_c
 
-    The factor ``1 / C_old`` is part of the published loss. Without new channels the loss is the plain
-    distillation, :func:`~mmciss.functional.logit_distillation.logit_distillation`.
+    The factor ``1 / C_old`` is part of the published loss. Without new channels the loss is the
+    plain distillation, :func:`~mmciss.functional.logit_distillation.logit_distillation`.
 
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first.

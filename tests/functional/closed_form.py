@@ -1,4 +1,4 @@
-"""The closed-form inputs on which the reference implementations were run, and the tensors shared by many tests."""
+"""The closed-form inputs on which the reference implementations were run."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ RTOL = 2e-5
 
 
 def wave(shape: Sequence[int], a: float, b: float, s: float = 3.0) -> Tensor:
-    """``s * sin(a * k + b)`` over the flat row-major index k, made in float64 and stored in float32."""
+    """``s * sin(a * k + b)`` over the flat row-major index k, made in float64, kept in float32."""
     k = np.arange(np.prod(shape), dtype=np.float64)
     return torch.from_numpy((s * np.sin(a * k + b)).astype(np.float32).reshape(shape))
 
@@ -45,7 +45,7 @@ def near(value: Tensor | float, golden: float, rtol: float = RTOL) -> bool:
 
 
 def check_gradient(function, *inputs: Tensor) -> bool:
-    """Compares the analytic gradient with finite differences in float64; the first input is differentiated."""
+    """Compares the gradient for the first input with finite differences, in float64."""
     first = inputs[0].detach().double().requires_grad_(True)
     rest = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs[1:]]
     return torch.autograd.gradcheck(lambda x: function(x, *rest), (first, ), eps=1e-6, atol=1e-7)

@@ -46,7 +46,7 @@ def test_without_new_classes_it_is_plain_distillation() -> None:
 
 
 def test_background_split_over_new_classes_costs_nothing_more() -> None:
-    """Splitting the teacher's background evenly, as MiB initialises, leaves the teacher's own entropy."""
+    """An even split, as MiB initialises, leaves the teacher's own entropy."""
     zo = cf.teacher_logits().double()
     background = zo[:, :1] - torch.tensor(3.).double().log()
     z = torch.cat([background, zo[:, 1:], background, background], 1)

@@ -1,0 +1,105 @@
+"""Which channels of an embedding make a model call a region background."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .labels_at import labels_at
+from .precision import at_least_float32
+
+MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
+
+
+def background_attribution(embedding: Tensor,
+                           baseline: Tensor,
+                           background_weight: Tensor,
+                           mask: Tensor,
+                           scale: float | Tensor = 1.0,
+                           mode: str = 'max_of_mean') -> Tensor:
+    r"""Scores the channels as AWT does (WACV 2023, arXiv 2210.07207).
+
+    AWT attributes the sum of the background logit over the image to the classifier's input by
+    integrated gradients. The sum is linear in that input, so the integral has a closed form:
+
+    .. math:: A_c(u, v) = S(u, v)\, w_c\, ( f_c(u, v) - f^0_c(u, v) )
+
+    with ``f0`` the embedding of an all-zero image and S the derivative of the upsampling. The score
+    of a channel is the largest value, over positions, of the mean of ``A_c * mask`` over the images
+    whose mask is not empty. It is signed.
+
+    Args:
+        embedding: Input of the classifier, shape ``(N, D, h, w)``.
+        baseline: Embedding of the baseline image, shape ``(1, D, h, w)``.
+        background_weight: Row of the background in the classifier, ``D`` values of any shape.
+        mask: Pixels of new classes, ``(N, h, w)``, or larger and then downsampled by nearest
+            neighbour.
+        scale: S, a number or a map ``(h, w)``, see :func:`upsampling_gain`. A constant changes the
+            scores but not their order.
+        mode: ``'max_of_mean'`` (the paper's), or ``'mean_of_max'`` and ``'mean_of_mean'``, which
+            first take the maximum or the mean over positions and then the mean over images.
+
+    Returns:
+        Channel scores, shape ``(D,)``; 0 where every mask is empty.
+
+    Raises:
+        ValueError: If ``mode`` is unknown.
+    """
+    total, count = attribution_sum(embedding, baseline, background_weight, mask, scale, mode)
+    return attribution_scores(total, count)
+
+
+def attribution_sum(embedding: Tensor,
+                    baseline: Tensor,
+                    background_weight: Tensor,
+                    mask: Tensor,
+                    scale: float | Tensor = 1.0,
+                    mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
+    """Returns what one batch adds to the scores, so that batches and ranks can be added up.
+
+    Args: see :func:`background_attribution`.
+
+    Returns:
+        Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first,
+        and the number of images whose mask is not empty.
+    """
+    if mode not in MODES:
+        raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
+    weight = at_least_float32(background_weight).reshape(-1, 1, 1)
+    attribution = (at_least_float32(embedding) - at_least_float32(baseline)) * (weight * scale)
+    inside = labels_at(mask.bool(), embedding.shape[-2:])
+    kept = inside.flatten(1).any(1)
+    attribution = attribution * inside.unsqueeze(1)  # an empty mask leaves zeros
+    if mode == 'mean_of_max':
+        attribution = attribution.amax((2, 3), keepdim=True) * kept.view(-1, 1, 1, 1)
+    elif mode == 'mean_of_mean':
+        attribution = attribution.mean((2, 3), keepdim=True)
+    return attribution.sum(0), kept.sum()
+
+
+def attribution_scores(total: Tensor, count: Tensor | int) -> Tensor:
+    """Turns sums over all images, from :func:`attribution_sum`, into channel scores ``(D,)``."""
+    return (total / max(int(count), 1)).amax((1, 2))
+
+
+def upsampling_gain(size: tuple[int, int],
+                    image_size: tuple[int, int],
+                    align_corners: bool = False) -> Tensor:
+    """Returns how much each small pixel weighs in the sum over a bilinearly upsampled map.
+
+    Args:
+        size: Height and width ``(h, w)`` of the small map.
+        image_size: Height and width of the upsampled map.
+        align_corners: As in the upsampling.
+
+    Returns:
+        Gains, shape ``(h, w)``; all equal where the ratio of sizes is whole and corners are not
+        aligned, such as 256 for 32 to 512.
+    """
+    rows, columns = (_axis_gain(n, out, align_corners) for n, out in zip(size, image_size))
+    return rows[:, None] * columns
+
+
+def _axis_gain(size: int, out: int, align_corners: bool) -> Tensor:
+    unit = torch.eye(size, dtype=torch.float64).unsqueeze(0)
+    return F.interpolate(unit, out, mode='linear', align_corners=align_corners)[0].sum(1).float()

@@ -1,0 +1,127 @@
+"""The entropy up to which a teacher's prediction is believed, class by class."""
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+RELEASED_BINS = 100
+
+
+def entropy_thresholds(entropies: Tensor,
+                       classes: Tensor,
+                       num_classes: int,
+                       minimum: float = 0.001,
+                       compat: bool = False) -> Tensor:
+    """Returns each class's median entropy, the thresholds of PLOP (arXiv 2011.11390).
+
+    Args:
+        entropies: Normalised entropies of pixels, any shape.
+        classes: The teacher's prediction at the same pixels, same shape.
+        num_classes: Number of thresholds wanted.
+        minimum: Lower bound of a threshold, and the threshold of classes never predicted.
+        compat: Whether to reproduce the release, which looks for the median in a histogram of 100
+            bins and adds the bin's index where it means the bin's count. Thresholds come out
+            right only where one bin holds half of a class. The default is the exact median.
+
+    Returns:
+        Thresholds, shape ``(num_classes,)``.
+
+    Raises:
+        ValueError: If the two shapes differ.
+    """
+    if entropies.shape != classes.shape:
+        raise ValueError(f'entropies {tuple(entropies.shape)} and classes {tuple(classes.shape)} '
+                         'differ in shape')
+    if compat:
+        histogram = entropy_histogram(entropies, classes, num_classes)
+        return released_thresholds(histogram, minimum)
+    entropies, classes = entropies.flatten(), classes.flatten()
+    entropies, order = entropies.sort()
+    order = classes[order].sort(stable=True).indices
+    entropies = entropies[order]  # by class, ascending within each
+    counts = torch.bincount(classes, minlength=num_classes)[:num_classes]
+    present = counts > 0
+    last = (counts.cumsum(0) - 1)[present]
+    first = last - counts[present] + 1
+    # The mean of the two middle values, which are one value where their number is odd.
+    median = (entropies[(first + last).div(2, rounding_mode='floor')] +
+              entropies[(first + last + 1) // 2]) / 2
+    thresholds = entropies.new_full((num_classes, ), minimum)
+    thresholds[present] = median.clamp(min=minimum)
+    return thresholds
+
+
+def entropy_histogram(entropies: Tensor,
+                      classes: Tensor,
+                      num_classes: int,
+                      bins: int = RELEASED_BINS,
+                      maximum: float = 1.0) -> Tensor:
+    """Counts entropies per class in equal bins, a summary that adds up over batches and ranks.
+
+    Args:
+        entropies: Normalised entropies, any shape.
+        classes: Predictions at the same pixels.
+        num_classes: Number of rows.
+        bins: Number of bins in ``[0, maximum]``; the last takes larger values too.
+        maximum: Upper end of the last bin.
+
+    Returns:
+        Counts, shape ``(num_classes, bins)``, int64.
+    """
+    index = (entropies.flatten() * (bins / maximum)).long().clamp(0, bins - 1)
+    counts = torch.bincount(classes.flatten() * bins + index, minlength=num_classes * bins)
+    return counts.view(num_classes, bins)
+
+
+def histogram_medians(histogram: Tensor, minimum: float = 0.001, maximum: float = 1.0) -> Tensor:
+    """Returns each row's median, interpolated inside its bin.
+
+    Args:
+        histogram: Counts from :func:`entropy_histogram`, shape ``(C, bins)``. The error is below
+            ``maximum / bins``.
+        minimum: Lower bound of a median, and the value of empty rows.
+        maximum: Upper end of the last bin.
+
+    Returns:
+        Shape ``(C,)``, float64.
+    """
+    histogram = histogram.double()
+    cumulated = histogram.cumsum(1)
+    half = cumulated[:, -1:] / 2
+    index = torch.searchsorted(cumulated, half).clamp(max=histogram.shape[1] - 1)
+    inside = histogram.gather(1, index)
+    below = cumulated.gather(1, index) - inside
+    median = (index + (half - below) / inside.clamp(min=1)) * (maximum / histogram.shape[1])
+    return median.squeeze(1).masked_fill(half.squeeze(1) == 0, minimum).clamp(min=minimum)
+
+
+def released_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
+    """Finds "medians" exactly as PLOP's release does, mistakes included.
+
+    Args:
+        histogram: Counts in 100 bins over ``[0, 1]``, shape ``(C, 100)``.
+        minimum: Lower bound.
+
+    Returns:
+        Shape ``(C,)``, float32.
+    """
+    medians = [_released_median(row) for row in histogram.tolist()]
+    return torch.tensor(medians, device=histogram.device).clamp(min=minimum)
+
+
+def _released_median(counts: list[int]) -> float:
+    half, running = sum(counts) / 2, 0.0
+    if not half:
+        return 0.0
+    for k in range(RELEASED_BINS):
+        lower = k / RELEASED_BINS
+        inside = counts[int(lower * RELEASED_BINS)]  # floating point: bin k - 1 for k = 29, 57, 58
+        if running <= half <= running + inside:
+            break
+        running += lower * RELEASED_BINS  # the index, where the count was meant
+    missing = half - running
+    if inside:
+        return lower + missing / inside / RELEASED_BINS
+    return math.copysign(math.inf, missing) if missing else 0.0

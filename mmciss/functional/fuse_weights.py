@@ -1,0 +1,58 @@
+"""A model between the old one and the new one."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def balance_factor(num_old: int, num_seen: int, power: float = 1.0) -> float:
+    """Returns the weight of the old model when fusing: ``(num_old / num_seen) ** power``.
+
+    Endpoints Weight Fusion makes the balance depend on how many classes are old and new, so that
+    the old model weighs more the more it knows. The exponent of the publication could not be
+    checked; ``power=0.5`` gives the square root.
+
+    Raises:
+        ValueError: Unless ``0 <= num_old <= num_seen`` and ``num_seen > 0``.
+    """
+    if not 0 <= num_old <= num_seen or not num_seen:
+        raise ValueError(f'num_old = {num_old} and num_seen = {num_seen} are no numbers of classes')
+    return (num_old / num_seen)**power
+
+
+def fuse_weights(old: Mapping[str, Tensor], new: Mapping[str, Tensor],
+                 alpha: float) -> dict[str, Tensor]:
+    """Fuses two models, EWF (Endpoints Weight Fusion for CISS, CVPR 2023).
+
+    ``alpha * old + (1 - alpha) * new`` for every floating-point tensor. Where a tensor of the new
+    model has more rows (the classifier), the new rows stay as they are. Tensors that the old model
+    lacks, and integers such as batch counters, are the new model's.
+
+    Args:
+        old: State of the model before the step.
+        new: State after training.
+        alpha: Weight of the old model in ``[0, 1]``, see :func:`balance_factor`.
+
+    Returns:
+        The fused state, with the keys and order of ``new``; the inputs are not changed.
+
+    Raises:
+        ValueError: If ``alpha`` is outside ``[0, 1]``, or a tensor differs in more than its rows.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f'alpha: {alpha} is not in [0, 1]')
+    return {name: _fuse(name, old.get(name), tensor, alpha) for name, tensor in new.items()}
+
+
+def _fuse(name: str, old: Tensor | None, new: Tensor, alpha: float) -> Tensor:
+    if old is None or not new.is_floating_point():
+        return new.clone()
+    grows = old.shape[1:] == new.shape[1:] and old.ndim and old.shape[0] < new.shape[0]
+    if old.shape != new.shape and not grows:
+        raise ValueError(f'{name}: old shape {tuple(old.shape)} and new shape {tuple(new.shape)} '
+                         'differ in more than new rows')
+    fused = new.clone()
+    rows = fused[:len(old)] if grows else fused
+    rows.lerp_(old.to(rows), alpha)
+    return fused

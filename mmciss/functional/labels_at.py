@@ -1,0 +1,25 @@
+"""Labels at the resolution of a feature map."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Downsamples labels by nearest neighbour, without a detour over floating point.
+
+    The rule is that of ``torch.nn.functional.interpolate(mode='nearest')``: row ``i`` of ``h``
+    takes row ``floor(i * H / h)``.
+
+    Args:
+        labels: Any integer or boolean map, shape ``(N, H, W)``.
+        size: Wanted height and width.
+
+    Returns:
+        Shape ``(N, h, w)``; the input itself where the size is right already.
+    """
+    if tuple(labels.shape[-2:]) == tuple(size):
+        return labels
+    rows, columns = (torch.arange(n, device=labels.device) * old // n
+                     for n, old in zip(size, labels.shape[-2:]))
+    return labels[:, rows[:, None], columns]

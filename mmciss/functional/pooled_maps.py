@@ -1,0 +1,62 @@
+"""What distillations of pooled feature maps share: pairing, squaring, weighting."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from .channels import merge_new_into_background
+from .precision import at_least_float32
+
+
+def adaptive_factor(num_old: int, num_seen: int) -> float:
+    """Returns ``sqrt(C / N)`` for C channels of which N are new, or 1 where none is new."""
+    num_new = num_seen - num_old
+    return math.sqrt(num_seen / num_new) if num_new else 1.0
+
+
+def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
+    """Returns ``teacher^2 - student^2``, shape ``(N, D, H, W)``.
+
+    Where the student has more channels than the teacher the maps are logits, and its new channels
+    are first added to the background.
+
+    Raises:
+        ValueError: If batch or spatial sizes differ, or the student has fewer channels.
+    """
+    if student.shape[1] > teacher.shape[1]:
+        student = merge_new_into_background(student, teacher.shape[1])
+    if student.shape != teacher.shape:
+        raise ValueError(f'student map {tuple(student.shape)} and teacher map '
+                         f'{tuple(teacher.shape)} differ in shape')
+    # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are
+    # rounded alike, so equal maps differ by exactly 0; a fused multiply-add would leave noise, whose
+    # norm has a gradient of full length.
+    return at_least_float32(teacher).square().sub_(at_least_float32(student).square())
+
+
+def weighted_mean_over_maps(student: Sequence[Tensor], teacher: Sequence[Tensor],
+                            factors: Sequence[float], distance: Callable[[Tensor], Tensor],
+                            num_old: int, num_seen: int) -> Tensor:
+    """Averages ``factor * sqrt(C / N) * mean_n distance(teacher^2 - student^2)`` over maps.
+
+    Args:
+        student: Maps ``(N, D_l, H_l, W_l)``.
+        teacher: Maps of the same shapes; logits may have fewer channels.
+        factors: Weight of each map. A map of weight 0 costs no time and counts in the average.
+        distance: Gives the distance of each image ``(N,)`` from the squared difference.
+        num_old: Number of old channels, background included.
+        num_seen: Number of all channels.
+
+    Raises:
+        ValueError: If the lists differ in length, or are empty.
+    """
+    if not len(student) == len(teacher) == len(factors) or not factors:
+        raise ValueError(f'{len(student)} student maps, {len(teacher)} teacher maps and '
+                         f'{len(factors)} factors: one factor and one pair is needed per map')
+    total = at_least_float32(student[-1]).new_zeros(())
+    for new, old, factor in zip(student, teacher, factors):
+        if factor > 0:
+            total = total + factor * distance(squared_difference(old, new)).mean()
+    return total * adaptive_factor(num_old, num_seen) / len(factors)

@@ -1,0 +1,52 @@
+"""Old classes keep the mean feature that they had."""
+from __future__ import annotations
+
+from torch import Tensor
+
+from .class_features import class_sums, released_pixel_means
+from .labels_at import labels_at
+
+
+def prototype_matching(features: Tensor,
+                       labels: Tensor,
+                       prototypes: Tensor,
+                       teacher_logits: Tensor | None = None,
+                       num_old: int | None = None,
+                       compat: bool = False) -> Tensor:
+    r"""Computes prototype matching of SDR (CVPR 2021, arXiv 2103.06342).
+
+    .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{D} \| \bar f_c - P_c \|_2^2
+
+    with ``f_c`` the batch's mean feature of class c and K the old foreground classes in the batch.
+    Where labels hide old classes these are where the teacher finds them in the background; where
+    labels keep them (the sequential setting) they are the labels below ``num_old``.
+
+    Args:
+        features: Student features, shape ``(N, D, h, w)``.
+        labels: Channels or 255, shape ``(N, H, W)``, background 0.
+        prototypes: Shape ``(C, D)``; no gradient flows into them.
+        teacher_logits: Teacher scores ``(N, C_old, H', W')`` of any resolution; None to take old
+            classes from the labels.
+        num_old: Number of old channels; needed without ``teacher_logits``.
+        compat: Whether to mix the dimensions of features as the release does.
+
+    Returns:
+        A scalar, 0 where no old class is found.
+
+    Raises:
+        ValueError: If neither ``teacher_logits`` nor ``num_old`` is given.
+    """
+    if teacher_logits is None and num_old is None:
+        raise ValueError('prototype_matching needs teacher_logits or num_old')
+    size = features.shape[-2:]
+    small = labels_at(labels, size)
+    if teacher_logits is None:
+        old = small.masked_fill(small >= num_old, 0)
+    else:
+        old = labels_at(teacher_logits.argmax(1), size).masked_fill(small != 0, 0)
+    gather = released_pixel_means if compat else class_sums
+    found = gather(features, old, prototypes.shape[0])
+    present = found.present.clone()
+    present[0] = False
+    distance = (found.means - prototypes.detach().to(found.sums)).square().mean(1)
+    return (distance * present).sum() / present.sum().clamp(min=1)

@@ -1,0 +1,79 @@
+"""Tests of AWT's channel attribution."""
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmciss.functional import (attribution_scores, attribution_sum, background_attribution,
+                               select_channels, upsampling_gain)
+from tests.functional import closed_form as cf
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    mask = torch.zeros(3, 4, 4, dtype=torch.bool)
+    mask[0, :2] = mask[1, 1, 1] = True
+    return (cf.wave((3, 256, 4, 4), 0.017, 0.2).relu(), cf.wave(
+        (1, 256, 4, 4), 0.019, 0.5).relu(), cf.wave((256, ), 0.9, 0.1, 0.06), mask)
+
+
+def test_golden_values() -> None:
+    scores = background_attribution(*inputs(), scale=256.)
+    assert scores.argmax() == 120 and cf.near(scores.max(), 41.927933)
+    ranked = scores.sort(descending=True).values
+    assert cf.near(ranked[63], 7.019796) and cf.near(ranked[64], 6.776032)
+    chosen = select_channels(scores).nonzero().flatten()
+    assert chosen.sum() == 7511 and chosen[:8].tolist() == [8, 9, 20, 29, 30, 40, 41, 46]
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_equals_integrated_gradients(align_corners: bool) -> None:
+    """The path integral, step by step, of the upsampled background logit's sum over the image."""
+    f, f0, w, _ = (t.double() for t in inputs())
+    f, f0, w = f[:2, :5], f0[:, :5], w[:5]
+    gradients = torch.zeros_like(f)
+    for alpha in torch.linspace(0.05, 0.95, 10):
+        x = (f0 + alpha * (f - f0)).requires_grad_(True)
+        logit = F.interpolate(F.conv2d(x, w.view(1, -1, 1, 1)), (13, 9),
+                              mode='bilinear',
+                              align_corners=align_corners)
+        gradients += torch.autograd.grad(logit.sum(), x)[0] / 10
+    expected = ((f - f0) * gradients).mean(0).amax((1, 2))
+    gain = upsampling_gain((4, 4), (13, 9), align_corners).double()
+    found = background_attribution(f, f0, w, torch.ones(2, 4, 4), gain)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_batches_add_up() -> None:
+    f, f0, w, mask = inputs()
+    parts = [attribution_sum(f[i:i + 1], f0, w, mask[i:i + 1]) for i in range(3)]
+    total, count = (sum(part) for part in zip(*parts))
+    assert count == 2
+    torch.testing.assert_close(attribution_scores(total, count),
+                               background_attribution(f, f0, w, mask))
+
+
+def test_modes() -> None:
+    f, f0, w, mask = inputs()
+    attribution = [(f[i] - f0[0]) * w.view(-1, 1, 1) * mask[i] for i in (0, 1)]
+    found = background_attribution(f, f0, w, mask, mode='mean_of_max')
+    torch.testing.assert_close(found, sum(a.amax((1, 2)) for a in attribution) / 2)
+    found = background_attribution(f, f0, w, mask, mode='mean_of_mean')
+    torch.testing.assert_close(found, sum(a.mean((1, 2)) for a in attribution) / 2)
+    with pytest.raises(ValueError, match="'mean'.*max_of_mean"):
+        background_attribution(f, f0, w, mask, mode='mean')
+
+
+def test_mask_at_the_size_of_the_labels_and_empty_masks() -> None:
+    f, f0, w, mask = inputs()
+    large = mask.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    torch.testing.assert_close(background_attribution(f, f0, w, large),
+                               background_attribution(f, f0, w, mask))
+    assert not background_attribution(f, f0, w, mask & False).any()
+
+
+def test_upsampling_gain() -> None:
+    assert torch.equal(upsampling_gain((32, 32), (512, 512)), torch.full((32, 32), 256.))
+    low, high = upsampling_gain((33, 33), (513, 513)).aminmax()
+    assert low == pytest.approx(241.2, abs=0.1) and high == pytest.approx(242.2, abs=0.1)

@@ -1,0 +1,50 @@
+"""Tests of the decomposed distillation."""
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmciss.functional import decompose, decomposed_distillation
+from tests.functional import closed_form as cf
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return (cf.wave((2, 8, 4, 4), 0.29, 0.3).relu(), cf.wave(
+        (3, 8, 1, 1), 1.3, 0.4, 0.5), cf.wave((2, 8, 4, 4), 0.41,
+                                              0.5).relu(), cf.wave((3, 8, 1, 1), 1.1, 0.8, 0.5))
+
+
+def test_golden_values() -> None:
+    positive, negative = decomposed_distillation(*inputs())
+    assert cf.near(positive, 1.956257) and cf.near(negative, 1.930723)
+
+
+def test_equals_the_equation() -> None:
+    x, w, xo, wo = (t.double() for t in inputs())
+    for found, clamp in zip(decomposed_distillation(x, w, xo, wo), ({'min': 0}, {'max': 0})):
+        student = torch.einsum('ndhw,kd->nkhw', x, w[..., 0, 0].clamp(**clamp))
+        teacher = torch.einsum('ndhw,kd->nkhw', xo, wo[..., 0, 0].clamp(**clamp))
+        expected = 3 * F.binary_cross_entropy_with_logits(student, teacher.sigmoid())
+        torch.testing.assert_close(found, expected)
+
+
+def test_parts_add_up_to_the_logits_and_have_their_signs() -> None:
+    x, w = inputs()[:2]
+    positive, negative = decompose(x, w)
+    torch.testing.assert_close(positive + negative, F.conv2d(x, w))
+    assert positive.min() >= 0 and negative.max() <= 0
+
+
+@pytest.mark.parametrize('argument', [0, 1])
+def test_gradient(argument: int) -> None:
+    tensors = [t.double()[:1] if i % 2 == 0 else t.double() for i, t in enumerate(inputs())]
+
+    def function(t: Tensor) -> Tensor:
+        given = list(tensors)
+        given[argument] = t
+        positive, negative = decomposed_distillation(*given)
+        return positive + 2 * negative
+
+    assert cf.check_gradient(function, tensors[argument])
