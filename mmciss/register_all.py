@@ -16,5 +16,5 @@ import mmseg.visualization  # noqa: E402, F401
 
 import mmciss.datasets  # noqa: E402, F401
 import mmciss.engine  # noqa: E402, F401
-import mmciss.evaluation  # noqa: E402, F401
+import mmciss.evaluation.incremental_iou_metric  # noqa: E402, F401
 import mmciss.models  # noqa: E402, F401

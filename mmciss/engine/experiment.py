@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
+from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
@@ -49,6 +50,8 @@ class Experiment:
             FileNotFoundError: If the data set is not on disk.
         """
         check_keys(cfg)
+        # Data sets are built before any runner has set the scope.
+        init_default_scope(cfg.get('default_scope') or 'mmseg')
         first = train_dataset(cfg, 0)
         protocol = first.protocol
         datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]

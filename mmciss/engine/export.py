@@ -10,9 +10,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.model_config import set_num_classes, strip_pretrained
+from mmciss.engine.model_config import strip_pretrained
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.export import plain_state_dict
+from mmciss.models.classifiers.export import plain_model_cfg, plain_state_dict
 from mmciss.utils.files import save_tensors, write_atomically
 
 
@@ -33,8 +33,7 @@ def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any]) ->
         num_classes: Channels of the exported model.
         dataset_meta: ``classes`` and ``palette`` by channel.
     """
-    model = copy.deepcopy(cfg.model)
-    set_num_classes(model, num_classes)
+    model = plain_model_cfg(cfg.model, num_classes)
     strip_pretrained(model)
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)

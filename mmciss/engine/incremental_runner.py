@@ -21,7 +21,6 @@ from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
-from mmciss.evaluation.report import write_report
 from mmciss.utils.files import file_checksum, write_json
 
 
@@ -58,7 +57,7 @@ class IncrementalRunner:
         """Learns every step that is not done yet and writes the report.
 
         Returns:
-            The result of every step.
+            The results of the steps that are done.
 
         Raises:
             ConfigError: If the work directory belongs to another experiment, is in use, or holds an unfinished run
@@ -89,10 +88,15 @@ class IncrementalRunner:
         if first == steps:
             self.logger.info(f'All {steps} steps of {self.experiment.protocol.name} are done in {self.folder.path}; '
                              f'nothing to train.')
+        chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
+            if index not in chosen:
+                self.logger.info(f'Step {index} is not among the steps to run now ({list(chosen)}); stopping here.')
+                break
             self._run_step(index)
-        results = [self.folder.result(index) for index in range(steps)]
+        results = [result for result in map(self.folder.result, range(steps)) if result is not None]
         if is_main_process():
+            from mmciss.evaluation.report import write_report  # it loads matplotlib
             path = write_report(self.folder.path)
             self.logger.info(f'The report is in {path}.')
         barrier()

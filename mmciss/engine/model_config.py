@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
 
 PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 """The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
@@ -25,25 +26,28 @@ def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
 def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
     """Returns the heads that predict the segmentor's classes; a boundary head with two classes is none."""
     heads = list(heads_of(model))
-    if not heads:
+    main = [(key, head) for key, head in heads if key.startswith('model.decode_head')]
+    if not main:
         raise ConfigError("model: no 'decode_head'; mmciss extends encoder-decoder segmentors")
-    main = [head for key, head in heads if key.startswith('model.decode_head')][-1]
-    if 'num_classes' not in main:
-        raise ConfigError('model.decode_head.num_classes is missing')
-    if main.get('out_channels') == 1 or (main.get('out_channels') is None and main['num_classes'] == 1):
-        raise ConfigError('model.decode_head.out_channels=1 (one sigmoid channel) cannot grow; use num_classes=2, '
-                          'background and foreground')
-    return [(key, head) for key, head in heads if head.get('num_classes') == main['num_classes']]
+    key, head = main[-1]
+    check_countable(head, key)
+    classes = num_classes_of(head, key)
+    return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
+
+
+def _classes(head: dict) -> int | None:
+    try:
+        return num_classes_of(head)
+    except ConfigError:
+        return None
 
 
 def set_num_classes(model: dict, num_classes: int) -> None:
     """Sets the number of channels in every head that predicts the segmentor's classes, in place."""
-    for _, head in segmentation_heads(model):
-        head['num_classes'] = num_classes
-        head.pop('out_channels', None)
-        for inner in (head.get('kernel_generate_head'), *(head.get('kernel_update_head') or [])):
-            if isinstance(inner, dict) and 'num_classes' in inner:
-                inner['num_classes'] = num_classes
+    for key, head in segmentation_heads(model):
+        changed = with_num_classes(head, num_classes, key)
+        head.clear()
+        head.update(changed)
 
 
 def replace_main_loss(model: dict, main_loss: dict) -> None:

@@ -118,7 +118,7 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
         if loader is None:
             continue
         loader.dataset = ConfigDict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
-                                    step_index=step.index, policy=policy, split=split, seed=seed)
+                                    step_index=step.index, policy=policy, split=split)
         if split == 'train':
             if slots['memory'] is not None:
                 loader.dataset.memory = slots['memory']

@@ -11,6 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.models.building import build_grown_segmentor, growing_heads
+from mmciss.models.classifiers.plain_layers import plain_layers
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.labelers.labeling import LabelBatch
 from mmciss.models.pixel_weights import install_pixel_weights
@@ -46,7 +47,8 @@ class IncrementalSegmentor(BaseModel):
                  data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         self.step = step if isinstance(step, Step) else Step.from_dict(step)
-        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, classifier)
+        self.classifier_options = dict(classifier or {})
+        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, self.classifier_options)
         self.losses = build_losses(losses)
         self.labeler = None if labeler is None else LABELERS.build(labeler)
         self.initializer = None if initializer is None else INITIALIZERS.build(initializer)
@@ -82,7 +84,8 @@ class IncrementalSegmentor(BaseModel):
     def init_weights(self) -> None:
         """Loads what the step starts from; called by the runner after the teacher's passes over the data."""
         if self.previous is None:
-            self.segmentor.init_weights()
+            with plain_layers(self.segmentor):
+                self.segmentor.init_weights()
             if self.checkpoint is not None:
                 load_plain_checkpoint(self.segmentor, self.checkpoint, key='load_from')
             return

@@ -66,6 +66,13 @@ def load_method_state(path: str | Path | None) -> dict[str, Any]:
     return load_tensors(path) if path is not None and Path(path).is_file() else {}
 
 
+def load_auxiliary(segmentor: nn.Module, path: str | Path | None) -> dict[str, Any]:
+    """Loads the channels that are no classes, which a plain checkpoint does not hold, and returns the whole state."""
+    state = load_method_state(path)
+    segmentor.load_state_dict(state.get('auxiliary', {}), strict=False)
+    return state
+
+
 def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
     """Loads the old weights into the student, starts the new rows and carries the losses' state over.
 
@@ -74,8 +81,7 @@ def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
         previous: Paths ``model`` and ``state`` of the step before.
     """
     load_plain_checkpoint(model.segmentor, previous['model'], key='previous step', old_rows=True)
-    state = load_method_state(previous.get('state'))
-    model.segmentor.load_state_dict(state.get('auxiliary', {}), strict=False)
+    state = load_auxiliary(model.segmentor, previous.get('state'))
     if model.initializer is not None and model.step.num_new:
         context = InitializerContext(statistics=model.statistics, state=state)
         for classifier in classifiers_of(model.segmentor).values():

@@ -1,1 +1,7 @@
 """Passes over a step's data with the teacher, before the step is trained."""
+from mmciss.engine.statistics.background_attribution import BackgroundAttribution
+from mmciss.engine.statistics.class_prototypes import ClassPrototypes
+from mmciss.engine.statistics.data_pass import DataPass
+from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
+
+__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds']

@@ -1,0 +1,71 @@
+"""Building segmentors whose classifiers grow, for the student and for the teacher."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.grow import grow_segmentor, segmentation_heads
+from mmciss.models.classifiers.growable import Growable, growable_layers
+from mmciss.models.teacher import Teacher
+
+if TYPE_CHECKING:
+    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+
+
+def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict | None = None) -> nn.Module:
+    """Builds a plain segmentor and makes its classifiers growable.
+
+    Args:
+        config: Config of the segmentor, with ``sum(sizes)`` classes.
+        sizes: Channels that each step added.
+        classifier: Further arguments of :func:`mmciss.models.classifiers.grow.grow_segmentor`.
+
+    Raises:
+        ConfigError: If a head cannot grow, or the model needs something that is not installed.
+    """
+    config = copy.deepcopy(config)
+    kept = copy.deepcopy(config)  # building takes parts out of the config
+    try:
+        segmentor = MODELS.build(config)
+    except (KeyError, ImportError, RuntimeError) as error:
+        raise ConfigError(f'model: {kept.get("type")} cannot be built: {error}') from error
+    segmentor.growable_names = grow_segmentor(segmentor, kept, sizes, **dict(classifier or {}))
+    segmentor.build_config = kept
+    return segmentor
+
+
+def growing_heads(segmentor: nn.Module) -> list[nn.Module]:
+    """Returns the heads that predict the segmentor's classes, auxiliary heads included."""
+    return list(segmentation_heads(segmentor).values())
+
+
+def classifiers_of(segmentor: nn.Module) -> dict[str, Growable]:
+    """Returns every growable layer by name."""
+    return growable_layers(segmentor)
+
+
+def build_teacher(model: IncrementalSegmentor, device: torch.device | str) -> Teacher:
+    """Builds the model of the step before, from the same config as the student.
+
+    Args:
+        model: The student.
+        device: Where the teacher shall be.
+
+    Raises:
+        ConfigError: If the checkpoint of the step before does not fit.
+    """
+    from mmciss.engine.model_config import set_num_classes
+    from mmciss.models.previous import load_auxiliary, load_plain_checkpoint
+    sizes = model.step.sizes[:-1]
+    config: dict[str, Any] = copy.deepcopy(model.segmentor.build_config)
+    set_num_classes(config, sum(sizes))
+    segmentor = build_grown_segmentor(config, sizes, model.classifier_options)
+    load_plain_checkpoint(segmentor, model.previous['model'], key='teacher')
+    load_auxiliary(segmentor, model.previous.get('state'))
+    return Teacher(segmentor.to(device), model.previous['model'])
