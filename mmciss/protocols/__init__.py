@@ -2,7 +2,17 @@
 from __future__ import annotations
 
 from mmciss.protocols.build import build_protocol
-from mmciss.protocols.protocol import Protocol
+from mmciss.protocols.description import describe
+from mmciss.protocols.labels import LabelPolicy, check_ids, class_of_id, label_policy, unknown_ids
+from mmciss.protocols.presence import ClassPresence
+from mmciss.protocols.protocol import SETTINGS, Protocol
+from mmciss.protocols.scan import MaskScan, scan_masks
+from mmciss.protocols.scan_cache import load_or_scan
+from mmciss.protocols.settings import select_images, select_test_images
 from mmciss.protocols.step import Step
 
-__all__ = ['Protocol', 'Step', 'build_protocol']
+__all__ = [
+    'SETTINGS', 'ClassPresence', 'LabelPolicy', 'MaskScan', 'Protocol', 'Step', 'build_protocol',
+    'check_ids', 'class_of_id', 'describe', 'label_policy', 'load_or_scan', 'scan_masks',
+    'select_images', 'select_test_images', 'unknown_ids'
+]

@@ -92,8 +92,9 @@ def _domain_protocol(values: Mapping[str, Any], setting: str, class_names: Seque
         raise ConfigError("protocol.name: needed with a plain list of domains, such as '11-5'")
     return Protocol.from_domains(
         domains if lists else values['name'], None if lists else domains, class_names=class_names,
-        background=background, dataset=None if lists else dataset, name=values.get('name'),
-        seed=_seed(values.get('seed', 0)), holdout=_holdout(values.get('holdout', 0.0)))
+        background=background, dataset=None if lists else dataset,
+        name=values.get('name') if lists else None,
+        seed=_seed(values.get('seed', 1)), holdout=_holdout(values.get('holdout', 0.0)))
 
 
 def _seed(value: Any) -> int:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mmciss.errors import ConfigError
 
@@ -105,3 +106,17 @@ def _repeat_increment(name: str, base: int, increment: int, total: int, what: st
                           f'which {increment} does not divide. Allowed with this base: {divisors}; '
                           f'or list the steps in protocol.steps')
     return (base, ) + (increment, ) * (rest // increment)
+
+
+def canonical_name(sizes: Sequence[int]) -> str:
+    """Returns the usual name of these step sizes, such that '15-5s' and '15-1' are the same protocol.
+
+    Examples:
+        >>> canonical_name([10, 5, 5]), canonical_name([3, 2, 1]), canonical_name([20])
+        ('10-5', '3-2-1', 'offline')
+    """
+    if len(sizes) == 1:
+        return JOINT_NAMES[0]
+    if len(set(sizes[1:])) == 1:
+        sizes = sizes[:2]
+    return '-'.join(map(str, sizes))

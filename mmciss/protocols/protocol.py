@@ -10,7 +10,7 @@ from typing import Any, overload
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.classes import check_class_names, check_permutation, class_number, read_order
 from mmciss.protocols.domains import DOMAINS
-from mmciss.protocols.names import parse_name, split_name
+from mmciss.protocols.names import canonical_name, parse_name, split_name
 from mmciss.protocols.step import BACKGROUND, Step
 
 SETTINGS = ('overlapped', 'disjoint', 'sequential', 'partitioned', 'domain', 'explicit')
@@ -146,7 +146,7 @@ class Protocol(Sequence[Step]):
         for size in sizes:
             lists.append(numbers[start:start + size])
             start += size
-        return cls._build(stem, setting, names, background, lists, **options)
+        return cls._build(canonical_name(sizes), setting, names, background, lists, **options)
 
     @classmethod
     def from_lists(cls, steps: Sequence[Sequence[int | str]], num_classes: int | None = None,
@@ -172,8 +172,8 @@ class Protocol(Sequence[Step]):
             raise ConfigError(f'{key}: step {empty[0]} has no classes')
         lists = [tuple(class_number(item, names, key) for item in part) for part in steps]
         check_permutation([number for part in lists for number in part], names, key)
-        return cls._build(name or '-'.join(str(len(part)) for part in lists), setting, names,
-                          background, lists, **options)
+        return cls._build(name or canonical_name([*map(len, lists)]), setting, names, background, lists,
+                          **options)
 
     @classmethod
     def from_domains(cls, steps: str | Sequence[Sequence[str]], domains: Sequence[str] | None = None,
@@ -210,17 +210,18 @@ class Protocol(Sequence[Step]):
             sizes = parse_name(steps, len(domains), 'domains')
             starts = [sum(sizes[:index]) for index in range(len(sizes))]
             lists = [tuple(domains[start:start + size]) for start, size in zip(starts, sizes)]
-            name = steps
+            name = canonical_name(sizes)
         else:
             lists = [tuple(map(str, part)) for part in steps]
         _check_domains(lists, domains)
+        options.setdefault('seed', 1)  # The papers' seed of the held-out share.
         numbers = tuple(range(1, len(names) + 1))
         channels = ((BACKGROUND, ) if background else ()) + names
         built = tuple(Step(index, () if index else numbers, numbers if index else (),
                            (len(channels), ) + (0, ) * index, channels, background, part)
                       for index, part in enumerate(lists))
-        return cls(name or '-'.join(str(len(part)) for part in lists), 'domain', names, background,
-                   built, **options)
+        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background, built,
+                   **options)
 
     @classmethod
     def _build(cls, name: str, setting: str, class_names: tuple[str, ...], background: bool,

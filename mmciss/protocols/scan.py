@@ -1,0 +1,149 @@
+"""Reading every mask of a data set once: how many pixels have which id."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mmciss.errors import ConfigError
+from mmciss.protocols.progress import Progress
+
+_CHUNK = 64
+_FEWEST_FOR_POOL = 64
+_SHOWN_ERRORS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class MaskScan:
+    """Pixels per id of every mask, in compressed sparse rows.
+
+    Image i has ``counts[j]`` pixels of the id ``ids[j]`` for j from ``indptr[i]`` to ``indptr[i + 1]``.
+
+    Attributes:
+        indptr: (N + 1,) int64.
+        ids: (E,) uint8 ids as stored in the files.
+        counts: (E,) int64, positive.
+    """
+
+    indptr: np.ndarray
+    ids: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def num_images(self) -> int:
+        """Number of masks."""
+        return len(self.indptr) - 1
+
+    @property
+    def images(self) -> np.ndarray:
+        """(E,) index of the mask of every entry."""
+        return np.repeat(np.arange(self.num_images), np.diff(self.indptr))
+
+    def dense(self) -> np.ndarray:
+        """Returns the counts as (N, 256) int64."""
+        table = np.zeros((self.num_images, 256), dtype=np.int64)
+        table[self.images, self.ids] = self.counts
+        return table
+
+    def masks_with(self, raw_id: int) -> np.ndarray:
+        """Returns the indices of the masks that hold an id."""
+        return self.images[self.ids == raw_id]
+
+    @classmethod
+    def from_dense(cls, table: np.ndarray) -> MaskScan:
+        """Builds the scan from counts (N, 256)."""
+        images, ids = np.nonzero(table)
+        indptr = np.searchsorted(images, np.arange(len(table) + 1))
+        return cls(indptr.astype(np.int64), ids.astype(np.uint8), table[images, ids].astype(np.int64))
+
+
+def count_ids(path: str) -> np.ndarray:
+    """Returns how many pixels of a mask have each id, (256,) int64.
+
+    Raises:
+        ValueError: If the file cannot be read as a mask of ids 0 to 255, saying why.
+    """
+    try:
+        with Image.open(path) as mask:
+            if mask.mode in ('L', 'P'):
+                return np.asarray(mask.histogram(), dtype=np.int64)
+            if mask.mode not in ('1', 'I', 'I;16', 'I;16B', 'I;16L'):
+                raise ValueError(f'has colour mode {mask.mode}; a mask has one channel of class ids')
+            values = np.asarray(mask).astype(np.int64).ravel()
+    except FileNotFoundError:
+        raise ValueError('does not exist') from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f'cannot be read ({error or type(error).__name__})') from None
+    if values.size and not 0 <= values.min() <= values.max() <= 255:
+        raise ValueError(f'holds ids {values.min()} to {values.max()}; allowed are 0 to 255')
+    return np.bincount(values, minlength=256)
+
+
+def scan_masks(paths: Sequence[str | os.PathLike], workers: int | None = None,
+               progress: bool = True, start_method: str | None = None) -> MaskScan:
+    """Counts the ids in every mask, on all cores.
+
+    Args:
+        paths: The masks.
+        workers: Number of processes; all cores by default. None are started for few masks.
+        progress: Whether to show a bar on a terminal.
+        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where there is one, which
+            needs no ``if __name__ == '__main__'`` in the caller's script.
+
+    Raises:
+        ConfigError: If masks are missing or unreadable, naming the first few.
+    """
+    files = [os.fspath(path) for path in paths]
+    parts: list[MaskScan] = []
+    failures: list[str] = []
+    with Progress('Reading masks', len(files), progress) as bar:
+        for part, failed in _scan_chunks(files, workers or _available_cores(), start_method):
+            parts.append(part)
+            failures += failed
+            bar.advance(part.num_images)
+    if failures:
+        more = f'; and {len(failures) - _SHOWN_ERRORS} more' if len(failures) > _SHOWN_ERRORS else ''
+        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: '
+                          f'{"; ".join(failures[:_SHOWN_ERRORS])}{more}')
+    return _concatenate(parts)
+
+
+def _scan_chunks(files: list[str], workers: int,
+                 start_method: str | None) -> Iterator[tuple[MaskScan, list[str]]]:
+    chunks = [files[start:start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    # A data loader's worker may not have children of its own.
+    if workers < 2 or len(files) < _FEWEST_FOR_POOL or multiprocessing.current_process().daemon:
+        yield from map(_scan_chunk, chunks)
+        return
+    Image.preinit()  # Importing the decoders once here spares every child the imports.
+    method = start_method or ('fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn')
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+        yield from pool.map(_scan_chunk, chunks)
+
+
+def _scan_chunk(files: list[str]) -> tuple[MaskScan, list[str]]:
+    table = np.zeros((len(files), 256), dtype=np.int64)
+    failures: list[str] = []
+    for row, path in zip(table, files):
+        try:
+            row[:] = count_ids(path)
+        except ValueError as error:
+            failures.append(f'{path} {error}')
+    return MaskScan.from_dense(table), failures
+
+
+def _concatenate(parts: Sequence[MaskScan]) -> MaskScan:
+    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.indptr) for part in parts)])
+    return MaskScan(np.cumsum(lengths),
+                    np.concatenate([np.zeros(0, np.uint8), *(part.ids for part in parts)]),
+                    np.concatenate([np.zeros(0, np.int64), *(part.counts for part in parts)]))
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
