@@ -14,7 +14,9 @@ KEYS = ('name', 'setting', 'order', 'steps', 'split_files', 'domains', 'dataset'
 :func:`mmciss.protocols.labels.label_policy`."""
 
 
-def build_protocol(config: Mapping[str, Any] | Protocol, class_names: Sequence[str], background: bool = True,
+def build_protocol(config: Mapping[str, Any] | Protocol,
+                   class_names: Sequence[str],
+                   background: bool = True,
                    dataset: str | None = None) -> Protocol:
     """Builds the protocol that a user's config describes.
 
@@ -24,7 +26,8 @@ def build_protocol(config: Mapping[str, Any] | Protocol, class_names: Sequence[s
             lists); ``order``; ``split_files``; ``domains`` (a list in order of arrival to go with
             ``name``, or a list of lists); ``dataset`` (whose lettered orders and domains are meant;
             known from the class names otherwise); ``joint`` (all steps merged into one); ``seed``
-            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of test images, ``'domain'``).
+            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images that is
+            kept for testing; the papers keep 0.2).
         class_names: Foreground class names of the data set by class number.
         background: Whether the data set has a background class. Class-incremental protocols have
             one always; domain-incremental ones only if the data set has.
@@ -50,8 +53,10 @@ def build_protocol(config: Mapping[str, Any] | Protocol, class_names: Sequence[s
     setting = values.get('setting') or _implied_setting(values)
     if setting not in SETTINGS:
         raise unknown_name('setting', setting, SETTINGS, 'protocol.setting')
-    if 'name' not in values and 'steps' not in values and not (setting == 'domain' and 'domains' in values):
-        raise ConfigError("protocol: needs name (such as '15-1') or steps (lists of classes)")
+    sources = ('name', 'domains') if setting == 'domain' else ('name', 'steps')
+    if not any(values.get(key) for key in sources):
+        raise ConfigError("protocol: needs name (such as '15-1') or steps (lists of classes); "
+                          "with setting='domain', name or domains")
     build = _domain_protocol if setting == 'domain' else _class_protocol
     protocol = build(values, setting, class_names, background, dataset)
     return protocol.merged() if values.get('joint') else protocol
@@ -67,34 +72,48 @@ def _class_protocol(values: Mapping[str, Any], setting: str, class_names: Sequen
                     background: bool, dataset: str | None) -> Protocol:
     for key in ('domains', 'holdout'):
         if values.get(key):
-            raise ConfigError(f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
-    options: dict[str, Any] = {'split_files': values.get('split_files') or (),
-                               'seed': _seed(values.get('seed', 0))}
+            raise ConfigError(
+                f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
+    options: dict[str, Any] = {
+        'split_files': values.get('split_files') or (),
+        'seed': _seed(values.get('seed', 0))
+    }
     if not values.get('steps'):
-        return Protocol.from_name(values['name'], class_names=class_names, order=values.get('order'),
-                                  setting=setting, dataset=dataset, **options)
+        return Protocol.from_name(values['name'],
+                                  class_names=class_names,
+                                  order=values.get('order'),
+                                  setting=setting,
+                                  dataset=dataset,
+                                  **options)
     if values.get('order') is not None:
         raise ConfigError('protocol.order: protocol.steps lists the classes in order already; '
                           'give one of the two')
-    return Protocol.from_lists(values['steps'], class_names=class_names, setting=setting,
-                               name=values.get('name'), **options)
+    return Protocol.from_lists(values['steps'],
+                               class_names=class_names,
+                               setting=setting,
+                               name=values.get('name'),
+                               **options)
 
 
 def _domain_protocol(values: Mapping[str, Any], setting: str, class_names: Sequence[str],
                      background: bool, dataset: str | None) -> Protocol:
     for key in ('steps', 'order', 'split_files'):
         if values.get(key):
-            raise ConfigError(f"protocol.{key}: does not go with setting='domain', where all classes "
-                              f'are learned at every step; see protocol.domains')
+            raise ConfigError(
+                f"protocol.{key}: does not go with setting='domain', where all classes "
+                f'are learned at every step; see protocol.domains')
     domains = values.get('domains')
     lists = domains is not None and not all(isinstance(item, str) for item in domains)
     if not lists and 'name' not in values:
         raise ConfigError("protocol.name: needed with a plain list of domains, such as '11-5'")
-    return Protocol.from_domains(
-        domains if lists else values['name'], None if lists else domains, class_names=class_names,
-        background=background, dataset=None if lists else dataset,
-        name=values.get('name') if lists else None,
-        seed=_seed(values.get('seed', 1)), holdout=_holdout(values.get('holdout', 0.0)))
+    return Protocol.from_domains(domains if lists else values['name'],
+                                 None if lists else domains,
+                                 class_names=class_names,
+                                 background=background,
+                                 dataset=None if lists else dataset,
+                                 name=values.get('name') if lists else None,
+                                 seed=_seed(values.get('seed', 1)),
+                                 holdout=_holdout(values.get('holdout', 0.0)))
 
 
 def _seed(value: Any) -> int:

@@ -33,8 +33,8 @@ _VOC_15_1 = {
     'w': '1 2 12 14 13 19 18 7 11 20 8 4 9 16 10 | 3 15 6 5 17',
 }
 
-# MiB's order b, of which only the blocks are published: 50 + 50 + 5 x 10 classes. Within a block the
-# classes are in ascending order, so '100-5' cuts the blocks of ten in a way no paper has used.
+# MiB's order b, of which only the blocks are published: 50 + 50 + 5 x 10 classes. Within a block
+# the classes are in ascending order, so '100-5' cuts the blocks of ten in a way no paper has used.
 _ADE_B = (
     '1 9 14 18 22 24 25 27 28 29 32 38 42 45 46 47 48 49 54 56 58 61 62 63 69 74 75 76 77 81 82 '
     '84 90 93 96 100 103 104 109 117 119 121 123 128 129 130 134 135 136 144 | 3 5 6 8 10 12 13 '
@@ -57,8 +57,8 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
             'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
             'train', 'tvmonitor'),
     'cityscapes': ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
-                   'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck',
-                   'bus', 'train', 'motorcycle', 'bicycle'),
+                   'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car',
+                   'truck', 'bus', 'train', 'motorcycle', 'bicycle'),
 }
 """Foreground class names by class number, as MMSegmentation writes them."""
 
@@ -69,10 +69,19 @@ NUM_CLASSES = {'voc': 20, 'ade20k': 150, 'cityscapes': 19}
 """Foreground classes of the data sets whose orders are published."""
 
 ORDERS: dict[str, dict[str, tuple[int, ...]]] = {
-    'voc': {'a': tuple(range(1, 21)), **{letter: _numbers(text) for letter, text in _VOC_15_1.items()},
-            '19-1b': (*range(1, 5), *range(6, 21), 5)},
-    'ade20k': {'a': tuple(range(1, 151)), 'b': _numbers(''.join(_ADE_B)), 'c': _numbers(''.join(_ADE_C))},
-    'cityscapes': {'a': tuple(range(1, 20))},
+    'voc': {
+        'a': tuple(range(1, 21)),
+        '19-1b': (*range(1, 5), *range(6, 21), 5),
+        **{letter: _numbers(text) for letter, text in _VOC_15_1.items()},
+    },
+    'ade20k': {
+        'a': tuple(range(1, 151)),
+        'b': _numbers(''.join(_ADE_B)),
+        'c': _numbers(''.join(_ADE_C))
+    },
+    'cityscapes': {
+        'a': tuple(range(1, 20))
+    },
 }
 """Class orders by data set and letter; 'a' is the natural one. Each is usable with any protocol."""
 

@@ -12,7 +12,8 @@ from mmciss.protocols.class_orders import NUM_CLASSES, ORDERS
 from mmciss.protocols.step import BACKGROUND, MAX_CHANNELS
 
 
-def check_class_names(class_names: Sequence[str] | None, num_classes: int | None) -> tuple[str, ...]:
+def check_class_names(class_names: Sequence[str] | None,
+                      num_classes: int | None) -> tuple[str, ...]:
     """Returns the foreground class names by class number; ``class_1`` and so on if there are none.
 
     Raises:
@@ -26,7 +27,8 @@ def check_class_names(class_names: Sequence[str] | None, num_classes: int | None
     if num_classes is not None and len(names) != num_classes:
         raise ConfigError(f'protocol: {len(names)} class names for {num_classes} classes')
     if BACKGROUND in names:
-        raise ConfigError(f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
+        raise ConfigError(
+            f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
     if repeated := _repeated(names):
         raise ConfigError(f'protocol: class names listed twice: {repeated}')
     if not 0 < len(names) < MAX_CHANNELS:
@@ -47,8 +49,8 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
     if isinstance(item, str):
         if item in class_names:
             return list(class_names).index(item) + 1
-        hint = close_matches(item, class_names) or f' Allowed: {", ".join(list(class_names)[:20])}' + (
-            ', ...' if len(class_names) > 20 else '')
+        shown = [*class_names[:20], '...'] if len(class_names) > 20 else class_names
+        hint = close_matches(item, class_names) or f' Allowed: {", ".join(shown)}'
         raise ConfigError(f'{key}: unknown class {item!r}.{hint}')
     if not isinstance(item, Integral) or isinstance(item, bool):
         raise ConfigError(f'{key}: {item!r} is neither the number nor the name of a class')
@@ -73,7 +75,9 @@ def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: s
                           f'{len(class_names)} classes must be listed once')
 
 
-def read_order(order: Any, class_names: Sequence[str], dataset: str | None = None) -> tuple[int, ...]:
+def read_order(order: Any,
+               class_names: Sequence[str],
+               dataset: str | None = None) -> tuple[int, ...]:
     """Returns the class numbers in order of arrival.
 
     Args:
@@ -99,9 +103,11 @@ def read_order(order: Any, class_names: Sequence[str], dataset: str | None = Non
         if not 0 <= order < 2**32:
             raise ConfigError(f'{key}: the seed {order} is outside 0 to {2**32 - 1}')
         # RandomState's stream is frozen by NumPy, so that a seed means the same order for ever.
-        return tuple(int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
+        return tuple(
+            int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
     if not isinstance(order, Iterable):
-        raise ConfigError(f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
+        raise ConfigError(
+            f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
     numbers = tuple(class_number(item, class_names, key) for item in order)
     check_permutation(numbers, class_names, key)
     return numbers
@@ -112,8 +118,9 @@ def _published_order(letter: str, total: int, dataset: str | None) -> tuple[int,
         return tuple(range(1, total + 1))
     key = 'protocol.order'
     if dataset not in ORDERS:
-        raise ConfigError(f'{key}: no order {letter!r} is published for this data set (lettered orders '
-                          f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed')
+        raise ConfigError(
+            f'{key}: no order {letter!r} is published for this data set (lettered orders '
+            f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed')
     if NUM_CLASSES[dataset] != total:
         raise ConfigError(f'{key}: the orders of {dataset} are for {NUM_CLASSES[dataset]} classes, '
                           f'not for {total}')

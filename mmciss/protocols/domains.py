@@ -6,12 +6,12 @@ from pathlib import PurePath
 
 from mmciss.errors import ConfigError
 
-CITYSCAPES_CITIES = (
-    'aachen', 'bremen', 'darmstadt', 'erfurt', 'hanover', 'krefeld', 'strasbourg', 'tubingen',
-    'weimar', 'bochum', 'cologne', 'dusseldorf', 'hamburg', 'jena', 'monchengladbach', 'stuttgart',
-    'ulm', 'zurich', 'frankfurt', 'lindau', 'munster')
-"""The 21 cities in the order of the domain-incremental protocols (PLOP, arXiv 2011.11390): the 18 of
-the training set, then the three of the validation set."""
+CITYSCAPES_CITIES = ('aachen', 'bremen', 'darmstadt', 'erfurt', 'hanover', 'krefeld', 'strasbourg',
+                     'tubingen', 'weimar', 'bochum', 'cologne', 'dusseldorf', 'hamburg', 'jena',
+                     'monchengladbach', 'stuttgart', 'ulm', 'zurich', 'frankfurt', 'lindau',
+                     'munster')
+"""The 21 cities in the order of the domain-incremental protocols (PLOP, arXiv 2011.11390): the 18
+of the training set, then the three of the validation set."""
 
 DOMAINS = {'cityscapes': CITYSCAPES_CITIES}
 """Published domains by data set."""
@@ -41,7 +41,8 @@ def domains_of(paths: Sequence[str], domains: Sequence[str]) -> list[str]:
     found = [domain_of(str(path), domains) for path in paths]
     unknown = [str(path) for path, domain in zip(paths, found) if domain is None]
     if unknown:
-        raise ConfigError(f'protocol.domains: {len(unknown)} images belong to no domain, the first is '
-                          f'{unknown[0]}. Domains: {", ".join(domains)}; an image belongs to the one '
-                          f'that is its folder, or that its file name starts with')
+        raise ConfigError(
+            f'protocol.domains: {len(unknown)} images belong to no domain, the first is '
+            f'{unknown[0]}. Domains: {", ".join(domains)}; an image belongs to the one '
+            f'that is its folder, or that its file name starts with')
     return [domain for domain in found if domain is not None]

@@ -12,9 +12,9 @@ from mmciss.errors import ConfigError
 def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
     """Returns the sorted indices of the images that a file lists.
 
-    A line is a file name without suffix, or a path (or its end), of an image; further columns, such as
-    the mask's path, are skipped. A file whose lines are all integers that are no image's name lists
-    positions in the data set, from 0 (MiB's published lists).
+    A line is a file name without suffix, or a path (or its end), of an image; further columns, such
+    as the mask's path, are skipped. A file whose lines are all integers that are no image's name
+    lists positions in the data set, from 0 (MiB's published lists).
 
     Args:
         file: The list.
@@ -26,10 +26,12 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
     """
     file = Path(file)
     if not file.is_file():
-        raise FileNotFoundError(f'protocol.split_files: no file {str(file)!r}; one text file per step is '
-                                f'needed, with one image per line')
-    lines = [(number, line.strip()) for number, line in
-             enumerate(file.read_text(encoding='utf-8').splitlines(), 1) if line.strip()]
+        raise FileNotFoundError(
+            f'protocol.split_files: no file {str(file)!r}; one text file per step is '
+            f'needed, with one image per line')
+    lines = [(number, line.strip())
+             for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1)
+             if line.strip()]
     by_stem: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
         by_stem.setdefault(PurePath(path).stem, []).append(index)
@@ -43,12 +45,14 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
 
 def _position(line: str, total: int, file: Path, number: int) -> int:
     if int(line) >= total:
-        raise ConfigError(f'{file}, line {number}: position {line}; the data set has {total} images, so 0 to '
-                          f'{total - 1} are allowed')
+        raise ConfigError(
+            f'{file}, line {number}: position {line}; the data set has {total} images, so 0 to '
+            f'{total - 1} are allowed')
     return int(line)
 
 
-def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path, number: int) -> int:
+def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path,
+          number: int) -> int:
     name = line
     candidates = by_stem.get(name) or by_stem.get(PurePath(name).stem)
     if candidates is None:
@@ -59,11 +63,13 @@ def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: 
         parts = (*parts[:-1], PurePath(parts[-1]).stem)
         candidates = [index for index in candidates if _ends_with(paths[index], parts)]
     if not candidates:
-        raise ConfigError(f'{file}, line {number}: {name!r} is no image of the data set '
-                          f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})')
+        raise ConfigError(
+            f'{file}, line {number}: {name!r} is no image of the data set '
+            f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})')
     if len(candidates) > 1:
-        raise ConfigError(f'{file}, line {number}: {name!r} could be any of '
-                          f'{", ".join(str(paths[index]) for index in candidates[:3])}; give more of the path')
+        raise ConfigError(
+            f'{file}, line {number}: {name!r} could be any of '
+            f'{", ".join(str(paths[index]) for index in candidates[:3])}; give more of the path')
     return candidates[0]
 
 

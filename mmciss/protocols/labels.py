@@ -1,12 +1,13 @@
 """What becomes of void, old and future labels at a step: one policy, two lookup tables.
 
-Papers differ most here (MiB ignores future classes in its tests, PLOP counts them as background, and
-so on), which changes published numbers. All conversion between the ids of a data set, class numbers
-and channels happens in this file.
+Papers differ most here (MiB ignores future classes in its tests, PLOP counts them as background,
+and so on), which changes published numbers. All conversion between the ids of a data set, class
+numbers and channels happens in this file.
 
-Two kinds of data sets are meant by ``first_id``: with 1, the id 0 is a background class and id = class
-number (PASCAL VOC); with 0, there is no background class, id = class number - 1, and what belongs to no
-class is 255 (ADE20K and Cityscapes as MMSegmentation reads them). In the latter 255 is the papers' id 0.
+Two kinds of data sets are meant by ``first_id``: with 1, the id 0 is a background class and id =
+class number (PASCAL VOC); with 0, there is no background class, id = class number - 1, and what
+belongs to no class is 255 (ADE20K and Cityscapes as MMSegmentation reads them). In the latter 255
+is the papers' id 0.
 """
 from __future__ import annotations
 
@@ -23,9 +24,12 @@ IGNORE = 255
 """The label that losses and metrics skip."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
-    'void_train': ('background', 'ignore'), 'old_train': ('background', 'keep', 'ignore'),
-    'future_train': ('background', 'keep', 'ignore'), 'void_test': ('ignore', 'background'),
-    'future_test': ('ignore', 'background'), 'test_images': ('seen', 'all'),
+    'void_train': ('background', 'ignore'),
+    'old_train': ('background', 'keep', 'ignore'),
+    'future_train': ('background', 'keep', 'ignore'),
+    'void_test': ('ignore', 'background'),
+    'future_test': ('ignore', 'background'),
+    'test_images': ('seen', 'all'),
 }
 """What each field of a policy may be."""
 
@@ -65,7 +69,7 @@ class LabelPolicy:
     def train_table(self, step: Step, num_classes: int, first_id: int) -> np.ndarray:
         """Returns the (256,) uint8 table from a data set's id to the channel that trains, or 255.
 
-        Where a step learns no new class (domain-incremental), the old classes are labelled and kept.
+        Where a step learns no new class (domain-incremental), old classes are labelled and kept.
 
         Args:
             step: The step.
@@ -97,22 +101,27 @@ class LabelPolicy:
         return table
 
 
-_PRESETS: dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]] = {
-    # name: (data with a background class, data without, other methods that do the same)
-    'mib': ({'void_train': 'background', 'future_test': 'ignore'},
-            {'void_train': 'background', 'future_test': 'ignore'}, ('sdr', )),
-    'plop': ({}, {'void_train': 'background', 'void_test': 'background'}, ('awt', 'rcil', 'gsc')),
-    'dkd': ({}, {'void_train': 'background', 'void_test': 'background', 'future_test': 'ignore'}, ()),
-    'ssul': ({'future_test': 'ignore', 'test_images': 'all'},
-             {'void_train': 'background', 'void_test': 'background', 'future_test': 'ignore',
-              'test_images': 'all'}, ()),
+_WITH_BACKGROUND: dict[str, dict[str, str]] = {
+    'mib': dict(void_train='background', future_test='ignore'),
+    'plop': dict(),
+    'dkd': dict(),
+    'ssul': dict(future_test='ignore', test_images='all'),
 }
+_WITHOUT_BACKGROUND: dict[str, dict[str, str]] = {
+    'mib': dict(void_train='background', future_test='ignore'),
+    'plop': dict(void_train='background', void_test='background'),
+    'dkd': dict(void_train='background', void_test='background', future_test='ignore'),
+    'ssul': dict(void_train='background', void_test='background', future_test='ignore',
+                 test_images='all'),
+}
+_SAME_AS = {'sdr': 'mib', 'awt': 'plop', 'rcil': 'plop', 'gsc': 'plop'}
 
-PRESETS = tuple(name for preset, (_, _, aliases) in _PRESETS.items() for name in (preset, *aliases))
+PRESETS = (*_WITH_BACKGROUND, *_SAME_AS)
 """Names of the policies of the papers."""
 
 
-def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop', first_id: int = 1,
+def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop',
+                 first_id: int = 1,
                  setting: str = 'overlapped') -> LabelPolicy:
     """Returns the policy that a config asks for.
 
@@ -121,8 +130,8 @@ def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop', f
             ``'plop'``); or a policy, which is returned as it is.
         first_id: The data set's id of class 1: 1 with a background class, else 0. Presets treat the
             two kinds of data as the papers did.
-        setting: In ``'sequential'`` and ``'domain'`` old labels are kept, unless the dictionary says
-            otherwise.
+        setting: In ``'sequential'`` and ``'domain'`` old labels are kept, unless the dictionary
+            says otherwise.
 
     Raises:
         ConfigError: If a preset, a field or a choice is unknown.
@@ -142,8 +151,8 @@ def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop', f
     for field in changes:
         if field not in known:
             raise unknown_name('field', field, [*known, 'preset'], key)
-    preset = next(preset for preset, (_, _, aliases) in _PRESETS.items() if name in (preset, *aliases))
-    chosen = LabelPolicy(**_PRESETS[preset][0 if first_id == 1 else 1])
+    presets = _WITH_BACKGROUND if first_id == 1 else _WITHOUT_BACKGROUND
+    chosen = LabelPolicy(**presets[_SAME_AS.get(name, name)])
     if setting in ('sequential', 'domain'):
         chosen = replace(chosen, old_train='keep')
     return replace(chosen, **changes)
@@ -174,10 +183,14 @@ def unknown_ids(present_ids: Iterable[int], num_classes: int, first_id: int) -> 
     """
     _check_ids_fit(num_classes, first_id)
     last = first_id + num_classes - 1
-    return sorted(int(item) for item in set(present_ids) if not (0 <= item <= last or item == IGNORE))
+    return sorted(
+        int(item) for item in set(present_ids) if not (0 <= item <= last or item == IGNORE))
 
 
-def check_ids(present_ids: Iterable[int], num_classes: int, first_id: int, where: Any = 'masks') -> None:
+def check_ids(present_ids: Iterable[int],
+              num_classes: int,
+              first_id: int,
+              where: Any = 'masks') -> None:
     """Refuses ids outside the classes, which a lookup table would hide.
 
     Args:
@@ -190,9 +203,10 @@ def check_ids(present_ids: Iterable[int], num_classes: int, first_id: int, where
         ConfigError: Naming the ids.
     """
     if wrong := unknown_ids(present_ids, num_classes, first_id):
-        raise ConfigError(f'{where}: label ids {", ".join(map(str, wrong))} belong to no class; allowed are '
-                          f'0 to {first_id + num_classes - 1} and 255. Are the masks those of this data set '
-                          f'(metainfo.classes, reduce_zero_label)?')
+        raise ConfigError(
+            f'{where}: label ids {", ".join(map(str, wrong))} belong to no class; allowed are '
+            f'0 to {first_id + num_classes - 1} and 255. Are the masks those of this data set '
+            f'(metainfo.classes, reduce_zero_label)?')
 
 
 def _check_ids_fit(num_classes: int, first_id: int) -> None:

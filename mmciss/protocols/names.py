@@ -19,10 +19,16 @@ PUBLISHED_NAMES: dict[str, tuple[str, ...]] = {
 """The protocols that papers report, by data set."""
 
 _ORDER_IN_NAME: dict[str, dict[str, tuple[str, str]]] = {
-    'voc': {'19-1b': ('19-1', '19-1b')},
-    'ade20k': {'50': ('50-50', 'a'), '50b': ('50-50', 'b'), '50c': ('50-50', 'c'),
-               **{f'{name}{letter}': (name, letter) for letter in 'abc'
-                  for name in ('100-50', '100-10', '100-5', '50-50')}},
+    'voc': {
+        '19-1b': ('19-1', '19-1b')
+    },
+    'ade20k': {
+        '50': ('50-50', 'a'),
+        '50b': ('50-50', 'b'),
+        '50c': ('50-50', 'c'),
+        **{f'{name}{letter}': (name, letter)
+           for letter in 'abc' for name in ('100-50', '100-10', '100-5', '50-50')},
+    },
 }
 """Names in the repositories that hold the class order too."""
 
@@ -74,10 +80,11 @@ def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
     """
     if name in JOINT_NAMES:
         return (total, )
-    if not re.fullmatch(r'[0-9]+(-[0-9]+)+s?', name) or (name.endswith('s') and name.count('-') > 1):
+    if not re.fullmatch(r'[0-9]+(-[0-9]+)+|[0-9]+-[0-9]+s', name):
         raise ConfigError(
-            f"protocol.name: cannot read {name!r}. Allowed: 'BASE-INCREMENT' such as '15-1', the sizes "
-            f"of all steps such as '10-5-5', {' or '.join(map(repr, JOINT_NAMES))}, or steps=[[...], ...]")
+            f"protocol.name: cannot read {name!r}. Allowed: 'BASE-INCREMENT' such as '15-1', the "
+            f"sizes of all steps such as '10-5-5', {' or '.join(map(repr, JOINT_NAMES))}; or list "
+            f'the classes of every step in protocol.steps')
     sizes = [int(part) for part in name.rstrip('s').split('-')]
     if name.endswith('s'):
         sizes[1] = 1
@@ -95,21 +102,24 @@ def _check_all_sizes(name: str, sizes: list[int], total: int, what: str) -> tupl
     return tuple(sizes)
 
 
-def _repeat_increment(name: str, base: int, increment: int, total: int, what: str) -> tuple[int, ...]:
+def _repeat_increment(name: str, base: int, increment: int, total: int,
+                      what: str) -> tuple[int, ...]:
     rest = total - base
     if rest <= 0:
-        raise ConfigError(f'protocol.name: {name!r} needs more than {base} {what}; the data set has '
-                          f"{total}. Use a base below {total}, or 'offline' for a single step")
+        raise ConfigError(
+            f'protocol.name: {name!r} needs more than {base} {what}; the data set has '
+            f"{total}. Use a base below {total}, or 'offline' for a single step")
     if rest % increment:
         divisors = ', '.join(f"'{base}-{size}'" for size in range(1, rest + 1) if rest % size == 0)
-        raise ConfigError(f'protocol.name: after a base of {base}, {rest} of the {total} {what} remain, '
-                          f'which {increment} does not divide. Allowed with this base: {divisors}; '
-                          f'or list the steps in protocol.steps')
+        raise ConfigError(
+            f'protocol.name: after a base of {base}, {rest} of the {total} {what} remain, '
+            f'which {increment} does not divide. Allowed with this base: {divisors}; '
+            f'or list the steps in protocol.steps')
     return (base, ) + (increment, ) * (rest // increment)
 
 
 def canonical_name(sizes: Sequence[int]) -> str:
-    """Returns the usual name of these step sizes, such that '15-5s' and '15-1' are the same protocol.
+    """Returns the usual name of these step sizes, the same for '15-5s' and '15-1'.
 
     Examples:
         >>> canonical_name([10, 5, 5]), canonical_name([3, 2, 1]), canonical_name([20])

@@ -41,8 +41,9 @@ class Progress:
         share = self.done / self.total
         filled = int(share * _WIDTH)
         left = seconds / self.done * (self.total - self.done) if self.done else 0.0
-        return (f'{self.title} [{"#" * filled}{"." * (_WIDTH - filled)}] {self.done:,}/{self.total:,}, '
-                f'{left:.0f} s left ')
+        return (
+            f'{self.title} [{"#" * filled}{"." * (_WIDTH - filled)}] {self.done:,}/{self.total:,}, '
+            f'{left:.0f} s left ')
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:

@@ -29,8 +29,9 @@ class Protocol(Sequence[Step]):
         steps: The steps.
         split_files: One image list per step (setting ``'explicit'``).
         seed: Seed of the setting ``'partitioned'`` and of the shares that ``holdout`` cuts off.
-        holdout: Share of every step's images that is kept for testing (setting ``'domain'``).
+        holdout: Share of every domain's images that is kept for testing.
         joint: Whether all steps were merged into one.
+        reported: Channels per step of the merged steps.
 
     Examples:
         >>> protocol = Protocol.from_name('15-1', 20)
@@ -53,17 +54,20 @@ class Protocol(Sequence[Step]):
         if self.setting not in SETTINGS:
             raise unknown_name('setting', self.setting, SETTINGS, 'protocol.setting')
         if (self.setting == 'domain') != bool(self.domains):
-            raise ConfigError(f'protocol.setting: {self.setting!r} with '
-                              f'{"" if self.domains else "no "}domains; domains need setting=\'domain\'')
+            raise ConfigError(
+                f'protocol.setting: {self.setting!r} with '
+                f'{"" if self.domains else "no "}domains; domains need setting=\'domain\'')
 
     def __len__(self) -> int:
         return len(self.steps)
 
     @overload
-    def __getitem__(self, index: int) -> Step: ...
+    def __getitem__(self, index: int) -> Step:
+        ...
 
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Step]: ...
+    def __getitem__(self, index: slice) -> Sequence[Step]:
+        ...
 
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         return self.steps[index]
@@ -91,11 +95,18 @@ class Protocol(Sequence[Step]):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all that defines the protocol as plain values."""
-        return {'name': self.name, 'setting': self.setting, 'class_names': list(self.class_names),
-                'background': self.background, 'steps': [list(step.new) for step in self.steps],
-                'domains': [list(step.domains) for step in self.steps] if self.domains else [],
-                'split_files': list(self.split_files), 'seed': self.seed, 'holdout': self.holdout,
-                'joint': self.joint}
+        return {
+            'name': self.name,
+            'setting': self.setting,
+            'class_names': list(self.class_names),
+            'background': self.background,
+            'steps': [list(step.new) for step in self.steps],
+            'domains': [list(step.domains) for step in self.steps] if self.domains else [],
+            'split_files': list(self.split_files),
+            'seed': self.seed,
+            'holdout': self.holdout,
+            'joint': self.joint
+        }
 
     def fingerprint(self) -> str:
         """Returns a hash of the protocol: equal for equal protocols, whatever they are called."""
@@ -103,16 +114,21 @@ class Protocol(Sequence[Step]):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def merged(self) -> Protocol:
-        """Returns joint training: one step with all classes and domains, reported by the old steps."""
+        """Returns joint training: one step with everything, reported by the steps it merges."""
         last = self.steps[-1]
         step = Step(0, last.seen, (), (last.num_seen, ), last.names, self.background, self.domains)
         values = {**vars(self), 'steps': (step, ), 'joint': True, 'reported': last.sizes}
         return Protocol(**values)
 
     @classmethod
-    def from_name(cls, name: str, num_classes: int | None = None,
-                  class_names: Sequence[str] | None = None, order: Any = None,
-                  setting: str = 'overlapped', background: bool = True, dataset: str | None = None,
+    def from_name(cls,
+                  name: str,
+                  num_classes: int | None = None,
+                  class_names: Sequence[str] | None = None,
+                  order: Any = None,
+                  setting: str = 'overlapped',
+                  background: bool = True,
+                  dataset: str | None = None,
                   **options: Any) -> Protocol:
         """Builds a class-incremental protocol from its name.
 
@@ -124,7 +140,7 @@ class Protocol(Sequence[Step]):
                 :func:`mmciss.protocols.classes.read_order`.
             setting: Which images a step sees.
             background: Whether channel 0 is the background.
-            dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: where lettered orders are looked up.
+            dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: whose lettered orders are meant.
             **options: ``split_files``, ``seed``.
 
         Raises:
@@ -137,7 +153,8 @@ class Protocol(Sequence[Step]):
         names = check_class_names(class_names, num_classes)
         stem, letter = split_name(str(name), dataset)
         if letter is not None and order is not None and order != letter:
-            raise ConfigError(f'protocol.order: {order!r} contradicts the order in the name {name!r}')
+            raise ConfigError(
+                f'protocol.order: {order!r} contradicts the order in the name {name!r}')
         if setting == 'domain':
             raise ConfigError("protocol.setting: 'domain' needs protocol.domains")
         numbers = read_order(letter if order is None else order, names, dataset)
@@ -149,9 +166,14 @@ class Protocol(Sequence[Step]):
         return cls._build(canonical_name(sizes), setting, names, background, lists, **options)
 
     @classmethod
-    def from_lists(cls, steps: Sequence[Sequence[int | str]], num_classes: int | None = None,
-                   class_names: Sequence[str] | None = None, setting: str = 'overlapped',
-                   background: bool = True, name: str | None = None, **options: Any) -> Protocol:
+    def from_lists(cls,
+                   steps: Sequence[Sequence[int | str]],
+                   num_classes: int | None = None,
+                   class_names: Sequence[str] | None = None,
+                   setting: str = 'overlapped',
+                   background: bool = True,
+                   name: str | None = None,
+                   **options: Any) -> Protocol:
         """Builds a class-incremental protocol from the classes of every step, as numbers or names.
 
         Raises:
@@ -163,7 +185,8 @@ class Protocol(Sequence[Step]):
             ('1-1', ('background', 'dog', 'cat'))
         """
         key = 'protocol.steps'
-        if isinstance(steps, str) or not steps or any(isinstance(part, (str, int)) for part in steps):
+        if isinstance(steps, str) or not steps or any(
+                isinstance(part, (str, int)) for part in steps):
             raise ConfigError(f'{key}: {steps!r} is no list of lists of classes')
         if class_names is None and num_classes is None:
             num_classes = sum(map(len, steps))
@@ -172,13 +195,18 @@ class Protocol(Sequence[Step]):
             raise ConfigError(f'{key}: step {empty[0]} has no classes')
         lists = [tuple(class_number(item, names, key) for item in part) for part in steps]
         check_permutation([number for part in lists for number in part], names, key)
-        return cls._build(name or canonical_name([*map(len, lists)]), setting, names, background, lists,
-                          **options)
+        return cls._build(name or canonical_name([*map(len, lists)]), setting, names, background,
+                          lists, **options)
 
     @classmethod
-    def from_domains(cls, steps: str | Sequence[Sequence[str]], domains: Sequence[str] | None = None,
-                     num_classes: int | None = None, class_names: Sequence[str] | None = None,
-                     background: bool = False, dataset: str | None = None, name: str | None = None,
+    def from_domains(cls,
+                     steps: str | Sequence[Sequence[str]],
+                     domains: Sequence[str] | None = None,
+                     num_classes: int | None = None,
+                     class_names: Sequence[str] | None = None,
+                     background: bool = False,
+                     dataset: str | None = None,
+                     name: str | None = None,
                      **options: Any) -> Protocol:
         """Builds a domain-incremental protocol: all classes at every step, images of new domains.
 
@@ -205,8 +233,9 @@ class Protocol(Sequence[Step]):
             domains = DOMAINS.get(dataset or '')
         if isinstance(steps, str):
             if not domains:
-                raise ConfigError('protocol.domains: list the domains in order of arrival (folder names '
-                                  'or what file names start with); only Cityscapes has published ones')
+                raise ConfigError(
+                    'protocol.domains: list the domains in order of arrival (folder names '
+                    'or what file names start with); only Cityscapes has published ones')
             sizes = parse_name(steps, len(domains), 'domains')
             starts = [sum(sizes[:index]) for index in range(len(sizes))]
             lists = [tuple(domains[start:start + size]) for start, size in zip(starts, sizes)]
@@ -217,10 +246,12 @@ class Protocol(Sequence[Step]):
         options.setdefault('seed', 1)  # The papers' seed of the held-out share.
         numbers = tuple(range(1, len(names) + 1))
         channels = ((BACKGROUND, ) if background else ()) + names
-        built = tuple(Step(index, () if index else numbers, numbers if index else (),
-                           (len(channels), ) + (0, ) * index, channels, background, part)
-                      for index, part in enumerate(lists))
-        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background, built,
+        built = []
+        for index, part in enumerate(lists):
+            new, old = ((), numbers) if index else (numbers, ())
+            sizes = (len(channels), *[0] * index)
+            built.append(Step(index, new, old, sizes, channels, background, part))
+        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background, tuple(built),
                    **options)
 
     @classmethod
@@ -237,8 +268,9 @@ class Protocol(Sequence[Step]):
             old += tuple(new)
         options['split_files'] = tuple(map(str, options.get('split_files') or ()))
         if (setting == 'explicit') != bool(options['split_files']):
-            raise ConfigError(f"protocol.split_files: needed with setting='explicit' and only there; "
-                              f'setting is {setting!r} with {len(options["split_files"])} files')
+            raise ConfigError(
+                f"protocol.split_files: needed with setting='explicit' and only there; "
+                f'setting is {setting!r} with {len(options["split_files"])} files')
         if options['split_files'] and len(options['split_files']) != len(steps):
             raise ConfigError(f'protocol.split_files: {len(options["split_files"])} files for '
                               f'{len(steps)} steps; one per step is needed')
@@ -249,7 +281,8 @@ def _check_domains(lists: Sequence[Sequence[str]], domains: Sequence[str] | None
     key = 'protocol.domains'
     flat = [domain for part in lists for domain in part]
     if not lists or not all(lists):
-        raise ConfigError(f'{key}: every step needs at least one domain; found {[*map(list, lists)]}')
+        raise ConfigError(
+            f'{key}: every step needs at least one domain; found {[*map(list, lists)]}')
     if repeated := sorted({domain for domain in flat if flat.count(domain) > 1}):
         raise ConfigError(f'{key}: listed more than once: {", ".join(repeated)}')
     for domain in flat:

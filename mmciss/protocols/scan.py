@@ -22,7 +22,7 @@ _SHOWN_ERRORS = 5
 class MaskScan:
     """Pixels per id of every mask, in compressed sparse rows.
 
-    Image i has ``counts[j]`` pixels of the id ``ids[j]`` for j from ``indptr[i]`` to ``indptr[i + 1]``.
+    Mask i has ``counts[j]`` pixels of the id ``ids[j]`` for ``indptr[i] <= j < indptr[i + 1]``.
 
     Attributes:
         indptr: (N + 1,) int64.
@@ -59,7 +59,8 @@ class MaskScan:
         """Builds the scan from counts (N, 256)."""
         images, ids = np.nonzero(table)
         indptr = np.searchsorted(images, np.arange(len(table) + 1))
-        return cls(indptr.astype(np.int64), ids.astype(np.uint8), table[images, ids].astype(np.int64))
+        counts = table[images, ids].astype(np.int64)
+        return cls(indptr.astype(np.int64), ids.astype(np.uint8), counts)
 
 
 def count_ids(path: str) -> np.ndarray:
@@ -73,7 +74,8 @@ def count_ids(path: str) -> np.ndarray:
             if mask.mode in ('L', 'P'):
                 return np.asarray(mask.histogram(), dtype=np.int64)
             if mask.mode not in ('1', 'I', 'I;16', 'I;16B', 'I;16L'):
-                raise ValueError(f'has colour mode {mask.mode}; a mask has one channel of class ids')
+                raise ValueError(
+                    f'has colour mode {mask.mode}; a mask has one channel of class ids')
             values = np.asarray(mask).astype(np.int64).ravel()
     except FileNotFoundError:
         raise ValueError('does not exist') from None
@@ -84,16 +86,18 @@ def count_ids(path: str) -> np.ndarray:
     return np.bincount(values, minlength=256)
 
 
-def scan_masks(paths: Sequence[str | os.PathLike], workers: int | None = None,
-               progress: bool = True, start_method: str | None = None) -> MaskScan:
+def scan_masks(paths: Sequence[str | os.PathLike],
+               workers: int | None = None,
+               progress: bool = True,
+               start_method: str | None = None) -> MaskScan:
     """Counts the ids in every mask, on all cores.
 
     Args:
         paths: The masks.
         workers: Number of processes; all cores by default. None are started for few masks.
         progress: Whether to show a bar on a terminal.
-        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where there is one, which
-            needs no ``if __name__ == '__main__'`` in the caller's script.
+        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where there is one,
+            which needs no ``if __name__ == '__main__'`` in the caller's script.
 
     Raises:
         ConfigError: If masks are missing or unreadable, naming the first few.
@@ -107,9 +111,10 @@ def scan_masks(paths: Sequence[str | os.PathLike], workers: int | None = None,
             failures += failed
             bar.advance(part.num_images)
     if failures:
-        more = f'; and {len(failures) - _SHOWN_ERRORS} more' if len(failures) > _SHOWN_ERRORS else ''
-        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: '
-                          f'{"; ".join(failures[:_SHOWN_ERRORS])}{more}')
+        shown = failures[:_SHOWN_ERRORS]
+        if len(failures) > len(shown):
+            shown.append(f'and {len(failures) - len(shown)} more')
+        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: {"; ".join(shown)}')
     return _concatenate(parts)
 
 
@@ -121,8 +126,9 @@ def _scan_chunks(files: list[str], workers: int,
         yield from map(_scan_chunk, chunks)
         return
     Image.preinit()  # Importing the decoders once here spares every child the imports.
-    method = start_method or ('fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn')
-    context = multiprocessing.get_context(method)
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context(
+        start_method or ('fork' if 'fork' in methods else 'spawn'))
     with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
         yield from pool.map(_scan_chunk, chunks)
 

@@ -17,13 +17,15 @@ _VERSION = 'mmciss-presence-1'
 _FIELDS = ('indptr', 'ids', 'counts')
 
 
-def load_or_scan(paths: Sequence[str | os.PathLike], cache_dir: str | os.PathLike | None = None,
-                 workers: int | None = None, progress: bool = True) -> MaskScan:
+def load_or_scan(paths: Sequence[str | os.PathLike],
+                 cache_dir: str | os.PathLike | None = None,
+                 workers: int | None = None,
+                 progress: bool = True) -> MaskScan:
     """Returns the scan of masks, from the cache if they are those it was made from.
 
     The cache is a hidden file in the folder of the masks; or, where that cannot be written, in
-    ``$MMCISS_CACHE`` or ``~/.cache/mmciss``. It holds a hash of all names, sizes and modification times
-    (ns), and is made anew if that differs or the file is damaged.
+    ``$MMCISS_CACHE`` or ``~/.cache/mmciss``. It holds a hash of all names, sizes and modification
+    times (ns), and is made anew if that differs or the file is damaged.
 
     Args:
         paths: The masks.
@@ -57,32 +59,33 @@ def _content_key(files: Sequence[str]) -> str | None:
     except OSError:
         return None
     numbers = np.array([(item.st_size, item.st_mtime_ns) for item in found], dtype=np.int64)
-    return hashlib.sha256('\0'.join([_VERSION, *_relative(files)]).encode('utf-8', 'surrogateescape')
-                          + b'\0' + numbers.tobytes()).hexdigest()
+    return _digest([_VERSION, *_relative(files)], numbers.tobytes())
+
+
+def _digest(names: Sequence[str], content: bytes = b'') -> str:
+    encoded = '\0'.join(names).encode('utf-8', 'surrogateescape')
+    return hashlib.sha256(encoded + b'\0' + content).hexdigest()
 
 
 def _relative(files: Sequence[str]) -> list[str]:
-    """Returns the paths from their common folder, such that a data set may be moved with its cache."""
-    start = len(_folder(files)) + 1
-    return [file[start:] for file in files]
+    """Returns the paths from their common folder: a data set may be moved with its cache."""
+    start = len(_folder(files))
+    return [file[start:].lstrip(os.sep) for file in files]
 
 
 def _folder(files: Sequence[str]) -> str:
-    return os.path.dirname(os.path.commonprefix([os.path.dirname(file) + os.sep for file in
-                                                 (min(files), max(files))])) if files else ''
+    return os.path.dirname(os.path.commonprefix([min(files), max(files)])) if files else ''
 
 
 def _places(files: Sequence[str], cache_dir: str | os.PathLike | None) -> list[Path]:
     """Returns the files where the cache may be, best first."""
     folder = _folder(files) or '.'
-    names = hashlib.sha256('\0'.join(_relative(files)).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+    names = _digest(_relative(files))[:16]
     # Away from the masks, two data sets with the same file names must not share a file.
-    away = hashlib.sha256((os.path.realpath(folder) + '\0' + names).encode(
-        'utf-8', 'surrogateescape')).hexdigest()[:16]
+    away = _digest([os.path.realpath(folder), names])[:16]
     if cache_dir is not None:
         return [Path(cache_dir) / f'presence_{away}.npz']
-    home = os.environ.get('MMCISS_CACHE') or Path(
-        os.environ.get('XDG_CACHE_HOME') or Path('~/.cache').expanduser(), 'mmciss')
+    home = os.environ.get('MMCISS_CACHE') or Path('~/.cache/mmciss').expanduser()
     return [Path(folder) / f'.mmciss_presence_{names}.npz', Path(home) / f'presence_{away}.npz']
 
 
@@ -101,11 +104,11 @@ def _read(place: Path, key: str, num_images: int) -> MaskScan | None:
 
 
 def _write(place: Path, key: str, scan: MaskScan) -> bool:
-    """Stores a scan such that a reader finds the old file or the whole new one; False if it cannot."""
+    """Stores a scan, whole or not at all; returns whether it could."""
     temporary = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f'{place.name}.', suffix='.tmp', dir=place.parent)
+        handle, temporary = tempfile.mkstemp('.tmp', f'{place.name}.', place.parent)
         with os.fdopen(handle, 'wb') as file:
             np.savez(file, key=np.array(key), **{field: getattr(scan, field) for field in _FIELDS})
         os.chmod(temporary, 0o644)

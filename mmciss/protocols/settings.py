@@ -32,8 +32,8 @@ def sequential(step: Step, presence: ClassPresence) -> np.ndarray:
 def partitioned(step: Step, presence: ClassPresence, seed: int = 0) -> np.ndarray:
     """Every image belongs to one class, and goes to the step that learns it (arXiv 2405.09858).
 
-    Unlike ``overlapped`` no image comes back with other labels, unlike ``disjoint`` future classes may
-    be in it. See :func:`partition`.
+    Unlike ``overlapped`` no image comes back with other labels, unlike ``disjoint`` future classes
+    may be in it. See :func:`partition`.
     """
     return np.flatnonzero(np.isin(partition(presence, seed), step.new))
 
@@ -41,9 +41,11 @@ def partitioned(step: Step, presence: ClassPresence, seed: int = 0) -> np.ndarra
 def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
     """Gives every image to one of the classes that it shows.
 
-    The images come in a random order, and each goes to the class of which the smallest share has been
-    given out so far, so that all classes keep about the same share of their images; among equals, to
-    the rarest. It depends on the data and the seed only: protocols with finer steps refine others.
+    The images come in a random order, and each goes to the class of which the smallest share has
+    been given out so far, so that all classes keep about the same share of their images; among
+    equals, to the rarest. It depends on the data and the seed only, so that a protocol with finer
+    steps refines one with coarser steps. The paper fixes that every image goes to one class; the
+    balance is ours.
 
     Returns:
         (images,) class numbers; 0 for images that show no class.
@@ -62,15 +64,16 @@ def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
     for image in np.random.RandomState(seed).permutation(presence.num_images).tolist():
         shown = numbers[starts[image]:starts[image + 1]]
         if shown:
-            best = min(shown, key=lambda number: (given[number] / totals[number], totals[number], number))
+            best = min(shown,
+                       key=lambda number: (given[number] / totals[number], totals[number], number))
             given[best] += 1
             owner[image] = best
     return owner
 
 
-def domain(step: Step, image_domains: Sequence[str]) -> np.ndarray:
-    """Images of the step's domains."""
-    return np.flatnonzero(np.isin(np.asarray(image_domains, dtype=object), step.domains))
+def domain(domains: Sequence[str], image_domains: Sequence[str]) -> np.ndarray:
+    """Images of some domains, given the domain of every image."""
+    return np.flatnonzero(np.isin(np.asarray(image_domains, dtype=str), domains))
 
 
 def explicit(split_file: str, paths: Sequence[str]) -> np.ndarray:
@@ -82,7 +85,7 @@ def hold_out(indices: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarr
     """Splits images at random into those to train on and those to test on.
 
     PLOP's and RCIL's Cityscapes protocols (arXiv 2011.11390) keep the last 20 % of every step's
-    shuffled images for testing.
+    shuffled images for testing; here it is done per domain, for the same test images in all.
 
     Returns:
         Sorted indices for training, sorted indices for testing.
@@ -96,7 +99,12 @@ def hold_out(indices: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarr
     return np.sort(shuffled[:kept]), np.sort(shuffled[kept:])
 
 
-def select_images(protocol: Protocol, step_index: int, presence: ClassPresence,
+_BY_CLASSES = {'overlapped': overlapped, 'disjoint': disjoint, 'sequential': sequential}
+
+
+def select_images(protocol: Protocol,
+                  step_index: int,
+                  presence: ClassPresence,
                   paths: Sequence[str] | None = None) -> np.ndarray:
     """Returns the sorted indices of the images that a step trains on.
 
@@ -112,29 +120,31 @@ def select_images(protocol: Protocol, step_index: int, presence: ClassPresence,
     _check_sizes(protocol, presence, paths)
     step = protocol[step_index]
     if protocol.setting == 'explicit':
-        chosen = _explicit_images(protocol, step_index, paths or ())
+        chosen = _explicit_images(protocol, step_index, _needed(paths, protocol))
     elif protocol.setting == 'domain':
-        chosen = _domain_images(protocol, step, paths or ())
-        chosen = hold_out(chosen, protocol.holdout, protocol.seed)[0] if protocol.holdout else chosen
+        chosen, _ = _domain_images(protocol, step, _needed(paths, protocol))
     elif protocol.setting == 'partitioned':
         chosen = partitioned(step, presence, protocol.seed)
     else:
-        chosen = {'overlapped': overlapped, 'disjoint': disjoint,
-                  'sequential': sequential}[protocol.setting](step, presence)
+        chosen = _BY_CLASSES[protocol.setting](step, presence)
     if not len(chosen):
         what = f'domains {", ".join(step.domains)}' if step.domains else 'classes ' + ', '.join(
             f'{number} ({protocol.class_names[number - 1]})' for number in step.new)
-        raise ConfigError(f'protocol: step {step_index} of {protocol.name!r} ({protocol.setting}) has no '
-                          f'images among the {presence.num_images} of the data set; it is to learn {what}')
+        raise ConfigError(
+            f'protocol: step {step_index} of {protocol.name!r} ({protocol.setting}) has no '
+            f'images among the {presence.num_images} of the data set; it is to learn {what}')
     return chosen
 
 
-def select_test_images(protocol: Protocol, step_index: int, presence: ClassPresence,
-                       test_images: str = 'seen', paths: Sequence[str] | None = None) -> np.ndarray:
+def select_test_images(protocol: Protocol,
+                       step_index: int,
+                       presence: ClassPresence,
+                       test_images: str = 'seen',
+                       paths: Sequence[str] | None = None) -> np.ndarray:
     """Returns the sorted indices of the images that a step is tested on.
 
-    Domain-incremental protocols are tested on the domains seen so far if they hold out a share of each
-    domain's images; on all test images otherwise, for which classes are all known.
+    Domain-incremental protocols that hold out a share of each domain's images are tested on those
+    of the domains seen so far; others on all images, since all classes are known.
 
     Args:
         protocol: The protocol.
@@ -150,8 +160,8 @@ def select_test_images(protocol: Protocol, step_index: int, presence: ClassPrese
         raise ConfigError(f'protocol.label_policy.test_images: {test_images!r}; allowed: seen, all')
     _check_sizes(protocol, presence, paths)
     if protocol.holdout:
-        parts = [hold_out(_domain_images(protocol, step, paths or ()), protocol.holdout, protocol.seed)[1]
-                 for step in protocol[:step_index + 1]]
+        steps = protocol[:step_index + 1]
+        parts = [_domain_images(protocol, step, _needed(paths, protocol))[1] for step in steps]
         return np.sort(np.concatenate(parts))
     if test_images == 'all' or protocol.setting == 'domain':
         return np.arange(presence.num_images)
@@ -164,17 +174,28 @@ def _explicit_images(protocol: Protocol, step_index: int, paths: Sequence[str]) 
     return explicit(protocol.split_files[step_index], paths)
 
 
-def _domain_images(protocol: Protocol, step: Step, paths: Sequence[str]) -> np.ndarray:
-    return domain(step, domains_of(paths, protocol.domains))
+def _domain_images(protocol: Protocol, step: Step,
+                   paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the images of a step's domains to train on, and those held out."""
+    image_domains = domains_of(paths, protocol.domains)
+    if not protocol.holdout:
+        return domain(step.domains, image_domains), np.zeros(0, dtype=np.int64)
+    # Per domain, such that all protocols over the same domains hold out the same images.
+    parts = [hold_out(domain((name, ), image_domains), protocol.holdout, protocol.seed)
+             for name in step.domains]
+    train, test = (np.sort(np.concatenate(part)) for part in zip(*parts))
+    return train, test
 
 
 def _check_sizes(protocol: Protocol, presence: ClassPresence, paths: Sequence[str] | None) -> None:
     if presence.num_classes != protocol.num_classes:
         raise ValueError(f'presence of {presence.num_classes} classes for a protocol of '
                          f'{protocol.num_classes}')
-    if protocol.setting in ('explicit', 'domain') and protocol.split_files + protocol.domains:
-        needed = protocol.setting == 'explicit' or paths is not None or protocol.holdout
-        if needed and (paths is None or len(paths) != presence.num_images):
-            raise ValueError(f'setting {protocol.setting!r} needs the path of each of the '
-                             f'{presence.num_images} images, found '
-                             f'{"none" if paths is None else len(paths)}')
+    if paths is not None and len(paths) != presence.num_images:
+        raise ValueError(f'{len(paths)} paths for {presence.num_images} images')
+
+
+def _needed(paths: Sequence[str] | None, protocol: Protocol) -> Sequence[str]:
+    if paths is None:
+        raise ValueError(f'setting {protocol.setting!r} needs the path of every image')
+    return paths

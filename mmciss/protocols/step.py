@@ -48,14 +48,16 @@ class Step:
             object.__setattr__(self, field, tuple(getattr(self, field)))
         channels = len(self.old) + len(self.new) + self.background
         if len(self.sizes) != self.index + 1:
-            raise ValueError(f'step {self.index}: sizes {self.sizes} must have {self.index + 1} entries')
+            raise ValueError(
+                f'step {self.index}: sizes {self.sizes} must have {self.index + 1} entries')
         if not sum(self.sizes) == len(self.names) == channels:
             raise ValueError(f'step {self.index}: sizes {self.sizes}, {len(self.names)} names and '
                              f'{channels} classes with background do not agree')
         if len(set(self.seen)) != len(self.seen):
             raise ValueError(f'step {self.index}: a class is listed twice in {self.seen}')
         if channels > MAX_CHANNELS:
-            raise ValueError(f'step {self.index}: {channels} channels; masks hold at most {MAX_CHANNELS}')
+            raise ValueError(
+                f'step {self.index}: {channels} channels; masks hold at most {MAX_CHANNELS}')
 
     @property
     def is_base(self) -> bool:
@@ -95,8 +97,11 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, such that ``Step.from_dict`` gives the step back."""
-        return {field.name: list(value) if isinstance(value := getattr(self, field.name), tuple)
-                else value for field in fields(self)}
+        return {
+            field.name: list(value)
+            if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in fields(self)
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Step:
