@@ -58,7 +58,9 @@ def class_sums(features: Tensor,
                                                                     member,
                                                                     by_pixel=False))
     else:
-        sums = torch.einsum('ncp,ndp->cd', member.to(features), features.flatten(2))
+        # Under autocast the product would be taken in half precision.
+        with torch.autocast(features.device.type, enabled=False):
+            sums = torch.einsum('ncp,ndp->cd', member.to(features), features.flatten(2))
     return ClassSums(sums, counts)
 
 

@@ -74,5 +74,5 @@ def _spatial_distance(difference: Tensor, kernels: Sequence[int]) -> Tensor:
 
 def _channel_distance(difference: Tensor, window: int) -> Tensor:
     """Returns the norm of each image pooled over neighbouring channels, shape ``(N,)``."""
-    pad = window // 2
-    return _norm(F.avg_pool3d(difference.unsqueeze(1), (window, 1, 1), 1, (pad, 0, 0)))
+    plane = difference.flatten(2).unsqueeze(1)  # (N, 1, D, H * W)
+    return _norm(F.avg_pool2d(plane, (window, 1), 1, (window // 2, 0)))

@@ -31,8 +31,8 @@ def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
         raise ValueError(f'student map {tuple(student.shape)} and teacher map '
                          f'{tuple(teacher.shape)} differ in shape')
     # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are
-    # rounded alike, so equal maps differ by exactly 0; a fused multiply-add would leave noise, whose
-    # norm has a gradient of full length.
+    # rounded alike, so equal maps differ by exactly 0; a fused multiply-add leaves noise, and its
+    # norm a gradient of full length.
     return at_least_float32(teacher).square().sub_(at_least_float32(student).square())
 
 

@@ -41,7 +41,7 @@ def labels() -> Tensor:
 
 def near(value: Tensor | float, golden: float, rtol: float = RTOL) -> bool:
     """Whether a value reproduces a golden one."""
-    return abs(float(value) - golden) <= rtol * abs(golden)
+    return abs(float(torch.as_tensor(value).detach()) - golden) <= rtol * abs(golden)
 
 
 def check_gradient(function, *inputs: Tensor) -> bool:

@@ -77,3 +77,29 @@ def test_upsampling_gain() -> None:
     assert torch.equal(upsampling_gain((32, 32), (512, 512)), torch.full((32, 32), 256.))
     low, high = upsampling_gain((33, 33), (513, 513)).aminmax()
     assert low == pytest.approx(241.2, abs=0.1) and high == pytest.approx(242.2, abs=0.1)
+
+
+def test_equals_the_captum_package() -> None:
+    """Integrated gradients of a whole network, layer input attributed, as AWT's release runs them."""
+    attr = pytest.importorskip('captum.attr', reason='captum is not installed')
+    torch.manual_seed(0)
+    trunk = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 4, 1), torch.nn.ReLU()).double()
+    head = torch.nn.Conv2d(16, 4, 1).double()
+
+    def background_sum(image: Tensor) -> Tensor:
+        logits = F.interpolate(head(trunk(image)), (32, 32), mode='bilinear', align_corners=False)
+        return logits[:, 0].sum((1, 2))
+
+    image, mask = torch.randn(2, 3, 32, 32).double(), torch.rand(2, 8, 8) > 0.5
+    method = attr.LayerIntegratedGradients(background_sum, head)
+    attribution = method.attribute(image,
+                                   torch.zeros_like(image),
+                                   n_steps=20,
+                                   attribute_to_layer_input=True)
+    expected = (attribution * mask.unsqueeze(1)).mean(0).amax((1, 2))
+    with torch.no_grad():
+        f, f0 = trunk(image), trunk(torch.zeros(1, 3, 32, 32).double())
+        found = background_attribution(f, f0, head.weight[0], mask, upsampling_gain((8, 8),
+                                                                                    (32, 32)))
+    torch.testing.assert_close(found, expected.detach())
+    assert torch.equal(select_channels(found), select_channels(expected))

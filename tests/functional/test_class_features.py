@@ -39,6 +39,14 @@ def test_release_is_right_for_a_single_image() -> None:
     assert not torch.allclose(both.sums, right.sums)
 
 
+def test_autocast_keeps_the_digits() -> None:
+    features, labels, _ = latent()
+    expected = class_sums(features, labels, 6).sums
+    with torch.autocast('cpu', torch.bfloat16):
+        found = class_sums(features, labels, 6).sums
+    assert torch.equal(found, expected)
+
+
 def test_all_ignored() -> None:
     features, labels, _ = latent()
     for compat in (True, False):

@@ -23,7 +23,8 @@ class ExtraLoss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss, applied by the loss itself.
-        layers: Names of the modules whose output it reads from ``features``, relative to the segmentor.
+        layers: Names of the modules whose output it reads from ``features``, relative to the
+            segmentor.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('logits', )
@@ -52,8 +53,9 @@ class LogitLoss(ExtraLoss):
 
     Args:
         loss_weight: Factor of the loss.
-        resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers do;
-            ``'logit'`` those that the head gives, with 256 times less memory at output stride 16.
+        resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers
+            do; ``'logit'`` those that the head gives, with 256 times less memory at output stride
+            16.
 
     Raises:
         ConfigError: If ``resolution`` is unknown.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class FeatureDistillationLoss(ExtraLoss):
     """Mean squared difference between the student's and the teacher's output of one module.
 
-    ILT (ICCVW 2019, arXiv 1907.13372, equation 7), with the factor 100 of the MiB family's tables.
+    ILT (ICCVW 2019, arXiv 1907.13372), with the factor 100 of the MiB family's tables.
 
     Args:
         layer: Name of the module, relative to the segmentor, for example ``'backbone.layer4'``.

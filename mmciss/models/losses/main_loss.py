@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 class MainLoss(nn.Module):
     """Base class of main losses: a subclass says what each pixel costs, in :meth:`pixel_loss`.
 
-    It has the signature of MMSegmentation's losses, so it works in ``decode_head.loss_decode``, alone
-    or in a list, and in auxiliary heads.
+    It has the signature of MMSegmentation's losses, so it works in ``decode_head.loss_decode``,
+    alone or in a list, and in auxiliary heads.
 
     Args:
-        reduction: ``'pixel_mean'`` divides by the number of all pixels, ``'valid_mean'`` by the number
-            of pixels that are not ignored, ``'none'`` returns the map.
+        reduction: ``'pixel_mean'`` divides by the number of all pixels, ``'valid_mean'`` by the
+            number of pixels that are not ignored, ``'none'`` returns the map.
         loss_weight: Factor of the loss.
         loss_name: Name in the log; one that starts with ``'loss_'`` takes part in the gradient.
 

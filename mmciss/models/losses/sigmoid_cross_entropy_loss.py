@@ -13,15 +13,15 @@ from .main_loss import MainLoss
 class SigmoidCrossEntropyLoss(MainLoss):
     """Binary cross-entropy summed over all channels, at every step.
 
-    SSUL (NeurIPS 2021, arXiv 2106.11562) averages over valid pixels, ``reduction='valid_mean'``; LwF-MC
-    over all pixels, ``reduction='pixel_mean'``.
+    SSUL (NeurIPS 2021, arXiv 2106.11562) averages over valid pixels, ``reduction='valid_mean'``;
+    LwF-MC over all pixels, ``reduction='pixel_mean'``.
 
     Args:
         reduction: See :class:`~mmciss.models.losses.main_loss.MainLoss`.
         loss_weight: Factor of the loss.
         loss_name: Name in the log.
-        negative_index: Label of pixels that belong to no channel and are a negative example for all,
-            such as the pixels of an unknown class.
+        negative_index: Label of pixels that belong to no channel and are a negative example for
+            all, such as the pixels of an unknown class.
     """
 
     def __init__(self,

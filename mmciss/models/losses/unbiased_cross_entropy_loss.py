@@ -11,9 +11,9 @@ from .main_loss import MainLoss
 
 @MODELS.register_module()
 class UnbiasedCrossEntropyLoss(MainLoss):
-    """Cross-entropy whose background covers all old classes; ordinary cross-entropy at the base step.
+    """Cross-entropy whose background covers all old classes; plain cross-entropy at the base step.
 
-    MiB (CVPR 2020, arXiv 2002.00718), equations 4 and 5. The published average is over all pixels,
+    MiB (CVPR 2020, arXiv 2002.00718). The published average is over all pixels,
     ``reduction='pixel_mean'``.
     """
 

@@ -13,7 +13,10 @@ from mmciss.models.losses.main_loss import MainLoss
 from tests.functional import closed_form as cf
 from tests.models.losses import samples
 
-TYPES = ['UnbiasedCrossEntropyLoss', 'SigmoidCrossEntropyLoss']
+TYPES = [
+    'UnbiasedCrossEntropyLoss', 'SigmoidCrossEntropyLoss', 'GradientCompensatedCrossEntropyLoss',
+    'NewClassBCELoss'
+]
 parametrize_types = pytest.mark.parametrize('kind', TYPES)
 
 
@@ -24,6 +27,7 @@ class PlainCrossEntropy(MainLoss):
         return F.cross_entropy(logits, target, ignore_index=ignore_index, reduction='none')
 
 
+@pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``:UserWarning')
 @pytest.mark.parametrize('avg_non_ignore, reduction', [(False, 'pixel_mean'), (True, 'valid_mean')])
 @pytest.mark.parametrize('override, avg_factor', [(None, None), ('none', None), ('sum', None),
                                                   ('mean', None), (None, 7.), ('none', 7.),

@@ -1,0 +1,55 @@
+"""The decomposed distillation of DKD."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmciss.functional import decomposed_distillation
+
+from .extra_loss import ExtraLoss
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+
+@MODELS.register_module()
+class DecomposedDistillationLoss(ExtraLoss):
+    """Distillation of what speaks for each old class and what speaks against it.
+
+    DKD (NeurIPS 2022, arXiv 2210.05941). Logits are split by the sign of the classifier's weights,
+    at the resolution of the embedding, which should be non-negative.
+
+    Args:
+        positive_weight: Factor of the positive term.
+        negative_weight: Factor of the negative term.
+        foreground_only: Whether the background channel is left out, as in DKD, which has none.
+        loss_weight: Factor of the whole.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('embedding', 'classifier')
+
+    def __init__(self,
+                 positive_weight: float = 5.0,
+                 negative_weight: float = 5.0,
+                 foreground_only: bool = True,
+                 loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight)
+        self.positive_weight = positive_weight
+        self.negative_weight = negative_weight
+        self.foreground_only = foreground_only
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        old = slice(int(self.foreground_only and step.background), step.num_old)
+        positive, negative = decomposed_distillation(student.embedding,
+                                                     student.classifier.weight[old],
+                                                     teacher.embedding,
+                                                     teacher.classifier.weight[old].detach())
+        loss = self.positive_weight * positive + self.negative_weight * negative
+        return self.loss_weight * loss

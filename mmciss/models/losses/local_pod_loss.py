@@ -1,0 +1,54 @@
+"""The feature distillation of PLOP."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmciss.functional import local_pod
+
+from .extra_loss import ExtraLoss
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+
+@MODELS.register_module()
+class LocalPODLoss(ExtraLoss):
+    """Local POD of the named maps, then of the embedding and of the logits as the head gives them.
+
+    PLOP (CVPR 2021, arXiv 2011.11390). The paper taps each stage's last residual sum before its
+    activation, ``'backbone.layer1.2.relu:input'`` and so on.
+
+    Args:
+        layers: Names of modules, relative to the segmentor.
+        factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
+        logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
+        scales: Numbers of regions along each side.
+        loss_weight: Factor of the whole.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
+
+    def __init__(self,
+                 layers: Iterable[str],
+                 factor: float = 0.01,
+                 logits_factor: float = 0.0005,
+                 scales: Iterable[int] = (1, 2, 4),
+                 loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, layers)
+        self.factors = (factor, ) * (len(self.layers) + 1) + (logits_factor, )
+        self.scales = tuple(scales)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        maps = ([output.features[name] for name in self.layers] + [output.embedding, output.logits]
+                for output in (student, teacher))
+        loss = local_pod(*maps, self.factors, step.num_old, step.num_seen, self.scales)
+        return self.loss_weight * loss

@@ -1,0 +1,71 @@
+"""The feature distillation of RCIL."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmciss.functional import pooled_cube_distillation
+
+from .extra_loss import ExtraLoss
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+
+@MODELS.register_module()
+class PooledCubeLoss(ExtraLoss):
+    """Maps pooled by sliding windows in space, plus maps pooled over channels.
+
+    RCIL (CVPR 2022, arXiv 2203.05402). The spatial part compares the named maps, the embedding and
+    the logits; the channel part all but the logits. In either part ``last_factor`` belongs to its
+    last map.
+
+    Args:
+        layers: Names of modules, relative to the segmentor.
+        factor: Weight of each map; 0.01 for VOC, 5e-6 for ADE20K.
+        last_factor: Weight of the last map of the spatial part; 0.0005 for VOC, 5e-7 for ADE20K.
+        channel_factor: As ``factor``, for the channel part; None for the same.
+        last_channel_factor: As ``last_factor``, for the channel part; None for the same.
+        kernels: Sides of the spatial windows, in pixels of each map.
+        loss_weight: Factor of the whole.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
+
+    def __init__(self,
+                 layers: Iterable[str],
+                 factor: float = 0.01,
+                 last_factor: float = 0.0005,
+                 channel_factor: float | None = None,
+                 last_channel_factor: float | None = None,
+                 kernels: Iterable[int] = (4, 8, 12, 16, 20, 24),
+                 loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, layers)
+        channel_factor = factor if channel_factor is None else channel_factor
+        if last_channel_factor is None:
+            last_channel_factor = last_factor
+        number = len(self.layers)
+        self.spatial_factors = (factor, ) * (number + 1) + (last_factor, )
+        self.channel_factors = (channel_factor, ) * number + (last_channel_factor, )
+        self.kernels = tuple(kernels)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        new, old = ([output.features[name]
+                     for name in self.layers] + [output.embedding, output.logits]
+                    for output in (student, teacher))
+        sizes = step.num_old, step.num_seen
+        spatial = pooled_cube_distillation(new, old, self.spatial_factors, *sizes, self.kernels)
+        channel = pooled_cube_distillation(new[:-1],
+                                           old[:-1],
+                                           self.channel_factors,
+                                           *sizes,
+                                           mode='channel')
+        return self.loss_weight * (spatial + channel)

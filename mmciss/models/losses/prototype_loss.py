@@ -1,0 +1,158 @@
+"""The latent-space losses of SDR, and the prototypes they share."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from mmengine.dist import all_reduce
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmciss.errors import ConfigError
+from mmciss.functional import (ClassSums, class_sums, feature_attraction, feature_repulsion,
+                               feature_sparsity, labels_at, prototype_matching, update_prototypes)
+
+from .extra_loss import ExtraLoss
+
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.protocols.step import Step
+
+
+@MODELS.register_module()
+class PrototypeLoss(ExtraLoss):
+    """Prototype matching, attraction, repulsion and sparsity on one feature map.
+
+    SDR (CVPR 2021, arXiv 2103.06342). Every batch first updates the running mean feature of each
+    class, over all ranks; then come the four terms, each left out by a weight of 0. At the base
+    step set all four to 0: prototypes are accumulated and nothing is added to the loss.
+
+    Prototypes and counts are buffers, so they are saved with every checkpoint, and the next step
+    starts from them, see :meth:`carry_over`.
+
+    Args:
+        layer: Name of the module whose output is shaped, relative to the segmentor; its values
+            should be non-negative, such as ``'backbone.layer4'`` of a ResNet.
+        channels: Number D of channels of that output.
+        matching_weight: Factor of prototype matching; 0.001 to 0.1 in the paper.
+        attraction_weight: Factor of the attraction; 0.001 to 0.01.
+        repulsion_weight: Factor of the repulsion; 0.001 to 0.01.
+        sparsity_weight: Factor of the sparsity; 0.00001 to 0.001.
+        background: Whether the background has a prototype, and is attracted by it. It should not
+            where it hides other classes (overlapped, and disjoint after the base step).
+        labels_hide_old: Whether old classes are labelled background, so that the teacher has to
+            find them; False in the sequential setting.
+        compat: Whether to behave as the release: mixed feature dimensions; a nested mean in the
+            attraction, in which the background always takes part; and, without ``background``, the
+            smallest label of each batch is left out of the prototypes, whatever it is.
+        loss_weight: Factor of the whole.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ('logits', 'features')
+
+    def __init__(self,
+                 layer: str,
+                 channels: int,
+                 matching_weight: float = 0.01,
+                 attraction_weight: float = 0.001,
+                 repulsion_weight: float = 0.001,
+                 sparsity_weight: float = 0.001,
+                 background: bool = False,
+                 labels_hide_old: bool = True,
+                 compat: bool = False,
+                 loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, (layer, ))
+        self.channels = channels
+        self.matching_weight = matching_weight
+        self.attraction_weight = attraction_weight
+        self.repulsion_weight = repulsion_weight
+        self.sparsity_weight = sparsity_weight
+        self.background = background
+        self.labels_hide_old = labels_hide_old
+        self.compat = compat
+        self.uses_teacher = bool(matching_weight) and labels_hide_old
+        self.register_buffer('prototypes', torch.zeros(0, channels))
+        self.register_buffer('counts', torch.zeros(0, dtype=torch.long))
+
+    def set_step(self, step: Step) -> None:
+        """Makes room for the classes seen, keeping the prototypes of the first ones."""
+        self._resize(step.num_seen)
+
+    def carry_over(self, previous: dict[str, Tensor], step: Step) -> None:
+        """Starts from the prototypes that the step before ended with.
+
+        Raises:
+            ConfigError: If they belong to features with another number of channels.
+        """
+        prototypes, counts = previous['prototypes'], previous['counts']
+        if prototypes.shape[1] != self.channels:
+            raise ConfigError(
+                f'PrototypeLoss.channels is {self.channels}, but the prototypes of the '
+                f'step before have {prototypes.shape[1]}')
+        self._resize(step.num_seen)
+        self.prototypes[:len(prototypes)] = prototypes.to(self.prototypes)
+        self.counts[:len(counts)] = counts.to(self.counts)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
+                step: Step) -> Tensor:
+        """Updates the prototypes, then computes the weighted loss of one batch.
+
+        Raises:
+            ConfigError: If the layer's output has not ``channels`` channels.
+        """
+        features = student.features[self.layers[0]]
+        if features.shape[1] != self.channels:
+            raise ConfigError(
+                f'PrototypeLoss.channels is {self.channels}, but {self.layers[0]!r} gives '
+                f'{features.shape[1]} channels')
+        labels = labels_at(target, features.shape[-2:])
+        if self.training:
+            self.update(features, labels)
+        given = features, labels, self.prototypes
+        loss = features.new_zeros(())
+        if self.matching_weight and step.num_old:
+            found_by = teacher.logits_at(target.shape[-2:]) if self.labels_hide_old else None
+            matching = prototype_matching(*given, found_by, step.num_old, self.compat)
+            loss = loss + self.matching_weight * matching
+        if self.attraction_weight:
+            attracted = self.background or self.compat
+            loss = loss + self.attraction_weight * feature_attraction(*given, attracted,
+                                                                      self.compat)
+        if self.repulsion_weight:
+            loss = loss + self.repulsion_weight * feature_repulsion(*given, self.compat)
+        if self.sparsity_weight:
+            loss = loss + self.sparsity_weight * feature_sparsity(*given, self.compat)
+        return self.loss_weight * loss
+
+    @torch.no_grad()
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Adds one batch, of all ranks, to the prototypes.
+
+        Args:
+            features: Shape ``(N, D, h, w)``.
+            labels: Channels or 255, shape ``(N, h, w)``.
+        """
+        sums, counts = class_sums(features, labels, len(self.prototypes), self.compat)
+        if not self.background:
+            left_out = counts.nonzero()[:1, 0] if self.compat else 0
+            sums[left_out], counts[left_out] = 0, 0
+        all_reduce(sums)
+        all_reduce(counts)
+        prototypes, counts = update_prototypes(self.prototypes, self.counts,
+                                               ClassSums(sums, counts))
+        # In place: a distributed wrapper keeps references to buffers.
+        self.prototypes.copy_(prototypes)
+        self.counts.copy_(counts)
+
+    def _resize(self, num_classes: int) -> None:
+        known = min(len(self.counts), num_classes)
+        prototypes = self.prototypes.new_zeros(num_classes, self.channels)
+        counts = self.counts.new_zeros(num_classes)
+        prototypes[:known], counts[:known] = self.prototypes[:known], self.counts[:known]
+        self.prototypes, self.counts = prototypes, counts
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # A loss that was built without a step takes the size of what it loads.
+        if not len(self.counts) and f'{prefix}counts' in state_dict:
+            self._resize(len(state_dict[f'{prefix}counts']))
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,39 @@
+"""Tests of the feature distillation of PLOP."""
+from __future__ import annotations
+
+import torch
+from mmseg.registry import MODELS
+
+from mmciss.functional import local_pod
+from mmciss.models.losses import LocalPODLoss
+from mmciss.models.outputs import SegOutput
+from tests.functional import closed_form as cf
+from tests.functional.feature_lists import student_maps, teacher_maps
+from tests.models.losses import samples
+
+LAYERS = ['a', 'b', 'c', 'd']
+
+
+def output(maps: list[torch.Tensor]) -> SegOutput:
+    """Four features, an embedding and logits."""
+    return SegOutput(maps[5], embedding=maps[4], features=dict(zip(LAYERS, maps)))
+
+
+def test_golden_value_and_weight() -> None:
+    loss = MODELS.build(dict(type='LocalPODLoss', layers=LAYERS))
+    assert loss.layers == tuple(LAYERS) and loss.uses_teacher
+    assert set(loss.needs) == {'logits', 'embedding', 'features'}
+    arguments = output(student_maps()), output(teacher_maps()), cf.labels(), samples.later_step()
+    assert cf.near(loss(*arguments), 0.12463775)
+    assert cf.near(LocalPODLoss(LAYERS, loss_weight=3.)(*arguments), 3 * 0.12463775)
+
+
+def test_factors_and_scales() -> None:
+    arguments = output(student_maps()), output(teacher_maps()), cf.labels(), samples.later_step()
+    found = LocalPODLoss(LAYERS, factor=0.3, logits_factor=0., scales=(1, 2))(*arguments)
+    expected = local_pod(student_maps(), teacher_maps(), [0.3] * 5 + [0.], 4, 6, (1, 2))
+    torch.testing.assert_close(found, expected)
+
+
+def test_zero_without_a_teacher() -> None:
+    assert LocalPODLoss(LAYERS)(output(student_maps()), None, cf.labels(), samples.base_step()) == 0

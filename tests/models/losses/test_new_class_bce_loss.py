@@ -1,0 +1,35 @@
+"""Tests of the main loss of DKD."""
+from __future__ import annotations
+
+import torch
+
+from mmciss.functional import new_class_bce
+from mmciss.models.losses import NewClassBCELoss
+from tests.functional import closed_form as cf
+from tests.functional.test_new_class_bce import logits_and_labels
+from tests.models.losses import samples
+
+
+def test_golden_value_at_a_later_step() -> None:
+    loss = NewClassBCELoss(pos_weight=2., void_is_negative=True)
+    loss.set_step(samples.later_step())
+    assert cf.near(loss(*logits_and_labels()), 2.366299)
+
+
+def test_ignored_pixels_cost_nothing_by_default() -> None:
+    z, y = logits_and_labels()
+    loss = NewClassBCELoss(pos_weight=2.)
+    loss.set_step(samples.later_step())
+    torch.testing.assert_close(loss(z, y), new_class_bce(z, y, [4, 5], 2., ignore_index=255))
+
+
+def test_base_step_trains_every_foreground_class_and_no_background() -> None:
+    z, y = cf.logits().requires_grad_(True), cf.labels()
+    for step, classes in ((samples.base_step(), range(1, 6)), (samples.domain_step(), range(6))):
+        loss = NewClassBCELoss(void_is_negative=True)
+        loss.set_step(step)
+        torch.testing.assert_close(loss(z, y), new_class_bce(z, y, classes))
+    loss = NewClassBCELoss()
+    loss.set_step(samples.base_step())
+    loss(z, y).backward()
+    assert not z.grad[:, 0].any() and z.grad[:, 1:].abs().sum((0, 2, 3)).all()
