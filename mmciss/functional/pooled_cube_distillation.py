@@ -65,11 +65,21 @@ def _norm(pooled: Tensor) -> Tensor:
 def _spatial_distance(difference: Tensor, kernels: Sequence[int]) -> Tensor:
     """Returns the mean over window sizes of the pooled norm of each image, shape ``(N,)``."""
     norms = []
-    for side in kernels:
-        # One axis after the other: 2k instead of k^2 additions per pixel.
-        rows = F.avg_pool2d(difference, (1, side), 1, (0, side // 2))
-        norms.append(_norm(F.avg_pool2d(rows, (side, 1), 1, (side // 2, 0))))
+    # Under autocast the products would be taken in half precision.
+    with torch.autocast(difference.device.type, enabled=False):
+        for side in kernels:
+            # Sliding means along one axis after the other, as products with band matrices: several
+            # times faster than pooling with windows this large, and as exact.
+            rows, columns = (_sliding_mean(n, side, difference) for n in difference.shape[-2:])
+            norms.append(_norm(rows @ (difference @ columns.T)))
     return torch.stack(norms).mean(0)
+
+
+def _sliding_mean(size: int, side: int, like: Tensor) -> Tensor:
+    """Returns the matrix of zero-padded means over ``side`` neighbours, ``(size_out, size)``."""
+    start = torch.arange(size + 2 * (side // 2) - side + 1, device=like.device) - side // 2
+    offset = torch.arange(size, device=like.device) - start.unsqueeze(1)
+    return ((offset >= 0) & (offset < side)).to(like) / side
 
 
 def _channel_distance(difference: Tensor, window: int) -> Tensor:
