@@ -94,12 +94,12 @@ def _message(config: dict[str, Any], key: str, path: str) -> str:
 
 
 def check_layout(config: dict[str, Any]) -> None:
-    """Checks that root, image list and folders of every data set in ``config`` exist.
+    """Checks that root, image list and folders of every data set in ``config`` are there.
 
     Data on other storage than the local disk (``backend_args``, URLs) is not looked at.
 
     Raises:
-        ConfigError: Saying what is missing, how the folder should look, where the data is from.
+        ConfigError: Saying what is missing or empty, how it should look, where the data is from.
     """
     for plain in plain_configs(config):
         name = str(plain.get('type', '')).rpartition('.')[2]
@@ -111,3 +111,5 @@ def check_layout(config: dict[str, Any]) -> None:
         for key, path in _paths(plain):
             if not osp.exists(path):
                 raise ConfigError(_message(plain, key, path))
+            if key == 'ann_file' and osp.isfile(path) and not osp.getsize(path):
+                raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')

@@ -18,7 +18,7 @@ def voc(root: Path, **kwargs: object) -> dict:
 def make(root: Path) -> None:
     for folder in ('lists', 'images', 'masks'):
         (root / folder).mkdir(parents=True)
-    (root / 'lists/train.txt').write_text('')
+    (root / 'lists/train.txt').write_text('a\n')
 
 
 def test_complete_data_set_passes(tmp_path: Path) -> None:
@@ -57,6 +57,13 @@ def test_absolute_paths_and_other_storage(tmp_path: Path) -> None:
     check_layout(config)
     check_layout(voc(tmp_path / 'none', backend_args=dict(backend='petrel')))
     check_layout(dict(type='PascalVOCDataset', data_root='s3://bucket/voc'))
+
+
+def test_empty_image_list(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / 'lists/train.txt').write_text('')
+    with pytest.raises(ConfigError, match='ann_file: .*train.txt is empty'):
+        check_layout(voc(tmp_path))
 
 
 def test_shapes_are_drawn_on_first_use(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.shape[:2] == (height, width):
         return image
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        return np.array(resized)  # A copy: PIL's own memory is read-only.
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -37,7 +37,8 @@ def test_image_and_labels_stay_aligned() -> None:
 def test_constant_images_stay_constant(dtype: type, channels: int) -> None:
     image = np.full((9, 11, channels), 77, dtype=dtype)
     resized = resize_image(image, (5, 23))
-    assert resized.shape == (5, 23, channels) and resized.dtype == dtype and (resized == 77).all()
+    assert resized.shape == (5, 23, channels) and resized.dtype == dtype
+    assert (resized == 77).all() and resized.flags.writeable
 
 
 def test_shrinking_averages() -> None:

@@ -1,0 +1,119 @@
+"""How many pixels of which label every image of a data set has."""
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mmciss.datasets.raw_ids import dataset_id_table
+from mmciss.datasets.wrapped import check_inside, parts_of
+from mmciss.errors import ConfigError
+from mmciss.protocols.labels import check_ids, class_of_id, unknown_ids
+from mmciss.protocols.presence import ClassPresence
+from mmciss.protocols.scan_cache import load_or_scan
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCounts:
+    """Pixel counts by label id, sparse: one entry per id that an image shows.
+
+    Attributes:
+        paths: Path of each image.
+        image: (E,) index of the entry's image.
+        label: (E,) its id as ``LoadAnnotations`` gives it.
+        pixels: (E,) number of pixels.
+    """
+
+    paths: tuple[str, ...]
+    image: np.ndarray
+    label: np.ndarray
+    pixels: np.ndarray
+
+    def presence(self, num_classes: int, first_id: int) -> ClassPresence:
+        """Returns the counts by class number, as the settings want them."""
+        column = class_of_id(num_classes, first_id)[self.label].astype(np.int64)
+        kept = column >= 0
+        size = (len(self.paths), num_classes + 1)
+        dense = np.zeros(size, dtype=np.int64)
+        np.add.at(dense, (self.image[kept], column[kept]), self.pixels[kept])
+        return ClassPresence.from_counts(dense)
+
+    def pixels_by_id(self, indices: np.ndarray) -> np.ndarray:
+        """Returns (256,) int64: pixels of every id in the images ``indices``."""
+        chosen = np.zeros(len(self.paths), dtype=bool)
+        chosen[indices] = True
+        kept = chosen[self.image]
+        counts = np.zeros(256, dtype=np.int64)
+        np.add.at(counts, self.label[kept], self.pixels[kept])
+        return counts
+
+    def check(self, masks: Sequence[str], num_classes: int, first_id: int) -> None:
+        """Refuses masks with an id outside the classes.
+
+        Raises:
+            ConfigError: Naming the first such file and its ids.
+        """
+        if wrong := unknown_ids(np.unique(self.label).tolist(), num_classes, first_id):
+            image = int(self.image[np.isin(self.label, wrong)].min())
+            check_ids(self.label[self.image == image].tolist(), num_classes, first_id,
+                      where=masks[image])
+
+
+def _infos(part: BaseDataset) -> list[dict[str, Any]]:
+    """Returns what a data set knows about each image, checked.
+
+    Raises:
+        ConfigError: If an entry leads out of the data set, an image is missing, or there are no
+            masks.
+    """
+    infos = [part.get_data_info(i) for i in range(len(part))]
+    check_inside(part, infos)
+    if any('seg_map_path' not in info for info in infos):
+        raise ConfigError(f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks '
+                          'decide which images a step sees.')
+    missing = [info['img_path'] for info in infos if not osp.exists(info['img_path'])]
+    if missing:
+        raise ConfigError(f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
+                          f'images do not exist, the first is {missing[0]}.')
+    return infos
+
+
+def count_masks(dataset: Any, num_classes: int, first_id: int,
+                cache_dir: str | None = None) -> MaskCounts:
+    """Counts the pixels of every label in every mask of a data set.
+
+    The masks are read once; later calls read a cache beside them, or in ``cache_dir``.
+
+    Args:
+        dataset: A plain or concatenated data set.
+        num_classes: Number of foreground classes.
+        first_id: The data set's id of class 1.
+        cache_dir: Where to keep the counts if not beside the masks.
+
+    Raises:
+        ConfigError: If an image or mask is missing, a mask is unreadable or has an id outside the
+            classes, or an entry of the image list leads out of the data set.
+    """
+    parts = parts_of(dataset)
+    infos = [_infos(part) for part in parts]
+    masks = [info['seg_map_path'] for group in infos for info in group]
+    if not masks:
+        names = ', '.join(part.ann_file or type(part).__name__ for part in parts)
+        raise ConfigError(f'{names}: lists no images.')
+    raw = load_or_scan(masks, cache_dir=cache_dir)
+    image = np.repeat(np.arange(len(masks)), np.diff(raw.indptr))
+    label = np.empty(len(image), dtype=np.uint8)
+    start = 0
+    for part, group in zip(parts, infos):
+        table = dataset_id_table(part.reduce_zero_label, part.label_map)
+        entries = slice(raw.indptr[start], raw.indptr[start + len(group)])
+        label[entries] = table[raw.ids[entries]]
+        start += len(group)
+    counts = MaskCounts(tuple(info['img_path'] for group in infos for info in group), image, label,
+                        np.asarray(raw.counts))
+    counts.check(masks, num_classes, first_id)
+    return counts
