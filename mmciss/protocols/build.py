@@ -26,8 +26,8 @@ def build_protocol(config: Mapping[str, Any] | Protocol,
             lists); ``order``; ``split_files``; ``domains`` (a list in order of arrival to go with
             ``name``, or a list of lists); ``dataset`` (whose lettered orders and domains are meant;
             known from the class names otherwise); ``joint`` (all steps merged into one); ``seed``
-            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images that is
-            kept for testing; the papers keep 0.2).
+            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images that
+            is kept for testing; the papers keep 0.2).
         class_names: Foreground class names of the data set by class number.
         background: Whether the data set has a background class. Class-incremental protocols have
             one always; domain-incremental ones only if the data set has.

@@ -251,8 +251,8 @@ class Protocol(Sequence[Step]):
             new, old = ((), numbers) if index else (numbers, ())
             sizes = (len(channels), *[0] * index)
             built.append(Step(index, new, old, sizes, channels, background, part))
-        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background, tuple(built),
-                   **options)
+        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background,
+                   tuple(built), **options)
 
     @classmethod
     def _build(cls, name: str, setting: str, class_names: tuple[str, ...], background: bool,

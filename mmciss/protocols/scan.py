@@ -114,7 +114,8 @@ def scan_masks(paths: Sequence[str | os.PathLike],
         shown = failures[:_SHOWN_ERRORS]
         if len(failures) > len(shown):
             shown.append(f'and {len(failures) - len(shown)} more')
-        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: {"; ".join(shown)}')
+        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: '
+                          f'{"; ".join(shown)}')
     return _concatenate(parts)
 
 
