@@ -1,7 +1,30 @@
-"""Settings shared by all tests: one thread, because several small tensors on two cores only fight for them."""
+"""Settings and runs shared by all tests."""
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+# One thread: several small tensors on two cores only fight for them.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '0')
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope='session', autouse=True)
+def data_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps drawn data sets of tests out of the checkout."""
+    folder = tmp_path_factory.mktemp('data')
+    os.environ['MMCISS_SHAPES_SMOKE'] = str(folder / 'shapes_smoke')
+    os.environ['MMCISS_CACHE'] = str(folder / 'cache')
+
+
+@pytest.fixture(scope='session')
+def finished_run(data_folders: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the smoke config that nobody interrupted. Tests must not write into it."""
+    import mmciss.register_all  # noqa: F401
+    from mmciss.apis.train import train
+    from tests.smoke import smoke_config
+    folder = tmp_path_factory.mktemp('runs') / 'finished'
+    train(smoke_config(folder))
+    return folder

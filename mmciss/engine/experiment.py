@@ -126,8 +126,9 @@ def check_keys(cfg: Config) -> None:
             raise ConfigError(f"{key}: the config has no key '{key}', which every run needs")
     loop = cfg.train_cfg.get('type')
     if cfg.train_cfg.get('by_epoch') or loop not in (None, 'IterBasedTrainLoop'):
-        raise ConfigError(f"train_cfg: found {loop or 'by_epoch=True'}; mmciss trains by iterations, so that a step can "
-                          f"be resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
+        found = 'by_epoch=True' if cfg.train_cfg.get('by_epoch') else loop
+        raise ConfigError(f"train_cfg: found {found}; mmciss trains by iterations, so that a step can be "
+                          f"resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
                           f"give epochs, if wanted, in steps=dict(base=dict(epochs=...), later=dict(epochs=...))")
     if not isinstance(cfg.model.get('decode_head'), dict | list | tuple):
         raise ConfigError(f"model: {cfg.model.get('type')} has no decode_head; mmciss extends encoder-decoder "

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmciss.engine.base_step import adopt_base_step
@@ -45,8 +46,6 @@ class IncrementalRunner:
             init_cpu_distributed(self.cfg.launcher)
         self.folder = RunFolder(self.cfg.work_dir)
         self.experiment = Experiment.from_cfg(self.cfg)
-        self.logger = MMLogger.get_instance('mmciss', logger_name='mmciss',
-                                            log_level=self.cfg.get('log_level', 'INFO'))
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> IncrementalRunner:
@@ -70,6 +69,13 @@ class IncrementalRunner:
             self._check_folder()
             barrier()
             return self._train()
+
+    @cached_property
+    def logger(self) -> MMLogger:
+        """Logs what concerns the whole protocol, to the console and to ``run.log`` in the work directory."""
+        return MMLogger.get_instance(f'mmciss {self.folder.path}', logger_name='mmciss',
+                                     log_file=str(self.folder.path / 'run.log'), file_mode='a',
+                                     log_level=self.cfg.get('log_level', 'INFO'))
 
     def _check_folder(self) -> None:
         started = self.folder.has_started()
@@ -110,8 +116,11 @@ class IncrementalRunner:
 
     def _step_config(self, index: int) -> Config:
         cfg = self.experiment.step_config(index, self._previous(index))
-        # resume with load_from set would resume from that file; without a checkpoint there is nothing to resume.
-        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        checkpoint = self.folder.usable_checkpoint(index) if is_main_process() else None
+        checkpoint = broadcast_object(checkpoint)
+        # mmengine resumes from load_from if that is set; without a checkpoint there is nothing to resume.
+        cfg.resume = checkpoint is not None
+        cfg.load_from = None if checkpoint is None else str(checkpoint)
         cfg.custom_hooks.append(ConfigDict(
             type='ProgressHook', name=self.experiment.protocol.name, step=index,
             iterations=[plan.iterations for plan in self.experiment.plans]))
@@ -162,6 +171,13 @@ class IncrementalRunner:
         if removed:
             self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
                              f'(keep_training_checkpoints=True keeps them).')
+
+
+def broadcast_object(value: Any) -> Any:
+    """Returns the first rank's value on every rank."""
+    values = [value]
+    broadcast_object_list(values)
+    return values[0]
 
 
 def prepare_config(cfg: Config) -> Config:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmciss.errors import ConfigError
+from mmciss.utils.checkpoints import read_checkpoint
 from mmciss.utils.files import file_checksum, read_json, write_json
 
 
@@ -42,6 +43,20 @@ class RunFolder:
     def first_open_step(self, num_steps: int) -> int:
         """Returns the first step that is not done; ``num_steps`` if all are."""
         return next((index for index in range(num_steps) if self.result(index) is None), num_steps)
+
+    def usable_checkpoint(self, index: int) -> Path | None:
+        """Returns the newest training checkpoint of a step that can be read.
+
+        mmengine writes checkpoints in place; one that was being written when the process died is moved aside.
+        """
+        paths = self.step(index).glob('iter_*.pth')
+        for path in sorted(paths, key=lambda path: int(path.stem.rpartition('_')[2]), reverse=True):
+            try:
+                read_checkpoint(path)
+                return path
+            except ValueError:
+                path.rename(path.with_suffix('.pth.damaged'))
+        return None
 
     def has_started(self) -> bool:
         """Whether an experiment was begun here."""

@@ -37,14 +37,14 @@ class NonFiniteLossHook(Hook):
         interval = 1 if not torch.cuda.is_available() else self.interval
         if not outputs or 'loss' not in outputs or (runner.iter + 1) % interval:
             return
-        bad = torch.tensor(0.0 if math.isfinite(float(outputs['loss'])) else 1.0)
+        bad = torch.tensor(0.0 if math.isfinite(outputs['loss'].item()) else 1.0)
         if runner.distributed:
             # One rank alone would leave the others waiting for its gradients.
             bad = bad.to(outputs['loss'].device)
             all_reduce(bad, 'max')
         if float(bad):
             terms = [name for name, value in outputs.items()
-                     if name != 'loss' and 'loss' in name and not math.isfinite(float(value))]
+                     if name != 'loss' and 'loss' in name and not math.isfinite(value.mean().item())]
             raise NonFiniteLossError(
                 f'the loss is not finite at iteration {runner.iter + 1} in {runner.work_dir}; '
                 f'terms: {", ".join(terms) or "their sum"}. Last good checkpoint: '

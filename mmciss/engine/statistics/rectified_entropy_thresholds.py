@@ -1,0 +1,45 @@
+"""PLOP's thresholds for scores that were corrected by class prototypes."""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
+from mmciss.functional.prototype_relabel import rectified_log_probabilities
+from mmciss.models.outputs import SegOutput
+from mmciss.registry import STATISTICS
+
+
+@STATISTICS.register_module()
+class RectifiedEntropyThresholds(EntropyThresholds):
+    """Median entropy per class of the probabilities that GSC labels with, in a pass of its own.
+
+    GSC (arXiv 2307.10822), reconstructed. A threshold must be a median of the very quantity it is
+    compared with: prototypes sharpen the probabilities, and under the thresholds of the plain ones
+    almost every pixel would pass. Requires the statistic ``prototypes``.
+
+    Args:
+        layer: As in the labeler and in the pass that finds the prototypes.
+        temperature: As in the labeler.
+        **options: Arguments of :class:`EntropyThresholds`.
+    """
+
+    needs = ('logits', 'features')
+    requires = ('prototypes', )
+    statistic = 'rectified_entropy_thresholds'
+
+    def __init__(self, layer: str, temperature: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.layers = (layer, )
+        self.temperature = temperature
+
+    def scores(self, target: Tensor, teacher: SegOutput) -> Tensor:
+        """Returns the corrected log-probabilities."""
+        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]), teacher.maps(self.layers)[-1],
+                                           self.found['prototypes'].to(target.device), self.temperature)
+
+    def finish(self) -> dict[str, Tensor]:
+        """Returns the thresholds ``(C_old,)`` and what they belong to."""
+        return {**super().finish(), 'rectified_temperature': torch.tensor(float(self.temperature))}
