@@ -47,9 +47,8 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     for name in (*before, *(name for name in after if name not in before)):
         if before.get(name) == after.get(name):
             continue
-        path, _, leaf = name.rpartition('.')
-        layer = small.get_submodule(path)
-        if not _grows_by_rows(layer, leaf, before.get(name), after.get(name), classes):
+        path = name.rpartition('.')[0]
+        if not _grows_by_rows(small, name, before.get(name), after.get(name), classes):
             raise _cannot_grow(head, key, name, before.get(name), after.get(name))
         grown[path] = None
     if not grown:
@@ -73,10 +72,12 @@ def _shapes(head: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors}
 
 
-def _grows_by_rows(layer: nn.Module, leaf: str, before: tuple[int, ...] | None,
+def _grows_by_rows(head: nn.Module, name: str, before: tuple[int, ...] | None,
                    after: tuple[int, ...] | None, classes: int) -> bool:
+    path, _, leaf = name.rpartition('.')
     if before is None or after is None or leaf not in ('weight', 'bias'):
         return False
+    layer = head.get_submodule(path)
     plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1
                                              and layer.padding_mode == 'zeros')
     return plain and before[0] == classes and after == (classes + 1, *before[1:])

@@ -1,9 +1,15 @@
 """How the classifier rows of new classes start."""
 from __future__ import annotations
 
+from mmciss.models.initializers.attribution_initializer import AttributionInitializer
+from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer, check_auxiliary
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.context import InitializerContext
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.models.initializers.random_initializer import RandomInitializer
+from mmciss.models.initializers.unknown_initializer import UnknownInitializer
 
-__all__ = ['BackgroundInitializer', 'Initializer', 'InitializerContext', 'RandomInitializer']
+__all__ = [
+    'AttributionInitializer', 'AuxiliaryInitializer', 'BackgroundInitializer', 'Initializer',
+    'InitializerContext', 'RandomInitializer', 'UnknownInitializer', 'check_auxiliary',
+]

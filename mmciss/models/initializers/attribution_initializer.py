@@ -1,0 +1,96 @@
+"""New classes start with the background's channels that explain them (AWT)."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.models.classifiers.growable import Growable
+from mmciss.models.initializers.background_initializer import (BackgroundInitializer,
+                                                               divide_background_bias)
+from mmciss.models.initializers.initializer import Initializer
+from mmciss.registry import INITIALIZERS
+
+if TYPE_CHECKING:
+    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.protocols.step import Step
+
+RULES = ('add', 'copy', 'orig')
+BIAS_RULES = ('keep', 'divide')
+
+
+@INITIALIZERS.register_module()
+class AttributionInitializer(Initializer):
+    """Transfers only those background weights by which the old model calls new objects background.
+
+    A mask ``m`` in {0, 1}^D says which channels of the embedding those are; it was found by attributing
+    the background's logit before the step began. With ``w_bg`` the background's row and ``r`` the random
+    row (Goswami et al., WACV 2023, arXiv 2210.07207, section 3.3, and the released code):
+
+    - ``'add'``: ``w_new = r + m * w_bg``, as released and run for the paper's tables,
+    - ``'copy'``: ``w_new = m * w_bg + (1 - m) * r``,
+    - ``'orig'``: ``w_new = w_bg``, the mask is not read.
+
+    Args:
+        rule: How the weights are combined.
+        bias: ``'keep'`` leaves all biases, as in the paper's runs; ``'divide'`` sets those of the
+            background and the new classes as MiB does.
+        mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)`` with
+            one row per class, or a dictionary of such by classifier name. A classifier without a mask of
+            its own, that of an auxiliary head, starts as in MiB.
+
+    Raises:
+        ConfigError: If a rule is unknown.
+    """
+
+    def __init__(self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask') -> None:
+        if rule not in RULES:
+            raise unknown_name('rule', rule, RULES, 'method.initializer.rule')
+        if bias not in BIAS_RULES:
+            raise unknown_name('rule', bias, BIAS_RULES, 'method.initializer.bias')
+        self.rule, self.bias, self.mask = rule, bias, mask
+        self.without_mask = BackgroundInitializer()
+
+    def start(self, classifier: Growable, new: nn.Module, step: Step,
+              context: InitializerContext) -> None:
+        """Combines random rows, background row and mask."""
+        background = classifier.steps[0].weight[:1]
+        if self.rule == 'orig':
+            new.weight.copy_(background.expand_as(new.weight))
+        else:
+            mask = self._mask_of(classifier, new, context)
+            if mask is None:
+                self.without_mask.start(classifier, new, step, context)
+                return
+            kept = new.weight if self.rule == 'add' else (1 - mask) * new.weight
+            new.weight.copy_(kept + mask * background)
+        if self.bias == 'divide':
+            divide_background_bias(classifier, new)
+
+    def _mask_of(self, classifier: Growable, new: nn.Module,
+                 context: InitializerContext) -> Tensor | None:
+        """Returns the mask in the shape of the new rows, or None for a classifier without one."""
+        found = context.statistics.get(self.mask)
+        if found is None:
+            # Without this the new rows would silently stay random.
+            raise ConfigError(f'method.initializer: no {self.mask!r} was computed before this step; '
+                              f'method.statistics must hold what computes it. Found: '
+                              f'{sorted(context.statistics) or "nothing"}.')
+        if isinstance(found, dict):
+            found = found.get(context.name)
+        elif context.name and not context.name.startswith('decode_head'):
+            found = None
+        if found is None:
+            return None
+        mask = torch.as_tensor(found, device=new.weight.device)
+        if mask.ndim > 2 and mask.shape[-2:] == (1, 1):
+            mask = mask[..., 0, 0]
+        mask = mask[None] if mask.ndim == 1 else mask
+        rows, channels = new.weight.shape[:2]
+        if tuple(mask.shape) not in {(1, channels), (rows, channels)}:
+            raise ConfigError(f'method.initializer: the mask {self.mask!r} has shape '
+                              f'{tuple(mask.shape)}; allowed: ({channels},) or ({rows}, {channels})')
+        shape = (len(mask), channels, *[1] * (new.weight.ndim - 2))
+        return mask.to(new.weight.dtype).reshape(shape)

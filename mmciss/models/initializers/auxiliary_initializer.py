@@ -1,0 +1,72 @@
+"""New classes start as the auxiliary classifier (DKD)."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.growable import Growable
+from mmciss.models.initializers.initializer import Initializer
+from mmciss.registry import INITIALIZERS
+
+if TYPE_CHECKING:
+    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.protocols.step import Step
+
+
+@INITIALIZERS.register_module()
+class AuxiliaryInitializer(Initializer):
+    """Copies weight and bias of an auxiliary channel into every new row.
+
+    The auxiliary channel is trained to be negative everywhere, so that a new class starts by firing
+    nowhere and costs the old ones nothing (Baek et al., NeurIPS 2022, arXiv 2210.05941, section 3.3).
+    The channel itself goes on from its own weights.
+
+    A classifier without auxiliary channels (those of auxiliary heads) keeps its random rows; that the
+    main one has them is checked when the model is built, see :func:`check_auxiliary`.
+
+    Args:
+        channel: Which auxiliary channel.
+    """
+
+    needs_background = False
+    needs_auxiliary = True
+
+    def __init__(self, channel: int = 0) -> None:
+        self.channel = channel
+
+    def check(self, classifier: Growable, step: Step) -> None:
+        """Refuses also a channel that does not exist."""
+        super().check(classifier, step)
+        if classifier.auxiliary is not None:
+            count = len(classifier.auxiliary.weight)
+            if not 0 <= self.channel < count:
+                raise ConfigError(f'method.initializer.channel={self.channel}: the classifier has '
+                                  f'{count} auxiliary channels (method.classifier.auxiliary)')
+
+    def start(self, classifier: Growable, new: nn.Module, step: Step,
+              context: InitializerContext) -> None:
+        """Copies the channel."""
+        if classifier.auxiliary is None:
+            return
+        row = slice(self.channel, self.channel + 1)
+        new.weight.copy_(classifier.auxiliary.weight[row].expand_as(new.weight))
+        if new.bias is not None:
+            new.bias.copy_(classifier.auxiliary.bias[row].expand_as(new.bias))
+
+
+def check_auxiliary(initializer: Initializer, classifiers: dict[str, Growable]) -> None:
+    """Refuses an initializer that copies auxiliary channels when no classifier has any.
+
+    Args:
+        initializer: The initializer of a method.
+        classifiers: The growable layers of the model by name.
+
+    Raises:
+        ConfigError: If ``method.classifier`` asks for no auxiliary channels.
+    """
+    if initializer.needs_auxiliary and all(c.auxiliary is None for c in classifiers.values()):
+        raise ConfigError(f'method.initializer: {type(initializer).__name__} copies an auxiliary '
+                          f'channel, but the model has none; set method.classifier=dict(auxiliary=1) '
+                          f'in the base step too')

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers import grow_segmentor, plain_model_cfg, plain_state_dict
+from tests.models.tiny_heads import tiny_batch, tiny_segmentor
+
+PLAIN = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'mmciss':
+            raise ImportError('mmciss must not be needed')
+sys.meta_path.insert(0, Block())
+import torch
+from mmengine.config import Config
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
+from mmseg.utils import register_all_modules
+torch.set_num_threads(1)
+register_all_modules()
+for folder in sys.argv[1:]:
+    model = MODELS.build(Config.fromfile(folder + '/model_config.py').model).eval()
+    load_checkpoint(model, folder + '/model.pth', strict=True)
+    with torch.no_grad():
+        logits = model(torch.load(folder + '/inputs.pth'))
+    torch.save(logits, folder + '/logits.pth')
+assert 'mmciss' not in sys.modules
+"""
+
+
+def grown(name: str, auxiliary: bool = False) -> tuple[Config, nn.Module]:
+    """A segmentor at its third step and its config."""
+    torch.manual_seed(0)
+    config = tiny_segmentor(name, 3, auxiliary)
+    model = MODELS.build(config)
+    grow_segmentor(model, config, (3, 1, 2))
+    return config, model.eval()
+
+
+@pytest.mark.slow
+def test_plain_mmsegmentation_gives_identical_logits_without_mmciss(tmp_path: Path) -> None:
+    wanted = {}
+    for name in ('ASPPHead', 'DAHead', 'IterativeDecodeHead', 'OCRHead', 'SegformerHead', 'UPerHead'):
+        config, model = grown(name)
+        folder = tmp_path / name
+        folder.mkdir()
+        inputs, _ = tiny_batch(3, images=1)
+        torch.save({'state_dict': plain_state_dict(model)}, folder / 'model.pth')
+        torch.save(inputs, folder / 'inputs.pth')
+        Config(dict(model=plain_model_cfg(config, 6))).dump(folder / 'model_config.py')
+        with torch.no_grad():
+            wanted[folder] = model(inputs)
+    script = tmp_path / 'plain.py'
+    script.write_text(PLAIN)
+    subprocess.run([sys.executable, str(script), *map(str, wanted)], check=True, cwd=tmp_path,
+                   capture_output=True)
+    for folder, logits in wanted.items():
+        found = torch.load(folder / 'logits.pth')
+        logits, found = (x if isinstance(x, tuple) else (x, ) for x in (logits, found))
+        assert all(torch.equal(a, b) for a, b in zip(logits, found, strict=True)), folder.name
+
+
+def test_keys_stand_in_the_order_of_the_plain_model() -> None:
+    config, model = grown('DAHead', auxiliary=True)
+    plain = MODELS.build(tiny_segmentor('DAHead', 6, auxiliary=True))
+    assert list(plain_state_dict(model)) == list(plain.state_dict())
+
+
+def test_auxiliary_channels_are_left_out() -> None:
+    config = tiny_segmentor('FCNHead', 3)
+    model = MODELS.build(config)
+    grow_segmentor(model, config, (3, ), auxiliary=1)
+    assert not any('auxiliary' in key for key in plain_state_dict(model))
+
+
+def test_export_does_not_follow_later_training() -> None:
+    _, model = grown('FCNHead')
+    exported = plain_state_dict(model)['decode_head.conv_seg.weight']
+    before = exported.clone()
+    nn.init.zeros_(model.decode_head.conv_seg.steps[1].weight)
+    assert torch.equal(exported, before) and not exported.requires_grad
+
+
+def test_plain_config_sets_every_growing_head_and_replaces_our_losses() -> None:
+    import mmciss.models.losses  # noqa: F401
+    config = tiny_segmentor('OCRHead', 3, auxiliary=True)
+    config.decode_head[1].loss_decode = [
+        dict(type='UnbiasedCrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
+    plain = plain_model_cfg(config, 6)
+    assert [head.num_classes for head in plain.decode_head] == [6, 6]
+    assert plain.auxiliary_head.num_classes == 6
+    assert plain.decode_head[1].loss_decode == [
+        dict(type='CrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
+    assert config.decode_head[1].loss_decode[0].type == 'UnbiasedCrossEntropyLoss'
+
+
+def test_plain_config_refuses_a_part_that_only_mmciss_has() -> None:
+    class Ours(nn.Module):
+        pass
+
+    Ours.__module__ = 'mmciss.models.somewhere'
+    MODELS.register_module(name='OursOnly', module=Ours, force=True)
+    config = tiny_segmentor('FCNHead', 3)
+    config.backbone = dict(type='OursOnly')
+    with pytest.raises(ConfigError, match='OursOnly'):
+        plain_model_cfg(config, 4)

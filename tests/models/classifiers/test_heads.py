@@ -1,0 +1,85 @@
+"""Every decode head of MMSegmentation whose classes are rows of layers: it grows, learns, predicts and exports."""
+from __future__ import annotations
+
+import pytest
+import torch
+from mmseg.models.decode_heads import cc_head, psa_head
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmciss.models.classifiers import (grow_segmentor, growable_layers, load_old_rows,
+                                       plain_model_cfg, plain_state_dict)
+from tests.models.tiny_heads import (HEADS, LAYERS, CrissCrossStub, PSAMaskStub, tiny_batch,
+                                     tiny_segmentor)
+
+SIZES = (3, 1, 1)
+RANDOM_IN_EVALUATION = ('LightHamHead', )
+MIXES_CLASSES = ('IterativeDecodeHead', 'OCRHead')
+"""Heads in which a new class changes the logits of the others: attention over classes."""
+
+
+@pytest.fixture(autouse=True)
+def stand_ins_for_compiled_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    if cc_head.CrissCrossAttention is None:
+        monkeypatch.setattr(cc_head, 'CrissCrossAttention', CrissCrossStub)
+    if psa_head.PSAMask is None:
+        monkeypatch.setattr(psa_head, 'PSAMask', PSAMaskStub)
+
+
+def logits_of(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    model.eval()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        return model.encode_decode(inputs, [dict(img_shape=inputs.shape[-2:])] * len(inputs))
+
+
+def losses_of(model: nn.Module, classes: int) -> dict[str, torch.Tensor]:
+    model.train()
+    return model.loss(*tiny_batch(classes))
+
+
+def test_the_list_is_complete() -> None:
+    assert len({name.partition('-')[0] for name in HEADS}) == 29
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_head(name: str) -> None:
+    torch.manual_seed(0)
+    config = tiny_segmentor(name, sum(SIZES))
+    model = MODELS.build(config)
+    inputs, samples = tiny_batch(sum(SIZES))
+    before = logits_of(model, inputs)
+
+    assert grow_segmentor(model, config, SIZES) == list(LAYERS[name])
+    assert torch.equal(logits_of(model, inputs), before)
+
+    losses = losses_of(model, sum(SIZES))
+    sum(value.sum() for key, value in losses.items() if 'loss' in key).backward()
+    for layer in growable_layers(model).values():
+        for group in layer.steps:
+            assert group.weight.grad.abs().sum() > 0 and group.bias.grad.abs().sum() > 0
+
+    model.eval()
+    predicted = model.predict(inputs, samples)[0]
+    assert predicted.seg_logits.data.shape[0] == sum(SIZES)
+    assert predicted.pred_sem_seg.data.max() < sum(SIZES)
+
+    plain = MODELS.build(plain_model_cfg(config, sum(SIZES)))
+    plain.load_state_dict(plain_state_dict(model), strict=True)
+    assert torch.equal(logits_of(plain, inputs), logits_of(model, inputs))
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_a_step_starts_with_the_old_model(name: str) -> None:
+    torch.manual_seed(0)
+    old = MODELS.build(tiny_segmentor(name, 4))
+    losses_of(old, 4)  # gives the batch norms statistics of their own
+    config = tiny_segmentor(name, 5)
+    new = MODELS.build(config)
+    grow_segmentor(new, config, SIZES)
+    assert load_old_rows(new, old.state_dict()) == ([], [])
+    inputs, _ = tiny_batch(4)
+    logits = logits_of(new, inputs)
+    assert logits.shape[1] == 5
+    if name not in MIXES_CLASSES:
+        torch.testing.assert_close(logits[:, :4], logits_of(old, inputs))

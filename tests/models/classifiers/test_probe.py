@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmseg.models.decode_heads import point_head
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers.probe import find_growable
+
+FCN = dict(type='FCNHead', in_channels=8, channels=4, num_classes=3)
+
+
+def test_probing_neither_draws_random_numbers_nor_changes_the_config() -> None:
+    config = dict(FCN)
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    assert find_growable(config) == ['conv_seg']
+    assert torch.equal(torch.rand(1), wanted) and config == FCN
+
+
+def test_boundary_channel_is_left_alone() -> None:
+    from tests.models.tiny_heads import tiny_segmentor
+    assert find_growable(tiny_segmentor('PIDHead', 5).decode_head) == ['conv_seg', 'p_cls_seg']
+
+
+@pytest.mark.parametrize('config, words', [
+    (dict(type='PointHead', in_channels=[8], in_index=[0], channels=8, num_classes=3), 'fcs.0.conv'),
+    (dict(type='SegmenterMaskTransformerHead', in_channels=16, channels=16, num_classes=3,
+          num_layers=1, num_heads=2, embed_dims=16), 'cls_emb'),
+    (dict(FCN, num_classes=2, out_channels=1, threshold=0.5), 'binary'),
+])
+def test_heads_that_cannot_grow_are_named_with_what_can(config: dict, words: str,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    # PointHead only asks whether the compiled operation is there, which the pure wheel lacks.
+    monkeypatch.setattr(point_head, 'point_sample', F.grid_sample)
+    with pytest.raises(ConfigError, match=f'model.decode_head: {config["type"]}.*{words}') as caught:
+        find_growable(config)
+    assert 'FCNHead' in str(caught.value)
+
+
+class Custom(nn.Module):
+    """A head of a user, with classes in two ways."""
+
+    def __init__(self, num_classes: int, kind: str) -> None:
+        super().__init__()
+        if kind == 'rows':
+            self.anything = nn.Linear(4, num_classes, bias=False)
+        elif kind == 'no-object':  # one more than the classes, as in MaskFormer
+            self.cls_embed = nn.Linear(4, num_classes + 1)
+        elif kind == 'columns':
+            self.mix = nn.Linear(num_classes, 4)
+        elif kind == 'norm':
+            self.conv_seg = nn.Conv2d(4, num_classes, 1)
+            self.norm = nn.BatchNorm2d(num_classes)
+        elif kind == 'grouped':
+            self.conv_seg = nn.Conv2d(num_classes, num_classes, 1, groups=num_classes)
+        elif kind == 'names':
+            for index in range(num_classes):
+                setattr(self, f'class_{index}', nn.Linear(4, 1))
+        else:
+            self.constant = nn.Linear(4, 4)
+
+
+MODELS.register_module(name='ProbedHead', module=Custom, force=True)
+
+
+def test_own_heads_with_rows_grow() -> None:
+    assert find_growable(dict(type='ProbedHead', num_classes=3, kind='rows')) == ['anything']
+
+
+@pytest.mark.parametrize('kind, words', [
+    ('no-object', "'cls_embed.weight'"), ('columns', "'mix.weight'"), ('norm', "'norm.weight'"),
+    ('grouped', "'conv_seg.weight'"), ('names', "'class_3.weight'.*absent"),
+    ('constant', 'no layer of ProbedHead depends on num_classes=3')])
+def test_anything_but_rows_is_refused(kind: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        find_growable(dict(type='ProbedHead', num_classes=3, kind=kind), 'model.auxiliary_head[1]')

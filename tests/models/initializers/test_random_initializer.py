@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import torch
+
+from mmciss.models.initializers import InitializerContext, RandomInitializer
+from tests.models.initializers.samples import classifier_of, later_step
+
+
+def test_draws_new_rows_only_within_torch_s_bound() -> None:
+    step = later_step(2, background=False)
+    classifier = classifier_of(step, embedding=16)
+    rows = classifier.weight.detach().clone()
+    with torch.no_grad():
+        classifier.steps[1].weight.zero_()
+    RandomInitializer()(classifier, step, InitializerContext())
+    new = classifier.steps[1].weight
+    assert torch.equal(classifier.weight[:3], rows[:3])
+    assert 0 < new.abs().max() <= 0.25 and new.std() > 0.05  # uniform within 1 / sqrt(16)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mmciss.errors import ConfigError
+from mmciss.models.classifiers import GrowableConv2d
+from mmciss.models.freezing import apply_modes, freeze
+
+
+def network() -> nn.Module:
+    net = nn.Module()
+    net.backbone = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.GroupNorm(2, 4))
+    net.head = nn.Sequential(nn.Conv2d(4, 4, 1), nn.SyncBatchNorm(4), nn.Dropout2d(0.5))
+    net.conv_seg = GrowableConv2d(4, (3, 1, 2), auxiliary=1)
+    return net
+
+
+def trainable(net: nn.Module) -> set[str]:
+    return {name for name, parameter in net.named_parameters() if parameter.requires_grad}
+
+
+def test_patterns_freeze_and_are_returned() -> None:
+    net = network()
+    everything = trainable(net)
+    frozen = freeze(net, ['backbone.*'])
+    assert frozen == [f'backbone.{i}.{leaf}' for i in range(3) for leaf in ('weight', 'bias')]
+    assert trainable(net) == everything - set(frozen)
+
+
+def test_trainable_is_kept_out() -> None:
+    net = network()
+    freeze(net, ['*'], trainable=['*.steps.new.*', '*.auxiliary.*'])
+    assert trainable(net) == {f'conv_seg.{group}.{leaf}' for group in ('steps.2', 'auxiliary')
+                              for leaf in ('weight', 'bias')}
+
+
+def test_old_groups_by_age_and_by_number() -> None:
+    assert freeze(network(), ['*.steps.old.weight']) == [f'conv_seg.steps.{k}.weight' for k in (0, 1)]
+    assert freeze(network(), ['conv_seg.steps.1.*']) == ['conv_seg.steps.1.weight',
+                                                         'conv_seg.steps.1.bias']
+
+
+def test_frozen_parameters_get_no_gradient() -> None:
+    net = network()
+    freeze(net, ['*.steps.old.*'])
+    net.conv_seg(torch.ones(1, 4, 2, 2)).sum().backward()
+    assert net.conv_seg.steps[0].weight.grad is None
+    assert net.conv_seg.steps[2].weight.grad is not None
+
+
+@pytest.mark.parametrize('norm', ['eval', 'eval_affine_frozen'])
+def test_norm_stays_in_evaluation_mode_through_train(norm: str) -> None:
+    net = network()
+    freeze(net, norm=norm)
+    net.train()
+    apply_modes(net, norm=norm)
+    before = net.backbone[1].running_mean.clone()
+    net.backbone(torch.randn(2, 3, 4, 4))
+    assert torch.equal(net.backbone[1].running_mean, before)
+    assert not net.head[1].training and net.backbone[0].training and net.training
+    assert net.backbone[1].weight.requires_grad == (norm == 'eval')
+    assert net.backbone[2].weight.requires_grad  # GroupNorm has no statistics to protect
+
+
+def test_norm_policy_by_pattern_first_that_fits() -> None:
+    net = network()
+    frozen = freeze(net, norm={'backbone.*': 'eval_affine_frozen', '*': 'train'})
+    assert frozen == ['backbone.1.weight', 'backbone.1.bias']
+    assert not net.backbone[1].training and net.head[1].training
+
+
+def test_dropout() -> None:
+    net = network()
+    freeze(net, dropout='eval')
+    assert not net.head[2].training and net.head[1].training
+    net.train()
+    assert net.head[2].training
+    apply_modes(net, patterns=['backbone.*'], dropout='eval')
+    assert not net.head[2].training
+
+
+def test_nothing_asked_nothing_done() -> None:
+    net = network()
+    everything = trainable(net)
+    assert freeze(net) == [] and trainable(net) == everything
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (dict(patterns=['backbon.*']), r"patterns.*'backbon\.\*'.*backbone\."),
+    (dict(trainable=['nothing']), r'trainable'),
+    (dict(patterns='backbone.*'), r'list of patterns'),
+    (dict(norm='frozen'), r"norm.*'frozen'.*eval_affine_frozen"),
+    (dict(norm={'neck.*': 'eval'}), r"norm.*'neck\.\*'"),
+    (dict(dropout='off'), r"dropout.*'off'.*eval, train"),
+])
+def test_errors_name_key_value_and_what_is_allowed(arguments: dict, words: str) -> None:
+    with pytest.raises(ConfigError, match=rf'method\.freeze\.{words}|method\.freeze.*{words}'):
+        freeze(network(), **arguments)
