@@ -106,8 +106,8 @@ def check_layout(config: dict[str, Any]) -> None:
         root = str(plain.get('data_root') or '')
         if plain.get('backend_args') or '://' in root:
             continue
-        if name == 'ShapesDataset' and not osp.exists(root or 'data/shapes'):
-            continue  # It is drawn on first use.
+        if name == 'ShapesDataset' and not osp.exists(osp.join(root or 'data/shapes', 'ImageSets')):
+            continue  # It is drawn on first use, or refused with a reason of its own.
         for key, path in _paths(plain):
             if not osp.exists(path):
                 raise ConfigError(_message(plain, key, path))

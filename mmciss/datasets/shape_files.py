@@ -99,6 +99,19 @@ def check_marker(root: Path, spec: ShapesSpec) -> bool:
     return True
 
 
+def check_version(root: str | Path) -> None:
+    """Refuses pictures that another version of mmciss drew: results would not compare.
+
+    Raises:
+        ConfigError: Naming both versions.
+    """
+    marker = Path(root) / MARKER
+    found = json.loads(marker.read_text()).get('version') if marker.exists() else VERSION
+    if found != VERSION:
+        raise ConfigError(f'data_root: {root} holds version {found} of the shapes, this mmciss '
+                          f'draws version {VERSION}. Choose another data_root, or remove it.')
+
+
 def ensure_shapes(root: str | Path, seed: int = 0, train: int = 800, val: int = 200,
                   side: int = 96) -> Path:
     """Draws the shapes data set, unless it is there.

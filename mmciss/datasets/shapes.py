@@ -7,7 +7,7 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from mmciss.datasets.shape_files import ensure_shapes, voc_palette
+from mmciss.datasets.shape_files import check_version, ensure_shapes, voc_palette
 from mmciss.datasets.shape_pictures import NAMES
 
 
@@ -28,7 +28,7 @@ class ShapesDataset(BaseSegDataset):
         **kwargs: As for ``BaseSegDataset``.
 
     Raises:
-        ConfigError: If ``data_root`` holds something else.
+        ConfigError: If ``data_root`` holds something else, or pictures of another version.
     """
 
     METAINFO = dict(classes=('background', *NAMES), palette=voc_palette(len(NAMES) + 1))
@@ -36,8 +36,9 @@ class ShapesDataset(BaseSegDataset):
     def __init__(self, ann_file: str = 'ImageSets/Segmentation/train.txt',
                  data_root: str = 'data/shapes', data_prefix: dict[str, str] | None = None,
                  drawing: dict[str, int] | None = None, **kwargs: Any) -> None:
-        if drawing is not None or not Path(data_root).exists():
+        if drawing is not None or not (Path(data_root) / 'ImageSets').exists():
             ensure_shapes(data_root, **(drawing or {}))
+        check_version(data_root)
         super().__init__(
             ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(
                 img_path='JPEGImages', seg_map_path='SegmentationClass'),

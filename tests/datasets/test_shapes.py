@@ -27,6 +27,23 @@ def test_draws_itself_on_first_use(tmp_path: Path) -> None:
     assert len(DATASETS.build(config)) == 2
 
 
+def test_empty_folder_is_filled_and_a_full_one_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / 'empty').mkdir()
+    assert len(ShapesDataset(data_root=str(tmp_path / 'empty'), drawing=SMALL)) == 4
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full/mine.txt').write_text('')
+    with pytest.raises(ConfigError, match='not drawn by mmciss'):
+        ShapesDataset(data_root=str(tmp_path / 'full'))
+
+
+def test_pictures_of_another_version(tmp_path: Path) -> None:
+    ShapesDataset(data_root=str(tmp_path / 'shapes'), drawing=SMALL)
+    marker = tmp_path / 'shapes/shapes.json'
+    marker.write_text(marker.read_text().replace('"version": 1', '"version": 0'))
+    with pytest.raises(ConfigError, match='version 0 of the shapes'):
+        ShapesDataset(data_root=str(tmp_path / 'shapes'))
+
+
 def test_other_drawing_is_an_error(tmp_path: Path) -> None:
     ShapesDataset(data_root=str(tmp_path / 'shapes'), drawing=SMALL)
     with pytest.raises(ConfigError, match='asks for'):

@@ -1,0 +1,116 @@
+"""A step's images together with the stored ones."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmseg.registry import DATASETS
+from torch.utils.data import Dataset
+
+from mmciss.datasets.exemplars import Memory
+from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.errors import ConfigError
+from mmciss.protocols.step import Step
+
+
+@DATASETS.register_module()
+class ReplayDataset(Dataset):
+    """Shows the images of a step at the indices 0..n-1 and the stored ones at n..n+m-1.
+
+    With ``mode='concat'`` its length is n + m, and a stored image that is one of the step's own too
+    is not shown twice. With ``mode='batch'`` its length is n: whoever passes over the data sees the
+    step's own images, and :class:`mmciss.datasets.samplers.ReplaySampler` draws the others.
+
+    Labels of old classes reach training through stored images only with ``labels='full'``.
+
+    Args:
+        dataset: Config of the step's :class:`~mmciss.datasets.IncrementalDataset`.
+        memory: ``memory.json`` that the step before left.
+        options: The config key ``method.memory``.
+
+    Attributes:
+        current: The step's own data set.
+        exemplars: The same data with the stored images chosen, labelled as ``labels`` says.
+
+    Raises:
+        ConfigError: If the file is missing or names an image that the data set does not have.
+    """
+
+    def __init__(self, dataset: Mapping[str, Any], memory: str | Path,
+                 options: Mapping[str, Any]) -> None:
+        self.options = ReplayOptions.from_method({'memory': dict(options)})
+        self.current: IncrementalDataset = DATASETS.build(copy.deepcopy(dict(dataset)))
+        self.exemplars = self._exemplars(dict(dataset), Memory.load(memory), str(memory))
+
+    def _exemplars(self, config: dict[str, Any], memory: Memory, source: str) -> IncrementalDataset:
+        policy = self.current.policy
+        if self.options.labels == 'full':
+            policy = replace(policy, old_train='keep')
+        stored: IncrementalDataset = DATASETS.build({**copy.deepcopy(config), 'policy': policy})
+        everything = stored.dataset
+        positions = {everything.get_data_info(index)['img_path']: index
+                     for index in range(len(everything))}
+        for exemplar in memory.exemplars:
+            if exemplar.path not in positions:
+                raise ConfigError(f'method.memory: {source} names {exemplar.path}, which is no image '
+                                  f'of train_dataloader.dataset. Was the data moved or changed?')
+        chosen = [positions[exemplar.path] for exemplar in memory.exemplars]
+        if self.options.mode == 'concat' and self.options.labels == 'current':
+            own = set(self.current.indices.tolist())
+            chosen = [position for position in chosen if position not in own]
+        stored.indices = np.asarray(chosen, dtype=np.int64)
+        return stored
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+        return self.current.step
+
+    @property
+    def step_index(self) -> int:
+        """Its number, which selects the sampler's stream."""
+        return self.current.step_index
+
+    @property
+    def num_current(self) -> int:
+        """Number of the step's own images."""
+        return len(self.current)
+
+    @property
+    def num_exemplars(self) -> int:
+        """Number of stored images."""
+        return len(self.exemplars)
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Names and colours of the channels."""
+        return self.current.metainfo
+
+    def full_init(self) -> None:
+        """Reads what was not read yet."""
+        self.current.full_init()
+
+    def __len__(self) -> int:
+        return self.num_current + (self.num_exemplars if self.options.mode == 'concat' else 0)
+
+    def get_data_info(self, index: int) -> dict[str, Any]:
+        """Returns paths and settings of one image."""
+        part, inside = self._locate(index)
+        return part.get_data_info(inside)
+
+    def __getitem__(self, index: int) -> Any:
+        """Returns one image through the pipeline."""
+        part, inside = self._locate(index)
+        return part[inside]
+
+    def _locate(self, index: int) -> tuple[IncrementalDataset, int]:
+        inside = int(index) - self.num_current
+        part = self.current if inside < 0 else self.exemplars
+        inside = int(index) if inside < 0 else inside
+        return part, index.at(inside) if isinstance(index, DrawnIndex) else inside

@@ -1,0 +1,74 @@
+"""The config key ``method.memory``."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mmciss.datasets.exemplar_selection import SELECTIONS
+from mmciss.errors import ConfigError, unknown_name
+
+MODES = ('concat', 'batch')
+LABELS = ('current', 'full')
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """How many images are kept, and how later steps train on them.
+
+    Attributes:
+        size: Number of images.
+        selection: A name out of :data:`mmciss.datasets.exemplar_selection.SELECTIONS`.
+        mode: ``'concat'`` adds the images to the step's own (DKD-M). ``'batch'`` puts them in the
+            place of half of every batch, rounded down (SSUL-M).
+        labels: ``'current'`` labels them as the step may label its own images: old classes are what
+            the label policy makes of them. ``'full'`` gives them the labels of all classes seen so
+            far, which presumes that those were stored with the images.
+
+    Raises:
+        ConfigError: If a value is not allowed.
+    """
+
+    size: int
+    selection: str = 'class_balanced'
+    mode: str = 'concat'
+    labels: str = 'current'
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ConfigError(f'method.memory.size: must be a positive number of images, found '
+                              f'{self.size!r}')
+        for key, allowed in (('selection', SELECTIONS), ('mode', MODES), ('labels', LABELS)):
+            if getattr(self, key) not in allowed:
+                raise unknown_name(key, getattr(self, key), list(allowed), f'method.memory.{key}')
+
+    @classmethod
+    def from_method(cls, method: Mapping[str, Any] | None) -> ReplayOptions | None:
+        """Reads the options of a method; None if it keeps no images.
+
+        Raises:
+            ConfigError: If a key is unknown or missing.
+        """
+        memory = (method or {}).get('memory')
+        if memory is None:
+            return None
+        known = [field.name for field in fields(cls)]
+        for key in memory:
+            if key not in known:
+                raise unknown_name('option', key, known, f'method.memory.{key}')
+        if 'size' not in memory:
+            raise ConfigError('method.memory.size is missing: how many images shall be kept?')
+        return cls(**memory)
+
+    def check(self, num_images: Sequence[int]) -> None:
+        """Refuses a memory that cannot be filled.
+
+        Args:
+            num_images: Training images of every step.
+
+        Raises:
+            ConfigError: If it is larger than the base step, from which it is chosen first.
+        """
+        if self.size > num_images[0]:
+            raise ConfigError(f'method.memory.size: {self.size} images shall be kept, but the base '
+                              f'step has {num_images[0]}; allowed: 1 to {num_images[0]}')
