@@ -1,0 +1,61 @@
+"""The scores of one step, from its confusion matrix; all in percent."""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmciss.evaluation.confusion import accuracy_from_confusion, iou_from_confusion
+from mmciss.evaluation.continual import before_current, harmonic_mean, old_new_all
+
+
+def step_scores(confusion: np.ndarray, sizes: Sequence[int], step: int, background: bool = True,
+                absent: str = 'exclude') -> dict[str, float]:
+    """Scores one step.
+
+    Args:
+        confusion: Counts ``(n, n)`` over the channels seen, rows = ground truth.
+        sizes: Channels added by each step.
+        step: The step's index.
+        background: Whether channel 0 is the background.
+        absent: What the IoU of a class without ground truth is, see :func:`.iou_from_confusion`.
+
+    Returns:
+        Percent, NaN where a group is empty: ``old``, ``new``, ``all``, ``harmonic``, ``before``, ``current``;
+        ``old``, ``all``, ``harmonic``, ``before`` and ``current`` again with the suffix ``_no_background``;
+        ``pixel_accuracy`` and ``class_accuracy``.
+    """
+    row = 100 * iou_from_confusion(confusion, absent)
+    scores: dict[str, float] = {}
+    for count_background, suffix in ((True, ''), (False, '_no_background')):
+        groups = old_new_all(row, sizes, background, count_background)
+        groups['harmonic'] = harmonic_mean(groups['old'], groups['new'])
+        groups.update(before_current(row, sizes, step, background, count_background))
+        scores.update({f'{name}{suffix}': value for name, value in groups.items()})
+    del scores['new_no_background']  # The background is never new.
+    overall, per_class = accuracy_from_confusion(confusion)
+    known = per_class[~np.isnan(per_class)]
+    scores['pixel_accuracy'] = 100 * overall
+    scores['class_accuracy'] = 100 * float(known.mean()) if known.size else float('nan')
+    return scores
+
+
+def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, float]:
+    """Flattens the result of a step for mmengine's visualizer backends (TensorBoard, ...).
+
+    Args:
+        result: The content of a step's ``result.json``.
+        absent: See :func:`step_scores`.
+
+    Returns:
+        ``{'ciss/old': ..., 'ciss/new': ..., ..., 'ciss/IoU/<class>': ...}`` as Python floats in percent; what is NaN
+        is left out.
+    """
+    confusion = np.asarray(result['confusion'])
+    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent)
+    flat = {f'ciss/{name}': value for name, value in scores.items()}
+    per_class = 100 * iou_from_confusion(confusion, absent)
+    flat.update({f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)})
+    return {name: float(value) for name, value in flat.items() if not math.isnan(value)}
