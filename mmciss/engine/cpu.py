@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
-from mmseg.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
+from mmengine.registry import MODEL_WRAPPERS  # the runner looks wrappers up in this root only
+from mmseg.registry import OPTIM_WRAPPERS
 from torch import nn
 
 
