@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .auxiliary_classifier import auxiliary_classifier_loss
 from .background_attribution import (attribution_scores, attribution_sum, background_attribution,
-                                     upsampling_gain)
+                                     masked_sum, upsampling_gain)
 from .binary_cross_entropy import binary_cross_entropy
 from .channels import merge_new_into_background
 from .class_features import ClassSums, class_sums
@@ -23,6 +23,7 @@ from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
 from .gradient_compensation import gradient_compensation
 from .importance_penalty import importance_penalty, normalise_importance
+from .integrated_gradients import integrated_gradients
 from .labels_at import labels_at
 from .local_pod import local_pod
 from .logit_distillation import logit_distillation
@@ -50,11 +51,11 @@ __all__ = [
     'decomposed_distillation', 'entropy_histogram', 'entropy_pseudo_labels', 'entropy_thresholds',
     'feature_attraction', 'feature_distillation', 'feature_repulsion', 'feature_sparsity',
     'finish_walk', 'fuse_weights', 'gradient_compensation', 'histogram_medians',
-    'importance_penalty', 'labels_at', 'local_pod', 'logit_distillation',
-    'merge_new_into_background', 'merge_parallel_branches', 'new_class_bce', 'normalise_importance',
-    'normalised_entropy', 'path_importance', 'pooled_cube_distillation', 'prototype_matching',
-    'prototype_relabel', 'rectified_log_probabilities', 'reduce_pixels', 'released_thresholds',
-    'select_channels', 'sharp_relation', 'sigmoid_distillation', 'soft_relation',
-    'threshold_pseudo_labels', 'unbiased_cross_entropy', 'unbiased_distillation', 'update_fisher',
-    'update_prototypes', 'upsampling_gain'
+    'importance_penalty', 'integrated_gradients', 'labels_at', 'local_pod', 'logit_distillation',
+    'masked_sum', 'merge_new_into_background', 'merge_parallel_branches', 'new_class_bce',
+    'normalise_importance', 'normalised_entropy', 'path_importance', 'pooled_cube_distillation',
+    'prototype_matching', 'prototype_relabel', 'rectified_log_probabilities', 'reduce_pixels',
+    'released_thresholds', 'select_channels', 'sharp_relation', 'sigmoid_distillation',
+    'soft_relation', 'threshold_pseudo_labels', 'unbiased_cross_entropy', 'unbiased_distillation',
+    'update_fisher', 'update_prototypes', 'upsampling_gain'
 ]

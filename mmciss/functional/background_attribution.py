@@ -63,11 +63,17 @@ def attribution_sum(embedding: Tensor,
         Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first,
         and the number of images whose mask is not empty.
     """
-    if mode not in MODES:
-        raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
     weight = at_least_float32(background_weight).reshape(-1, 1, 1)
     attribution = (at_least_float32(embedding) - at_least_float32(baseline)) * (weight * scale)
-    inside = labels_at(mask.bool(), embedding.shape[-2:])
+    return masked_sum(attribution, mask, mode)
+
+
+def masked_sum(attribution: Tensor, mask: Tensor,
+               mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
+    """Reduces attributions ``(N, D, h, w)``, however they were found, as :func:`attribution_sum`."""
+    if mode not in MODES:
+        raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
+    inside = labels_at(mask.bool(), attribution.shape[-2:])
     kept = inside.flatten(1).any(1)
     attribution = attribution * inside.unsqueeze(1)  # an empty mask leaves zeros
     if mode == 'mean_of_max':

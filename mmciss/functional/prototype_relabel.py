@@ -53,11 +53,16 @@ def rectified_log_probabilities(teacher_logits: Tensor,
     It can take the place of teacher logits, for example in
     :func:`~mmciss.functional.entropy_pseudo_labels.entropy_pseudo_labels`. Distances are measured
     at the resolution of the features and upsampled, which is the same as upsampling features up to
-    the interpolation of a norm, at a small part of the memory.
+    the interpolation of a norm, at a small part of the memory. A class whose prototype is NaN, that
+    of no pixel, has no distance to compare and gets probability 0.
     """
     vectors = at_least_float32(teacher_features).flatten(2).transpose(1, 2)
-    distance = torch.cdist(vectors, at_least_float32(prototypes).to(vectors))
+    absent = prototypes.isnan().any(1).to(vectors.device)
+    distance = torch.cdist(vectors, at_least_float32(prototypes).to(vectors).nan_to_num())
     distance = distance.transpose(1, 2).unflatten(2, teacher_features.shape[-2:])
     if distance.shape[-2:] != teacher_logits.shape[-2:]:
         distance = F.interpolate(distance, teacher_logits.shape[-2:], mode='bilinear')
-    return torch.log_softmax(at_least_float32(teacher_logits) - temperature * distance, 1)
+    scores = at_least_float32(teacher_logits) - temperature * distance
+    if not absent.all():
+        scores = scores.masked_fill(absent.view(1, -1, 1, 1), -torch.inf)
+    return torch.log_softmax(scores, 1)

@@ -1,6 +1,7 @@
 """What a segmentor said about one batch, shared by labelers and losses."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch.nn.functional as F
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 class SegOutput:
     """Logits, embedding and features of one forward pass.
 
-    One object belongs to one batch and one model; it is never kept for another batch, because random
-    crops differ.
+    One object belongs to one batch and one model; it is never kept for another batch, because
+    random crops differ.
 
     Attributes:
         logits: Raw output of the classifier, shape ``(N, C, h, w)``.
@@ -55,6 +56,16 @@ class SegOutput:
         if size not in self._full:
             self._full[size] = self._resized(self.logits, size)
         return self._full[size]
+
+    def maps(self, names: Iterable[str]) -> list[Tensor]:
+        """Returns features in the order of their names.
+
+        A module that gives several maps gives all of them, so ``'backbone'`` stands for the maps of
+        every stage that a backbone hands on.
+        """
+        values = (self.features[name] for name in names)
+        return [item for value in values
+                for item in (value if isinstance(value, list | tuple) else [value])]
 
     def auxiliary_at(self, size: tuple[int, int]) -> Tensor | None:
         """Returns the auxiliary channels upsampled to ``size`` (H, W), or None without any."""

@@ -83,9 +83,8 @@ def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
     load_plain_checkpoint(model.segmentor, previous['model'], key='previous step', old_rows=True)
     state = load_auxiliary(model.segmentor, previous.get('state'))
     if model.initializer is not None and model.step.num_new:
-        context = InitializerContext(statistics=model.statistics, state=state)
-        for classifier in classifiers_of(model.segmentor).values():
-            model.initializer(classifier, model.step, context)
+        for name, classifier in classifiers_of(model.segmentor).items():
+            model.initializer(classifier, model.step, InitializerContext(model.statistics, state, name))
     carried: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.get('losses', {}).items():
         loss, _, rest = name.partition('.')

@@ -1,6 +1,7 @@
 """Reading what flows between the modules of an unmodified model."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
@@ -26,12 +27,37 @@ def split_name(name: str) -> tuple[str, str]:
     return module, port or 'output'
 
 
+def resolve(root: nn.Module, module: str) -> str:
+    """Replaces negative numbers in a module's name, which count from the end as in a list.
+
+    So one name is right for any depth: in a ResNet ``'backbone.layer3.-1'`` is the last block of
+    stage 3, be it ``'backbone.layer3.5'`` (ResNet-50) or ``'backbone.layer3.22'`` (ResNet-101).
+
+    Args:
+        root: The module that the name is relative to.
+        module: Name of a module; what does not exist is left as it is.
+
+    Examples:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+        >>> resolve(net, '-1')
+        '1'
+    """
+    parts: list[str] = []
+    for part in filter(None, module.split('.')):
+        children = {} if root is None else dict(root.named_children())
+        if re.fullmatch(r'-[1-9][0-9]*', part) and int(part) >= -len(children):
+            part = list(children)[int(part)]
+        parts.append(part)
+        root = children.get(part)
+    return '.'.join(parts)
+
+
 def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> None:
     """Refuses names that :class:`FeatureTap` could not record, before anything runs.
 
     Args:
         root: The module that names are relative to.
-        names: ``'module'`` or ``'module:input'``.
+        names: ``'module'`` or ``'module:input'``; see :func:`resolve` for negative numbers.
         key: The config key that holds the names.
 
     Raises:
@@ -40,6 +66,7 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
     modules = dict(root.named_modules())
     for name in names:
         module, port = split_name(name)
+        module = resolve(root, module)
         if port not in PORTS:
             raise ConfigError(f'{key}: {name!r} ends in {port!r}; allowed after the colon: '
                               f'{", ".join(PORTS)}.')
@@ -59,13 +86,14 @@ def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
 class FeatureTap:
     """Context manager that records outputs and inputs of modules by name.
 
-    ``'backbone.layer1'`` records the output of that module, ``'decode_head.conv_seg:input'`` its first
-    input. When a module runs several times, the last run is kept. So in a ResNet, whose blocks call one
-    ReLU after every convolution, ``'backbone.layer1.2.relu:input'`` is the residual sum of block 2
-    before its final activation, the map that PLOP distils (arXiv 2011.11390, section 3.1).
+    ``'backbone.layer1'`` records the output of that module, ``'decode_head.conv_seg:input'`` its
+    first input. When a module runs several times, the last run is kept. So in a ResNet, whose
+    blocks call one ReLU after every convolution, ``'backbone.layer1.-1.relu:input'`` is the
+    residual sum of the last block (see :func:`resolve`) before its final activation, the map that
+    PLOP distils (arXiv 2011.11390).
 
-    A tensor that its module overwrites (``inplace=True``) is cloned by itself; where a *later* module
-    overwrites it, ``clone`` must ask for that.
+    A tensor that its module overwrites (``inplace=True``) is cloned by itself; where a *later*
+    module overwrites it, ``clone`` must ask for that.
 
     Hooks exist only inside the ``with`` block, also when it is left by an exception; a copy of the
     model made inside the block is not recorded.
@@ -101,7 +129,7 @@ class FeatureTap:
         self.records.clear()
         for name in self.names:
             path, port = split_name(name)
-            module = self.root.get_submodule(path)
+            module = self.root.get_submodule(resolve(self.root, path))
             if port == 'input':
                 clone = name in self.clone or bool(getattr(module, 'inplace', False))
                 hook = _input_hook(self.records, name, module, clone)

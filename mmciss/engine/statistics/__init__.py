@@ -3,5 +3,6 @@ from mmciss.engine.statistics.background_attribution import BackgroundAttributio
 from mmciss.engine.statistics.class_prototypes import ClassPrototypes
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
+from mmciss.engine.statistics.rectified_entropy_thresholds import RectifiedEntropyThresholds
 
-__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds']
+__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds', 'RectifiedEntropyThresholds']

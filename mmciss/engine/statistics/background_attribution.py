@@ -1,76 +1,146 @@
 """AWT's choice of channels: which ones make the teacher call the new classes background."""
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import torch
-from mmengine.dist import all_reduce
+import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass
-from mmciss.errors import ConfigError
-from mmciss.functional.background_attribution import MODES, attribution_scores, attribution_sum, upsampling_gain
+from mmciss.engine.statistics.reduction import sum_over_ranks
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.functional.background_attribution import MODES, attribution_scores, masked_sum, upsampling_gain
+from mmciss.functional.integrated_gradients import integrated_gradients
+from mmciss.functional.precision import at_least_float32
 from mmciss.functional.select_channels import select_channels
 from mmciss.models.outputs import SegOutput
+from mmciss.models.readout import main_classifier
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
+
+KEY = 'method.statistics.*'
 
 
 @STATISTICS.register_module()
 class BackgroundAttribution(DataPass):
     """Scores the classifier's input channels on the pixels of the new classes, and marks the best.
 
-    AWT (arXiv 2210.07207). Integrated gradients through a linear classifier have a closed form, see
-    :func:`mmciss.functional.background_attribution.background_attribution`: one forward pass per image and one for
-    the baseline image.
+    AWT (WACV 2023, arXiv 2210.07207). Where the background logit is linear in the embedding, as
+    behind every 1x1 classifier, integrated gradients have a closed form, see
+    :func:`mmciss.functional.background_attribution`: one forward pass per image and one for the
+    baseline image. Whether it is linear is tested on the first batch by computing the logit from
+    the classifier's weights. Behind any other classifier the gradients are integrated step by step.
 
     Args:
         fraction: Part of the channels to mark.
-        per_class: Whether each new class has its own mask, or all share one over the union of their pixels.
+        per_class: Whether each new class has its own mask, or all share one over the union of their
+            pixels.
         mode: How positions and images are reduced.
+        steps: Number of gradients where the closed form does not hold.
     """
 
     needs = ('logits', 'embedding', 'classifier')
 
-    def __init__(self, fraction: float = 0.25, per_class: bool = True, mode: str = 'max_of_mean') -> None:
+    def __init__(self, fraction: float = 0.25, per_class: bool = True, mode: str = 'max_of_mean',
+                 steps: int = 50) -> None:
         if not 0 < fraction <= 1:
-            raise ConfigError(f'method.statistics.*.fraction must be in (0, 1], found {fraction}')
+            raise ConfigError(f'{KEY}.fraction: must be in (0, 1], found {fraction}')
         if mode not in MODES:
-            raise ConfigError(f'method.statistics.*.mode: unknown mode {mode!r}; allowed: {", ".join(MODES)}')
-        self.fraction, self.per_class, self.mode = fraction, per_class, mode
+            raise unknown_name('mode', mode, MODES, f'{KEY}.mode')
+        self.fraction, self.per_class, self.mode, self.steps = fraction, per_class, mode, steps
 
-    def begin(self, step: Step, teacher: Teacher) -> None:
-        """Starts with empty sums."""
-        super().begin(step, teacher)
+    def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
+        """Starts with empty sums.
+
+        Raises:
+            ConfigError: If there is no background.
+        """
+        super().begin(step, teacher, found)
         if not step.background:
             raise ConfigError('method.statistics: background attribution needs a protocol with a background')
-        self.groups = ([[channel] for channel in range(step.num_old, step.num_seen)] if self.per_class
-                       else [list(range(step.num_old, step.num_seen))])
+        new = range(step.num_old, step.num_seen)
+        self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
         self.sums: list[Tensor | None] = [None] * len(self.groups)
         self.counts = torch.zeros(len(self.groups), dtype=torch.int64)
         self.baseline: Tensor | None = None
+        self.linear: bool | None = None
 
     def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
-        """Adds the attributions of the batch."""
-        weight = teacher.classifier.weight[0]
-        if weight.shape[1:].numel() != 1:
-            raise ConfigError(f'method.statistics: background attribution needs a 1x1 classifier, found a kernel of '
-                              f'{tuple(weight.shape[1:])}')
-        if self.baseline is None or self.baseline.shape[-2:] != teacher.embedding.shape[-2:]:
-            self.baseline = self.teacher(torch.zeros_like(inputs[:1])).embedding
-        gain = upsampling_gain(teacher.embedding.shape[-2:], target.shape[-2:], teacher.align_corners)
+        """Adds the attributions of the batch.
+
+        Raises:
+            ConfigError: If the images of two batches differ in size.
+        """
+        present = set(target.unique().tolist())
+        if present.isdisjoint(range(self.step.num_old, self.step.num_seen)):
+            return
+        attribution = self._attribution(inputs, target.shape[-2:], teacher)
         for index, channels in enumerate(self.groups):
+            if present.isdisjoint(channels):
+                continue
             mask = torch.isin(target, torch.tensor(channels, device=target.device))
-            total, count = attribution_sum(teacher.embedding, self.baseline, weight, mask, gain.to(weight), self.mode)
-            self.sums[index] = total.double() if self.sums[index] is None else self.sums[index] + total
+            total, count = masked_sum(attribution, mask, self.mode)
+            known = self.sums[index]
+            if known is not None and known.shape != total.shape:
+                raise ConfigError(f'{KEY}: background attribution averages over positions and needs images of one '
+                                  f'size; found embeddings of {tuple(known.shape[1:])} and {tuple(total.shape[1:])}. '
+                                  f"Crop in the training pipeline, or set mode='mean_of_max'")
+            self.sums[index] = total.double() if known is None else known + total
             self.counts[index] += count.cpu()
 
-    def finish(self) -> dict[str, Tensor]:
-        """Returns ``attribution (K, D)`` and the masks ``channels (K, D)``, K new classes or 1."""
-        scores = []
-        self.counts = self.counts.to(self.sums[0].device)
-        all_reduce(self.counts)
-        for total, count in zip(self.sums, self.counts):
-            all_reduce(total)
-            scores.append(attribution_scores(total, count))
-        attribution = torch.stack(scores)
-        return {'attribution': attribution.float(), 'channels': select_channels(attribution, self.fraction)}
+    def finish(self) -> dict[str, Any]:
+        """Returns ``attribution (K, D)`` and, by classifier, ``channel_mask (K, D)``, K new classes or 1.
+
+        A class without a pixel in the embedding marks no channel.
+        """
+        self.counts = sum_over_ranks(self.counts)
+        totals = [sum_over_ranks(total) for total in self.sums]
+        name, classifier = main_classifier(self.teacher.segmentor)
+        scores = torch.zeros(len(totals), classifier.weight.shape[1], dtype=torch.float64)
+        for row, total, count in zip(scores, totals, self.counts):
+            if count:
+                row.copy_(attribution_scores(total, count))
+        mask = select_channels(scores, self.fraction) & (self.counts.cpu() > 0).unsqueeze(1)
+        if missing := [channels for channels, count in zip(self.groups, self.counts) if not count]:
+            print_log(f'background attribution: no pixel of channels {missing} was found; their rows start at random',
+                      logger='current', level=logging.WARNING)
+        return {'attribution': scores.float(), 'channel_mask': {name: mask}}
+
+    def _attribution(self, inputs: Tensor, size: tuple[int, int], teacher: SegOutput) -> Tensor:
+        embedding = at_least_float32(teacher.embedding)
+        if self.baseline is None or self.baseline.shape[-2:] != embedding.shape[-2:]:
+            self.baseline = at_least_float32(self.teacher(torch.zeros_like(inputs[:1])).embedding)
+        if self.linear is None:
+            self.linear = is_linear(teacher)
+            if not self.linear:
+                print_log(f'background attribution: {type(teacher.classifier).__name__} is not linear in its input; '
+                          f'gradients are integrated in {self.steps} steps', logger='current', level=logging.WARNING)
+        if self.linear:
+            gain = upsampling_gain(embedding.shape[-2:], size, teacher.align_corners).to(embedding)
+            return (embedding - self.baseline) * (teacher.classifier.weight[0].reshape(-1, 1, 1) * gain)
+
+        def background(point: Tensor) -> Tensor:
+            logit = teacher.classifier(point)[:, :1]
+            return F.interpolate(logit, size, mode='bilinear', align_corners=teacher.align_corners).sum((1, 2, 3))
+
+        return integrated_gradients(background, embedding, self.baseline, self.steps)
+
+
+def is_linear(output: SegOutput) -> bool:
+    """Whether the background logit is a weighted sum of the embedding at the same position.
+
+    Args:
+        output: What a model said about a batch, ``embedding`` and ``classifier`` included.
+    """
+    weight = output.classifier.weight[:1]
+    if weight.shape[2:].numel() != 1 or weight.shape[1] != output.embedding.shape[1]:
+        return False
+    bias = output.classifier.bias
+    expected = F.conv2d(output.embedding, weight.reshape(1, -1, 1, 1), None if bias is None else bias[:1])
+    found = output.logits[:, :1]
+    return expected.shape == found.shape and torch.allclose(expected, found, rtol=1e-2,
+                                                            atol=1e-2 * float(found.abs().mean()))

@@ -1,6 +1,7 @@
 """Labelers complete the labels of a step with what the teacher knows."""
-from mmciss.models.labelers.entropy_labeler import EntropyLabeler, PrototypeEntropyLabeler
+from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
 
 __all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'ThresholdLabeler']

@@ -21,10 +21,11 @@ class LocalPODLoss(ExtraLoss):
     """Local POD of the named maps, then of the embedding and of the logits as the head gives them.
 
     PLOP (CVPR 2021, arXiv 2011.11390). The paper taps each stage's last residual sum before its
-    activation, ``'backbone.layer1.2.relu:input'`` and so on.
+    activation, in a ResNet of any depth ``'backbone.layer1.-1.relu:input'`` and so on.
 
     Args:
-        layers: Names of modules, relative to the segmentor.
+        layers: Names of modules, relative to the segmentor. ``['backbone']`` stands for the maps
+            that a backbone of any kind hands to the head, after their activations.
         factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
         logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
         scales: Numbers of regions along each side.
@@ -40,7 +41,8 @@ class LocalPODLoss(ExtraLoss):
                  scales: Iterable[int] = (1, 2, 4),
                  loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight, layers)
-        self.factors = (factor, ) * (len(self.layers) + 1) + (logits_factor, )
+        self.factor = factor
+        self.logits_factor = logits_factor
         self.scales = tuple(scales)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
@@ -48,7 +50,8 @@ class LocalPODLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        maps = ([output.features[name] for name in self.layers] + [output.embedding, output.logits]
-                for output in (student, teacher))
-        loss = local_pod(*maps, self.factors, step.num_old, step.num_seen, self.scales)
+        new, old = ([*output.maps(self.layers), output.embedding, output.logits]
+                    for output in (student, teacher))
+        factors = (self.factor, ) * (len(new) - 1) + (self.logits_factor, )
+        loss = local_pod(new, old, factors, step.num_old, step.num_seen, self.scales)
         return self.loss_weight * loss

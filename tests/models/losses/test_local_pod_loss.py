@@ -37,3 +37,11 @@ def test_factors_and_scales() -> None:
 
 def test_zero_without_a_teacher() -> None:
     assert LocalPODLoss(LAYERS)(output(student_maps()), None, cf.labels(), samples.base_step()) == 0
+
+
+def test_a_layer_that_gives_several_maps_stands_for_all_of_them() -> None:
+    def grouped(maps: list[torch.Tensor]) -> SegOutput:
+        return SegOutput(maps[5], embedding=maps[4], features={'backbone': tuple(maps[:4])})
+
+    arguments = grouped(student_maps()), grouped(teacher_maps()), cf.labels(), samples.later_step()
+    assert cf.near(LocalPODLoss(['backbone'])(*arguments), 0.12463775)

@@ -1,0 +1,52 @@
+"""Pseudo labels from a teacher corrected by class prototypes, where it is sure."""
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mmciss.errors import ConfigError
+from mmciss.functional.prototype_relabel import rectified_log_probabilities
+from mmciss.models.labelers.entropy_labeler import EntropyLabeler
+from mmciss.models.labelers.labeling import LabelBatch
+from mmciss.models.labelers.statistic import statistic
+from mmciss.models.outputs import SegOutput
+from mmciss.registry import LABELERS
+
+
+@LABELERS.register_module()
+class PrototypeEntropyLabeler(EntropyLabeler):
+    """PLOP's test on the teacher's probabilities after correction by distances to class prototypes.
+
+    GSC (arXiv 2307.10822), reconstructed; see :func:`mmciss.functional.prototype_relabel` for what
+    is certain. Needs the statistics ``prototypes`` and ``rectified_entropy_thresholds``.
+
+    Args:
+        layer: Module whose output the prototypes were averaged from; of several maps the last.
+        temperature: Factor on the distances.
+        relabel: False leaves the correction out, which is PLOP's labeler; then only the statistic
+            ``entropy_thresholds`` is needed.
+        **options: Arguments of :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler`.
+    """
+
+    def __init__(self, layer: str, temperature: float = 1.0, relabel: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.temperature, self.relabel = temperature, relabel
+        if relabel:
+            self.needs, self.layers = ('logits', 'features'), (layer, )
+            self.thresholds = 'rectified_entropy_thresholds'
+
+    def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
+        """Returns the corrected log-probabilities.
+
+        Raises:
+            ConfigError: If the thresholds were found at another temperature.
+        """
+        if not self.relabel:
+            return super().teacher_scores(target, teacher, batch)
+        found = float(batch.statistics.get('rectified_temperature', self.temperature))
+        if abs(found - self.temperature) > 1e-6:
+            raise ConfigError(f'method.labeler.temperature: {self.temperature}, but the thresholds belong to {found} '
+                              f'(method.statistics.*.temperature); both must be equal')
+        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]), teacher.maps(self.layers)[-1],
+                                           statistic(batch, 'prototypes', self), self.temperature)

@@ -1,0 +1,105 @@
+"""Background that may be an object without a name is its own class."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.functional.threshold_pseudo_labels import threshold_pseudo_labels
+from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.outputs import SegOutput
+from mmciss.protocols.step import Step
+from mmciss.registry import LABELERS
+
+UNKNOWN = 254
+"""The label of pixels of the unknown class: no channel, and not ignored."""
+
+SOURCES = ('background', 'saliency')
+
+
+@LABELERS.register_module()
+class UnknownLabeler:
+    """Splits the background into known background and unknown objects, after pseudo labels.
+
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, sections 3.2 and 3.3). First, background
+    pixels get the teacher's class where its largest sigmoid, over all channels and the unknown
+    class, is that of a class and reaches a threshold. Then what is still background becomes
+    :data:`UNKNOWN` where a saliency map says that there is an object; without maps, everywhere, as
+    the paper does on ADE20K. Losses must know that label: ``negative_index`` of
+    :class:`~mmciss.models.losses.SigmoidCrossEntropyLoss` and ``positive_index`` of
+    :class:`~mmciss.models.losses.AuxiliaryClassifierLoss`.
+
+    Args:
+        unknown: ``'saliency'`` reads ``gt_saliency`` of each sample, see
+            :class:`mmciss.datasets.LoadSaliency`; ``'background'`` takes all background.
+        threshold: Smallest accepted probability; None for no pseudo labels, as at the base step.
+
+    Raises:
+        ConfigError: If an argument is not allowed.
+    """
+
+    needs = ('logits', 'embedding')
+
+    def __init__(self, unknown: str = 'background', threshold: float | None = 0.7) -> None:
+        if unknown not in SOURCES:
+            raise unknown_name('source', unknown, SOURCES, 'method.labeler.unknown')
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ConfigError(f'method.labeler.threshold: must lie in 0..1, found {threshold}')
+        self.unknown = unknown
+        self.threshold = threshold
+        self.uses_teacher = threshold is not None
+
+    def check_data(self, fields: set[str]) -> None:
+        """Refuses data without saliency maps before training starts.
+
+        Args:
+            fields: Names of the maps that the training samples have.
+
+        Raises:
+            ConfigError: If maps are wanted and not loaded.
+        """
+        if self.unknown == 'saliency' and 'gt_saliency' not in fields:
+            raise ConfigError(
+                "method.labeler.unknown='saliency' needs saliency maps: put "
+                "dict(type='LoadSaliency', folder=...) after LoadAnnotations and "
+                'PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
+                "method.labeler.unknown='background' in both method and method.base")
+
+    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step,
+                 batch: LabelBatch) -> Labels:
+        """Completes the labels.
+
+        Raises:
+            ConfigError: If saliency maps are missing, or no label is left for the unknown.
+        """
+        if step.num_seen > UNKNOWN:
+            raise ConfigError(f'method.labeler: UnknownLabeler needs label {UNKNOWN}, but step '
+                              f'{step.index} has {step.num_seen} channels')
+        labels = target
+        if self.threshold is not None and teacher is not None and step.num_new:
+            labels = self._pseudo_labels(target, teacher)
+        unknown = labels == 0
+        if self.unknown == 'saliency':
+            unknown &= self._saliency(batch, target)
+        return Labels(labels.masked_fill(unknown, UNKNOWN))
+
+    def _pseudo_labels(self, target: Tensor, teacher: SegOutput) -> Tensor:
+        logits = teacher.logits_at(target.shape[-2:])
+        labels = threshold_pseudo_labels(target, logits, self.threshold)
+        unknown = teacher.auxiliary_at(target.shape[-2:])
+        if unknown is None:
+            return labels
+        # A pixel that the teacher rather calls unknown keeps its label.
+        return torch.where(unknown.amax(1) > logits.amax(1), target, labels)
+
+    def _saliency(self, batch: LabelBatch, target: Tensor) -> Tensor:
+        maps = []
+        for sample in batch.data_samples:
+            if 'gt_saliency' not in sample:
+                self.check_data(set())
+            salient = sample.gt_saliency.data.reshape(sample.gt_saliency.data.shape[-2:]) > 0
+            # Where the batch was padded the labels say "ignore".
+            height, width = (a - b for a, b in zip(target.shape[-2:], salient.shape))
+            maps.append(F.pad(salient, (0, width, 0, height)))
+        return torch.stack(maps).to(target.device)
