@@ -1,4 +1,4 @@
-"""What does not learn: parameters frozen by name, norm and dropout layers held in evaluation mode."""
+"""What does not learn: parameters frozen by name, norm and dropout in evaluation mode."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
 
     Args:
         module: The model.
-        patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A growable
-            layer's newest group is also called ``steps.new`` and the rest ``steps.old``, so that
-            ``'*.steps.old.*'`` means the old classes at every step.
+        patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A
+            growable layer's newest group is also called ``steps.new`` and the rest ``steps.old``,
+            so that ``'*.steps.old.*'`` means the old classes at every step.
         trainable: Patterns of names that are kept out of ``patterns``.
         norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
             ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one

@@ -1,6 +1,7 @@
 """A tiny segmentor around every decode head of MMSegmentation whose classes are rows of layers.
 
-``tiny_segmentor(name, num_classes)`` gives the config; ``HEADS`` the names; ``tiny_batch`` images and labels.
+``tiny_segmentor(name, num_classes)`` gives the config; ``HEADS`` the names; ``tiny_batch`` images
+and labels.
 """
 from __future__ import annotations
 
@@ -86,11 +87,12 @@ def _pyramids() -> dict[str, dict[str, Any]]:
         'UPerHead': on(resnet(), head('UPerHead', pool_scales=(1, 2), **every)),
         'FPNHead': on(resnet(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1)),
                       head('FPNHead', feature_strides=[4, 8, 16, 32], **same),
-                      neck=dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=16, num_outs=4)),
+                      neck=dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=16,
+                                num_outs=4)),
         'DPTHead': on(vit(out_origin=False, output_cls_token=True, with_cls_token=True),
                       head('DPTHead', in_channels=(16, ) * 4, in_index=(0, 1, 2, 3), embed_dims=16,
-                           post_process_channels=[4, 8, 8, 16], readout_type='project', patch_size=8,
-                           input_transform='multiple_select')),
+                           post_process_channels=[4, 8, 8, 16], readout_type='project',
+                           patch_size=8, input_transform='multiple_select')),
         'SETRMLAHead': on(vit(), head('SETRMLAHead', mla_channels=4, channels=16, **same),
                           neck=dict(type='MLANeck', in_channels=[16] * 4, out_channels=16,
                                     norm_cfg=BN)),
@@ -102,9 +104,10 @@ def _with_several_classifiers(classes: int) -> dict[str, dict[str, Any]]:
     """Cascades, real-time networks and K-Net."""
     ce = dict(type='CrossEntropyLoss')
     update = dict(type='KernelUpdateHead', num_classes=classes, num_ffn_fcs=2, num_heads=2,
-                  num_mask_fcs=1, feedforward_channels=8, in_channels=8, out_channels=8, dropout=0.0,
-                  conv_kernel_size=1, ffn_act_cfg=dict(type='ReLU', inplace=True),
-                  with_ffn=True, feat_transform_cfg=dict(conv_cfg=dict(type='Conv2d'), act_cfg=None),
+                  num_mask_fcs=1, feedforward_channels=8, in_channels=8, out_channels=8,
+                  dropout=0.0, conv_kernel_size=1, ffn_act_cfg=dict(type='ReLU', inplace=True),
+                  with_ffn=True,
+                  feat_transform_cfg=dict(conv_cfg=dict(type='Conv2d'), act_cfg=None),
                   kernel_updator_cfg=dict(type='KernelUpdator', in_channels=8, feat_channels=8,
                                           out_channels=8, act_cfg=dict(type='ReLU', inplace=True),
                                           norm_cfg=dict(type='LN')))
@@ -120,8 +123,8 @@ def _with_several_classifiers(classes: int) -> dict[str, dict[str, Any]]:
                            num_classes=classes)),
         'PIDHead': on(dict(type='PIDNet', channels=8, ppm_channels=8, num_stem_blocks=1,
                            num_branch_blocks=1, norm_cfg=BN),
-                      head('PIDHead', in_channels=32, in_index=-1, loss_decode=[ce, ohem, boundary, ohem],
-                           num_classes=classes)),
+                      head('PIDHead', in_channels=32, in_index=-1, num_classes=classes,
+                           loss_decode=[ce, ohem, boundary, ohem])),
         'IterativeDecodeHead': on(resnet(), dict(
             type='IterativeDecodeHead', num_stages=1, kernel_update_head=[update],
             kernel_generate_head=head('FCNHead', num_convs=1, concat_input=False,

@@ -19,8 +19,8 @@ HEAD_SLOTS = ('decode_head', 'auxiliary_head')
 def plain_state_dict(segmentor: nn.Module) -> OrderedDict[str, Tensor]:
     """Returns the weights under the names and in the order of a plain segmentor.
 
-    The groups of each growable layer become one ``weight`` and one ``bias``; auxiliary channels, which
-    are no classes, are left out.
+    The groups of each growable layer become one ``weight`` and one ``bias``; auxiliary channels,
+    which are no classes, are left out.
 
     Args:
         segmentor: A segmentor with growable layers.
@@ -62,8 +62,8 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
         if not _is_ours(node['type']):
             continue
         if slot != 'loss_decode':
-            raise ConfigError(f'model: {node["type"]} belongs to mmciss, so that the finished model '
-                              f'could not be loaded by plain MMSegmentation')
+            raise ConfigError(f'model: {node["type"]} belongs to mmciss, so that the finished '
+                              f'model could not be loaded by plain MMSegmentation')
         weight = node.get('loss_weight', 1.0)
         node.clear()
         node.update(type='CrossEntropyLoss', loss_weight=weight)
@@ -78,7 +78,7 @@ def _heads(model: dict[str, Any], slot: str) -> list[dict[str, Any]]:
 
 
 def _typed_nodes(config: Any, slot: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields every config with a ``type`` and the key that it, or the list it is in, stands under."""
+    """Yields every config with a ``type``, and the key that it or its list stands under."""
     if isinstance(config, list | tuple):
         for item in config:
             yield from _typed_nodes(item, slot)

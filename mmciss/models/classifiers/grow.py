@@ -133,8 +133,9 @@ def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence
         leaves = find_growable(head_config, key)
         extra = auxiliary if name == main else 0
         if extra and MAIN_CLASSIFIER not in leaves:
-            raise ConfigError(f'method.classifier.auxiliary={auxiliary} needs a head with one classifier '
-                              f'{MAIN_CLASSIFIER!r}; {key} is {head_config.get("type")} with {leaves}')
+            raise ConfigError(f'method.classifier.auxiliary={auxiliary} needs a head with one '
+                              f'classifier {MAIN_CLASSIFIER!r}; {key} is '
+                              f'{head_config.get("type")} with {leaves}')
         plans.append((head, leaves, name, extra))
     for head, leaves, _, extra in plans:
         grow_head(head, leaves, sizes, extra, detach_auxiliary)

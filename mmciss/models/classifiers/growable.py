@@ -12,12 +12,12 @@ from torch import Tensor, nn
 class Growable(nn.Module):
     """What growable layers share: the groups ``steps.k`` and the face of the layer they replace.
 
-    ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them their
-    own learning rate by name. ``weight`` and ``bias`` are all of them in channel order.
+    ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them
+    their own learning rate by name. ``weight`` and ``bias`` are all of them in channel order.
 
-    ``state_dict()`` is never overridden: at the start of training mmengine broadcasts its tensors in
-    place, and concatenated copies would not reach the parameters. Loading takes both that native form
-    and the plain ``weight`` and ``bias`` of the replaced layer.
+    ``state_dict()`` is never overridden: at the start of training mmengine broadcasts its tensors
+    in place, and concatenated copies would not reach the parameters. Loading takes both that native
+    form and the plain ``weight`` and ``bias`` of the replaced layer.
 
     Args:
         sizes: Channels added by each step; a step may add none.
@@ -35,8 +35,8 @@ class Growable(nn.Module):
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
         if not sizes or sizes[0] < 1 or min(sizes) < 0 or auxiliary < 0:
-            raise ValueError(f'a classifier needs sizes such as (16, 1, 1) and auxiliary >= 0, found '
-                             f'sizes={sizes}, auxiliary={auxiliary}')
+            raise ValueError(f'a classifier needs sizes such as (16, 1, 1) and auxiliary >= 0, '
+                             f'found sizes={sizes}, auxiliary={auxiliary}')
         self.sizes = sizes
         self.detach_auxiliary = detach_auxiliary
         # A step without channels keeps its place, so that steps[k] belongs to step k.
@@ -115,8 +115,8 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
     rows = len(state_dict[f'{prefix}weight'])
     ends = [sum(layer.sizes[:k + 1]) for k in range(len(layer.sizes))]
     if rows not in ends:
-        raise ValueError(f'{prefix}weight has {rows} rows, which is not where a step ends; the steps '
-                         f'of this model add {layer.sizes} channels')
+        raise ValueError(f'{prefix}weight has {rows} rows, which is not where a step ends; the '
+                         f'steps of this model add {layer.sizes} channels')
     covered = len(ends) - ends[::-1].index(rows)
     for key in ('weight', 'bias'):
         tensor = state_dict.pop(f'{prefix}{key}', None)

@@ -47,9 +47,10 @@ def check_countable(head: dict[str, Any], key: str) -> None:
     for node in _nodes(head):
         if node.get('out_channels') == 1 or node.get('threshold') is not None:
             setting = {name: node[name] for name in ('out_channels', 'threshold') if name in node}
-            raise ConfigError(f'{key}: {node.get("type")} with {setting} is binary, with one channel '
-                              f'for two classes, and cannot grow. Give it num_classes=2 (background '
-                              f'and one class) and neither out_channels=1 nor threshold.')
+            raise ConfigError(f'{key}: {node.get("type")} with {setting} is binary, with one '
+                              f'channel for two classes, and cannot grow. Give it num_classes=2 '
+                              f'(background and one class) and neither out_channels=1 nor '
+                              f'threshold.')
 
 
 def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> None:
@@ -61,9 +62,9 @@ def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> Non
     for node in _nodes(head, 'class_weight'):
         weights = node['class_weight']
         if isinstance(weights, list | tuple) and len(weights) != num_classes:
-            raise ConfigError(f'{key}: class_weight of {node.get("type")} has {len(weights)} values, '
-                              f'but this step has {num_classes} channels. Remove class_weight; a '
-                              f'model that grows cannot have a fixed list.')
+            raise ConfigError(f'{key}: class_weight of {node.get("type")} has {len(weights)} '
+                              f'values, but this step has {num_classes} channels. Remove '
+                              f'class_weight; a model that grows cannot have a fixed list.')
 
 
 def _nodes(config: Any, name: str = 'num_classes') -> Iterator[dict[str, Any]]:

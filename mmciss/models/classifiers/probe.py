@@ -13,17 +13,17 @@ from mmciss.models.classifiers.head_config import check_countable, num_classes_o
 
 WORKING_HEADS = (
     'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
-    'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, GCHead, '
-    'ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, NLHead, OCRHead, PIDHead, PSAHead, '
-    'PSPHead, SegformerHead, SETRMLAHead, SETRUPHead, UPerHead')
+    'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
+    'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, NLHead, OCRHead, PIDHead, '
+    'PSAHead, PSPHead, SegformerHead, SETRMLAHead, SETRUPHead, UPerHead')
 """The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
 
 
 def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[str]:
     """Finds the layers whose rows are classes.
 
-    The head is built with C and with C + 1 classes; a convolution or linear layer that has C and C + 1
-    output channels can grow. Whatever else differs cannot.
+    The head is built with C and with C + 1 classes; a convolution or linear layer that has C
+    and C + 1 output channels can grow. Whatever else differs cannot.
 
     Args:
         head: Config of a decode head or auxiliary head.
@@ -52,8 +52,9 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
             raise _cannot_grow(head, key, name, before.get(name), after.get(name))
         grown[path] = None
     if not grown:
-        raise ConfigError(f'{key}: no layer of {head.get("type")} depends on num_classes={classes}, '
-                          f'so it cannot learn further classes. Heads that work: {WORKING_HEADS}.')
+        raise ConfigError(f'{key}: no layer of {head.get("type")} depends on '
+                          f'num_classes={classes}, so it cannot learn further '
+                          f'classes. Heads that work: {WORKING_HEADS}.')
     return list(grown)
 
 
@@ -87,7 +88,7 @@ def _cannot_grow(head: dict[str, Any], key: str, name: str, before: tuple[int, .
                  after: tuple[int, ...] | None) -> ConfigError:
     shapes = ' and '.join('absent' if shape is None else str(shape) for shape in (before, after))
     return ConfigError(
-        f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends on '
-        f'num_classes, and not as one row per class (shapes {shapes} for num_classes='
-        f'{num_classes_of(head, key)} and one more). Heads that work: {WORKING_HEADS}; and any head '
-        f'of yours whose classes are the rows of Conv2d or Linear layers.')
+        f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends '
+        f'on num_classes, and not as one row per class (shapes {shapes} for num_classes='
+        f'{num_classes_of(head, key)} and one more). Heads that work: {WORKING_HEADS}; and any '
+        f'head of yours whose classes are the rows of Conv2d or Linear layers.')

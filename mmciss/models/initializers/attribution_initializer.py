@@ -25,9 +25,9 @@ BIAS_RULES = ('keep', 'divide')
 class AttributionInitializer(Initializer):
     """Transfers only those background weights by which the old model calls new objects background.
 
-    A mask ``m`` in {0, 1}^D says which channels of the embedding those are; it was found by attributing
-    the background's logit before the step began. With ``w_bg`` the background's row and ``r`` the random
-    row (Goswami et al., WACV 2023, arXiv 2210.07207, section 3.3, and the released code):
+    A mask ``m`` in {0, 1}^D says which channels of the embedding those are; it was found by
+    attributing the background's logit before the step began. With ``w_bg`` the background's row and
+    ``r`` the random row (Goswami et al., WACV 2023, arXiv 2210.07207, and the released code):
 
     - ``'add'``: ``w_new = r + m * w_bg``, as released and run for the paper's tables,
     - ``'copy'``: ``w_new = m * w_bg + (1 - m) * r``,
@@ -37,9 +37,9 @@ class AttributionInitializer(Initializer):
         rule: How the weights are combined.
         bias: ``'keep'`` leaves all biases, as in the paper's runs; ``'divide'`` sets those of the
             background and the new classes as MiB does.
-        mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)`` with
-            one row per class, or a dictionary of such by classifier name. A classifier without a mask of
-            its own, that of an auxiliary head, starts as in MiB.
+        mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)``
+            with one row per class, or a dictionary of such by classifier name. A classifier without
+            a mask of its own, that of an auxiliary head, starts as in MiB.
 
     Raises:
         ConfigError: If a rule is unknown.
@@ -75,8 +75,8 @@ class AttributionInitializer(Initializer):
         found = context.statistics.get(self.mask)
         if found is None:
             # Without this the new rows would silently stay random.
-            raise ConfigError(f'method.initializer: no {self.mask!r} was computed before this step; '
-                              f'method.statistics must hold what computes it. Found: '
+            raise ConfigError(f'method.initializer: no {self.mask!r} was computed before this '
+                              f'step; method.statistics must hold what computes it. Found: '
                               f'{sorted(context.statistics) or "nothing"}.')
         if isinstance(found, dict):
             found = found.get(context.name)
@@ -91,6 +91,7 @@ class AttributionInitializer(Initializer):
         rows, channels = new.weight.shape[:2]
         if tuple(mask.shape) not in {(1, channels), (rows, channels)}:
             raise ConfigError(f'method.initializer: the mask {self.mask!r} has shape '
-                              f'{tuple(mask.shape)}; allowed: ({channels},) or ({rows}, {channels})')
+                              f'{tuple(mask.shape)}; allowed: ({channels},) or '
+                              f'({rows}, {channels})')
         shape = (len(mask), channels, *[1] * (new.weight.ndim - 2))
         return mask.to(new.weight.dtype).reshape(shape)

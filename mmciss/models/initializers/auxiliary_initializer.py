@@ -20,11 +20,11 @@ class AuxiliaryInitializer(Initializer):
     """Copies weight and bias of an auxiliary channel into every new row.
 
     The auxiliary channel is trained to be negative everywhere, so that a new class starts by firing
-    nowhere and costs the old ones nothing (Baek et al., NeurIPS 2022, arXiv 2210.05941, section 3.3).
+    nowhere and costs the old ones nothing (Baek et al., NeurIPS 2022, arXiv 2210.05941).
     The channel itself goes on from its own weights.
 
-    A classifier without auxiliary channels (those of auxiliary heads) keeps its random rows; that the
-    main one has them is checked when the model is built, see :func:`check_auxiliary`.
+    A classifier without auxiliary channels (those of auxiliary heads) keeps its random rows; that
+    the main one has them is checked when the model is built, see :func:`check_auxiliary`.
 
     Args:
         channel: Which auxiliary channel.
@@ -68,5 +68,5 @@ def check_auxiliary(initializer: Initializer, classifiers: dict[str, Growable]) 
     """
     if initializer.needs_auxiliary and all(c.auxiliary is None for c in classifiers.values()):
         raise ConfigError(f'method.initializer: {type(initializer).__name__} copies an auxiliary '
-                          f'channel, but the model has none; set method.classifier=dict(auxiliary=1) '
-                          f'in the base step too')
+                          f'channel, but the model has none; set '
+                          f'method.classifier=dict(auxiliary=1) in the base step too')

@@ -20,9 +20,9 @@ class BackgroundInitializer(Initializer):
     """Gives new classes the background's row and divides the background's probability among them.
 
     With N new classes, ``w_new = w_bg`` and ``b_new = b_bg = b_bg - log(N + 1)`` (Cermelli et al.,
-    CVPR 2020, arXiv 2002.00718, equation 9 and the released code, which shifts the background too).
-    Then the background and each new class have ``1 / (N + 1)`` of the old background's probability, and
-    the old classes keep theirs.
+    CVPR 2020, arXiv 2002.00718; the released code shifts the background too).
+    Then the background and each new class have ``1 / (N + 1)`` of the old background's probability,
+    and the old classes keep theirs.
 
     Args:
         bias_shift: Whether ``log(N + 1)`` is subtracted; False copies the background's bias.

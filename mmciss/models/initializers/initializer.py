@@ -43,16 +43,17 @@ class Initializer:
         """Refuses what cannot be initialized; may be called when the model is built.
 
         Raises:
-            ConfigError: If there is no background channel, or the channels are not those of the step.
+            ConfigError: If there is no background channel, or the channels are not those of the
+                step.
         """
         name = type(self).__name__
         if classifier.sizes != tuple(step.sizes):
-            raise ConfigError(f'method.initializer: the classifier has {classifier.sizes} channels by '
-                              f'step, but step {step.index} has {tuple(step.sizes)}')
+            raise ConfigError(f'method.initializer: the classifier has {classifier.sizes} channels '
+                              f'by step, but step {step.index} has {tuple(step.sizes)}')
         if self.needs_background and not step.background:
-            raise ConfigError(f'method.initializer: {name} copies the background channel, which this '
-                              f'protocol does not have (no channel 0 for background). Allowed here: '
-                              f'RandomInitializer.')
+            raise ConfigError(f'method.initializer: {name} copies the background channel, which '
+                              f'this protocol does not have (no channel 0 for background). Allowed '
+                              f'here: RandomInitializer.')
 
     def start(self, classifier: Growable, new: nn.Module, step: Step,
               context: InitializerContext) -> None:

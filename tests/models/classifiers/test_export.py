@@ -50,7 +50,8 @@ def grown(name: str, auxiliary: bool = False) -> tuple[Config, nn.Module]:
 @pytest.mark.slow
 def test_plain_mmsegmentation_gives_identical_logits_without_mmciss(tmp_path: Path) -> None:
     wanted = {}
-    for name in ('ASPPHead', 'DAHead', 'IterativeDecodeHead', 'OCRHead', 'SegformerHead', 'UPerHead'):
+    for name in ('ASPPHead', 'DAHead', 'IterativeDecodeHead', 'OCRHead', 'SegformerHead',
+                 'UPerHead'):
         config, model = grown(name)
         folder = tmp_path / name
         folder.mkdir()

@@ -37,7 +37,8 @@ def test_growing_a_full_layer_draws_no_random_numbers() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize('name, auxiliary', [('FCNHead', True), ('OCRHead', True), ('DAHead', False)])
+@pytest.mark.parametrize('name, auxiliary', [('FCNHead', True), ('OCRHead', True),
+                                             ('DAHead', False)])
 def test_every_head_grows_and_knows_its_width(name: str, auxiliary: bool) -> None:
     config = tiny_segmentor(name, 3, auxiliary)
     model = build(config)

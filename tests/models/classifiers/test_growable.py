@@ -91,7 +91,8 @@ def test_old_rows(form: str, caplog: pytest.LogCaptureFixture) -> None:
     fresh = new[0].steps[2].weight.clone()
     state = plain_state_dict(old) if form == 'plain' else old.state_dict()
     assert load_old_rows(new, state) == ([], [])
-    assert torch.equal(new[0].weight[:4], old[0].weight) and torch.equal(new[0].bias[:4], old[0].bias)
+    assert torch.equal(new[0].weight[:4], old[0].weight)
+    assert torch.equal(new[0].bias[:4], old[0].bias)
     assert torch.equal(new[0].steps[2].weight, fresh)
     assert torch.equal(new[1].weight, old[1].weight)
     assert '0.weight' in state if form == 'plain' else '0.steps.0.weight' in state

@@ -1,4 +1,4 @@
-"""Every decode head of MMSegmentation whose classes are rows of layers: it grows, learns, predicts and exports."""
+"""Every head of MMSegmentation whose classes are rows: it grows, learns, predicts, exports."""
 from __future__ import annotations
 
 import pytest

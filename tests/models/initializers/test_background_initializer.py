@@ -73,7 +73,8 @@ def test_shift_accumulates_over_steps() -> None:
     assert grown.bias[0].item() == pytest.approx(start - math.log(2) - math.log(3))
 
 
-@pytest.mark.parametrize('layer', [GrowableConv2d(6, (4, 2), bias=False), GrowableLinear(6, (4, 2))])
+@pytest.mark.parametrize('layer', [GrowableConv2d(6, (4, 2), bias=False),
+                                   GrowableLinear(6, (4, 2))])
 def test_layers_without_bias_and_linear_layers(layer: torch.nn.Module) -> None:
     BackgroundInitializer()(layer, later_step(2), InitializerContext())
     assert torch.equal(layer.weight[4], layer.weight[0])
