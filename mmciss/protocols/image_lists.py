@@ -1,8 +1,9 @@
 """Published image lists: text files with one image per line."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
              if line.strip()]
     by_stem: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
-        by_stem.setdefault(PurePath(path).stem, []).append(index)
+        by_stem.setdefault(_stem(path), []).append(index)
     # '2007_000032' is a number to int(), but no position.
     if all(line.isdecimal() and line not in by_stem for _, line in lines):
         found = [_position(line, len(paths), file, number) for number, line in lines]
@@ -53,26 +54,29 @@ def _position(line: str, total: int, file: Path, number: int) -> int:
 
 def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path,
           number: int) -> int:
-    name = line
-    candidates = by_stem.get(name) or by_stem.get(PurePath(name).stem)
-    if candidates is None:
-        name = line.split()[0]
-        candidates = by_stem.get(name) or by_stem.get(PurePath(name).stem) or []
-    if len(candidates) > 1 or '/' in name:
-        parts = PurePath(name.lstrip('/')).parts
-        parts = (*parts[:-1], PurePath(parts[-1]).stem)
-        candidates = [index for index in candidates if _ends_with(paths[index], parts)]
-    if not candidates:
-        raise ConfigError(
-            f'{file}, line {number}: {name!r} is no image of the data set '
-            f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})')
-    if len(candidates) > 1:
-        raise ConfigError(
-            f'{file}, line {number}: {name!r} could be any of '
-            f'{", ".join(str(paths[index]) for index in candidates[:3])}; give more of the path')
-    return candidates[0]
+    # The whole line first: file names may hold spaces.
+    for name in (line, line.split()[0]):
+        candidates = _candidates(name, by_stem, paths)
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            raise ConfigError(
+                f'{file}, line {number}: {name!r} could be any of '
+                f'{", ".join(paths[index] for index in candidates[:3])}; give more of its path')
+    raise ConfigError(f'{file}, line {number}: {name!r} is no image of the data set '
+                      f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})')
 
 
-def _ends_with(path: str, parts: tuple[str, ...]) -> bool:
-    pure = PurePath(path)
-    return (*pure.parts[:-1], pure.stem)[-len(parts):] == parts
+def _candidates(name: str, by_stem: dict[str, list[int]], paths: Sequence[str]) -> list[int]:
+    last = os.path.basename(name)
+    found = by_stem.get(last) or by_stem.get(_stem(last)) or []
+    if '/' not in name and len(found) < 2:
+        return found
+    ending = '/' + name.lstrip('/')
+    whole = {index: f'/{paths[index]}' for index in found}
+    return [index for index, path in whole.items()
+            if path.endswith(ending) or os.path.splitext(path)[0].endswith(ending)]
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]

@@ -41,7 +41,8 @@ def test_class_incremental_protocols_always_have_a_background() -> None:
 
 
 def test_domains_imply_the_setting() -> None:
-    protocol = build_protocol({'domains': [['ulm'], ['jena', 'erfurt']], 'holdout': 0.2}, CITYSCAPES)
+    domains = [['ulm'], ['jena', 'erfurt']]
+    protocol = build_protocol({'domains': domains, 'holdout': 0.2}, CITYSCAPES)
     assert protocol.setting == 'domain' and protocol.holdout == 0.2 and len(protocol) == 2
     protocol = build_protocol({'name': '1-1', 'domains': ['day', 'night']}, CITYSCAPES)
     assert [step.domains for step in protocol] == [('day', ), ('night', )]
@@ -60,7 +61,7 @@ def test_joint() -> None:
 @pytest.mark.parametrize(('config', 'message'), [
     ({}, 'needs name'), ({'nam': '15-1'}, r"protocol\.nam: unknown key 'nam'.*Did you mean 'name'"),
     ({'name': '15-1', 'setting': 'overlap'}, r"protocol\.setting.*Did you mean 'overlapped'"),
-    ({'name': '15-1', 'domains': [['ulm']], 'setting': 'disjoint'}, r'protocol\.domains: only goes'),
+    ({'name': '15-1', 'domains': [['ulm']], 'setting': 'disjoint'}, r'\.domains: only goes'),
     ({'name': '15-1', 'holdout': 0.2}, r'protocol\.holdout: only goes'),
     ({'domains': [['ulm']], 'holdout': 1.0}, r'protocol\.holdout: 1\.0'),
     ({'domains': [['ulm']], 'order': 'b'}, r'protocol\.order: does not go'),
