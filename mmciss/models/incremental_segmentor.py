@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmciss.models.building import build_grown_segmentor, growing_heads
+from mmciss.models.auxiliary_output import auxiliary_appended
+from mmciss.models.building import build_grown_segmentor, classifiers_of, growing_heads
+from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.classifiers.plain_layers import plain_layers
 from mmciss.models.freezing import apply_modes, freeze
+from mmciss.models.initializers.auxiliary_initializer import check_auxiliary
 from mmciss.models.labelers.labeling import LabelBatch
 from mmciss.models.pixel_weights import install_pixel_weights
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.readout import Readout
-from mmciss.models.slots import build_losses, collect_needs
+from mmciss.models.readout import Readout, main_classifier
+from mmciss.models.slots import build_losses, check_needs, collect_needs
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS
@@ -53,9 +57,12 @@ class IncrementalSegmentor(BaseModel):
         self.labeler = None if labeler is None else LABELERS.build(labeler)
         self.initializer = None if initializer is None else INITIALIZERS.build(initializer)
         self.decision = None if decision is None else MODELS.build(decision)
+        if self.decision is not None:
+            check_needs(self.segmentor, self.decision, 'method.decision')
         self.previous = previous
         self.checkpoint = checkpoint
         self.statistics: dict[str, Any] = {}
+        self._check_initializer()
         self.layers, self.needs_teacher = collect_needs(self.segmentor, self.losses, self.labeler, self.step)
         self._freeze = dict(freeze or {})
         self._set_step()
@@ -67,6 +74,13 @@ class IncrementalSegmentor(BaseModel):
         for module in self.modules():
             if module is not self and hasattr(module, 'set_step'):
                 module.set_step(self.step)
+
+    def _check_initializer(self) -> None:
+        if self.initializer is not None and not self.step.is_base and self.step.num_new:
+            classifiers = classifiers_of(self.segmentor)
+            for classifier in classifiers.values():
+                self.initializer.check(classifier, self.step)
+            check_auxiliary(self.initializer, classifiers)
 
     def _apply_freeze(self) -> list[str]:
         # Before DistributedDataParallel wraps the model: it only registers what requires a gradient then.
@@ -115,7 +129,8 @@ class IncrementalSegmentor(BaseModel):
         """
         teacher = self.teacher(inputs, self.layers) if self.needs_teacher else None
         target, data_samples = self._labels(inputs, data_samples, teacher)
-        with Readout(self.segmentor, self.layers, losses_too=True) as readout:
+        trunk = nullcontext() if teacher is None else self.teacher.lend()
+        with trunk, Readout(self.segmentor, self.layers, losses_too=True) as readout:
             losses = self.segmentor.loss(inputs, data_samples)
         if self.losses:
             student = readout.output()
@@ -144,24 +159,45 @@ class IncrementalSegmentor(BaseModel):
         if self.decision is None:
             return self.segmentor.predict(inputs, data_samples)
         postprocess = self.segmentor.postprocess_result
+        classes = self.step.num_seen
 
         def decide(seg_logits: Tensor, samples: list | None = None) -> list:
-            return postprocess(self.decision(seg_logits), samples)
+            auxiliary = seg_logits[:, classes:] if seg_logits.shape[1] > classes else None
+            return postprocess(self.decision(seg_logits[:, :classes], auxiliary), samples)
 
+        more = auxiliary_appended(self.segmentor) if self.decision.needs_auxiliary else nullcontext()
         self.segmentor.postprocess_result = decide
         try:
-            return self.segmentor.predict(inputs, data_samples)
+            with more:
+                return self.segmentor.predict(inputs, data_samples)
         finally:
             del self.segmentor.postprocess_result
 
     def method_state(self) -> dict[str, dict[str, Tensor]]:
-        """Returns what the next step needs beside the plain model: buffers of losses, labeler and classifier."""
+        """Returns what the next step needs beside the plain model.
+
+        That are buffers of losses and labeler, and rows of classifiers that the plain model does not have or that
+        the decision changes in it.
+        """
         state = {'losses': self.losses.state_dict()}
         if isinstance(self.labeler, nn.Module):
             state['labeler'] = self.labeler.state_dict()
+        kept = ['.auxiliary.']
+        if self.decision is not None and self.decision.replaces_rows:
+            kept.append(f'{main_classifier(self.segmentor)[0]}.steps.0.')
         state['auxiliary'] = {name: tensor for name, tensor in self.segmentor.state_dict().items()
-                              if '.auxiliary.' in name}
+                              if any(part in name for part in kept)}
         return state
+
+    def plain_weights(self) -> dict[str, Tensor]:
+        """Returns the weights for plain MMSegmentation, whose argmax shall come close to the method's decision."""
+        weights = plain_state_dict(self.segmentor)
+        if self.decision is not None and 'classifier' in self.decision.needs:
+            name, classifier = main_classifier(self.segmentor)
+            rows = {key: weights[f'{name}.{key}'] for key in ('weight', 'bias') if f'{name}.{key}' in weights}
+            self.decision.export(rows, classifier.auxiliary)
+            weights.update({f'{name}.{key}': tensor for key, tensor in rows.items()})
+        return weights
 
     @property
     def source(self) -> Path | None:
