@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
-from mmciss.datasets.samplers import DrawnIndex, IncrementalInfiniteSampler
+from mmciss.datasets.replay_dataset import ReplayDataset
+from mmciss.datasets.samplers import DrawnIndex, IncrementalInfiniteSampler, ReplaySampler
 from mmciss.datasets.shapes import ShapesDataset
-from mmciss.datasets.transforms import MapLabels, SegCenterCrop, SegRandomResizedCrop
+from mmciss.datasets.transforms import (LoadSaliency, MapLabels, PackSaliencyInputs, SegCenterCrop,
+                                        SegRandomResizedCrop)
 from mmciss.datasets.voc6 import Voc6Dataset
 
-__all__ = ['DrawnIndex', 'IncrementalDataset', 'IncrementalInfiniteSampler', 'MapLabels',
-           'SegCenterCrop', 'SegRandomResizedCrop', 'ShapesDataset', 'Voc6Dataset']
+__all__ = ['DrawnIndex', 'IncrementalDataset', 'IncrementalInfiniteSampler', 'LoadSaliency',
+           'MapLabels', 'PackSaliencyInputs', 'ReplayDataset', 'ReplaySampler', 'SegCenterCrop',
+           'SegRandomResizedCrop', 'ShapesDataset', 'Voc6Dataset']

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.export import plain_model_cfg, plain_state_dict
+from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.utils.files import save_tensors, write_atomically
 
 
@@ -71,7 +71,7 @@ def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
     model = final_model(runner)
     meta = runner.train_dataloader.dataset.metainfo
     dataset_meta = {'classes': list(meta['classes']), 'palette': [list(map(int, color)) for color in meta['palette']]}
-    weights = plain_state_dict(model.segmentor)
+    weights = model.plain_weights()
     save_tensors(folder / 'model.pth', {'state_dict': weights, 'meta': {'dataset_meta': dataset_meta}})
     save_tensors(folder / 'state.pth', model.method_state())
     config = plain_config(cfg, model.step.num_seen, dataset_meta)

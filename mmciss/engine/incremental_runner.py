@@ -18,6 +18,8 @@ from mmciss.engine.close import close_runner
 from mmciss.engine.cpu import init_cpu_distributed
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
+from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
@@ -46,6 +48,7 @@ class IncrementalRunner:
             init_cpu_distributed(self.cfg.launcher)
         self.folder = RunFolder(self.cfg.work_dir)
         self.experiment = Experiment.from_cfg(self.cfg)
+        memory_options(self.experiment)  # fails before any model is built
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> IncrementalRunner:
@@ -112,7 +115,9 @@ class IncrementalRunner:
         if index == 0:
             return None
         folder = self.folder.step(index - 1)
-        return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'))
+        memory = store_exemplars(self.folder, self.experiment, index - 1) if is_main_process() else None
+        memory = broadcast_object(memory)
+        return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'), memory and str(memory))
 
     def _step_config(self, index: int) -> Config:
         cfg = self.experiment.step_config(index, self._previous(index))
@@ -160,6 +165,7 @@ class IncrementalRunner:
             'iterations': self.experiment.plans[index].iterations, 'seconds': round(seconds, 3),
             'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
             'base_identity': self.experiment.base_identity() if index == 0 else None,
+            'decision': decision_of(unwrap(runner.model)),
             'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'),
         }
 
@@ -171,6 +177,13 @@ class IncrementalRunner:
         if removed:
             self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
                              f'(keep_training_checkpoints=True keeps them).')
+
+
+def decision_of(model: Any) -> dict[str, Any]:
+    """Returns how the results were decided, and whether the exported model's plain argmax decides the same."""
+    if model.decision is None:
+        return {'type': 'ArgmaxDecision', 'plain': True}
+    return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}
 
 
 def broadcast_object(value: Any) -> Any:

@@ -8,14 +8,22 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
 from mmciss.engine.schedule import StepPlan, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import Step
 
 METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'decision', 'statistics',
-                'memory', 'hooks')
-"""What a method may fill. The code that reads them knows no method."""
+                'memory', 'hooks', 'cfg')
+"""What a method may fill. The code that reads them knows no method.
+
+``cfg`` is merged into the config of each later step (``base.cfg`` into that of the base step), before the user's
+``steps``: learning rates per group of parameters and the like.
+"""
+
+NEWEST = 'steps.new.'
+"""In ``optim_wrapper.paramwise_cfg.custom_keys`` and ``freeze`` this stands for the rows that the step adds."""
 
 CARRIED_SLOTS = ('classifier', 'decision')
 """Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
@@ -27,10 +35,11 @@ class StepFiles:
 
     model: str
     state: str | None = None
+    memory: str | None = None
 
     def to_dict(self) -> dict[str, str | None]:
         """Returns the paths as a plain dictionary, for configs."""
-        return {'model': self.model, 'state': self.state}
+        return {'model': self.model, 'state': self.state, 'memory': self.memory}
 
 
 def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
@@ -83,12 +92,14 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
     for key in ('protocol', 'method', 'steps', 'runner_type', 'base_from'):
         out.pop(key, None)
     _model(out, slots, step, previous)
-    _data(out, step, protocol, slots, plan.global_batch)
+    _data(out, step, protocol, slots, plan.global_batch, previous)
     _schedule(out, plan)
     _evaluation(out, step, report_sizes or step.sizes)
     _housekeeping(out, step, slots)
-    if plan.cfg:
-        out.merge_from_dict(dict(plan.cfg))
+    for changes in (slots['cfg'], plan.cfg):
+        if changes:
+            out.merge_from_dict(dict(changes))
+    _name_newest_rows(out, step)
     return out
 
 
@@ -110,7 +121,8 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
     out.load_from = None
 
 
-def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: int | None) -> None:
+def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: int | None,
+          previous: StepFiles | None) -> None:
     policy = protocol.pop('label_policy', 'plop')
     seed = int((out.get('randomness') or {}).get('seed') or 0)
     for split in ('train', 'val', 'test'):
@@ -120,12 +132,30 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
         loader.dataset = ConfigDict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
                                     step_index=step.index, policy=policy, split=split)
         if split == 'train':
-            if slots['memory'] is not None:
-                loader.dataset.memory = slots['memory']
+            options = ReplayOptions.from_method(slots)
+            if options is not None and previous is not None and previous.memory is not None:
+                loader.dataset = ConfigDict(type='ReplayDataset', dataset=loader.dataset, memory=previous.memory,
+                                            options=slots['memory'])
+            else:
+                options = None
             sampler = loader.get('sampler') or {}
-            if sampler.get('type', 'InfiniteSampler') == 'InfiniteSampler':
-                loader.sampler = ConfigDict(type='IncrementalInfiniteSampler', shuffle=sampler.get('shuffle', True),
-                                            seed=seed, batch_size=global_batch)
+            kind = sampler.get('type', 'InfiniteSampler')
+            if kind == 'InfiniteSampler':
+                mixes = options is not None and options.mode == 'batch'
+                loader.sampler = ConfigDict(type='ReplaySampler' if mixes else 'IncrementalInfiniteSampler',
+                                            shuffle=sampler.get('shuffle', True), seed=seed, batch_size=global_batch)
+            elif options is not None and options.mode == 'batch' and kind != 'ReplaySampler':
+                raise ConfigError(f"train_dataloader.sampler.type: method.memory.mode='batch' draws by its own sampler; "
+                                  f"allowed: 'InfiniteSampler', found {kind!r}")
+
+
+def _name_newest_rows(out: Config, step: Step) -> None:
+    """Replaces ``steps.new.`` in the names of parameter groups by the step's number."""
+    groups = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
+    for name in [name for name in groups or {} if NEWEST in name]:
+        options = groups.pop(name)
+        if step.num_new:
+            groups[name.replace(NEWEST, f'steps.{step.index}.')] = options
 
 
 def _schedule(out: Config, plan: StepPlan) -> None:

@@ -50,22 +50,28 @@ def classifiers_of(segmentor: nn.Module) -> dict[str, Growable]:
     return growable_layers(segmentor)
 
 
-def build_teacher(model: IncrementalSegmentor, device: torch.device | str) -> Teacher:
+def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share_trunk: bool = False) -> Teacher:
     """Builds the model of the step before, from the same config as the student.
 
     Args:
         model: The student.
         device: Where the teacher shall be.
+        share_trunk: Whether the student's weights are loaded and it may lend its frozen trunk, see
+            :func:`mmciss.models.shared_trunk_teacher.trunk_is_frozen`; nothing before the classifier differs then.
 
     Raises:
         ConfigError: If the checkpoint of the step before does not fit.
     """
     from mmciss.engine.model_config import set_num_classes
     from mmciss.models.previous import load_auxiliary, load_plain_checkpoint
+    from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher
     sizes = model.step.sizes[:-1]
     config: dict[str, Any] = copy.deepcopy(model.segmentor.build_config)
     set_num_classes(config, sum(sizes))
     segmentor = build_grown_segmentor(config, sizes, model.classifier_options)
     load_plain_checkpoint(segmentor, model.previous['model'], key='teacher')
     load_auxiliary(segmentor, model.previous.get('state'))
+    if share_trunk:
+        classifier = segmentor.decode_head.conv_seg
+        return SharedTrunkTeacher(model.segmentor, classifier.to(device), model.previous['model'])
     return Teacher(segmentor.to(device), model.previous['model'])

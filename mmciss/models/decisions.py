@@ -1,39 +1,154 @@
 """From logits to classes: the decision that belongs to how a model was trained."""
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import ClassVar
+
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmciss.errors import ConfigError, unknown_name
+
+
+class Decision(nn.Module):
+    """Base class: turns logits into scores whose argmax is the decision.
+
+    A finished step is exported for plain MMSegmentation, which takes the argmax of the logits. So a
+    decision also says which rows the exported classifier needs for the same answer.
+
+    Attributes:
+        needs: What the model must have, as for extra losses.
+        needs_auxiliary: Whether :meth:`forward` reads the auxiliary channels.
+        plain: Whether the exported model's argmax is this decision.
+        replaces_rows: Whether :meth:`export` overwrites rows that the next step goes on from.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    needs_auxiliary: ClassVar[bool] = False
+    plain: ClassVar[bool] = True
+    replaces_rows: bool = False
+
+    def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
+        """Returns scores ``(N, C, H, W)`` whose argmax is the decision.
+
+        Args:
+            logits: Logits of the classes, ``(N, C, H, W)``.
+            auxiliary: Logits of the auxiliary channels, ``(N, A, H, W)``, if the model has any.
+        """
+        raise NotImplementedError
+
+    def export(self, rows: MutableMapping[str, Tensor], auxiliary: nn.Module | None) -> None:
+        """Changes the rows of the exported classifier, in place.
+
+        Args:
+            rows: ``'weight'`` ``(C, D, 1, 1)`` and, if the layer has one, ``'bias'`` ``(C,)``.
+            auxiliary: The layer of the auxiliary channels, or None.
+        """
+
 
 @MODELS.register_module()
-class ArgmaxDecision(nn.Module):
+class ArgmaxDecision(Decision):
     """The channel with the largest logit, MMSegmentation's own decision."""
 
     def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
-        """Returns scores ``(N, C, H, W)`` whose argmax is the decision."""
+        """Returns the logits."""
         return logits
 
 
 @MODELS.register_module()
-class SigmoidThresholdDecision(nn.Module):
+class SigmoidThresholdDecision(Decision):
     """The foreground channel with the largest sigmoid if that exceeds a threshold, else background.
 
-    ``sigmoid(z) > t`` is ``z > log(t / (1 - t))``, so it is the same as giving the background that constant logit
-    and taking the argmax (DKD, arXiv 2210.05941, section 3: t = 0.5, constant 0).
+    ``sigmoid(z) > t`` is ``z > log(t / (1 - t))``, so it is the same as giving the background that
+    constant logit and taking the argmax (DKD, arXiv 2210.05941, section 3: t = 0.5, constant 0).
+    The exported background row is zero with the constant as its bias, so plain MMSegmentation
+    decides the same.
 
     Args:
         threshold: The probability below which a pixel is background.
+
+    Raises:
+        ConfigError: If the threshold is no probability.
     """
+
+    needs = ('classifier', )
 
     def __init__(self, threshold: float = 0.5) -> None:
         super().__init__()
         if not 0 < threshold < 1:
-            raise ValueError(f'method.decision.threshold must lie between 0 and 1, found {threshold}')
-        self.background_logit = float(torch.logit(torch.tensor(threshold, dtype=torch.float64)))
+            raise ConfigError(f'method.decision.threshold must lie between 0 and 1, '
+                              f'found {threshold}')
+        logit = torch.logit(torch.tensor(threshold, dtype=torch.float64))
+        self.background_logit = float(logit)
 
     def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
-        """Returns scores ``(N, C, H, W)`` whose argmax is the decision."""
+        """Returns the logits with the constant in channel 0."""
         scores = logits.clone()
         scores[:, 0] = self.background_logit
         return scores
+
+    def export(self, rows: MutableMapping[str, Tensor], auxiliary: nn.Module | None) -> None:
+        """Makes the background's row the constant.
+
+        Raises:
+            ConfigError: If the constant needs a bias that the classifier does not have.
+        """
+        rows['weight'] = rows['weight'].clone()
+        rows['weight'][0] = 0
+        if 'bias' in rows:
+            rows['bias'] = rows['bias'].clone()
+            rows['bias'][0] = self.background_logit
+        elif self.background_logit:
+            raise ConfigError('method.decision.threshold: other thresholds than 0.5 need a '
+                              'classifier with a bias (model.decode_head)')
+
+
+@MODELS.register_module()
+class UnknownToBackgroundDecision(Decision):
+    """Sigmoid probabilities, those of the unknown classes added to the background's.
+
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, section 3.2). A sum of two sigmoids is no
+    logit of one linear row, so the exported model only comes close: its background row is either
+    the background's or the unknown's. ``tools/test.py`` uses the true decision.
+
+    Args:
+        plain_background: Which row stands for the background in the exported plain model:
+            ``'background'``, or ``'unknown'`` where every background pixel is labelled unknown, so
+            that the background's own row never fires.
+
+    Raises:
+        ConfigError: If the choice is unknown.
+    """
+
+    needs = ('classifier', )
+    needs_auxiliary = True
+    plain = False
+
+    def __init__(self, plain_background: str = 'background') -> None:
+        super().__init__()
+        allowed = ('background', 'unknown')
+        if plain_background not in allowed:
+            raise unknown_name('row', plain_background, allowed, 'method.decision.plain_background')
+        self.replaces_rows = plain_background == 'unknown'
+
+    def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
+        """Returns the probabilities.
+
+        Raises:
+            ConfigError: If the model has no auxiliary channels.
+        """
+        if auxiliary is None:
+            raise ConfigError('method.decision: UnknownToBackgroundDecision needs the unknown '
+                              'channel: set method.classifier = dict(auxiliary=1)')
+        scores = logits.sigmoid()
+        scores[:, 0] += auxiliary.sigmoid().sum(1)
+        return scores
+
+    def export(self, rows: MutableMapping[str, Tensor], auxiliary: nn.Module | None) -> None:
+        """Puts the first unknown row in the background's place, if that was asked for."""
+        if not self.replaces_rows:
+            return
+        for key, tensor in rows.items():
+            rows[key] = tensor.clone()
+            rows[key][0] = getattr(auxiliary, key).detach()[0]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -47,3 +48,7 @@ class Teacher:
         with Readout(self.segmentor, layers) as readout:
             self.segmentor(inputs, mode='tensor')
         return readout.output()
+
+    def lend(self) -> AbstractContextManager[None]:
+        """Returns the context of the student's pass; a teacher with a network of its own lends nothing."""
+        return nullcontext()

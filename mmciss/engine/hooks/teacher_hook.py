@@ -15,23 +15,45 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 @HOOKS.register_module()
 class TeacherHook(Hook):
-    """Builds the teacher before anything of the step runs, and announces which checkpoint teaches."""
+    """Builds the teacher before anything of the step runs, and announces which checkpoint teaches.
+
+    Where nothing before the classifier learns, the student's own trunk teaches, with the old classifier: a second
+    network would compute the same maps. That is decided from what is frozen.
+    """
 
     priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self.trained = False
+        self.shares_trunk = False
 
     def before_run(self, runner: Runner) -> None:
         """Builds and attaches the teacher, unless no slot of the method asks for one."""
         from mmciss.models.building import build_teacher
+        from mmciss.models.shared_trunk_teacher import trunk_is_frozen
         model = unwrap(runner.model)
+        if self.trained:  # mmengine calls this before a test too
+            return
         if model.previous is None:
             runner.logger.info('Step 0 learns without a teacher.')
             return
-        if model.teacher is None and (model.needs_teacher or self._statistics_need_it(runner)):
+        self.shares_trunk = model.needs_teacher and trunk_is_frozen(model)
+        # The student's weights are loaded after this hook, so that passes over the data need a network of their own.
+        at_once = self._statistics_need_it(runner) or (model.needs_teacher and not self.shares_trunk)
+        if model.teacher is None and at_once:
             model.set_teacher(build_teacher(model, next(model.parameters()).device))
         source = model.previous['model']
-        runner.logger.info(f'Step {model.step.index} starts from {source}; '
-                           + (f'the teacher is {source}.' if model.teacher is not None else 'no slot of the method '
-                              'asks for a teacher.'))
+        runner.logger.info(
+            f'Step {model.step.index} starts from {source}; '
+            + (f'the teacher is {source}' if at_once or self.shares_trunk else 'no slot of the method asks for a teacher')
+            + (', with the trunk of the student, since that is frozen.' if self.shares_trunk else '.'))
+
+    def before_train(self, runner: Runner) -> None:
+        """Lets the frozen student lend its trunk, now that its weights are there."""
+        from mmciss.models.building import build_teacher
+        if self.shares_trunk:
+            model = unwrap(runner.model)
+            model.set_teacher(build_teacher(model, next(model.parameters()).device, share_trunk=True))
 
     @staticmethod
     def _statistics_need_it(runner: Runner) -> bool:
@@ -40,3 +62,4 @@ class TeacherHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Lets the teacher go, so that evaluation has its memory."""
         unwrap(runner.model).set_teacher(None)
+        self.trained = True

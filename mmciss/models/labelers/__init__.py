@@ -3,5 +3,7 @@ from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeling import LabelBatch, Labels
 from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
+from mmciss.models.labelers.unknown_labeler import UNKNOWN, UnknownLabeler
 
-__all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'ThresholdLabeler']
+__all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'ThresholdLabeler', 'UNKNOWN',
+           'UnknownLabeler']

@@ -1,0 +1,104 @@
+"""Choosing, after a step, which of its images later steps may see again."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.logging import print_log
+
+from mmciss.datasets.exemplar_selection import SELECTIONS
+from mmciss.datasets.exemplars import Exemplar, Memory
+from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.seeding import mix
+from mmciss.engine.experiment import train_dataset
+from mmciss.errors import ConfigError
+from mmciss.utils.files import value_checksum
+
+if TYPE_CHECKING:
+    from mmciss.datasets.incremental_dataset import IncrementalDataset
+    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.run_folder import RunFolder
+
+FILE = 'memory.json'
+
+
+def memory_options(experiment: Experiment) -> ReplayOptions | None:
+    """Returns the method's memory, checked against the data; None if it has none.
+
+    Raises:
+        ConfigError: If it is larger than the data, or an option is wrong.
+    """
+    options = ReplayOptions.from_method(experiment.cfg.get('method'))
+    if options is not None and len(experiment.protocol) > 1:
+        options.check(experiment.num_images)
+    return options
+
+
+def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Path | None:
+    """Makes sure that ``step_<index>/memory.json`` is there; to be called on one process.
+
+    The choice is a pure function of the data, the options and the seed, so that a base step taken
+    over from a run without memory, or a run killed before it wrote the file, makes no difference.
+
+    Args:
+        folder: The run.
+        experiment: What it learns.
+        index: The finished step.
+
+    Returns:
+        The file, or None if the method has no memory.
+    """
+    options = memory_options(experiment)
+    if options is None:
+        return None
+    seed = int((experiment.cfg.get('randomness') or {}).get('seed') or 0)
+    path = folder.step(index) / FILE
+    key = value_checksum([options.size, options.selection, options.labels, seed, index,
+                          experiment.split_hash])
+    try:
+        if Memory.load(path).key == key:
+            return path
+    except ConfigError:
+        pass
+    before: tuple[Exemplar, ...] = ()
+    if index:
+        before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
+    dataset = train_dataset(experiment.cfg, index)
+    found = candidates(before, dataset, full_labels=options.labels == 'full')
+    chosen = SELECTIONS[options.selection](found, options.size, mix(seed, index))
+    Memory(index, tuple(chosen), key).save(path)
+    print_log(f'{len(chosen)} of {len(found)} images are kept for later steps, listed in {path}.',
+              logger='current')
+    return path
+
+
+def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset,
+               full_labels: bool) -> list[Exemplar]:
+    """Returns what may be kept after a step: what was kept before, and the step's images.
+
+    An image is known to show the classes that were labelled when it was seen: those of its step;
+    with full labels, every class seen so far.
+
+    Args:
+        before: The memory with which the step trained.
+        dataset: The step's images.
+        full_labels: Whether labels of all seen classes are stored with the images.
+    """
+    matrix = dataset.presence.matrix
+    step = dataset.step
+    labelled = list(step.seen if full_labels or not step.new else step.new)
+    kept = {item.path: item for item in before}
+    if full_labels and before:
+        everything = dataset.dataset
+        for position in range(len(everything)):
+            image = everything.get_data_info(position)['img_path']
+            if image in kept:
+                shown = [number for number in labelled if matrix[position, number]]
+                kept[image] = Exemplar(image, kept[image].step, shown)
+    for place, position in enumerate(dataset.indices):
+        image = dataset.get_data_info(place)['img_path']
+        shown = {number for number in labelled if matrix[position, number]}
+        known = kept.get(image)
+        kept[image] = Exemplar(image, step.index if known is None else known.step,
+                               tuple(shown | set(() if known is None else known.classes)))
+    return list(kept.values())
