@@ -1,4 +1,5 @@
 """Confusion matrices, and what is read from them."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,20 +7,23 @@ import torch
 from torch import Tensor
 
 ABSENT_RULES = ('exclude', 'zero', 'mmseg')
-"""What the IoU of a class without a single ground-truth pixel is, see :func:`iou_from_confusion`."""
+"""What the IoU of a class without a single ground-truth pixel is, see
+:func:`iou_from_confusion`."""
 
 
-def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255) -> np.ndarray:
+def confusion_matrix(
+    prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255
+) -> np.ndarray:
     """Counts pixels by true and predicted class, in one pass and without a mask.
 
-    Both maps are clamped into ``-1..num_classes``, so that everything outside the classes lands in a border row or
-    column of a matrix with ``num_classes + 2`` rows, which is cut off. This is several times faster than selecting
-    the valid pixels first.
+    Both maps are clamped into ``-1..num_classes``, so that everything outside the classes lands in
+    a border row or column of a matrix with ``num_classes + 2`` rows, which is cut off. This is
+    several times faster than selecting the valid pixels first.
 
     Args:
         prediction: Predicted classes ``(...)``, integers.
-        label: True classes of the same shape, integers. Pixels with an id outside ``0..num_classes - 1`` are dropped,
-            and so are those with ``ignore_index``.
+        label: True classes of the same shape, integers. Pixels with an id outside ``0..num_classes
+            - 1`` are dropped, and so are those with ``ignore_index``.
         num_classes: The number of classes ``n``.
         ignore_index: An id to drop even if it is a class.
 
@@ -27,7 +31,8 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore
         Counts ``(n, n)``, int64, rows = ground truth, columns = prediction.
 
     Raises:
-        ValueError: If the shapes differ, or a pixel that counts is predicted as an id outside the classes.
+        ValueError: If the shapes differ, or a pixel that counts is predicted as an id outside the
+            classes.
 
     Examples:
         >>> confusion_matrix(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 0, 255]), 2)
@@ -35,17 +40,28 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore
                [0, 1]])
     """
     if prediction.shape != label.shape:
-        raise ValueError(f'prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape')
+        raise ValueError(
+            f'prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape'
+        )
     side = num_classes + 2
     label = label.to(prediction.device)
-    index = _bordered(label, num_classes).mul_(side).add_(_bordered(prediction, num_classes)).add_(side + 1)
-    counts = torch.bincount(index.flatten(), minlength=side * side).reshape(side, side).cpu().numpy()
+    index = (
+        _bordered(label, num_classes)
+        .mul_(side)
+        .add_(_bordered(prediction, num_classes))
+        .add_(side + 1)
+    )
+    counts = (
+        torch.bincount(index.flatten(), minlength=side * side).reshape(side, side).cpu().numpy()
+    )
     if 0 <= ignore_index < num_classes:
         counts[ignore_index + 1] = 0
     rows = counts[1:-1]
     if rows[:, 0].any() or rows[:, -1].any():
-        raise ValueError(f'a prediction is outside the {num_classes} classes: found '
-                         f'{int(prediction.min())} to {int(prediction.max())}, allowed 0 to {num_classes - 1}')
+        raise ValueError(
+            f'a prediction is outside the {num_classes} classes: found '
+            f'{int(prediction.min())} to {int(prediction.max())}, allowed 0 to {num_classes - 1}'
+        )
     return np.ascontiguousarray(rows[:, 1:-1], dtype=np.int64)
 
 
@@ -57,13 +73,16 @@ def _bordered(ids: Tensor, num_classes: int) -> Tensor:
 def iou_from_confusion(confusion: np.ndarray, absent: str = 'exclude') -> np.ndarray:
     """Gives the intersection over union of every class.
 
-    ``IoU_c = K_cc / (row_c + col_c - K_cc)``. Papers differ in a class that no ground-truth pixel has:
+    ``IoU_c = K_cc / (row_c + col_c - K_cc)``. Papers differ in a class that no ground-truth pixel
+    has:
 
-    * ``'exclude'`` (default; MiB, PLOP, AWT, SDR, RCIL): NaN, so that means leave it out, even if it was predicted.
+    * ``'exclude'`` (default; MiB, PLOP, AWT, SDR, RCIL): NaN, so that means leave it out, even if
+      it was predicted.
     * ``'zero'`` (DKD, SSUL): 0, so that it lowers the means.
     * ``'mmseg'`` (MMSegmentation's ``IoUMetric``): NaN only if it was not predicted either, else 0.
 
-    The papers' code adds 1e-6 to denominators against 0/0; here that case is handled by the rule itself.
+    The papers' code adds 1e-6 to denominators against 0/0; here that case is handled by the rule
+    itself.
 
     Args:
         confusion: Counts ``(n, n)``, rows = ground truth.
@@ -102,8 +121,8 @@ def accuracy_from_confusion(confusion: np.ndarray) -> tuple[float, np.ndarray]:
         confusion: Counts ``(n, n)``, rows = ground truth.
 
     Returns:
-        Overall accuracy (NaN without any pixel), and accuracy per class ``(n,)`` with NaN for classes without
-        ground truth; fractions.
+        Overall accuracy (NaN without any pixel), and accuracy per class ``(n,)`` with NaN for
+        classes without ground truth; fractions.
     """
     confusion = _square(confusion)
     hit, rows = np.diagonal(confusion).astype(np.float64), confusion.sum(1)

@@ -1,13 +1,16 @@
 """What continual learning asks of results: pure functions of ``IoU[step][class]``.
 
-Everywhere, ``iou`` has the shape ``(T, C)``: T steps, C channels in order of arrival (background first, if the
-protocol has one), NaN where a class was not learned yet, is absent from the ground truth, or a step has no result.
-``sizes`` are the channels added by each step; the first entry counts the background. NaN entries are left out of
-every mean, and a mean over nothing is NaN. Units (fractions or percent) pass through.
+Everywhere, ``iou`` has the shape ``(T, C)``: T steps, C channels in order of arrival (background
+first, if the protocol has one), NaN where a class was not learned yet, is absent from the ground
+truth, or a step has no result. ``sizes`` are the channels added by each step; the first entry
+counts the background. NaN entries are left out of every mean, and a mean over nothing is NaN. Units
+(fractions or percent) pass through.
 
-Two pairs of words are kept apart. **old / new** is the papers' pair and never moves: the classes of step 0 against
-all later ones. **before / current** is relative to a step: what was learned before it against what it adds.
+Two pairs of words are kept apart. **old / new** is the papers' pair and never moves: the classes of
+step 0 against all later ones. **before / current** is relative to a step: what was learned before
+it against what it adds.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,14 +28,16 @@ def learned_at(sizes: Sequence[int]) -> np.ndarray:
     return np.repeat(np.arange(len(sizes)), np.asarray(sizes, dtype=int))
 
 
-def channel_groups(sizes: Sequence[int], background: bool, count_background: bool) -> dict[str, np.ndarray]:
+def channel_groups(
+    sizes: Sequence[int], background: bool, count_background: bool
+) -> dict[str, np.ndarray]:
     """Gives the channels of the papers' groups.
 
     Args:
         sizes: Channels added by each step.
         background: Whether channel 0 is the background.
-        count_background: Whether the background belongs to ``old`` and ``all``. Papers differ: it does in PLOP,
-            AWT, RCIL, DKD, SSUL and GSC, and does not in MiB.
+        count_background: Whether the background belongs to ``old`` and ``all``. Papers differ: it
+            does in PLOP, AWT, RCIL, DKD, SSUL and GSC, and does not in MiB.
 
     Returns:
         ``{'old': ..., 'new': ..., 'all': ...}``, arrays of channels.
@@ -43,7 +48,11 @@ def channel_groups(sizes: Sequence[int], background: bool, count_background: boo
     """
     first = 1 if background and not count_background else 0
     total = int(sum(sizes))
-    return {'old': np.arange(first, sizes[0]), 'new': np.arange(sizes[0], total), 'all': np.arange(first, total)}
+    return {
+        'old': np.arange(first, sizes[0]),
+        'new': np.arange(sizes[0], total),
+        'all': np.arange(first, total),
+    }
 
 
 def nan_mean(values: np.ndarray) -> float:
@@ -53,8 +62,9 @@ def nan_mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float('nan')
 
 
-def old_new_all(row: np.ndarray, sizes: Sequence[int], background: bool = True,
-                count_background: bool = True) -> dict[str, float]:
+def old_new_all(
+    row: np.ndarray, sizes: Sequence[int], background: bool = True, count_background: bool = True
+) -> dict[str, float]:
     """Gives the mean IoU of the base classes, of all later classes, and of both.
 
     Args:
@@ -67,13 +77,18 @@ def old_new_all(row: np.ndarray, sizes: Sequence[int], background: bool = True,
         ``{'old': ..., 'new': ..., 'all': ...}``.
     """
     full = np.full(max(int(sum(sizes)), len(row)), np.nan)
-    full[:len(row)] = row
+    full[: len(row)] = row
     groups = channel_groups(sizes, background, count_background)
     return {name: nan_mean(full[channels]) for name, channels in groups.items()}
 
 
-def before_current(row: np.ndarray, sizes: Sequence[int], step: int, background: bool = True,
-                   count_background: bool = True) -> dict[str, float]:
+def before_current(
+    row: np.ndarray,
+    sizes: Sequence[int],
+    step: int,
+    background: bool = True,
+    count_background: bool = True,
+) -> dict[str, float]:
     """Gives the mean IoU of what was learned before a step, and of what the step adds.
 
     At step 0 nothing was learned before: the background and the base classes are current.
@@ -81,12 +96,15 @@ def before_current(row: np.ndarray, sizes: Sequence[int], step: int, background:
     Returns:
         ``{'before': ..., 'current': ...}``.
     """
-    arrival = learned_at(sizes)[:len(row)]
-    row = np.asarray(row, dtype=np.float64)[:len(arrival)]
+    arrival = learned_at(sizes)[: len(row)]
+    row = np.asarray(row, dtype=np.float64)[: len(arrival)]
     counted = np.ones(len(arrival), dtype=bool)
     if background and not count_background:
         counted[0] = False
-    return {'before': nan_mean(row[counted & (arrival < step)]), 'current': nan_mean(row[counted & (arrival == step)])}
+    return {
+        'before': nan_mean(row[counted & (arrival < step)]),
+        'current': nan_mean(row[counted & (arrival == step)]),
+    }
 
 
 def harmonic_mean(old: float, new: float) -> float:
@@ -108,37 +126,43 @@ def average_over_steps(iou: np.ndarray, channels: np.ndarray | None = None) -> f
 def forgetting(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """Gives how far each class fell from its best (Chaudhry et al. 2018, arXiv 1801.10112, eq. 3).
 
-    ``F_c = max_{k < T-1} IoU[k][c] - IoU[T-1][c]`` over the steps k that knew class c. Negative if the class ended
-    better than ever before. NaN for the classes of the last step, which had no time to be forgotten.
+    ``F_c = max_{k < T-1} IoU[k][c] - IoU[T-1][c]`` over the steps k that knew class c. Negative if
+    the class ended better than ever before. NaN for the classes of the last step, which had no time
+    to be forgotten.
 
     Returns:
         Forgetting ``(C,)``.
     """
     iou = np.asarray(iou, dtype=np.float64)
     known = iou[:-1].copy()
-    known[np.arange(len(known))[:, None] < learned_at(sizes)[None, :iou.shape[1]]] = np.nan
+    known[np.arange(len(known))[:, None] < learned_at(sizes)[None, : iou.shape[1]]] = np.nan
     # fmax skips NaN and, unlike nanmax, has nothing to say about columns that are NaN throughout.
-    best = np.fmax.reduce(known, axis=0, initial=np.nan) if len(known) else np.full(iou.shape[1], np.nan)
+    best = (
+        np.fmax.reduce(known, axis=0, initial=np.nan)
+        if len(known)
+        else np.full(iou.shape[1], np.nan)
+    )
     return best - iou[-1]
 
 
 def backward_transfer(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """Gives what later steps did to each class (Lopez-Paz and Ranzato 2017, arXiv 1706.08840, eq. 3).
+    """Gives what later steps did to each class (Lopez-Paz and Ranzato 2017, 1706.08840, eq. 3).
 
-    ``BWT_c = IoU[T-1][c] - IoU[k_c][c]`` with ``k_c`` the step that taught class c. Negative means forgotten. NaN
-    for the classes of the last step.
+    ``BWT_c = IoU[T-1][c] - IoU[k_c][c]`` with ``k_c`` the step that taught class c. Negative means
+    forgotten. NaN for the classes of the last step.
 
     Returns:
         Backward transfer ``(C,)``.
     """
     iou = np.asarray(iou, dtype=np.float64)
-    arrival = learned_at(sizes)[:iou.shape[1]]
+    arrival = learned_at(sizes)[: iou.shape[1]]
     first = iou[np.minimum(arrival, len(iou) - 1), np.arange(len(arrival))]
     return np.where(arrival < len(iou) - 1, iou[-1] - first, np.nan)
 
 
-def summarize(iou: np.ndarray, sizes: Sequence[int], background: bool = True,
-              count_background: bool = True) -> dict[str, float]:
+def summarize(
+    iou: np.ndarray, sizes: Sequence[int], background: bool = True, count_background: bool = True
+) -> dict[str, float]:
     """Gives the numbers of one run that tables print.
 
     Args:
@@ -148,15 +172,17 @@ def summarize(iou: np.ndarray, sizes: Sequence[int], background: bool = True,
         count_background: Whether means include it.
 
     Returns:
-        ``old``, ``new``, ``all``, ``harmonic``, ``average`` (over steps), ``forgetting`` and ``backward_transfer``
-        (means over classes).
+        ``old``, ``new``, ``all``, ``harmonic``, ``average`` (over steps), ``forgetting`` and
+        ``backward_transfer`` (means over classes).
     """
     iou = np.asarray(iou, dtype=np.float64)
     channels = channel_groups(sizes, background, count_background)['all']
     channels = channels[channels < iou.shape[1]]
     final = old_new_all(iou[-1], sizes, background, count_background)
-    return {**final,
-            'harmonic': harmonic_mean(final['old'], final['new']),
-            'average': average_over_steps(iou, channels),
-            'forgetting': nan_mean(forgetting(iou, sizes)[channels]),
-            'backward_transfer': nan_mean(backward_transfer(iou, sizes)[channels])}
+    return {
+        **final,
+        'harmonic': harmonic_mean(final['old'], final['new']),
+        'average': average_over_steps(iou, channels),
+        'forgetting': nan_mean(forgetting(iou, sizes)[channels]),
+        'backward_transfer': nan_mean(backward_transfer(iou, sizes)[channels]),
+    }

@@ -1,4 +1,5 @@
 """The metric that evaluates every step."""
+
 from __future__ import annotations
 
 import math
@@ -11,13 +12,25 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from mmciss.errors import ConfigError
-from mmciss.evaluation.confusion import ABSENT_RULES, accuracy_from_confusion, confusion_matrix, iou_from_confusion
+from mmciss.evaluation.confusion import (
+    ABSENT_RULES,
+    accuracy_from_confusion,
+    confusion_matrix,
+    iou_from_confusion,
+)
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.scores import step_scores
 
-NAMES = {'all': 'mIoU', 'old': 'mIoU_old', 'new': 'mIoU_new', 'harmonic': 'hIoU',
-         'all_no_background': 'mIoU_no_background', 'old_no_background': 'mIoU_old_no_background',
-         'pixel_accuracy': 'aAcc', 'class_accuracy': 'mAcc'}
+NAMES = {
+    'all': 'mIoU',
+    'old': 'mIoU_old',
+    'new': 'mIoU_new',
+    'harmonic': 'hIoU',
+    'all_no_background': 'mIoU_no_background',
+    'old_no_background': 'mIoU_old_no_background',
+    'pixel_accuracy': 'aAcc',
+    'class_accuracy': 'mAcc',
+}
 """Our scores under the names that MMSegmentation's users know."""
 
 
@@ -25,40 +38,54 @@ NAMES = {'all': 'mIoU', 'old': 'mIoU_old', 'new': 'mIoU_new', 'harmonic': 'hIoU'
 class IncrementalIoUMetric(BaseMetric):
     """Mean IoU of old, new and all classes over the channels seen so far.
 
-    Every image gives one small sparse confusion matrix. mmengine collects these from all ranks in the order of the
-    data set and cuts off the images that its sampler repeated to make ranks equally long, so none counts twice. An
-    image of 150 classes takes some hundred bytes.
+    Every image gives one small sparse confusion matrix. mmengine collects these from all ranks in
+    the order of the data set and cuts off the images that its sampler repeated to make ranks
+    equally long, so none counts twice. An image of 150 classes takes some hundred bytes.
 
     Args:
         sizes: Channels added by each step, the first entry counting the background.
         background: Whether channel 0 is the background.
         ignore_index: The label to leave out.
-        absent: What the IoU of a class without ground truth is: ``'exclude'``, ``'zero'`` or ``'mmseg'``, see
-            :func:`mmciss.evaluation.confusion.iou_from_confusion`.
+        absent: What the IoU of a class without ground truth is: ``'exclude'``, ``'zero'`` or
+            ``'mmseg'``, see :func:`mmciss.evaluation.confusion.iou_from_confusion`.
         collect_device: Where results of several ranks are collected, ``'cpu'`` or ``'gpu'``.
         prefix: Put before every name of a score.
         collect_dir: A folder shared by all ranks, for ``collect_device='cpu'``.
 
     Attributes:
-        confusion: Counts ``(n, n)``, int64, rows = ground truth, of the last evaluation; on the main process only,
-            None elsewhere and before.
+        confusion: Counts ``(n, n)``, int64, rows = ground truth, of the last evaluation; on the
+            main process only, None elsewhere and before.
         num_images: The number of images in it.
 
     Raises:
-        ConfigError: If ``sizes`` or ``absent`` is wrong, or the data set has other classes than ``sizes`` says.
+        ConfigError: If ``sizes`` or ``absent`` is wrong, or the data set has other classes than
+            ``sizes`` says.
     """
 
-    default_prefix = ''  # None would warn; an empty prefix leaves the names as they are, for ``save_best='mIoU'``.
+    # None would warn; an empty prefix leaves the names as they are, for ``save_best='mIoU'``.
+    default_prefix = ''
 
-    def __init__(self, sizes: Sequence[int], background: bool = True, ignore_index: int = 255,
-                 absent: str = 'exclude', collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        background: bool = True,
+        ignore_index: int = 255,
+        absent: str = 'exclude',
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if absent not in ABSENT_RULES:
-            raise ConfigError(f'test_evaluator.absent: unknown rule {absent!r}. Allowed: {", ".join(ABSENT_RULES)}.')
+            raise ConfigError(
+                f'test_evaluator.absent: unknown rule {absent!r}. '
+                f'Allowed: {", ".join(ABSENT_RULES)}.'
+            )
         if not sizes or sizes[0] < 1 or any(size < 0 for size in sizes):
-            raise ConfigError(f'test_evaluator.sizes: found {list(sizes)}, allowed are the channels added by each '
-                              f'step, at least 1 in the first')
+            raise ConfigError(
+                f'test_evaluator.sizes: found {list(sizes)}, allowed are the channels added by '
+                f'each step, at least 1 in the first'
+            )
         self.sizes = tuple(int(size) for size in sizes)
         self.background = background
         self.ignore_index = ignore_index
@@ -75,8 +102,10 @@ class IncrementalIoUMetric(BaseMetric):
     def dataset_meta(self, dataset_meta: dict) -> None:
         classes = dataset_meta['classes']
         if len(classes) != sum(self.sizes):
-            raise ConfigError(f'test_evaluator.sizes: {list(self.sizes)} are {sum(self.sizes)} channels, but the data '
-                              f'set has {len(classes)}: {", ".join(map(str, classes))}')
+            raise ConfigError(
+                f'test_evaluator.sizes: {list(self.sizes)} are {sum(self.sizes)} channels, but the '
+                f'data set has {len(classes)}: {", ".join(map(str, classes))}'
+            )
         self._dataset_meta = dataset_meta
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -84,17 +113,22 @@ class IncrementalIoUMetric(BaseMetric):
 
         Args:
             data_batch: Not used.
-            data_samples: Per image ``pred_sem_seg.data (1, H, W)`` and ``gt_sem_seg.data (1, H, W)``.
+            data_samples: Per image ``pred_sem_seg.data (1, H, W)`` and ``gt_sem_seg.data (1, H,
+                W)``.
 
         Raises:
             ValueError: If a prediction and its label differ in size.
         """
         for sample in data_samples:
-            prediction, label = (sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg'))
+            prediction, label = (
+                sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg')
+            )
             if prediction.shape != label.shape:
-                raise ValueError(f'{sample.get("img_path", "an image")}: prediction {tuple(prediction.shape)} and '
-                                 f'label {tuple(label.shape)} differ in size. Does the test pipeline change the image '
-                                 f'after LoadAnnotations?')
+                raise ValueError(
+                    f'{sample.get("img_path", "an image")}: prediction {tuple(prediction.shape)} '
+                    f'and label {tuple(label.shape)} differ in size. Does the test pipeline '
+                    f'change the image after LoadAnnotations?'
+                )
             counts = confusion_matrix(prediction, label, sum(self.sizes), self.ignore_index).ravel()
             cells = np.flatnonzero(counts)
             self.results.append((cells.astype(np.int32), counts[cells]))
@@ -106,9 +140,10 @@ class IncrementalIoUMetric(BaseMetric):
             results: One sparse confusion matrix per image of the data set.
 
         Returns:
-            Percent, as Python floats (numpy scalars in a checkpoint would force unsafe loading): ``mIoU``,
-            ``mIoU_old``, ``mIoU_new``, ``hIoU``, ``mIoU_no_background``, ``mIoU_old_no_background``, ``aAcc``,
-            ``mAcc``. What is not defined, like ``mIoU_new`` at step 0, is left out.
+            Percent, as Python floats (numpy scalars in a checkpoint would force unsafe loading):
+            ``mIoU``, ``mIoU_old``, ``mIoU_new``, ``hIoU``, ``mIoU_no_background``,
+            ``mIoU_old_no_background``, ``aAcc``, ``mAcc``. What is not defined, like ``mIoU_new``
+            at step 0, is left out.
         """
         side = sum(self.sizes)
         flat = np.zeros(side * side, dtype=np.int64)
@@ -118,7 +153,9 @@ class IncrementalIoUMetric(BaseMetric):
         step = int(learned_at(self.sizes)[-1])
         scores = step_scores(self.confusion, self.sizes, step, self.background, self.absent)
         print_log('\n' + self._table(scores), MMLogger.get_current_instance())
-        return {name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])}
+        return {
+            name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])
+        }
 
     def _table(self, scores: dict[str, float]) -> str:
         table = PrettyTable(['class', 'step', 'IoU', 'accuracy'])
@@ -127,9 +164,11 @@ class IncrementalIoUMetric(BaseMetric):
         accuracy = 100 * accuracy_from_confusion(self.confusion)[1]
         for row in zip(self.dataset_meta['classes'], learned_at(self.sizes), iou, accuracy):
             table.add_row([*row[:2], *(_number(value) for value in row[2:])])
-        lines = [f'{title:<20} old {_number(scores["old" + suffix])}  new {_number(scores["new"])}  '
-                 f'all {_number(scores["all" + suffix])}'
-                 for title, suffix in (('with background', ''), ('without background', '_no_background'))]
+        lines = [
+            f'{title:<20} old {_number(scores["old" + suffix])}  new {_number(scores["new"])}  '
+            f'all {_number(scores["all" + suffix])}'
+            for title, suffix in (('with background', ''), ('without background', '_no_background'))
+        ]
         if not self.background:
             lines = [lines[0].replace('with background', 'mean IoU       ')]
         return '\n'.join([table.get_string(), *lines, f'{self.num_images} images'])

@@ -1,4 +1,5 @@
 """The scores of one step, from its confusion matrix; all in percent."""
+
 from __future__ import annotations
 
 import math
@@ -11,8 +12,13 @@ from mmciss.evaluation.confusion import accuracy_from_confusion, iou_from_confus
 from mmciss.evaluation.continual import before_current, harmonic_mean, old_new_all
 
 
-def step_scores(confusion: np.ndarray, sizes: Sequence[int], step: int, background: bool = True,
-                absent: str = 'exclude') -> dict[str, float]:
+def step_scores(
+    confusion: np.ndarray,
+    sizes: Sequence[int],
+    step: int,
+    background: bool = True,
+    absent: str = 'exclude',
+) -> dict[str, float]:
     """Scores one step.
 
     Args:
@@ -23,9 +29,9 @@ def step_scores(confusion: np.ndarray, sizes: Sequence[int], step: int, backgrou
         absent: What the IoU of a class without ground truth is, see :func:`.iou_from_confusion`.
 
     Returns:
-        Percent, NaN where a group is empty: ``old``, ``new``, ``all``, ``harmonic``, ``before``, ``current``;
-        ``old``, ``all``, ``harmonic``, ``before`` and ``current`` again with the suffix ``_no_background``;
-        ``pixel_accuracy`` and ``class_accuracy``.
+        Percent, NaN where a group is empty: ``old``, ``new``, ``all``, ``harmonic``, ``before``,
+        ``current``; ``old``, ``all``, ``harmonic``, ``before`` and ``current`` again with the
+        suffix ``_no_background``; ``pixel_accuracy`` and ``class_accuracy``.
     """
     row = 100 * iou_from_confusion(confusion, absent)
     scores: dict[str, float] = {}
@@ -50,12 +56,16 @@ def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, flo
         absent: See :func:`step_scores`.
 
     Returns:
-        ``{'ciss/old': ..., 'ciss/new': ..., ..., 'ciss/IoU/<class>': ...}`` as Python floats in percent; what is NaN
-        is left out.
+        ``{'ciss/old': ..., 'ciss/new': ..., ..., 'ciss/IoU/<class>': ...}`` as Python floats in
+        percent; what is NaN is left out.
     """
     confusion = np.asarray(result['confusion'])
-    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent)
+    scores = step_scores(
+        confusion, result['sizes'], result['step'], result.get('background', True), absent
+    )
     flat = {f'ciss/{name}': value for name, value in scores.items()}
     per_class = 100 * iou_from_confusion(confusion, absent)
-    flat.update({f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)})
+    flat.update(
+        {f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)}
+    )
     return {name: float(value) for name, value in flat.items() if not math.isnan(value)}

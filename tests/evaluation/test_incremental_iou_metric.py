@@ -1,4 +1,5 @@
 """Tests of mmciss.evaluation.incremental_iou_metric."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -8,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import METRICS
+
 from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import confusion_matrix
 from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
-from mmseg.evaluation import IoUMetric
-from mmseg.registry import METRICS
 
 CLASSES = ('background', 'a', 'b', 'c')
 
@@ -22,11 +24,18 @@ def _samples(count: int, seed: int = 0, num_classes: int = 4) -> list[dict]:
     samples = []
     for index in range(count):
         label = torch.randint(0, num_classes, (1, 12, 10 + index % 3), generator=generator)
-        prediction = torch.where(torch.rand(label.shape, generator=generator) < 0.6, label, label.roll(1))
+        prediction = torch.where(
+            torch.rand(label.shape, generator=generator) < 0.6, label, label.roll(1)
+        )
         prediction %= num_classes
         label[0, 0] = 255
-        samples.append({'pred_sem_seg': {'data': prediction}, 'gt_sem_seg': {'data': label},
-                        'img_path': f'{index}.jpg'})
+        samples.append(
+            {
+                'pred_sem_seg': {'data': prediction},
+                'gt_sem_seg': {'data': label},
+                'img_path': f'{index}.jpg',
+            }
+        )
     return samples
 
 
@@ -37,8 +46,10 @@ def _metric(**arguments: object) -> IncrementalIoUMetric:
 
 
 def _total(samples: list[dict]) -> np.ndarray:
-    return sum(confusion_matrix(sample['pred_sem_seg']['data'], sample['gt_sem_seg']['data'], 4)
-               for sample in samples)
+    return sum(
+        confusion_matrix(sample['pred_sem_seg']['data'], sample['gt_sem_seg']['data'], 4)
+        for sample in samples
+    )
 
 
 def test_same_numbers_as_mmseg() -> None:
@@ -50,20 +61,31 @@ def test_same_numbers_as_mmseg() -> None:
         metric.process({}, samples[3:])
     got, expected = ours.evaluate(5), theirs.evaluate(5)
     for key in ('mIoU', 'aAcc', 'mAcc'):
-        assert got[key] == pytest.approx(float(expected[key]), abs=0.006)  # mmseg rounds to two digits.
+        assert got[key] == pytest.approx(
+            float(expected[key]), abs=0.006
+        )  # mmseg rounds to two digits.
 
 
 def test_scores_are_python_floats_and_the_confusion_is_kept() -> None:
     metric, samples = _metric(), _samples(3)
     metric.process({}, samples)
     got = metric.evaluate(3)
-    assert set(got) == {'mIoU', 'mIoU_old', 'mIoU_new', 'hIoU', 'mIoU_no_background', 'mIoU_old_no_background', 'aAcc',
-                        'mAcc'}
+    assert set(got) == {
+        'mIoU',
+        'mIoU_old',
+        'mIoU_new',
+        'hIoU',
+        'mIoU_no_background',
+        'mIoU_old_no_background',
+        'aAcc',
+        'mAcc',
+    }
     assert all(type(value) is float for value in got.values())
     np.testing.assert_array_equal(metric.confusion, _total(samples))
     assert metric.confusion.dtype == np.int64 and metric.num_images == 3
-    iou = np.diagonal(metric.confusion) / (metric.confusion.sum(0) + metric.confusion.sum(1)
-                                           - np.diagonal(metric.confusion))
+    iou = np.diagonal(metric.confusion) / (
+        metric.confusion.sum(0) + metric.confusion.sum(1) - np.diagonal(metric.confusion)
+    )
     assert got['mIoU_new'] == pytest.approx(100 * iou[2:].mean())
     assert got['mIoU_old_no_background'] == pytest.approx(100 * iou[1])
 
@@ -102,20 +124,29 @@ def test_memory_of_many_classes_stays_small() -> None:
 def test_prints_a_table(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture) -> None:
     text = _metric()
     text.confusion, text.num_images = np.eye(4, dtype=np.int64), 1
-    table = text._table({key: 50.0 for key in ('old', 'new', 'all', 'old_no_background', 'all_no_background')})
+    table = text._table(
+        {key: 50.0 for key in ('old', 'new', 'all', 'old_no_background', 'all_no_background')}
+    )
     assert 'background' in table and '100.00' in table and 'old 50.00' in table
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'sizes': []}, 'test_evaluator.sizes'), ({'sizes': [0, 1]}, 'test_evaluator.sizes'),
-    ({'sizes': [2], 'absent': 'drop'}, "unknown rule 'drop'. Allowed: exclude, zero, mmseg")])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ({'sizes': []}, 'test_evaluator.sizes'),
+        ({'sizes': [0, 1]}, 'test_evaluator.sizes'),
+        ({'sizes': [2], 'absent': 'drop'}, "unknown rule 'drop'. Allowed: exclude, zero, mmseg"),
+    ],
+)
 def test_wrong_config(arguments: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         IncrementalIoUMetric(**arguments)
 
 
 def test_other_classes_than_sizes_say() -> None:
-    with pytest.raises(ConfigError, match=r'\[2, 1\] are 3 channels, but the data set has 4: background, a'):
+    with pytest.raises(
+        ConfigError, match=r'\[2, 1\] are 3 channels, but the data set has 4: background, a'
+    ):
         IncrementalIoUMetric(sizes=[2, 1]).dataset_meta = {'classes': CLASSES}
 
 
@@ -129,7 +160,7 @@ def test_sizes_of_maps_must_agree() -> None:
 def _evaluate_on(rank: int, port: int, folder: str, queue: multiprocessing.Queue) -> None:
     torch.distributed.init_process_group('gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
     samples = _samples(5)
-    # mmengine's DefaultSampler: every second image, the first one again where ranks would differ in length.
+    # As DefaultSampler does: every second image, the first again where ranks differ in length.
     mine = [samples[index] for index in ([0, 2, 4] if rank == 0 else [1, 3, 0])]
     metric = _metric(collect_dir=folder)
     metric.process({}, mine)
@@ -145,11 +176,16 @@ def test_two_ranks_count_every_image_once(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     context = multiprocessing.get_context('fork')
     queue = context.Queue()
-    workers = [context.Process(target=_evaluate_on, args=(rank, port, str(tmp_path / 'parts'), queue))
-               for rank in range(2)]
+    workers = [
+        context.Process(target=_evaluate_on, args=(rank, port, str(tmp_path / 'parts'), queue))
+        for rank in range(2)
+    ]
     for worker in workers:
         worker.start()
-    found = {rank: (scores, confusion) for rank, scores, confusion in (queue.get(timeout=60) for _ in workers)}
+    found = {
+        rank: (scores, confusion)
+        for rank, scores, confusion in (queue.get(timeout=60) for _ in workers)
+    }
     for worker in workers:
         worker.join(timeout=60)
     assert found[0][1] == _total(_samples(5)).tolist()

@@ -1,10 +1,12 @@
 """Tests of mmciss.evaluation.scores."""
+
 from __future__ import annotations
 
 import math
 
 import numpy as np
 import pytest
+
 from mmciss.evaluation.scores import scalars, step_scores
 
 CONFUSION = np.array([[90, 10, 0, 0], [0, 30, 10, 0], [0, 0, 20, 0], [0, 0, 0, 0]])
@@ -18,7 +20,9 @@ def test_golden_scores() -> None:
     assert got['all'] == pytest.approx(sum(IOU) / 3)
     assert got['old_no_background'] == pytest.approx(60)
     assert got['all_no_background'] == pytest.approx((IOU[1] + IOU[2]) / 2)
-    assert got['before'] == got['all'] and math.isnan(got['current'])  # The current class is absent.
+    assert got['before'] == got['all'] and math.isnan(
+        got['current']
+    )  # The current class is absent.
     assert got['before_no_background'] == got['all_no_background']
     assert got['pixel_accuracy'] == pytest.approx(100 * 140 / 160)
     assert got['class_accuracy'] == pytest.approx((90 + 75 + 100) / 3)
@@ -39,8 +43,13 @@ def test_without_background_channel_both_conventions_agree() -> None:
 
 
 def test_scalars_are_flat_python_floats() -> None:
-    result = {'step': 2, 'sizes': [2, 1, 1], 'classes': ['background', 'a', 'b', 'c'], 'background': True,
-              'confusion': CONFUSION.tolist()}
+    result = {
+        'step': 2,
+        'sizes': [2, 1, 1],
+        'classes': ['background', 'a', 'b', 'c'],
+        'background': True,
+        'confusion': CONFUSION.tolist(),
+    }
     flat = scalars(result)
     assert all(type(value) is float and math.isfinite(value) for value in flat.values())
     assert flat['ciss/all'] == pytest.approx(sum(IOU) / 3)

@@ -1,0 +1,91 @@
+"""Tables and numbers in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+EMPTY = '–'
+
+
+def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
+    """Writes a number, or a dash for None and NaN.
+
+    Examples:
+        >>> number(12.345), number(None), number(3.0, signed=True)
+        ('12.3', '–', '+3.0')
+    """
+    if value is None or math.isnan(value):
+        return EMPTY
+    text = f'{value:+.{digits}f}' if signed else f'{value:.{digits}f}'
+    return text[1:] if text.startswith(('-0.', '+0.')) and float(text) == 0 else text
+
+
+def spread(mean: float | None, deviation: float | None, digits: int = 1) -> str:
+    """Writes a mean with its standard deviation, if that is known.
+
+    Examples:
+        >>> spread(12.34, 0.56), spread(12.34, None)
+        ('12.3 ± 0.6', '12.3')
+    """
+    text = number(mean, digits)
+    return (
+        text
+        if deviation is None or math.isnan(deviation)
+        else f'{text} ± {number(deviation, digits)}'
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Writes a time as hours, minutes and seconds.
+
+    Examples:
+        >>> duration(3725.4), duration(42)
+        ('1:02:05', '0:42')
+    """
+    if seconds is None:
+        return EMPTY
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{rest:02d}' if hours else f'{minutes}:{rest:02d}'
+
+
+def table(header: Sequence[Any], rows: Sequence[Sequence[Any]], text_columns: int = 1) -> str:
+    """Writes a table whose source is aligned too, so that it reads well in a terminal.
+
+    Args:
+        header: Column titles.
+        rows: Cells, turned into text with ``str``.
+        text_columns: How many of the first columns are left-aligned; the others are right-aligned.
+    """
+    cells = [[str(cell).replace('|', '\\|') for cell in row] for row in (header, *rows)]
+    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        return (
+            '| '
+            + ' | '.join(
+                cell.ljust(width) if column < text_columns else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths))
+            )
+            + ' |'
+        )
+
+    rule = [
+        '-' * width if column < text_columns else '-' * (width - 1) + ':'
+        for column, width in enumerate(widths)
+    ]
+    return '\n'.join([line(cells[0]), line(rule), *map(line, cells[1:])])
+
+
+def names(items: Sequence[str], limit: int = 6) -> str:
+    """Lists names, the first ones only if there are many.
+
+    Examples:
+        >>> names(['a', 'b']), names([str(i) for i in range(20)], 3)
+        ('a, b', '0, 1, 2 and 17 more')
+    """
+    if len(items) <= limit:
+        return ', '.join(items) or EMPTY
+    return f'{", ".join(items[:limit])} and {len(items) - limit} more'

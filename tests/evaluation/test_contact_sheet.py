@@ -1,0 +1,56 @@
+"""Tests of mmciss.evaluation.contact_sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mmciss.evaluation.contact_sheet import colorize, contact_sheet, palette_of, read_samples
+from mmciss.evaluation.run_record import read_run
+from tests.evaluation.synthetic_run import write_run
+
+
+def test_a_row_per_image_and_a_column_per_step(tmp_path: Path) -> None:
+    record = read_run(write_run(tmp_path / 'run', samples=2))
+    samples = read_samples(record)
+    assert [item.step for item in samples] == list(range(6))
+    figure = contact_sheet(samples, record.last)
+    assert len(figure.axes) == 2 * (2 + 6)
+    assert [axes.get_title(loc='center') for axes in figure.axes[:4]] == [
+        'image',
+        'ground truth',
+        'step 0',
+        'step 1',
+    ]
+    assert figure.axes[0].images[0].get_array().shape == (36, 48, 3)  # Without the padding below.
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        'aeroplane',
+        'bicycle',
+        'train',
+        'tvmonitor',
+    ]
+    truth, first, last = (figure.axes[column].images[0].get_array() for column in (1, 2, 7))
+    np.testing.assert_array_equal(truth, last)
+    assert not np.array_equal(truth, first)  # Step 0 cannot know tvmonitor.
+
+
+def test_damaged_samples_are_skipped(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / 'run', samples=1, finished=3)
+    (folder / 'step_1' / 'samples.npz').write_bytes(b'PK\x03\x04 cut off')
+    (folder / 'step_2' / 'samples.npz').unlink()
+    assert [item.step for item in read_samples(read_run(folder))] == [0]
+
+
+def test_colours() -> None:
+    colors = palette_of({'classes': ['background', 'a'], 'palette': [[0, 0, 0], [200, 100, 0]]})
+    assert (
+        colors.shape == (256, 3)
+        and colors[1].tolist() == [200, 100, 0]
+        and colors[2].tolist() == [0, 128, 0]
+    )
+    photograph = np.full((1, 3, 3), 100, np.uint8)
+    channels = np.array([[0, 1, 255]], np.uint8)
+    got = colorize(channels, photograph, colors, strength=0.8)
+    assert got[0].tolist() == [[45, 45, 45], [180, 100, 20], [255, 255, 255]]
+    assert colorize(channels, photograph, colors, background=False)[0, 0].tolist() == [20, 20, 20]
