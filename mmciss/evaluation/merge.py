@@ -1,0 +1,159 @@
+"""Brings several runs together: mean and standard deviation by protocol and method."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmciss.errors import ConfigError
+from mmciss.evaluation.continual import old_new_all, summarize
+from mmciss.evaluation.published import method_key, published
+from mmciss.evaluation.recipes import by_method, recipe_notes
+from mmciss.evaluation.run_record import RunRecord, read_run
+from mmciss.evaluation.summary import CONVENTIONS, plain
+
+
+def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
+    """Reads run folders, and those inside folders that are none themselves.
+
+    Args:
+        paths: Run folders, or folders above them.
+
+    Raises:
+        FileNotFoundError: If a path is no run folder and has none inside.
+        ConfigError: If a run is given twice.
+    """
+    records: list[RunRecord] = []
+    for path in map(Path, paths):
+        inside = (
+            []
+            if (path / 'run.json').exists()
+            else sorted(found.parent for found in path.glob('**/run.json'))
+        )
+        records += [read_run(folder) for folder in inside or [path]]
+    resolved = [record.path.resolve() for record in records]
+    twice = sorted(
+        {str(record.path) for record, path in zip(records, resolved) if resolved.count(path) > 1}
+    )
+    if twice:
+        raise ConfigError(f'given twice: {", ".join(twice)}. Every run counts once in a mean.')
+    return records
+
+
+def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Merges runs; protocols are never mixed.
+
+    Args:
+        records: Any runs. Those that are not complete are named, and left out of all means.
+
+    Returns:
+        One dictionary of plain values per problem (data set and classes, protocol, setting):
+        ``rows`` with one entry per method, ``unfinished`` and ``published``.
+
+    Raises:
+        ConfigError: If no run is complete.
+    """
+    complete = [record for record in records if record.started and record.complete]
+    if not complete:
+        raise ConfigError(
+            'no run is complete, so there is nothing to merge: '
+            + '; '.join(
+                f'{record.path} has {sum(result is not None for result in record.results)} of '
+                f'{len(record.results)} steps'
+                for record in records
+            )
+        )
+    groups: dict[tuple, list[RunRecord]] = defaultdict(list)
+    for record in complete:
+        groups[_problem_key(record)].append(record)
+    unfinished = [
+        f'{record.path.name} ({record.method} on {record.problem}): '
+        f'{sum(result is not None for result in record.results)} of {len(record.results)} steps'
+        for record in records
+        if record not in complete
+    ]
+    return [plain(_merge_group(group) | {'unfinished': unfinished}) for group in groups.values()]
+
+
+def _problem_key(record: RunRecord) -> tuple:
+    return (
+        record.benchmark,
+        frozenset(record.foreground),
+        record.protocol,
+        record.setting,
+        record.sizes,
+        record.background,
+    )
+
+
+def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
+    first = records[0]
+    rows = [_merge_method(name, runs) for name, runs in by_method(records).items()]
+    rows.sort(key=lambda row: -row['scores']['with_background']['all']['mean'])
+    literature = published(first.benchmark, first.protocol, first.setting)
+    keys = {method_key(record.method) for record in records}
+    images = sorted({record.last.get('num_images') or 0 for record in records})
+    notes = (
+        []
+        if len(images) == 1
+        else [
+            f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.'
+        ]
+    )
+    return {
+        'problem': first.problem,
+        'benchmark': first.benchmark,
+        'protocol': first.protocol,
+        'setting': first.setting,
+        'sizes': list(first.sizes),
+        'background': first.background,
+        'num_steps': len(first.sizes),
+        'rows': rows,
+        'notes': notes + recipe_notes(records),
+        'published': [
+            asdict(row) | {'note': row.note, 'ours': method_key(row.method) in keys}
+            for row in literature
+        ],
+    }
+
+
+def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
+    scores = {
+        convention: _statistics(
+            [summarize(run.iou(), run.sizes, run.background, count) for run in runs]
+        )
+        for convention, count in CONVENTIONS.items()
+    }
+    curves = [
+        [old_new_all(row, run.sizes, run.background)['all'] for row in run.iou()] for run in runs
+    ]
+    return {
+        'name': name,
+        'method': runs[0].method,
+        'model': runs[0].info.get('model'),
+        'n': len(runs),
+        'joint': runs[0].joint,
+        'runs': [run.path.name for run in runs],
+        'seeds': sorted({run.info['seed'] for run in runs if run.info.get('seed') is not None}),
+        'orders': sorted({str(run.info.get('order') or 'natural') for run in runs}),
+        'scores': scores,
+        'curve': {'mean': np.mean(curves, axis=0), 'std': _deviation(np.asarray(curves))},
+    }
+
+
+def _statistics(summaries: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Gives mean, sample standard deviation (NaN for one run) and the values of every score."""
+    out = {}
+    for key in summaries[0]:
+        values = np.array([summary[key] for summary in summaries], dtype=np.float64)
+        out[key] = {'mean': values.mean(), 'std': _deviation(values), 'values': values}
+    return out
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    return values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)

@@ -1,0 +1,182 @@
+"""Tests of mmciss.evaluation.merge, merge_report, comparison_plot and tools/report.py."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import statistics
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmciss.errors import ConfigError
+from mmciss.evaluation.comparison_plot import plot_comparison
+from mmciss.evaluation.merge import find_runs, merge_runs
+from mmciss.evaluation.merge_report import write_merged_report
+from mmciss.evaluation.run_record import read_run
+from tests.evaluation.synthetic_run import write_run
+from tests.paths import ROOT
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('runs')
+    for seed, decay in enumerate((0.8, 0.85, 0.83)):
+        write_run(folder / f'mib_{seed}', seed=seed, decay=decay)
+    write_run(folder / 'ft', method='Fine-tuning', decay=0.2)
+    write_run(folder / 'joint', method='Joint', joint=True)
+    write_run(folder / 'disjoint', setting='disjoint')
+    write_run(folder / 'open', method='PLOP', finished=2)
+    return folder
+
+
+def test_mean_and_deviation_over_seeds(runs: Path) -> None:
+    overlapped = next(
+        problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped'
+    )
+    assert [row['name'] for row in overlapped['rows']] == [
+        'Joint',
+        'MiB',
+        'Fine-tuning',
+    ]  # Best first.
+    mib = overlapped['rows'][1]
+    finals = [np.nanmean(read_run(runs / f'mib_{seed}').iou()[-1]) for seed in range(3)]
+    score = mib['scores']['with_background']['all']
+    assert score['values'] == pytest.approx(finals)
+    assert score['mean'] == pytest.approx(statistics.mean(finals))
+    assert score['std'] == pytest.approx(statistics.stdev(finals))
+    assert (mib['n'], mib['seeds'], mib['orders']) == (3, [0, 1, 2], ['natural'])
+    assert (
+        mib['curve']['mean'][-1] == pytest.approx(score['mean']) and len(mib['curve']['mean']) == 6
+    )
+    assert overlapped['rows'][0]['scores']['with_background']['all']['std'] is None
+
+
+def test_protocols_are_not_mixed_and_unfinished_runs_are_named(runs: Path) -> None:
+    problems = merge_runs(find_runs([runs]))
+    assert sorted((problem['setting'], len(problem['rows'])) for problem in problems) == [
+        ('disjoint', 1),
+        ('overlapped', 3),
+    ]
+    assert all(
+        problem['unfinished'] == ['open (PLOP on Pascal VOC 15-1, overlapped): 2 of 6 steps']
+        for problem in problems
+    )
+
+
+def test_different_recipes_are_not_averaged(tmp_path: Path) -> None:
+    write_run(tmp_path / 'a')
+    write_run(tmp_path / 'b', model='SegformerHead + MixVisionTransformer', seed=1)
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    assert sorted(row['name'] for row in problem['rows']) == ['MiB (a)', 'MiB (b)']
+    assert problem['notes'] == ['The runs of MiB differ in model and are not averaged over that.']
+
+
+def test_copies_are_pointed_out(tmp_path: Path) -> None:
+    records = [read_run(write_run(tmp_path / name)) for name in ('a', 'b')]
+    (problem,) = merge_runs(records)
+    assert problem['rows'][0]['n'] == 2
+    assert 'MiB ran 2 times with seed 0 and class order natural (a, b)' in problem['notes'][0]
+
+
+def test_orders_are_averaged(tmp_path: Path) -> None:
+    records = [read_run(write_run(tmp_path / str(order), order=order)) for order in (None, 'b')]
+    (problem,) = merge_runs(records)
+    assert problem['rows'][0]['orders'] == ['b', 'natural'] and not problem['notes']
+
+
+def test_files(runs: Path, tmp_path: Path) -> None:
+    path, _ = write_merged_report([runs], tmp_path / 'out')
+    text = path.read_text()
+    assert text.index('## Pascal VOC 15-1, disjoint') and text.index(
+        '## Pascal VOC 15-1, overlapped'
+    )
+    for expected in (
+        '±',
+        'PLOP paper (official)',
+        'Published results of other methods',
+        '54.6',
+        'not finished',
+        'SDR',
+        '| FT ',
+    ):
+        assert expected in text
+    assert 'nan' not in text and 'None' not in text
+    rows = list(csv.DictReader((tmp_path / 'out' / 'report.csv').open()))
+    mib = next(row for row in rows if row['method'] == 'MiB' and row['runs'] == '3')
+    problems = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    scores = [
+        row['scores']['with_background']
+        for problem in problems
+        for row in problem['rows']
+        if row['n'] == 3
+    ][0]
+    assert float(mib['old']) == pytest.approx(scores['old']['mean'], abs=1e-6)
+    assert float(mib['old_std']) == pytest.approx(scores['old']['std'], abs=1e-6)
+    assert any(row['origin'] == 'PLOP paper' and row['all'] == '54.640000' for row in rows)
+    for name in ('pascal_voc_15_1_overlapped', 'pascal_voc_15_1_disjoint'):
+        image = np.asarray(Image.open(tmp_path / 'out' / 'figures' / f'{name}.png').convert('RGB'))
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
+
+
+def test_figure_shows_every_method_and_the_published_results(runs: Path) -> None:
+    problem = next(
+        problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped'
+    )
+    left, right = plot_comparison(problem).axes
+    assert {text.get_text() for text in left.texts} == {'Joint', 'MiB', 'Fine-tuning'}
+    assert [label.get_text() for label in right.get_yticklabels()] == [
+        'Joint',
+        'MiB  (n=3)',
+        'Fine-tuning',
+    ]
+    hollow = [line for line in right.lines if line.get_fillstyle() == 'none']
+    assert sorted(hollow[1].get_xdata()) == [
+        29.29,
+        32.2,
+    ]  # MiB with background; the paper's own leaves it out.
+
+
+def test_same_run_twice(runs: Path) -> None:
+    with pytest.raises(ConfigError, match='given twice: .*ft'):
+        find_runs([runs / 'ft', runs])
+
+
+def test_nothing_complete(runs: Path) -> None:
+    with pytest.raises(ConfigError, match='open has 2 of 6 steps'):
+        merge_runs(find_runs([runs / 'open']))
+
+
+@pytest.fixture(scope='module')
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('report_tool', ROOT / 'tools' / 'report.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tool_on_one_run(tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = write_run(tmp_path / 'run', finished=1)
+    assert tool.main([str(folder)]) == 0
+    assert 'old (16)' in capsys.readouterr().out and (folder / 'report.md').exists()
+
+
+def test_tool_on_several_runs(
+    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    write_run(tmp_path / 'a'), write_run(tmp_path / 'b', method='PLOP')
+    assert tool.main([str(tmp_path / 'a'), str(tmp_path / 'b')]) == 0
+    out = capsys.readouterr().out
+    assert 'MiB' in out and 'PLOP' in out and '![' not in out
+    assert (tmp_path / 'merged_report' / 'report.md').exists()
+
+
+def test_tool_explains_errors(
+    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert tool.main([str(tmp_path)]) == 2
+    assert 'is not a run folder: looked for run.json' in capsys.readouterr().err
