@@ -151,3 +151,9 @@ def test_ids_outside_the_classes_are_named() -> None:
 def test_impossible_data_sets(num_classes: int, first_id: int) -> None:
     with pytest.raises(ValueError, match='num_classes|first_id'):
         class_of_id(num_classes, first_id)
+
+
+def test_a_step_without_new_classes_never_loses_its_labels() -> None:
+    step = Protocol.from_domains('11-5', num_classes=19, dataset='cityscapes')[1]
+    table = LabelPolicy(old_train='background').train_table(step, 19, 0)
+    assert table[:19].tolist() == list(range(19))
