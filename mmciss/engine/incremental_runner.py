@@ -47,7 +47,12 @@ class IncrementalRunner:
         if self.cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
             init_cpu_distributed(self.cfg.launcher)
         self.folder = RunFolder(self.cfg.work_dir)
+        # The first process reads the masks and leaves a cache; the others wait for it rather than read them too.
+        if not is_main_process():
+            barrier()
         self.experiment = Experiment.from_cfg(self.cfg)
+        if is_main_process():
+            barrier()
         memory_options(self.experiment)  # fails before any model is built
 
     @classmethod

@@ -1,0 +1,14 @@
+"""One line for the whole protocol."""
+from __future__ import annotations
+
+from mmciss.engine.hooks.progress_hook import progress_line
+
+
+def test_time_left_counts_the_steps_to_come() -> None:
+    line = progress_line('15-1', step=1, iteration=40, iterations=[900, 100, 100, 100], seconds=0.5)
+    assert line.startswith('[15-1] step 2/4, iteration 40/100, 0:02:10 left')
+
+
+def test_last_iteration_and_unknown_speed() -> None:
+    assert '0:00:00 left' in progress_line('x', 1, 100, [900, 100], 3.0)
+    assert 'time left unknown' in progress_line('x', 0, 0, [10], None)

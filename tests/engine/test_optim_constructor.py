@@ -1,0 +1,32 @@
+"""Constructors that read parameter names."""
+from __future__ import annotations
+
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+import mmciss.register_all  # noqa: F401
+from mmciss.engine.optim_constructor import SegmentorOptimWrapperConstructor
+
+SEEN: list[list[str]] = []
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class NameReadingConstructor(DefaultOptimWrapperConstructor):
+    """Notes the names that it is shown."""
+
+    def __call__(self, model: nn.Module) -> object:
+        SEEN.append([name for name, _ in model.named_parameters()])
+        return super().__call__(model)
+
+
+def test_the_segmentor_is_shown_without_prefix() -> None:
+    model = nn.Module()
+    model.segmentor = nn.Sequential()
+    model.segmentor.add_module('backbone', nn.Linear(2, 2))
+    constructor = SegmentorOptimWrapperConstructor(
+        dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1), inner_constructor='NameReadingConstructor'))
+    wrapper = constructor(model)
+    assert SEEN[-1] == ['backbone.weight', 'backbone.bias']
+    assert isinstance(wrapper.optimizer, torch.optim.SGD)

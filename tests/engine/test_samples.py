@@ -1,0 +1,30 @@
+"""Images of the contact sheet."""
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmciss.engine.samples import LONG_SIDE, choose_samples, thumbnail
+
+
+def test_images_together_show_as_many_classes_as_possible() -> None:
+    presence = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]], dtype=bool)
+    assert choose_samples(presence, 3) == [1, 2, 4]
+
+
+@given(st.integers(0, 12), st.integers(1, 6), st.integers(0, 999))
+def test_choice_is_without_repetition_and_always_the_same(images: int, classes: int, seed: int) -> None:
+    presence = np.random.default_rng(seed).random((images, classes)) < 0.4
+    chosen = choose_samples(presence)
+    assert len(chosen) == len(set(chosen)) == min(6, images)
+    assert chosen == choose_samples(presence)
+
+
+def test_thumbnails_keep_labels_and_fill_with_ignore() -> None:
+    label = np.full((20, 40), 7, np.uint8)
+    small = thumbnail(label, nearest=True)
+    assert small.shape == (LONG_SIDE, LONG_SIDE)
+    assert set(np.unique(small)) == {7, 255}
+    assert (small[:LONG_SIDE // 2] == 7).all() and (small[LONG_SIDE // 2:] == 255).all()
+    assert thumbnail(np.zeros((30, 10, 3), np.uint8), nearest=False).shape == (LONG_SIDE, LONG_SIDE, 3)

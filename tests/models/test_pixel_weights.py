@@ -1,0 +1,29 @@
+"""Weights through the sampler slot of heads."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mmciss.models.pixel_weights import PixelWeights, install_pixel_weights
+
+
+class Own(PixelWeights):
+    """A sampler that a head had from its config."""
+
+    def sample(self, seg_logit: torch.Tensor, seg_label: torch.Tensor) -> torch.Tensor:
+        return torch.full((1, 2, 2), 3.0)
+
+
+def test_weights_are_multiplied_with_the_heads_own() -> None:
+    sampler = PixelWeights(Own())
+    assert sampler.sample(None, None).unique().tolist() == [3.0]
+    sampler.weights = torch.tensor([[[0.0, 1.0], [2.0, 1.0]]])
+    assert sampler.sample(None, None).flatten().tolist() == [0.0, 3.0, 6.0, 3.0]
+    assert PixelWeights().sample(None, None) is None
+
+
+def test_installing_twice_changes_nothing() -> None:
+    head = nn.Module()
+    head.sampler = None
+    first = install_pixel_weights([head])
+    assert install_pixel_weights([head]) == first and head.sampler is first[0]
