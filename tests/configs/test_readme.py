@@ -9,7 +9,8 @@ from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protoc
 from tests.paths import ROOT
 
 README = ROOT / 'configs' / 'README.md'
-HEADER = ['| config | data set | protocol | setting | steps | model | method |', '|---|---|---|---|---|---|---|']
+HEADER = ['| config | data set | protocol | setting | steps | model | method |',
+          '|---|---|---|---|---|---|---|']
 
 
 def row(path: Path) -> str:
@@ -21,13 +22,14 @@ def row(path: Path) -> str:
     detail = cfg.model.backbone.get('depth') or cfg.model.backbone.get('arch') or ''
     model = f'{cfg.model.decode_head.type} + {backbone}{f"-{detail}" if detail else ""}'
     name = f'[{name_of(path)}]({name_of(path)}.py)'
-    return (f'| {name} | {dataset} | {cfg.protocol.name} | {protocol.setting} | {len(protocol)} | {model} | '
-            f'{cfg.method.name} |')
+    return (f'| {name} | {dataset} | {cfg.protocol.name} | {protocol.setting} | {len(protocol)} | '
+            f'{model} | {cfg.method.name} |')
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_each_config_is_in_the_table(path: Path) -> None:
-    assert row(path) in README.read_text().splitlines(), f'configs/README.md needs the line:\n{row(path)}'
+    lines = README.read_text().splitlines()
+    assert row(path) in lines, f'configs/README.md needs the line:\n{row(path)}'
 
 
 def test_the_table_holds_nothing_else() -> None:

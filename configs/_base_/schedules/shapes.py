@@ -1,5 +1,5 @@
 # Six steps of the shapes in minutes on two CPU cores.
-optimizer = dict(type='SGD', lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-4)
+optimizer = dict(type='SGD', lr=0.2, momentum=0.9, nesterov=True, weight_decay=1e-4)
 optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
 # Written for max_iters; the runner stretches it to each step's iterations.
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=1000, by_epoch=False)]
@@ -10,4 +10,4 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 # Each step starts a fresh optimizer and schedule.
-steps = dict(base=dict(lr=0.02, iters=900), later=dict(lr=0.005, iters=100))
+steps = dict(base=dict(lr=0.2, iters=1000), later=dict(lr=0.005, iters=100))
