@@ -80,21 +80,23 @@ def histogram_medians(histogram: Tensor, minimum: float = 0.001, maximum: float 
 
     Args:
         histogram: Counts from :func:`entropy_histogram`, shape ``(C, bins)``. The error is below
-            ``maximum / bins``.
+            ``maximum / bins``; as in the exact median, an even number of values has the mean of
+            the two middle ones.
         minimum: Lower bound of a median, and the value of empty rows.
         maximum: Upper end of the last bin.
 
     Returns:
         Shape ``(C,)``, float64.
     """
-    histogram = histogram.double()
     cumulated = histogram.cumsum(1)
-    half = cumulated[:, -1:] / 2
-    index = torch.searchsorted(cumulated, half).clamp(max=histogram.shape[1] - 1)
+    count = cumulated[:, -1:]
+    middle = torch.cat([(count - 1).clamp(min=0) // 2, count // 2], 1)  # ranks from 0
+    index = torch.searchsorted(cumulated, middle, right=True).clamp(max=histogram.shape[1] - 1)
     inside = histogram.gather(1, index)
-    below = cumulated.gather(1, index) - inside
-    median = (index + (half - below) / inside.clamp(min=1)) * (maximum / histogram.shape[1])
-    return median.squeeze(1).masked_fill(half.squeeze(1) == 0, minimum).clamp(min=minimum)
+    rank = middle - (cumulated.gather(1, index) - inside)  # within its bin
+    values = index + (rank.double() + 0.5) / inside.clamp(min=1)
+    median = values.mean(1) * (maximum / histogram.shape[1])
+    return median.masked_fill(count.squeeze(1) == 0, minimum).clamp(min=minimum)
 
 
 def released_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:

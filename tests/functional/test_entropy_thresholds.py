@@ -58,3 +58,11 @@ def test_release_gives_up_where_no_bin_holds_half_a_class() -> None:
 def test_shapes_that_differ() -> None:
     with pytest.raises(ValueError, match='differ in shape'):
         entropy_thresholds(torch.zeros(3), torch.zeros(4, dtype=torch.long), 2)
+
+
+def test_histogram_median_of_an_even_number_is_the_mean_of_the_middle_two() -> None:
+    """Also where the two are far apart."""
+    from mmciss.functional import entropy_histogram, histogram_medians
+    entropies, classes = torch.tensor([0.1, 0.9, 0.2, 0.3, 0.8]), torch.tensor([0, 0, 1, 1, 1])
+    found = histogram_medians(entropy_histogram(entropies, classes, 3, bins=1000))
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.3, 0.001]).double(), rtol=0, atol=1e-3)

@@ -46,3 +46,18 @@ def test_coarse_features_and_more_prototypes_than_old_channels() -> None:
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(2, 8, 8))
     assert torch.equal(prototype_relabel(cf.labels(), cf.teacher_logits(), features, more, 4),
                        prototype_relabel(cf.labels(), cf.teacher_logits(), features, prototypes, 4))
+
+
+def test_a_class_without_prototype_is_never_chosen() -> None:
+    features, prototypes = inputs()
+    prototypes[1] = float('nan')
+    logits = cf.teacher_logits()
+    logits[:, 1] += 50
+    for size in ((8, 8), (16, 16)):
+        large = torch.nn.functional.interpolate(logits, size)
+        q = rectified_log_probabilities(large, features, prototypes).exp()
+        assert not q[:, 1].any() and not q.isnan().any()
+        torch.testing.assert_close(q.sum(1), torch.ones(2, *size))
+    # Without any prototype at all the teacher decides alone.
+    q = rectified_log_probabilities(logits, features, prototypes * float('nan')).exp()
+    assert (q.argmax(1) == logits.argmax(1)).all()
