@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import barrier, broadcast_object_list, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, init_dist, is_distributed, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
@@ -44,8 +44,7 @@ class IncrementalRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = prepare_config(cfg)
-        if self.cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
-            init_cpu_distributed(self.cfg.launcher)
+        init_distributed(self.cfg)
         self.folder = RunFolder(self.cfg.work_dir)
         # The first process reads the masks and leaves a cache; the others wait for it rather than read them too.
         if not is_main_process():
@@ -189,6 +188,17 @@ def decision_of(model: Any) -> dict[str, Any]:
     if model.decision is None:
         return {'type': 'ArgmaxDecision', 'plain': True}
     return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}
+
+
+def init_distributed(cfg: Config) -> None:
+    """Starts the process group; mmengine would only do it in the first step's runner, too late for the lock."""
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or is_distributed():
+        return
+    if torch.cuda.is_available():
+        init_dist(launcher, **(cfg.get('env_cfg') or {}).get('dist_cfg', {}))
+    else:
+        init_cpu_distributed(launcher)
 
 
 def broadcast_object(value: Any) -> Any:
