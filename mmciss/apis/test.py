@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -14,6 +14,9 @@ from mmciss.apis.overrides import apply_overrides
 from mmciss.apis.train import add_protocol_arguments
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
+
+if TYPE_CHECKING:
+    from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
 def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]:
@@ -54,9 +57,33 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     try:
         model = runner.model.module if hasattr(runner.model, 'module') else runner.model
         load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')
+        load_decision_rows(model, Path(checkpoint))
         return runner.test()
     finally:
         close_runner(runner)
+
+
+def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
+    """Loads the rows that the method's decision needs and a plain checkpoint does not have.
+
+    Args:
+        model: The model, with the checkpoint loaded.
+        checkpoint: The checkpoint; what it lacks stands in ``state.pth`` beside it.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    from mmciss.models.previous import load_auxiliary
+    from mmciss.utils.checkpoints import read_plain_checkpoint
+    if model.decision is None or not model.decision.needs_auxiliary:
+        return
+    if any('.auxiliary.' in name for name in read_plain_checkpoint(checkpoint)):
+        return
+    state = checkpoint.with_name('state.pth')
+    if not load_auxiliary(model.segmentor, state).get('auxiliary'):
+        raise ConfigError(f'checkpoint: {checkpoint} lacks the auxiliary channels that '
+                          f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '
+                          f'Set method.decision=None to take the plain argmax')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

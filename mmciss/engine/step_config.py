@@ -191,6 +191,8 @@ def _housekeeping(out: Config, step: Step, slots: dict) -> None:
     randomness = out.setdefault('randomness', ConfigDict())
     randomness.seed = int(randomness.get('seed') or 0) + step.index
     hooks: list[Any] = [ConfigDict(type='TeacherHook'), ConfigDict(type='ReproducibleRandomHook')]
+    if slots['labeler'] is not None:
+        hooks.append(ConfigDict(type='DataCheckHook'))
     if slots['statistics']:
         hooks.append(ConfigDict(type='StatisticsHook', passes=slots['statistics']))
     hooks.append(ConfigDict(type='NonFiniteLossHook'))
