@@ -15,3 +15,6 @@ LABELERS = Registry('labeler', scope='mmseg', locations=['mmciss.models.labelers
 
 STATISTICS = Registry('statistics', scope='mmseg', locations=['mmciss.engine.statistics'])
 """Passes over a step's data before training, see :mod:`mmciss.engine.statistics`."""
+
+STRUCTURES = Registry('structure', scope='mmseg', locations=['mmciss.models.structures'])
+"""Layers that a method adds inside the network, see :mod:`mmciss.models.structures`."""

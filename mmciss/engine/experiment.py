@@ -87,7 +87,9 @@ class Experiment:
     def base_identity(self) -> str:
         """Returns a checksum of what decides the base step alone; runs of different methods may share it."""
         identity = self.identity()
-        slots = method_slots(self.cfg.get('method'), self.protocol[0])
+        # A slot that older runs did not have counts only where it is filled, so that their base steps stay usable.
+        slots = {key: value for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
+                 if value is not None or key not in ('structure', )}
         steps = self.cfg.get('steps') or {}
         return value_checksum({
             **{key: identity[key] for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_pipeline',

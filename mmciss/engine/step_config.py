@@ -14,8 +14,8 @@ from mmciss.engine.schedule import StepPlan, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import Step
 
-METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'decision', 'statistics',
-                'memory', 'hooks', 'cfg')
+METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'structure', 'decision',
+                'statistics', 'memory', 'hooks', 'cfg')
 """What a method may fill. The code that reads them knows no method.
 
 ``cfg`` is merged into the config of each later step (``base.cfg`` into that of the base step), before the user's
@@ -25,7 +25,7 @@ METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'clas
 NEWEST = 'steps.new.'
 """In ``optim_wrapper.paramwise_cfg.custom_keys`` and ``freeze`` this stands for the rows that the step adds."""
 
-CARRIED_SLOTS = ('classifier', 'decision')
+CARRIED_SLOTS = ('classifier', 'structure', 'decision')
 """Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
 
 
@@ -115,7 +115,7 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
     out.model = ConfigDict(
         type='IncrementalSegmentor', segmentor=segmentor, step=step.to_dict(), data_preprocessor=preprocessor,
         losses=slots['losses'], labeler=slots['labeler'], initializer=slots['initializer'], freeze=slots['freeze'],
-        classifier=slots['classifier'], decision=slots['decision'],
+        classifier=slots['classifier'], structure=slots['structure'], decision=slots['decision'],
         previous=None if previous is None else previous.to_dict(),
         checkpoint=out.get('load_from') if previous is None else None)
     out.load_from = None

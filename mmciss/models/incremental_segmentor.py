@@ -24,7 +24,7 @@ from mmciss.models.readout import Readout, main_classifier
 from mmciss.models.slots import build_losses, check_needs, collect_needs
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
-from mmciss.registry import INITIALIZERS, LABELERS
+from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
 
 
 @MODELS.register_module()
@@ -39,6 +39,7 @@ class IncrementalSegmentor(BaseModel):
         initializer: Config of the initializer of the new classes' rows, or None for random rows.
         freeze: Arguments of :func:`mmciss.models.freezing.freeze`, or None.
         classifier: Further arguments of the growable classifier, for example ``dict(auxiliary=1)``.
+        structure: Config of the layers that the method adds, see :mod:`mmciss.models.structures`, or None.
         decision: Config of the decision, see :mod:`mmciss.models.decisions`.
         previous: Paths ``model`` and ``state`` that the step before left, or None.
         checkpoint: A plain MMSegmentation checkpoint that the base step starts from, or None.
@@ -47,12 +48,15 @@ class IncrementalSegmentor(BaseModel):
 
     def __init__(self, segmentor: dict, step: Step | dict, losses: dict | None = None, labeler: dict | None = None,
                  initializer: dict | None = None, freeze: dict | None = None, classifier: dict | None = None,
-                 decision: dict | None = None, previous: dict | None = None, checkpoint: str | None = None,
-                 data_preprocessor: dict | None = None) -> None:
+                 structure: dict | None = None, decision: dict | None = None, previous: dict | None = None,
+                 checkpoint: str | None = None, data_preprocessor: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         self.step = step if isinstance(step, Step) else Step.from_dict(step)
         self.classifier_options = dict(classifier or {})
         self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, self.classifier_options)
+        self.structure = None if structure is None else STRUCTURES.build(structure)
+        if self.structure is not None:
+            self.structure(self.segmentor, self.step)
         self.losses = build_losses(losses)
         self.labeler = None if labeler is None else LABELERS.build(labeler)
         self.initializer = None if initializer is None else INITIALIZERS.build(initializer)
@@ -98,7 +102,8 @@ class IncrementalSegmentor(BaseModel):
     def init_weights(self) -> None:
         """Loads what the step starts from; called by the runner after the teacher's passes over the data."""
         if self.previous is None:
-            with plain_layers(self.segmentor):
+            structure = nullcontext() if self.structure is None else self.structure.plain(self.segmentor)
+            with plain_layers(self.segmentor), structure:
                 self.segmentor.init_weights()
             if self.checkpoint is not None:
                 load_plain_checkpoint(self.segmentor, self.checkpoint, key='load_from')
@@ -176,8 +181,8 @@ class IncrementalSegmentor(BaseModel):
     def method_state(self) -> dict[str, dict[str, Tensor]]:
         """Returns what the next step needs beside the plain model.
 
-        That are buffers of losses and labeler, and rows of classifiers that the plain model does not have or that
-        the decision changes in it.
+        That are buffers of losses and labeler, rows of classifiers that the plain model does not have or that the
+        decision changes in it, and layers that the structure adds.
         """
         state = {'losses': self.losses.state_dict()}
         if isinstance(self.labeler, nn.Module):
@@ -185,13 +190,22 @@ class IncrementalSegmentor(BaseModel):
         kept = ['.auxiliary.']
         if self.decision is not None and self.decision.replaces_rows:
             kept.append(f'{main_classifier(self.segmentor)[0]}.steps.0.')
+        if self.structure is not None:
+            kept += self.structure.kept
         state['auxiliary'] = {name: tensor for name, tensor in self.segmentor.state_dict().items()
                               if any(part in name for part in kept)}
         return state
 
+    def network_weights(self) -> dict[str, Tensor]:
+        """Returns the weights under plain names, without what the structure adds and before the decision's changes."""
+        weights = plain_state_dict(self.segmentor)
+        if self.structure is not None:
+            self.structure.export(self.segmentor, weights)
+        return weights
+
     def plain_weights(self) -> dict[str, Tensor]:
         """Returns the weights for plain MMSegmentation, whose argmax shall come close to the method's decision."""
-        weights = plain_state_dict(self.segmentor)
+        weights = self.network_weights()
         if self.decision is not None and 'classifier' in self.decision.needs:
             name, classifier = main_classifier(self.segmentor)
             rows = {key: weights[f'{name}.{key}'] for key in ('weight', 'bias') if f'{name}.{key}' in weights}

@@ -1,0 +1,133 @@
+"""Two parallel branches in the place of every 3x3 convolution (RCIL)."""
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from mmciss.errors import ConfigError
+from mmciss.models.structures.parallel_layers import ParallelConv, ParallelNorm, freeze_first, merge_layers
+from mmciss.models.structures.structure import Structure
+from mmciss.registry import STRUCTURES
+
+if TYPE_CHECKING:
+    from mmciss.protocols.step import Step
+
+
+@STRUCTURES.register_module()
+class ParallelBranches(Structure):
+    """Gives convolutions a frozen branch that knows the old classes and one that learns.
+
+    RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches start from the
+    same weights and learn. From then on the first is the average of both branches as the step before left them,
+    merged into one layer and frozen; the second goes on from where it was. A layer's output is the average, with
+    random choices per channel while it trains, see :class:`ParallelNorm`.
+
+    The average of both branches is one plain layer (:func:`merge_layers`), so the exported model, the teacher and
+    the frozen branch are all the plain model of the step before.
+
+    Args:
+        convolutions: Shell patterns of names of modules. Of those that fit, every convolution with the kernel size
+            below takes part whose parent says which batch norm follows it, as ResNet's blocks and MMCV's ConvModule do.
+        kernel_size: Side of the kernels.
+        alone: Probability that a channel takes the first branch alone while training, and the second.
+
+    Raises:
+        ConfigError: If ``alone`` is no such probability.
+    """
+
+    kept = ('.branches.1.', )
+
+    def __init__(self, convolutions: Sequence[str] = ('backbone.*', 'decode_head.*'), kernel_size: int = 3,
+                 alone: float = 0.33) -> None:
+        if not 0 <= alone <= 0.5:
+            raise ConfigError(f'method.structure.alone must lie between 0 and 0.5, found {alone}')
+        if isinstance(convolutions, str):
+            raise ConfigError(f'method.structure.convolutions must be a list of patterns, found {convolutions!r}')
+        self.convolutions = tuple(convolutions)
+        self.kernel_size = kernel_size
+        self.alone = alone
+
+    def __call__(self, segmentor: nn.Module, step: Step) -> None:
+        """Puts two branches in the place of each layer.
+
+        Raises:
+            ConfigError: If a pattern fits no convolution that can have two branches.
+        """
+        found = [(name, place) for name, place in conv_norm_pairs(segmentor)
+                 if self._fits(segmentor.get_submodule(name)) and self._matches(name)]
+        for pattern in self.convolutions:
+            if not any(fnmatchcase(name, pattern) for name, _ in found):
+                raise ConfigError(
+                    f'method.structure.convolutions: {pattern!r} fits no {self.kernel_size}x{self.kernel_size} '
+                    f'convolution that a batch norm follows, in {type(segmentor).__name__} with '
+                    f'{type(segmentor.backbone).__name__} and {type(segmentor.decode_head).__name__}')
+        for name, norm_name in found:
+            conv = ParallelConv(segmentor.get_submodule(name))
+            norm = ParallelNorm(segmentor.get_submodule(norm_name), self.alone)
+            if not step.is_base:
+                freeze_first(conv, norm)
+            _put(segmentor, name, conv)
+            _put(segmentor, norm_name, norm)
+
+    def _matches(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.convolutions)
+
+    def _fits(self, conv: nn.Module) -> bool:
+        return conv.kernel_size == (self.kernel_size, self.kernel_size)
+
+    @contextmanager
+    def plain(self, segmentor: nn.Module) -> Iterator[None]:
+        """Shows the first branches as the layers that they were; afterwards both branches are equal."""
+        layers = {name: layer for name, layer in segmentor.named_modules()
+                  if isinstance(layer, ParallelConv | ParallelNorm)}
+        for name, layer in layers.items():
+            _put(segmentor, name, layer.branches[0])
+        try:
+            yield
+        finally:
+            for name, layer in layers.items():
+                _put(segmentor, name, layer)
+        for layer in layers.values():
+            layer.equalise()
+
+    def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
+        """Merges the branches."""
+        for name, norm_name in conv_norm_pairs(segmentor):
+            conv, norm = segmentor.get_submodule(name), segmentor.get_submodule(norm_name)
+            if not isinstance(conv, ParallelConv):
+                continue
+            for path, tensors in zip((name, norm_name), merge_layers(conv, norm)):
+                for leaf in tensors:
+                    for index in range(2):
+                        weights.pop(f'{path}.branches.{index}.{leaf}')
+                weights.update({f'{path}.{leaf}': tensor for leaf, tensor in tensors.items()})
+
+
+def conv_norm_pairs(segmentor: nn.Module) -> list[tuple[str, str]]:
+    """Returns the names of convolutions and of the batch norms that follow them.
+
+    OpenMMLab's layers name the norm of their child ``conv2`` in the attribute ``norm2_name``, that of ``conv`` in
+    ``norm_name``. Norms without weights or running statistics are left out.
+    """
+    pairs = []
+    for path, parent in segmentor.named_modules():
+        for child, module in parent.named_children():
+            norm_name = getattr(parent, f'norm{child.removeprefix("conv")}_name', None)
+            if not child.startswith('conv') or not isinstance(module, nn.Conv2d | ParallelConv) or norm_name is None:
+                continue
+            norm = getattr(parent, norm_name, None)
+            normal = isinstance(norm, _NormBase) and norm.affine and norm.track_running_stats
+            if normal or isinstance(norm, ParallelNorm):
+                prefix = f'{path}.' if path else ''
+                pairs.append((f'{prefix}{child}', f'{prefix}{norm_name}'))
+    return pairs
+
+
+def _put(root: nn.Module, name: str, module: nn.Module) -> None:
+    path, _, leaf = name.rpartition('.')
+    setattr(root.get_submodule(path), leaf, module)

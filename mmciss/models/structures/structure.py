@@ -1,0 +1,47 @@
+"""What all structures share."""
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from mmciss.protocols.step import Step
+
+
+class Structure:
+    """Base class: changes the layers of a student, in place, and says what the plain model is.
+
+    The finished step is exported without the structure, and gives the same logits. So the teacher of the next step
+    is a plain model, and any plain model can be the step that a structure starts from.
+
+    Attributes:
+        kept: Parts of the names of tensors that the next step needs and the plain model does not have.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, segmentor: nn.Module, step: Step) -> None:
+        """Changes a built segmentor, before any weights are loaded and before it is wrapped.
+
+        Args:
+            segmentor: The student.
+            step: The step that it learns.
+        """
+        raise NotImplementedError
+
+    @contextmanager
+    def plain(self, segmentor: nn.Module) -> Iterator[None]:
+        """Shows the plain layers for a while, for MMSegmentation's own initialisation of weights."""
+        yield
+
+    def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
+        """Replaces the structure's own tensors by those of the plain layers, in place.
+
+        Args:
+            segmentor: The student.
+            weights: Its weights by name.
+        """
+        raise NotImplementedError
