@@ -63,6 +63,8 @@ def test_pipeline(cfg: Config) -> list[dict]:
 def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
     """Writes ``model.pth``, ``model_config.py`` and ``state.pth`` of a finished step.
 
+    The state is that of the model and of each hook that has a ``method_state``.
+
     Args:
         runner: The runner that trained the step.
         cfg: The user's config.
@@ -73,6 +75,9 @@ def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
     dataset_meta = {'classes': list(meta['classes']), 'palette': [list(map(int, color)) for color in meta['palette']]}
     weights = model.plain_weights()
     save_tensors(folder / 'model.pth', {'state_dict': weights, 'meta': {'dataset_meta': dataset_meta}})
-    save_tensors(folder / 'state.pth', model.method_state())
+    state = model.method_state()
+    state['hooks'] = {type(hook).__name__: hook.method_state() for hook in runner.hooks
+                      if hasattr(hook, 'method_state')}
+    save_tensors(folder / 'state.pth', state)
     config = plain_config(cfg, model.step.num_seen, dataset_meta)
     write_atomically(folder / 'model_config.py', lambda path: path.write_text(config.pretty_text, encoding='utf-8'))

@@ -12,7 +12,8 @@ def prototype_matching(features: Tensor,
                        prototypes: Tensor,
                        teacher_logits: Tensor | None = None,
                        num_old: int | None = None,
-                       compat: bool = False) -> Tensor:
+                       compat: bool = False,
+                       known: Tensor | None = None) -> Tensor:
     r"""Computes prototype matching of SDR (CVPR 2021, arXiv 2103.06342).
 
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{D} \| \bar f_c - P_c \|_2^2
@@ -29,6 +30,7 @@ def prototype_matching(features: Tensor,
             classes from the labels.
         num_old: Number of old channels; needed without ``teacher_logits``.
         compat: Whether to mix the dimensions of features as the release does.
+        known: Which classes have a prototype, boolean, shape ``(C,)``; None for all.
 
     Returns:
         A scalar, 0 where no old class is found.
@@ -48,5 +50,7 @@ def prototype_matching(features: Tensor,
     found = gather(features, old, prototypes.shape[0])
     present = found.present.clone()
     present[0] = False
+    if known is not None:
+        present &= known
     distance = (found.means - prototypes.detach().to(found.sums)).square().mean(1)
     return (distance * present).sum() / present.sum().clamp(min=1)

@@ -15,6 +15,7 @@ from mmciss.models.auxiliary_output import auxiliary_appended
 from mmciss.models.building import build_grown_segmentor, classifiers_of, growing_heads
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.classifiers.plain_layers import plain_layers
+from mmciss.models.feature_channels import feature_channels
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.initializers.auxiliary_initializer import check_auxiliary
 from mmciss.models.labelers.labeling import LabelBatch
@@ -68,11 +69,17 @@ class IncrementalSegmentor(BaseModel):
         self.statistics: dict[str, Any] = {}
         self._check_initializer()
         self.layers, self.needs_teacher = collect_needs(self.segmentor, self.losses, self.labeler, self.step)
+        self._set_channels()
         self._freeze = dict(freeze or {})
         self._set_step()
         self.frozen = self._apply_freeze()
         self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor)) if self.labeler else []
         self.set_teacher(None)
+
+    def _set_channels(self) -> None:
+        for name, loss in self.losses.items():
+            if hasattr(loss, 'set_channels'):
+                loss.set_channels(feature_channels(self.segmentor, loss.layers, f'method.losses.{name}.channels'))
 
     def _set_step(self) -> None:
         for module in self.modules():

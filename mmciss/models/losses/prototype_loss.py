@@ -1,10 +1,12 @@
 """The latent-space losses of SDR, and the prototypes they share."""
 from __future__ import annotations
 
+from logging import WARNING
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from mmengine.dist import all_reduce
+from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -31,9 +33,9 @@ class PrototypeLoss(ExtraLoss):
     starts from them, see :meth:`carry_over`.
 
     Args:
-        layer: Name of the module whose output is shaped, relative to the segmentor; its values
-            should be non-negative, such as ``'backbone.layer4'`` of a ResNet.
-        channels: Number D of channels of that output.
+        layer: Name of the module whose output is shaped, relative to the segmentor; of several maps
+            the last. Its values should be non-negative, as those of a ResNet's stages are.
+        channels: Number D of channels of that output. A model finds it out when it is built.
         matching_weight: Factor of prototype matching; 0.001 to 0.1 in the paper.
         attraction_weight: Factor of the attraction; 0.001 to 0.01.
         repulsion_weight: Factor of the repulsion; 0.001 to 0.01.
@@ -51,8 +53,8 @@ class PrototypeLoss(ExtraLoss):
     needs: ClassVar[tuple[str, ...]] = ('logits', 'features')
 
     def __init__(self,
-                 layer: str,
-                 channels: int,
+                 layer: str = 'backbone',
+                 channels: int | None = None,
                  matching_weight: float = 0.01,
                  attraction_weight: float = 0.001,
                  repulsion_weight: float = 0.001,
@@ -71,19 +73,31 @@ class PrototypeLoss(ExtraLoss):
         self.labels_hide_old = labels_hide_old
         self.compat = compat
         self.uses_teacher = bool(matching_weight) and labels_hide_old
-        self.register_buffer('prototypes', torch.zeros(0, channels))
+        self.register_buffer('prototypes', torch.zeros(0, channels or 0))
         self.register_buffer('counts', torch.zeros(0, dtype=torch.long))
 
     def set_step(self, step: Step) -> None:
         """Makes room for the classes seen, keeping the prototypes of the first ones."""
         self._resize(step.num_seen)
 
+    def set_channels(self, channels: dict[str, int]) -> None:
+        """Takes the number of channels that the layer was found to have."""
+        self.channels = channels[self.layers[0]]
+        self._resize(len(self.counts))
+
     def carry_over(self, previous: dict[str, Tensor], step: Step) -> None:
         """Starts from the prototypes that the step before ended with.
+
+        Old classes without a prototype (the step before was trained without this loss) have a
+        count of 0 and take no part in the matching.
 
         Raises:
             ConfigError: If they belong to features with another number of channels.
         """
+        if 'counts' not in previous:
+            print_log(f'PrototypeLoss: the step before left no prototypes, so those of its '
+                      f'{step.num_old} channels are unknown.', logger='current', level=WARNING)
+            return
         prototypes, counts = previous['prototypes'], previous['counts']
         if prototypes.shape[1] != self.channels:
             raise ConfigError(
@@ -100,7 +114,7 @@ class PrototypeLoss(ExtraLoss):
         Raises:
             ConfigError: If the layer's output has not ``channels`` channels.
         """
-        features = student.features[self.layers[0]]
+        features = student.maps(self.layers)[-1]
         if features.shape[1] != self.channels:
             raise ConfigError(
                 f'PrototypeLoss.channels is {self.channels}, but {self.layers[0]!r} gives '
@@ -112,7 +126,8 @@ class PrototypeLoss(ExtraLoss):
         loss = features.new_zeros(())
         if self.matching_weight and step.num_old:
             found_by = teacher.logits_at(target.shape[-2:]) if self.labels_hide_old else None
-            matching = prototype_matching(*given, found_by, step.num_old, self.compat)
+            matching = prototype_matching(*given, found_by, step.num_old, self.compat,
+                                          self.counts > 0)
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:
             attracted = self.background or self.compat
@@ -146,13 +161,16 @@ class PrototypeLoss(ExtraLoss):
 
     def _resize(self, num_classes: int) -> None:
         known = min(len(self.counts), num_classes)
-        prototypes = self.prototypes.new_zeros(num_classes, self.channels)
+        width = self.channels or 0
+        prototypes = self.prototypes.new_zeros(num_classes, width)
         counts = self.counts.new_zeros(num_classes)
-        prototypes[:known], counts[:known] = self.prototypes[:known], self.counts[:known]
+        if self.prototypes.shape[1] == width:
+            prototypes[:known], counts[:known] = self.prototypes[:known], self.counts[:known]
         self.prototypes, self.counts = prototypes, counts
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # A loss that was built without a step takes the size of what it loads.
         if not len(self.counts) and f'{prefix}counts' in state_dict:
+            self.channels = self.channels or state_dict[f'{prefix}prototypes'].shape[1]
             self._resize(len(state_dict[f'{prefix}counts']))
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -43,6 +43,7 @@ def test_is_the_weighted_sum_of_its_terms_on_the_updated_prototypes(compat: bool
                  compat=compat,
                  loss_weight=0.5)
     loss.prototypes.copy_(prototypes)
+    loss.counts.fill_(1)
     found = run(loss)
     given = features, labels, loss.prototypes
     expected = (prototype_matching(*given, cf.teacher_logits(), compat=compat) +
@@ -85,11 +86,36 @@ def test_background_and_what_the_release_leaves_out() -> None:
 def test_old_classes_of_the_labels() -> None:
     loss = build(**NO_TERM | dict(matching_weight=1.), labels_hide_old=False)
     loss.prototypes.copy_(latent()[2])
+    loss.counts.fill_(1)
     assert not loss.uses_teacher
     labels = latent()[1].masked_fill(latent()[1] == 4, 2)
     found = loss(samples.student(features={LAYER: latent()[0]}), None, labels, samples.later_step())
     expected = prototype_matching(latent()[0], labels, loss.prototypes, num_old=4)
     torch.testing.assert_close(found, expected)
+
+
+def test_classes_without_prototype_take_no_part_in_the_matching() -> None:
+    loss = build(**NO_TERM | dict(matching_weight=1.))
+    loss.carry_over({}, samples.later_step())
+    assert run(loss) == 0, 'the step before left none'
+    one = build(**NO_TERM | dict(matching_weight=1.))
+    one.prototypes.copy_(latent()[2])
+    one.counts[2] = 1
+    known = torch.tensor([False, False, True, False, True, True])
+    expected = prototype_matching(latent()[0], latent()[1], latent()[2], cf.teacher_logits(),
+                                  known=known)
+    torch.testing.assert_close(run(one), expected)
+    assert expected > 0
+
+
+def test_of_several_maps_the_last_is_shaped() -> None:
+    loss, several = build(), PrototypeLoss()
+    several.set_channels({'backbone': 6})
+    several.set_step(samples.later_step())
+    maps = [torch.zeros(2, 3, 8, 8), latent()[0]]
+    found = several(samples.student(features={'backbone': maps}), samples.teacher(),
+                    latent()[1], samples.later_step())
+    torch.testing.assert_close(found, run(loss))
 
 
 def test_gradient_reaches_features_only() -> None:

@@ -1,0 +1,27 @@
+# SDR, Sparse and Disentangled Representations (CVPR 2021, arXiv 2103.06342): MiB's losses, and the
+# backbone's last map is shaped: old classes keep their mean feature, pixels come close to their
+# class's, classes keep a distance, few channels are active. Published with learning rate 0.001 then
+# 0.0001, batch 8 (4 on ADE20K), 30 epochs (60), label_policy='mib'; the distillation weighs 1 to 100
+# by protocol. The base step gathers mean features only. 'backbone' is the backbone's last map; its
+# values should be non-negative. Another layer: both lines, here and in base. See docs/methods/sdr.md.
+method = dict(
+    name='SDR',
+    main_loss=dict(type='UnbiasedCrossEntropyLoss'),
+    losses=dict(
+        kd=dict(type='UnbiasedDistillationLoss', loss_weight=100.0),
+        latent=dict(
+            type='PrototypeLoss',
+            layer='backbone',
+            matching_weight=0.01,
+            attraction_weight=0.001,
+            repulsion_weight=0.001,
+            sparsity_weight=0.001)),
+    base=dict(
+        losses=dict(
+            latent=dict(
+                type='PrototypeLoss',
+                layer='backbone',
+                matching_weight=0.0,
+                attraction_weight=0.0,
+                repulsion_weight=0.0,
+                sparsity_weight=0.0))))

@@ -1,0 +1,77 @@
+"""A step ends between where it began and where it arrived."""
+from __future__ import annotations
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor
+
+from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.errors import ConfigError
+from mmciss.functional import balance_factor, fuse_weights
+from mmciss.models.building import classifiers_of
+
+
+@HOOKS.register_module()
+class WeightFusionHook(Hook):
+    """Mixes the trained weights with those of the step before, when the step ends.
+
+    EWF, Endpoints Weight Fusion (CVPR 2023). The mixture is what is evaluated, exported, and what the next step
+    starts from and learns from. The old weights are those of the step before as the initializer changed them (it may
+    share out the background's bias); new classes' rows stay as they were trained. Training checkpoints hold the
+    weights before the mixture, so a step that is killed and resumed is mixed once.
+
+    Args:
+        power: The old model weighs ``(num_old / num_seen) ** power``, see
+            :func:`mmciss.functional.balance_factor`.
+        alpha: A fixed weight of the old model instead, None for that.
+
+    Raises:
+        ConfigError: If ``alpha`` is no weight.
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, power: float = 1.0, alpha: float | None = None) -> None:
+        if alpha is not None and not 0 <= alpha <= 1:
+            raise ConfigError(f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
+        self.power = power
+        self.alpha = alpha
+        self._start: dict[str, Tensor] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remembers the weights that a resumed step began with; the checkpoint is read but not loaded yet."""
+        self._remember(runner)
+
+    def before_train(self, runner: Runner) -> None:
+        """Remembers the weights, and refuses a run whose result is another average of weights.
+
+        Raises:
+            ConfigError: If there is an ``EMAHook``.
+        """
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            raise ConfigError('custom_hooks: an EMAHook replaces the weights that method.hooks (WeightFusionHook) '
+                              'mixes; take one of them out')
+        if self._start is None:
+            self._remember(runner)
+
+    def _remember(self, runner: Runner) -> None:
+        segmentor = unwrap(runner.model).segmentor
+        index = unwrap(runner.model).step.index
+        newest = tuple(f'{name}.steps.{index}.' for name in classifiers_of(segmentor))
+        self._start = {name: tensor.detach().cpu().clone() for name, tensor in segmentor.state_dict().items()
+                       if not name.startswith(newest) and '.auxiliary.' not in name}
+
+    def after_train(self, runner: Runner) -> None:
+        """Mixes, on every rank."""
+        model = unwrap(runner.model)
+        if model.previous is None:
+            return
+        step = model.step
+        alpha = balance_factor(step.num_old, step.num_seen, self.power) if self.alpha is None else self.alpha
+        new = model.segmentor.state_dict()
+        old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
+        model.segmentor.load_state_dict(fuse_weights(old, new, alpha))
+        self._start = None
+        runner.logger.info(f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '
+                           f'{1 - alpha:.4f} times the trained ones.')
