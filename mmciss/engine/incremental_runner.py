@@ -24,6 +24,7 @@ from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
+from mmciss.evaluation.scores import scalars
 from mmciss.utils.files import file_checksum, write_json
 
 
@@ -149,6 +150,7 @@ class IncrementalRunner:
             if is_main_process():
                 save_samples(runner, self.experiment, folder / 'samples.npz')
                 result = self._result(index, runner, metric, time.perf_counter() - start)
+                runner.visualizer.add_scalars(scalars(result), step=index)
                 write_json(folder / 'result.json', result)
                 self._remove_training_checkpoints(folder)
             barrier()

@@ -54,6 +54,13 @@ def test_a_second_run_does_nothing_and_says_so(finished_run: Path, tmp_path: Pat
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob('step_*/*')}
 
 
+def test_results_reach_the_visualizer_backends(finished_run: Path) -> None:
+    lines = [json.loads(line) for path in (finished_run / 'step_1').glob('*/vis_data/scalars.json')
+             for line in path.read_text().splitlines()]
+    found = {name: value for line in lines for name, value in line.items()}
+    assert 0 <= found['ciss/old'] <= 100 and 'ciss/IoU/background' in found and 'loss' in found
+
+
 def kill_when(process: subprocess.Popen, condition) -> None:
     """Kills a process, with no chance to clean up, as soon as a condition holds."""
     deadline = time.time() + 120
