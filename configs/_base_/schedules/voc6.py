@@ -10,4 +10,4 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 # Each step starts a fresh optimizer and schedule.
-steps = dict(base=dict(lr=0.02, iters=400), later=dict(lr=0.002, iters=100))
+steps = dict(base=dict(lr=0.02, iters=400), later=dict(lr=0.01, iters=100))
