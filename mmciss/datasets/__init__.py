@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.datasets.pair_dataset import PairDataset
 from mmciss.datasets.replay_dataset import ReplayDataset
 from mmciss.datasets.samplers import DrawnIndex, IncrementalInfiniteSampler, ReplaySampler
 from mmciss.datasets.shapes import ShapesDataset
@@ -10,5 +11,5 @@ from mmciss.datasets.transforms import (LoadSaliency, MapLabels, PackSaliencyInp
 from mmciss.datasets.voc6 import Voc6Dataset
 
 __all__ = ['DrawnIndex', 'IncrementalDataset', 'IncrementalInfiniteSampler', 'LoadSaliency',
-           'MapLabels', 'PackSaliencyInputs', 'ReplayDataset', 'ReplaySampler', 'SegCenterCrop',
-           'SegRandomResizedCrop', 'ShapesDataset', 'Voc6Dataset']
+           'MapLabels', 'PackSaliencyInputs', 'PairDataset', 'ReplayDataset', 'ReplaySampler',
+           'SegCenterCrop', 'SegRandomResizedCrop', 'ShapesDataset', 'Voc6Dataset']

@@ -2,8 +2,9 @@
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeling import LabelBatch, Labels
 from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
+from mmciss.models.labelers.teacher_labeler import UNLABELLED, TeacherLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UNKNOWN, UnknownLabeler
 
-__all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'ThresholdLabeler', 'UNKNOWN',
-           'UnknownLabeler']
+__all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'TeacherLabeler', 'ThresholdLabeler',
+           'UNKNOWN', 'UNLABELLED', 'UnknownLabeler']

@@ -1,0 +1,117 @@
+"""Adds classes to a trained model: the Python call and the command line."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config, DictAction
+
+from mmciss.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmciss.extend.extension import Extension
+
+DATA_FLAGS = {
+    'images': 'folder of new images', 'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes '
+                                              'in the order of --classes, 0 is not labelled, 255 ignored',
+    'data_config': 'instead of folders: a config of MMSegmentation with train_dataloader.dataset',
+    'val_images': 'folder of validation images; without, a part of the new images is held out',
+    'val_masks': 'folder of their masks: new classes, or the ids of the extended model',
+    'old_val_config': 'a config of MMSegmentation whose test set has labels of the old classes',
+    'exemplar_images': 'folder of a few images of the old data', 'exemplar_masks': 'their masks, with ids of the model',
+    'image_suffix': 'end of the names of images, such as _leftImg8bit.png', 'mask_suffix': 'end of the names of masks'}
+
+
+def extend(config: str | Path | Config, checkpoint: str | Path, images: str | Path | None = None,
+           masks: str | Path | None = None, classes: Sequence[str] = (), work_dir: str | Path = 'work_dirs/extended', *,
+           method: str | None = None, iters: int | None = None, lr: float | None = None,
+           batch_size: int | None = None, crop_size: int | None = None, background: str = 'auto', seed: int = 0,
+           resume: bool = False, cfg_options: Mapping[str, Any] | None = None, **data: Any) -> Extension:
+    """Adds classes to a trained model of MMSegmentation.
+
+    Args:
+        config: The model's config.
+        checkpoint: Its weights.
+        images: Folder of new images.
+        masks: Folder of their masks; 1..n are the new classes in the order of ``classes``, 0 is not labelled.
+        classes: Names of the new classes.
+        work_dir: Where the extended model (``model_config.py``, ``model.pth``) and ``report.md`` go.
+        method: A name out of ``configs/_base_/methods``; chosen by whether there is a background class if None.
+        iters, lr, batch_size, crop_size: Derived from the config and the data if None.
+        background: Whether class 0 means 'none of the classes': ``'yes'``, ``'no'``, or ``'auto'``, by its name.
+        seed: Seed of training and of what is held out.
+        resume: Whether to continue an interrupted extension.
+        cfg_options: Changes of the training config, by dotted keys.
+        **data: Further fields of :class:`mmciss.extend.data.ExtensionData`, such as ``val_images``.
+
+    Raises:
+        ConfigError: If anything does not fit, before training starts.
+        FileNotFoundError: If a file is missing.
+    """
+    import mmciss.register_all  # noqa: F401
+    from mmciss.extend.data import ExtensionData
+    from mmciss.extend.extension import Extender
+    from mmciss.extend.old_model import read_old_model
+    from mmciss.extend.settings import Wishes
+    given = ExtensionData(images=images, masks=masks, **data)
+    wishes = Wishes(method, iters, lr, batch_size, crop_size)
+    old = read_old_model(config, checkpoint, background)
+    return Extender(old, classes, given, work_dir, wishes, seed, cfg_options).run(resume)
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description='Add classes to a trained MMSegmentation model')
+    parser.add_argument('config', metavar='MODEL_CONFIG', help='config of the model')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='its weights')
+    parser.add_argument('--classes', nargs='+', required=True, metavar='NAME', help='names of the new classes')
+    parser.add_argument('--work-dir', required=True, help='folder for the extended model and the report')
+    for name, text in DATA_FLAGS.items():
+        parser.add_argument('--' + name.replace('_', '-'), help=text)
+    parser.add_argument('--mask-ids', default='auto', choices=['auto', 'new', 'final'],
+                        help='what ids of masks mean: 1..n are the new classes, or ids of the extended model')
+    parser.add_argument('--holdout', type=float, default=0.2, help='share of new images to hold out (default 0.2)')
+    parser.add_argument('--background', default='auto', choices=['auto', 'yes', 'no'],
+                        help="whether class 0 means 'none of the classes' (default: by its name)")
+    parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
+    for name, kind in (('iters', int), ('lr', float), ('batch-size', int), ('crop-size', int)):
+        parser.add_argument(f'--{name}', type=kind, help='derived from the config and the data if left out')
+    parser.add_argument('--seed', type=int, default=0, help='random seed')
+    parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1' (default: a GPU if there is one)")
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted extension')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='override settings of the training config, key=value')
+    return parser.parse_args(arguments)
+
+
+def use_device(device: str | None) -> None:
+    """Makes one device the only visible one; to be called before torch looks for GPUs.
+
+    Raises:
+        ConfigError: If the device is none.
+    """
+    if device is None:
+        return
+    kind, _, index = device.partition(':')
+    if kind not in ('cpu', 'cuda') or (index and not index.isdigit()) or (kind == 'cpu' and index):
+        raise ConfigError(f"--device: {device!r}; allowed: 'cpu', 'cuda', 'cuda:1'")
+    os.environ['CUDA_VISIBLE_DEVICES'] = '-1' if kind == 'cpu' else index or os.environ.get('CUDA_VISIBLE_DEVICES', '0')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; wrong input ends with one line instead of a traceback."""
+    args = vars(parse_args(arguments))
+    try:
+        use_device(args.pop('device'))
+        extend(**args)
+    except (ConfigError, FileNotFoundError) as error:
+        sys.stderr.write(f'error: {error}\n')
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write('interrupted; the same command with --resume continues\n')
+        return 130
+    return 0

@@ -1,0 +1,68 @@
+"""Images and masks that a file lists one by one, each source with its own meaning of ids."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.seeding import seeded
+from mmciss.errors import ConfigError
+from mmciss.utils.files import read_json, write_json
+
+
+@DATASETS.register_module()
+class PairDataset(BaseSegDataset):
+    """Shows listed pairs, labelled with channels of a model.
+
+    If an index comes from :class:`mmciss.datasets.samplers.IncrementalInfiniteSampler`, the pipeline's random
+    numbers depend on the seed and the index's place in the stream alone.
+
+    Args:
+        manifest: File from :func:`write_manifest`.
+        classes: Names of the channels.
+        palette: Their colours.
+        step_index: Which stream of the sampler this is.
+        **kwargs: As for ``BaseSegDataset``.
+
+    Raises:
+        ConfigError: If the file is missing or damaged.
+    """
+
+    def __init__(self, manifest: str, classes: Sequence[str], palette: Sequence[Sequence[int]], step_index: int = 1,
+                 **kwargs: Any) -> None:
+        self.manifest = manifest
+        self.step_index = step_index
+        super().__init__(metainfo=dict(classes=tuple(classes), palette=[list(colour) for colour in palette]), **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Reads the list."""
+        content = read_json(self.manifest)
+        if not isinstance(content, dict) or 'pairs' not in content:
+            raise ConfigError(f'PairDataset.manifest: {self.manifest} is missing or damaged')
+        tables = [{int(raw): label for raw, label in table.items()} for table in content['tables']]
+        return [dict(img_path=image, seg_map_path=mask, label_map=tables[table], reduce_zero_label=False,
+                     seg_fields=[]) for image, mask, table in content['pairs']]
+
+    def __getitem__(self, index: int) -> Any:
+        """Returns one image through the pipeline."""
+        if not isinstance(index, DrawnIndex):
+            return super().__getitem__(index)
+        with seeded(index.seed, index.draw):
+            return super().__getitem__(int(index))
+
+
+def write_manifest(path: str | Path, sources: Sequence[tuple[Sequence[tuple[str, str]], Mapping[int, int]]]) -> None:
+    """Writes the list that :class:`PairDataset` reads.
+
+    Args:
+        path: The file.
+        sources: For each source its pairs (image, mask) and its table from ids in the masks to channels.
+    """
+    # Ids that stay as they are need no entry; the loader goes through the table entry by entry.
+    tables = [{str(raw): int(label) for raw, label in table.items() if raw != label} for _, table in sources]
+    pairs = [[image, mask, number] for number, (items, _) in enumerate(sources) for image, mask in items]
+    write_json(path, {'tables': tables, 'pairs': pairs})

@@ -1,0 +1,178 @@
+"""All data of an extension: new images, exemplars, validation, and what is held out."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmciss.errors import ConfigError
+from mmciss.extend.holdout import hold_out
+from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, read_masks
+from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
+from mmciss.protocols.step import Step
+from mmciss.utils.files import value_checksum
+
+FEW_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class ExtensionData:
+    """What the user gave; :meth:`read` checks it.
+
+    Attributes:
+        images, masks: The new images and masks.
+        data_config: Instead of folders, a config of MMSegmentation with a training set.
+        val_images, val_masks: Validation images with labels of new classes, old ones, or both.
+        old_val_config: A config of MMSegmentation with a test set of the old classes.
+        exemplar_images, exemplar_masks: A few images of the old data, masks with the old model's ids.
+        mask_ids: What the ids of the new masks (and of the validation masks) mean.
+        image_suffix, mask_suffix: Ends of file names.
+        holdout: Share of the new images to keep for testing, where there are no validation images.
+    """
+
+    images: str | Path | None = None
+    masks: str | Path | None = None
+    data_config: str | Path | None = None
+    val_images: str | Path | None = None
+    val_masks: str | Path | None = None
+    old_val_config: str | Path | None = None
+    exemplar_images: str | Path | None = None
+    exemplar_masks: str | Path | None = None
+    mask_ids: str = 'auto'
+    image_suffix: str | None = None
+    mask_suffix: str | None = None
+    holdout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for first, second in (('images', 'masks'), ('val_images', 'val_masks'), ('exemplar_images', 'exemplar_masks')):
+            if (getattr(self, first) is None) != (getattr(self, second) is None):
+                raise ConfigError(f'{_flag(first)} and {_flag(second)}: give both or none')
+        if (self.images is None) == (self.data_config is None):
+            raise ConfigError('--images with --masks, or --data-config: give one of the two')
+        if isinstance(self.holdout, bool) or not 0 <= self.holdout < 1:
+            raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
+
+    def read(self, step: Step, seed: int = 0) -> ReadData:
+        """Reads and checks everything.
+
+        Args:
+            step: Old and new classes.
+            seed: Seed of what is held out.
+
+        Raises:
+            ConfigError: Naming the flag and file.
+        """
+        if self.data_config is not None:
+            data, flag = data_of_config(self.data_config, '--data-config'), '--data-config'
+        else:
+            data, flag = self._folders('images', 'masks'), '--masks'
+        new = read_masks(data, step, flag, self.mask_ids)
+        check_every_new_class(new, step, flag)
+        lines = [f'{len(data.pairs)} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
+                 f'{new.meaning}.']
+        labels = ', '.join(f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
+                           for channel in range(step.num_old, step.num_seen))
+        lines.append(f'Images with each new class: {labels}.')
+        val = self._read_val(step)
+        old_val = self._read_old_val(step)
+        presence = new.pixels[:, step.num_old:step.num_seen] > 0
+        train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
+        if val is None:
+            lines.append(f'No validation images were given: {len(held)} of the {len(data.pairs)} new images are held out '
+                         f'for testing (seed {seed}).' if len(held) else
+                         'No validation images were given and too few new ones to hold any out: new classes are '
+                         'tested on the images that they are learned from.')
+        if len(train) < FEW_IMAGES:
+            lines.append(f'Only {len(train)} images to train on: expect little.')
+        exemplars = self._read_exemplars(step)
+        if exemplars is not None:
+            lines.append(f'{len(exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
+                         f'with the new ones.')
+        for name, masks in (('validation', val), ('old validation', old_val)):
+            if masks is not None:
+                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}.')
+        return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data), lines)
+
+    def _folders(self, images: str, masks: str) -> LabelledData:
+        return data_of_folders(getattr(self, images), getattr(self, masks), self.image_suffix, self.mask_suffix,
+                               (_flag(images), _flag(masks)))
+
+    def _read_val(self, step: Step) -> ReadMasks | None:
+        if self.val_images is None:
+            return None
+        data = self._folders('val_images', 'val_masks')
+        check_sizes(data)
+        return read_masks(data, step, '--val-masks', self.mask_ids)
+
+    def _read_old_val(self, step: Step) -> ReadMasks | None:
+        if self.old_val_config is None:
+            return None
+        data = data_of_config(self.old_val_config, '--old-val-config', split='test')
+        return read_masks(data, step, '--old-val-config')
+
+    def _read_exemplars(self, step: Step) -> ReadMasks | None:
+        if self.exemplar_images is None:
+            return None
+        data = self._folders('exemplar_images', 'exemplar_masks')
+        check_sizes(data)
+        return read_masks(data, step, '--exemplar-masks', 'old')
+
+
+@dataclass(frozen=True)
+class ReadData:
+    """Data that was read and checked.
+
+    Attributes:
+        new: The new images.
+        train_indices: Those of them to train on.
+        held_indices: Those of them that are held out.
+        val: Validation images, or None.
+        old_val: Images with labels of old classes, or None.
+        exemplars: Images of the old data to train on, or None.
+        sizes: Height and width of the new images.
+        lines: What there is to say about all this.
+    """
+
+    new: ReadMasks
+    train_indices: np.ndarray
+    held_indices: np.ndarray
+    val: ReadMasks | None
+    old_val: ReadMasks | None
+    exemplars: ReadMasks | None
+    sizes: list[tuple[int, int]]
+    lines: list[str]
+
+    @property
+    def train(self) -> list[Pair]:
+        """The new images to train on."""
+        return [self.new.data.pairs[index] for index in self.train_indices]
+
+    @property
+    def num_exemplars(self) -> int:
+        """Number of images of the old data to train on."""
+        return 0 if self.exemplars is None else len(self.exemplars.data.pairs)
+
+    def tests(self) -> dict[str, tuple[list[Pair], ReadMasks]]:
+        """Returns the images to test on, by what their labels are mostly about: ``'new'`` and ``'old'``."""
+        found: dict[str, tuple[list[Pair], ReadMasks]] = {}
+        if self.val is not None:
+            found['new'] = (list(self.val.data.pairs), self.val)
+        else:
+            chosen = self.held_indices if len(self.held_indices) else self.train_indices
+            found['new'] = ([self.new.data.pairs[index] for index in chosen], self.new)
+        if self.old_val is not None:
+            found['old'] = (list(self.old_val.data.pairs), self.old_val)
+        return found
+
+    def checksum(self) -> str:
+        """Returns a checksum of what is trained on."""
+        sources = [[[pair.image, pair.mask] for pair in self.train], sorted(self.new.table.items()),
+                   self.new.totals.tolist()]
+        if self.exemplars is not None:
+            sources.append([[pair.image, pair.mask] for pair in self.exemplars.data.pairs])
+        return value_checksum(sources)
+
+
+def _flag(name: str) -> str:
+    return '--' + name.replace('_', '-')

@@ -1,0 +1,154 @@
+"""What the ids in masks mean, and which label each becomes."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmciss.datasets.raw_ids import dataset_id_table
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.extend.old_model import BACKGROUND_NAMES
+from mmciss.extend.pairs import LabelledData
+from mmciss.models.labelers.teacher_labeler import UNLABELLED
+from mmciss.protocols.labels import IGNORE
+from mmciss.protocols.scan import MaskScan
+from mmciss.protocols.scan_cache import load_or_scan
+from mmciss.protocols.step import Step
+
+CONVENTIONS = ('auto', 'new', 'final', 'old')
+"""What ids of folders mean: ``'new'``: 1..n are the new classes in the order of ``--classes``, 0 is not labelled;
+``'final'``: ids of the extended model; ``'old'``: ids of the old model; ``'auto'``: what fits."""
+
+
+@dataclass(frozen=True)
+class ReadMasks:
+    """Masks whose ids are understood.
+
+    Attributes:
+        data: The pairs.
+        table: Id in the file to label: a channel of the extended model, :data:`UNLABELLED` (any class but the new
+            ones), or 255 (ignored).
+        meaning: The convention, in words.
+        pixels: Pixels per label and image, ``(images, 256)``.
+    """
+
+    data: LabelledData
+    table: dict[int, int]
+    meaning: str
+    pixels: np.ndarray
+
+    @property
+    def totals(self) -> np.ndarray:
+        """Pixels per label, ``(256,)``."""
+        return self.pixels.sum(0)
+
+    def has(self, channels: Sequence[int]) -> bool:
+        """Whether any of some channels is labelled."""
+        return bool(self.totals[list(channels)].any())
+
+
+def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'auto') -> ReadMasks:
+    """Finds out what the ids of masks mean.
+
+    Args:
+        data: The pairs.
+        step: Old and new classes.
+        flag: The flag that named the masks.
+        convention: One of :data:`CONVENTIONS`; a data set of MMSegmentation has class names that decide.
+
+    Raises:
+        ConfigError: If masks are unreadable or hold ids that match no class.
+    """
+    if convention not in CONVENTIONS:
+        raise unknown_name('meaning of ids', convention, CONVENTIONS, '--mask-ids')
+    try:
+        scan = load_or_scan([pair.mask for pair in data.pairs])
+    except ConfigError as error:
+        raise ConfigError(f'{flag}: {error}') from error
+    if data.names is None:
+        table, meaning = _folder_table(scan, data, step, flag, convention)
+    else:
+        table, meaning = _named_table(data, step, flag)
+    lookup = np.full(256, IGNORE, dtype=np.int64)
+    lookup[list(table)] = list(table.values())
+    dense = scan.dense()
+    pixels = np.zeros_like(dense)
+    np.add.at(pixels.T, lookup, dense.T)
+    return ReadMasks(data, table, meaning, pixels)
+
+
+def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
+                  convention: str) -> tuple[dict[int, int], str]:
+    found = sorted(set(map(int, np.unique(scan.ids))) - {IGNORE})
+    num_old, num_new, total = step.num_old, step.num_new, step.num_seen
+    allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
+    choices = ('new', 'final') if convention == 'auto' else (convention, )
+    fitting = [name for name in choices if set(found) <= allowed[name]]
+    if not fitting:
+        wrong = sorted(set(found) - set().union(*(allowed[name] for name in choices)))
+        image = int(scan.masks_with(wrong[0])[0]) if wrong else 0
+        words = {'new': f'1 to {num_new} (the new classes {", ".join(step.names[num_old:])}) with 0 = not labelled',
+                 'final': f'0 to {total - 1} (ids of the extended model, new classes from {num_old} on)',
+                 'old': f'0 to {num_old - 1} (ids of the model)'}
+        raise ConfigError(f'{flag}: ids {", ".join(map(str, wrong or found))} match no class, first in '
+                          f'{data.pairs[image].mask}. Allowed are {"; or ".join(words[name] for name in choices)}; '
+                          f'and 255 = ignored.')
+    chosen = fitting[0]
+    if chosen == 'new':
+        return ({0: UNLABELLED, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
+                f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled')
+    return {**{index: index for index in allowed[chosen]}, **_rest(found, step)}, f'ids of the {chosen} model'
+
+
+def _rest(found: Sequence[int], step: Step) -> dict[int, int]:
+    """Returns what 0 and 255 mean where masks hold ids of the model.
+
+    Masks that show no old class at all label the new ones only.
+    """
+    only_new = not any(step.background <= index < step.num_old for index in found)
+    if step.background:
+        return {0: UNLABELLED if only_new else 0, IGNORE: IGNORE}
+    return {IGNORE: UNLABELLED if only_new else IGNORE}
+
+
+def _named_table(data: LabelledData, step: Step, flag: str) -> tuple[dict[int, int], str]:
+    names = [name.lower() for name in data.names]
+    known = {name.lower(): channel for channel, name in enumerate(step.names)}
+    fitting = [name for name in names if name in known]
+    if not fitting and len(names) == step.num_old:
+        # A model whose class names nobody wrote down: its own data set has as many classes, in the same order.
+        known = {name: channel for channel, name in enumerate(names)}
+        fitting = names
+    if not fitting:
+        raise ConfigError(f'{flag}: {data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
+                          f'or one of --classes: {", ".join(step.names)}')
+    labels_old = any(step.background <= known[name] < step.num_old for name in fitting)
+    by_id: dict[int, int] = {}
+    for index, name in enumerate(names):
+        by_id[index] = known.get(name, UNLABELLED)
+        if name in BACKGROUND_NAMES:
+            by_id[index] = 0 if step.background and labels_old else UNLABELLED
+    # Without a background class, what is labelled is all there is to know: 255 is everything else.
+    by_id[IGNORE] = IGNORE if names[0] in BACKGROUND_NAMES or labels_old else UNLABELLED
+    table = dataset_id_table(data.reduce_zero_label, data.label_map)
+    return ({raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
+            f'class names of the data set ({", ".join(data.names[:6])}{", ..." if len(names) > 6 else ""})')
+
+
+def training_table(masks: ReadMasks, step: Step, unlabelled: int) -> dict[int, int]:
+    """Returns the table for training, in which the label of open pixels is what the method can use."""
+    return {raw: unlabelled if label == UNLABELLED else label for raw, label in masks.table.items()}
+
+
+def check_every_new_class(masks: ReadMasks, step: Step, flag: str) -> None:
+    """Refuses training data in which a new class has no pixel.
+
+    Raises:
+        ConfigError: Naming the classes and the ids that were found.
+    """
+    missing = [step.names[channel] for channel in range(step.num_old, step.num_seen) if not masks.totals[channel]]
+    if missing:
+        found = [step.names[channel] for channel in range(step.num_seen) if masks.totals[channel]]
+        raise ConfigError(f'{flag}: no labelled pixel of {", ".join(missing)} in {len(masks.data.pairs)} masks; labelled '
+                          f'are {", ".join(found) or "no classes"} ({masks.meaning}).')

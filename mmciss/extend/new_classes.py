@@ -1,0 +1,81 @@
+"""The classes that are added: their names and colours."""
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmciss.errors import ConfigError
+from mmciss.protocols.step import MAX_CHANNELS, Step
+
+Colour = tuple[int, int, int]
+
+
+def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
+    """Refuses names that are empty, repeated or taken.
+
+    Args:
+        new: Names of the classes to add.
+        old: Names of the classes that the model has.
+
+    Raises:
+        ConfigError: Naming the class.
+
+    Examples:
+        >>> check_new_names(['forklift', 'pallet'], ['background', 'person'])
+        ('forklift', 'pallet')
+    """
+    names = tuple(str(name).strip() for name in new)
+    if not names or not all(names):
+        raise ConfigError(f'--classes: {list(new)}; give the name of at least one new class')
+    # Case does not tell classes apart: 'Person' beside 'person' is a slip.
+    taken = {name.lower(): (index, name) for index, name in enumerate(old)}
+    for name in names:
+        if name.lower() in taken:
+            index, known = taken[name.lower()]
+            raise ConfigError(f'--classes: the model has a class {known!r} already (id {index}). Allowed are names '
+                              f'that it does not have: {", ".join(old)}')
+    lowered = [name.lower() for name in names]
+    if repeated := sorted({name for name in lowered if lowered.count(name) > 1}):
+        raise ConfigError(f'--classes: listed more than once: {", ".join(repeated)}')
+    if len(old) + len(names) > MAX_CHANNELS - 1:
+        raise ConfigError(f'--classes: {len(old)} classes and {len(names)} more are too many; masks hold '
+                          f'{MAX_CHANNELS - 1}')
+    return names
+
+
+def extension_step(old: Sequence[str], new: Sequence[str], background: bool) -> Step:
+    """Returns the step that adds classes behind the old ones, whose ids stay.
+
+    Examples:
+        >>> step = extension_step(['background', 'cat'], ['dog'], background=True)
+        >>> step.sizes, step.names, step.new
+        ((2, 1), ('background', 'cat', 'dog'), (2,))
+    """
+    known = len(old) - background
+    return Step(1, new=range(known + 1, known + 1 + len(new)), old=range(1, known + 1),
+                sizes=(len(old), len(new)), names=(*old, *new), background=background)
+
+
+def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:
+    """Adds colours that differ as much as possible from those that are there.
+
+    Args:
+        palette: Colours of the old classes; if they are not known, all are chosen here.
+        num_old: Number of old classes.
+        num_new: Number of new classes.
+        background: Whether class 0 is the background; it is black where the colours are not known.
+    """
+    chosen = [tuple(map(int, colour)) for colour in palette]
+    if not chosen and background:
+        chosen = [(0, 0, 0)]
+    hues = [(h / 48, s, v) for v in (1.0, 0.7, 0.45) for s in (1.0, 0.55) for h in range(48)]
+    candidates = np.array([[round(255 * part) for part in colorsys.hsv_to_rgb(*hue)] for hue in hues])
+    while len(chosen) < num_old + num_new:
+        if not chosen:
+            chosen.append(tuple(map(int, candidates[0])))
+            continue
+        distance = np.abs(candidates[:, None] - np.array(chosen)[None]).sum(-1).min(1)
+        chosen.append(tuple(map(int, candidates[distance.argmax()])))
+    return tuple(chosen)

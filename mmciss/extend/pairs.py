@@ -1,0 +1,154 @@
+"""Images and their masks, found in two folders or in a data set of MMSegmentation."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from mmciss.datasets.expected_layout import check_layout
+from mmciss.datasets.wrapped import parts_of
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import load_config
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask, as paths."""
+
+    image: str
+    mask: str
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """Pairs from one source.
+
+    Attributes:
+        source: What the user named, for messages.
+        pairs: The pairs, sorted by image.
+        names: Class names by the ids that the masks hold after reading; None for folders, whose masks speak for
+            themselves.
+        reduce_zero_label: Whether 0 is read as 255 and every other id as one less.
+        label_map: What MMSegmentation's data set makes of ids then.
+    """
+
+    source: str
+    pairs: tuple[Pair, ...]
+    names: tuple[str, ...] | None = None
+    reduce_zero_label: bool = False
+    label_map: dict[int, int] | None = None
+
+
+def data_of_folders(images: str | Path, masks: str | Path, image_suffix: str | None = None,
+                    mask_suffix: str | None = None, flags: Sequence[str] = ('--images', '--masks')) -> LabelledData:
+    """Pairs the files of two folders, searched with their subfolders, by their names without suffix.
+
+    Args:
+        images: Folder of images.
+        masks: Folder of masks.
+        image_suffix: End of the names of images, such as ``'_leftImg8bit.png'``; usual ones if None.
+        mask_suffix: End of the names of masks, such as ``'_labels.png'``; usual ones if None.
+        flags: The flags that name the folders.
+
+    Raises:
+        ConfigError: If a folder is missing or empty, or files do not pair.
+    """
+    found_images = _files(images, (image_suffix, ) if image_suffix else IMAGE_SUFFIXES, flags[0])
+    found_masks = _files(masks, (mask_suffix, ) if mask_suffix else MASK_SUFFIXES, flags[1])
+    lonely_images = sorted(found_images.keys() - found_masks.keys())
+    lonely_masks = sorted(found_masks.keys() - found_images.keys())
+    if lonely_images or lonely_masks:
+        parts = [f'{len(names)} {what} (such as {names[0]})'
+                 for names, what in ((lonely_images, f'images in {images} have no mask'),
+                                     (lonely_masks, f'masks in {masks} have no image')) if names]
+        raise ConfigError(f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs the mask '
+                          f'of the same name; if names end differently, say how with --image-suffix and '
+                          f'--mask-suffix.')
+    return LabelledData(f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name])
+                                                      for name in sorted(found_images)))
+
+
+def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
+    root = Path(folder)
+    if not root.is_dir():
+        raise ConfigError(f'{flag}: no folder {folder}')
+    found: dict[str, str] = {}
+    for path in sorted(root.rglob('*')):
+        suffix = next((item for item in suffixes if path.name.lower().endswith(item.lower())), None)
+        if suffix is None or not path.is_file() or path.name.startswith('.'):
+            continue
+        name = str(path.relative_to(root))[:-len(suffix)]
+        if name in found:
+            raise ConfigError(f'{flag}: {found[name]} and {path} have the same name without suffix; keep one of them')
+        found[name] = str(path)
+    if not found:
+        raise ConfigError(f'{flag}: {folder} holds no file that ends with one of {", ".join(suffixes)}')
+    return found
+
+
+def data_of_config(path: str | Path, flag: str, split: str = 'train') -> LabelledData:
+    """Takes the pairs of a data set of MMSegmentation.
+
+    Args:
+        path: A config with ``train_dataloader`` (or, for testing, ``test_dataloader`` or ``val_dataloader``), or with
+            a data set under ``dataset``.
+        flag: The flag that named it.
+        split: Which loader to read first, ``'train'`` or ``'test'``.
+
+    Raises:
+        ConfigError: If there is no such data set, or it has no class names.
+    """
+    cfg = load_config(path)
+    order = ('train', 'val', 'test') if split == 'train' else ('test', 'val', 'train')
+    loaders = [cfg[f'{name}_dataloader'] for name in order if cfg.get(f'{name}_dataloader')]
+    config: Any = loaders[0].get('dataset') if loaders else cfg.get('dataset')
+    if not config:
+        raise ConfigError(f"{flag}: {path} has neither {order[0]}_dataloader.dataset nor a key 'dataset'")
+    config = copy.deepcopy(config)
+    check_layout(config)
+    parts = parts_of(DATASETS.build(config))
+    names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
+    if not names:
+        raise ConfigError(f'{flag}: {path}: the data set has no class names (metainfo.classes)')
+    pairs = []
+    for part in parts:
+        for index in range(len(part)):
+            info = part.get_data_info(index)
+            if not info.get('seg_map_path'):
+                raise ConfigError(f'{flag}: {path}: the data set has no masks (data_prefix.seg_map_path)')
+            pairs.append(Pair(info['img_path'], info['seg_map_path']))
+    return LabelledData(f'{flag} {path}', tuple(pairs), names, bool(parts[0].reduce_zero_label),
+                        dict(parts[0].label_map) if parts[0].label_map else None)
+
+
+def check_sizes(data: LabelledData) -> list[tuple[int, int]]:
+    """Compares the sizes of images and masks, reading only the heads of the files.
+
+    Returns:
+        Height and width of every image.
+
+    Raises:
+        ConfigError: If a file cannot be read, or the sizes of a pair differ.
+    """
+    sizes = []
+    for pair in data.pairs:
+        shapes = []
+        for path in (pair.image, pair.mask):
+            try:
+                with Image.open(path) as file:
+                    shapes.append((file.height, file.width))
+            except (OSError, SyntaxError) as error:
+                raise ConfigError(f'{data.source}: {path} cannot be read as an image ({error})') from error
+        if shapes[0] != shapes[1]:
+            raise ConfigError(f'{data.source}: {pair.image} has {shapes[0][1]}x{shapes[0][0]} pixels and its mask '
+                              f'{pair.mask} {shapes[1][1]}x{shapes[1][0]}; they must be equal')
+        sizes.append(shapes[0])
+    return sizes

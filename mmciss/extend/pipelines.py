@@ -1,0 +1,106 @@
+"""Pipelines: the model's own where it has them, plain ones where it has not."""
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
+
+LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
+
+
+def config_pipeline(cfg: Config, split: str) -> list[dict] | None:
+    """Returns the pipeline that a config gives to a split, or None.
+
+    Args:
+        cfg: A config of MMSegmentation.
+        split: ``'train'`` or ``'test'``.
+    """
+    names = ('train', ) if split == 'train' else ('test', 'val')
+    for name in names:
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
+        while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
+            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+        if dataset.get('pipeline'):
+            return list(copy.deepcopy(dataset['pipeline']))
+    pipeline = cfg.get(f'{split}_pipeline')
+    return list(copy.deepcopy(pipeline)) if pipeline else None
+
+
+def with_labels(pipeline: list[dict]) -> list[dict]:
+    """Returns a pipeline that loads masks as they are: what ids become is known for each source of masks.
+
+    A test pipeline that loads no labels gets a loader just before the sample is packed.
+    """
+    result: list[dict] = []
+    found = False
+    for transform in pipeline:
+        kind = str(transform.get('type')).rpartition('.')[2]
+        if kind in LOADERS:
+            backend = {key: transform[key] for key in ('imdecode_backend', ) if key in transform}
+            transform = dict(type='LoadAnnotations', **backend)
+            found = True
+        elif kind == 'PackSegInputs' and not found:
+            result.append(dict(type='LoadAnnotations'))
+        result.append(transform)
+    return result
+
+
+def without_mmciss(pipeline: list[dict]) -> list[dict]:
+    """Returns a test pipeline for plain MMSegmentation: a crop of ours becomes the resizing that it began with."""
+    result = []
+    for transform in pipeline:
+        kind = transform.get('type')
+        found = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+        if getattr(found, '__module__', '').split('.')[0] != 'mmciss':
+            result.append(transform)
+        elif transform.get('crop_size'):
+            side = int(transform['crop_size'])
+            # The short side becomes the crop's, whatever the long one is.
+            resize = dict(type='Resize', scale=(64 * side, side), keep_ratio=True)
+            loads = [index for index, item in enumerate(result) if str(item['type']).endswith('LoadAnnotations')]
+            result.insert(loads[0] if loads else len(result), resize)
+    return result
+
+
+def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
+    """Returns MMSegmentation's usual augmentation.
+
+    Args:
+        crop: Side of the crop in pixels.
+        size: Usual height and width of the images.
+    """
+    return [
+        dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+        dict(type='RandomResize', scale=(max(size), min(size)), ratio_range=(0.5, 2.0), keep_ratio=True),
+        dict(type='RandomCrop', crop_size=(crop, crop), cat_max_ratio=0.75),
+        dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')
+    ]
+
+
+def default_test_pipeline() -> list[dict]:
+    """Returns a pipeline that looks at images as they are."""
+    return [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+
+
+def crop_of(pipeline: list[dict] | None) -> tuple[int, int] | None:
+    """Returns height and width of the crop in a training pipeline, or None without a crop."""
+    for transform in pipeline or ():
+        size = transform.get('crop_size')
+        if size:
+            return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    return None
+
+
+def with_crop(pipeline: list[dict], size: tuple[int, int]) -> list[dict]:
+    """Returns a training pipeline with another size of its crop; without a crop it gets one."""
+    pipeline = copy.deepcopy(pipeline)
+    for transform in pipeline:
+        if transform.get('crop_size'):
+            square = isinstance(transform['crop_size'], int)
+            transform['crop_size'] = size[0] if square else size
+            return pipeline
+    places = [index for index, item in enumerate(pipeline) if str(item['type']).endswith('PackSegInputs')]
+    pipeline.insert(places[0] if places else len(pipeline), dict(type='RandomCrop', crop_size=size))
+    return pipeline
+

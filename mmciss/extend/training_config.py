@@ -1,0 +1,122 @@
+"""The config of the one step in which the new classes are learned."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmciss.engine.model_config import heads_of
+from mmciss.engine.schedule import StepPlan
+from mmciss.engine.step_config import StepFiles, make_step_config
+from mmciss.extend.old_model import OldModel, plain_model
+from mmciss.extend.pipelines import config_pipeline, default_train_pipeline, with_crop, with_labels
+from mmciss.extend.settings import Setting
+from mmciss.protocols.step import Step
+
+STILL = dict(norm='eval', dropout='eval')
+"""What methods that freeze nothing get: the statistics of batch norms stay those of the old data, of which there is
+more, and the student is compared with its teacher without dropout's noise."""
+
+
+def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settings: Mapping[str, Setting],
+                    work_dir: str, seed: int = 0, cfg_options: Mapping[str, Any] | None = None,
+                    size: tuple[int, int] = (512, 512)) -> Config:
+    """Returns a training config in the form that a user would write, but for the data set.
+
+    Args:
+        old: The model.
+        step: Old and new classes.
+        method: The method's slots.
+        settings: Decisions of :func:`mmciss.extend.settings.derive`.
+        work_dir: Where the run goes.
+        seed: Seed.
+        cfg_options: Changes of the user, last of all.
+        size: Usual height and width of the images, for the augmentation of models without a training pipeline.
+    """
+    crop, iters = settings['crop_size'].value, settings['iters'].value
+    model = training_model(old.cfg, crop)
+    cfg = Config(dict(
+        default_scope='mmseg', custom_imports=copy.deepcopy(old.cfg.get('custom_imports')), model=model,
+        train_dataloader=dict(
+            batch_size=settings['batch_size'].value, num_workers=0, persistent_workers=False,
+            sampler=dict(type='InfiniteSampler', shuffle=True),
+            dataset=dict(type='PairDataset', classes=list(step.names),
+                         pipeline=train_pipeline(old.cfg, crop, size))),
+        optim_wrapper=settings['optimizer'].value.to_dict(),
+        param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
+        method={'freeze': dict(STILL), **{key: value for key, value in method.items() if value is not None}},
+        protocol={}, steps={},
+        default_hooks=dict(
+            timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+            param_scheduler=dict(type='ParamSchedulerHook'),
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max(1, min(500, iters // 4)),
+                            max_keep_ckpts=2),
+            sampler_seed=dict(type='DistSamplerSeedHook')),
+        env_cfg=dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+                     dist_cfg=dict(backend='nccl')),
+        visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
+        log_processor=dict(by_epoch=False), log_level='INFO', randomness=dict(seed=seed), work_dir=work_dir,
+        experiment_name='extend', load_from=None, resume=False))
+    if cfg_options:
+        cfg.merge_from_dict(dict(cfg_options))
+    return cfg
+
+
+def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
+    """Returns the model's config such that it can train with more classes and on smaller images.
+
+    Lists of class weights have no place for new classes and are dropped; batches are padded to the crop.
+    """
+    model = plain_model(cfg)
+    for _, head in heads_of(model):
+        drop_class_weights(head)
+    preprocessor = model.get('data_preprocessor')
+    if preprocessor:
+        preprocessor['size'] = crop
+        preprocessor.pop('size_divisor', None)
+    return model
+
+
+def drop_class_weights(node: Any) -> int:
+    """Removes every list of class weights inside a config, in place, and returns how many there were."""
+    if isinstance(node, dict):
+        found = int(isinstance(node.get('class_weight'), list | tuple))
+        if found:
+            node.pop('class_weight')
+        return found + sum(drop_class_weights(value) for value in node.values())
+    return sum(map(drop_class_weights, node)) if isinstance(node, list | tuple) else 0
+
+
+def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict]:
+    """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one."""
+    own = config_pipeline(cfg, 'train')
+    if own is None:
+        return default_train_pipeline(crop[0], size) if crop[0] == crop[1] else with_crop(
+            default_train_pipeline(min(crop), size), crop)
+    return with_crop(with_labels(own), crop)
+
+
+def step_config(cfg: Config, step: Step, previous: StepFiles, manifest: str, palette: tuple) -> Config:
+    """Turns :func:`training_config` into the plain config of mmengine's runner.
+
+    Args:
+        cfg: The training config.
+        step: Old and new classes.
+        previous: The old model's files.
+        manifest: The training images.
+        palette: Colours of all classes.
+    """
+    iters = cfg.train_cfg.max_iters
+    plan = StepPlan(iters, global_batch=int(cfg.train_dataloader.batch_size))
+    out = make_step_config(cfg, step, plan, previous)
+    # The step's images are listed; no protocol has to choose them.
+    dataset = copy.deepcopy(cfg.train_dataloader.dataset)
+    dataset.update(manifest=manifest, palette=[list(colour) for colour in palette], step_index=step.index)
+    out.train_dataloader.dataset = dataset
+    for key in ('val_cfg', 'test_cfg', 'val_evaluator', 'test_evaluator'):
+        out.pop(key, None)
+    out.custom_hooks.append(ConfigDict(type='ProgressHook', name='extend', step=0, iterations=[iters]))
+    return out

@@ -1,0 +1,42 @@
+"""What the labels leave open is what the old model says."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mmciss.errors import ConfigError
+from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.outputs import SegOutput
+from mmciss.protocols.step import Step
+from mmciss.registry import LABELERS
+
+UNLABELLED = 254
+"""The label of pixels that show some class other than the new ones: no channel, and not ignored."""
+
+
+@LABELERS.register_module()
+class TeacherLabeler:
+    """Gives pixels labelled :data:`UNLABELLED` the class that the teacher sees.
+
+    For models without a background class: data that labels only new classes says of all other pixels that they
+    are none of these, so they show an old class, and the old model knows best which. With
+    :class:`~mmciss.models.losses.UnbiasedCrossEntropyLoss` only "some old class" is learned from them, and a
+    distillation decides which.
+
+    Raises:
+        ConfigError: If there are so many classes that the label is one of them.
+    """
+
+    needs = ('logits', )
+    uses_teacher = True
+    labels_unlabelled = True
+
+    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
+        """Completes the labels."""
+        if step.num_seen > UNLABELLED:
+            raise ConfigError(f'method.labeler: TeacherLabeler needs label {UNLABELLED}, but step {step.index} has '
+                              f'{step.num_seen} classes')
+        if teacher is None:
+            return Labels(target)
+        seen = teacher.logits_at(target.shape[-2:]).argmax(1)
+        return Labels(torch.where(target == UNLABELLED, seen, target))

@@ -1,0 +1,48 @@
+"""Pairs that a file lists."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mmciss.register_all  # noqa: F401
+from mmciss.datasets.pair_dataset import PairDataset, write_manifest
+from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.errors import ConfigError
+
+PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomCrop', crop_size=(8, 8)),
+            dict(type='PackSegInputs')]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> PairDataset:
+    """Two sources of one image each, whose id 1 means different classes."""
+    ids = np.random.RandomState(0).randint(0, 2, (32, 32)).astype(np.uint8)
+    ids[:, 0] = 255
+    Image.fromarray(ids).save(tmp_path / 'mask.png')
+    Image.fromarray(np.repeat(ids[..., None], 3, -1)).save(tmp_path / 'image.png')
+    pair = (str(tmp_path / 'image.png'), str(tmp_path / 'mask.png'))
+    write_manifest(tmp_path / 'list.json', [([pair], {0: 0, 1: 3, 255: 255}), ([pair], {0: 1, 1: 0, 255: 255})])
+    return PairDataset(str(tmp_path / 'list.json'), list('abcd'), [[i] * 3 for i in range(4)], pipeline=PIPELINE)
+
+
+def test_each_source_has_its_own_ids(dataset: PairDataset) -> None:
+    assert len(dataset) == 2 and dataset.metainfo['classes'] == ('a', 'b', 'c', 'd')
+    for index, meaning in ((0, {0: 0, 1: 3}), (1, {0: 1, 1: 0})):
+        sample = dataset[DrawnIndex(index, seed=0, draw=5)]
+        label, image = sample['data_samples'].gt_sem_seg.data[0].numpy(), sample['inputs'][0].numpy()
+        for raw, channel in meaning.items():
+            assert (label[image == raw] == channel).all()
+
+
+def test_augmentation_depends_on_the_draw_alone(dataset: PairDataset) -> None:
+    first, again, other = (dataset[DrawnIndex(0, seed=1, draw=draw)]['inputs'] for draw in (3, 3, 4))
+    assert first.equal(again) and not first.equal(other)
+
+
+def test_a_damaged_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'list.json').write_text('{', encoding='utf-8')
+    with pytest.raises(ConfigError, match='PairDataset.manifest: .*list.json is missing or damaged'):
+        PairDataset(str(tmp_path / 'list.json'), ['a'], [[0, 0, 0]])

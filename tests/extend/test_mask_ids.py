@@ -1,0 +1,85 @@
+"""What ids in masks mean."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmciss.errors import ConfigError
+from mmciss.extend.mask_ids import check_every_new_class, read_masks, training_table
+from mmciss.extend.new_classes import extension_step
+from mmciss.models.labelers.teacher_labeler import UNLABELLED
+from tests.extend.samples import OLD, STUFF, labelled, write_images
+
+WITH = extension_step(OLD, ['fork', 'pallet'], background=True)
+WITHOUT = extension_step(STUFF, ['fork', 'pallet'], background=False)
+
+
+def table(tmp_path: Path, ids: tuple[int, ...], step, convention: str = 'auto', **options) -> dict[int, int]:
+    """Returns what each of some ids becomes."""
+    images, masks = write_images(tmp_path, count=2, ids=ids)
+    read = read_masks(labelled(images, masks, **options), step, '--masks', convention)
+    return {raw: read.table[raw] for raw in ids}
+
+
+def test_small_ids_are_new_classes_in_their_order(tmp_path: Path) -> None:
+    for step in (WITH, WITHOUT):
+        assert table(tmp_path, (0, 1, 2, 255), step) == {0: UNLABELLED, 1: 3, 2: 4, 255: 255}
+
+
+def test_final_ids(tmp_path: Path) -> None:
+    assert table(tmp_path, (0, 3, 4, 255), WITH) == {0: UNLABELLED, 3: 3, 4: 4, 255: 255}
+    assert table(tmp_path, (0, 1, 3, 4, 255), WITH) == {0: 0, 1: 1, 3: 3, 4: 4, 255: 255}, 'old classes are labelled too'
+    assert table(tmp_path, (3, 4, 255), WITHOUT) == {3: 3, 4: 4, 255: UNLABELLED}
+    assert table(tmp_path, (0, 3, 4, 255), WITHOUT) == {0: 0, 3: 3, 4: 4, 255: 255}, '0 is a class here'
+
+
+def test_a_convention_can_be_given(tmp_path: Path) -> None:
+    assert table(tmp_path, (0, 1, 2), WITH, 'final') == {0: 0, 1: 1, 2: 2}
+    with pytest.raises(ConfigError, match=r'--mask-ids: unknown meaning of ids .neu.'):
+        table(tmp_path, (0, 1), WITH, 'neu')
+
+
+def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'--masks: ids 5, 77 match no class, first in .*00.png. Allowed are 1 to 2 '
+                                          r'\(the new classes fork, pallet\).*or 0 to 4'):
+        table(tmp_path, (0, 1, 5, 77), WITH)
+    with pytest.raises(ConfigError, match='ids 4 match no class'):
+        table(tmp_path, (0, 4), WITH, 'old')
+
+
+def test_colour_masks_are_refused(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1)
+    Image.new('RGB', (32, 32)).save(masks / '00.png')
+    with pytest.raises(ConfigError, match='--masks: .*00.png has colour mode RGB'):
+        read_masks(labelled(images, masks), WITH, '--masks')
+
+
+def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
+    names = ('background', 'pallet', 'fork', 'truck')
+    assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {
+        0: UNLABELLED, 1: 4, 2: 3, 3: UNLABELLED, 255: 255}
+    # Without a background class, 255 is everything that is no class.
+    assert table(tmp_path, (0, 1, 2), WITHOUT, names=('fork', 'pallet'), reduce_zero_label=True) == {
+        0: UNLABELLED, 1: 3, 2: 4}
+    with pytest.raises(ConfigError, match=r'none of its classes \(house\) is a class of the model'):
+        table(tmp_path, (0, ), WITH, names=('house', ))
+
+
+def test_old_labels_of_a_data_set(tmp_path: Path) -> None:
+    assert table(tmp_path, (0, 1, 2, 255), WITH, names=OLD) == {0: 0, 1: 1, 2: 2, 255: 255}
+    assert table(tmp_path, (0, 1, 2), WITHOUT, names=('a', 'b', 'c')) == {0: 0, 1: 1, 2: 2}, 'as many classes: by place'
+
+
+def test_pixels_are_counted_by_label(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1)
+    ids = np.zeros((32, 32), np.uint8)
+    ids[:4], ids[4:6] = 1, 255
+    Image.fromarray(ids).save(masks / '00.png')
+    read = read_masks(labelled(images, masks), WITH, '--masks')
+    assert read.totals[3] == 128 and read.totals[255] == 64 and read.totals[UNLABELLED] == 1024 - 192
+    with pytest.raises(ConfigError, match='--masks: no labelled pixel of pallet in 1 masks; labelled are fork'):
+        check_every_new_class(read, WITH, '--masks')
+    assert training_table(read, WITH, 0)[0] == 0 and training_table(read, WITH, 0)[1] == 3

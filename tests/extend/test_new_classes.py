@@ -1,0 +1,45 @@
+"""Names and colours of new classes."""
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmciss.errors import ConfigError
+from mmciss.extend.new_classes import check_new_names, extend_palette, extension_step
+
+OLD = ('background', 'person', 'car')
+
+
+@pytest.mark.parametrize(('new', 'message'), [
+    (['Person'], r"--classes: the model has a class 'person' already \(id 1\)"),
+    (['fork', 'fork'], '--classes: listed more than once: fork'),
+    ([], '--classes: .*at least one'),
+    (['fork', ' '], '--classes: .*at least one'),
+    ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 more are too many'),
+])
+def test_wrong_names_are_refused(new: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_new_names(new, OLD)
+
+
+@given(old=st.integers(1, 20), new=st.integers(1, 20), background=st.booleans())
+def test_old_ids_stay(old: int, new: int, background: bool) -> None:
+    old += background
+    names = [f'o{i}' for i in range(old)]
+    step = extension_step(names, [f'n{i}' for i in range(new)], background)
+    assert list(step.names[:old]) == names and step.num_old == old and step.num_new == new
+    assert [step.channel_of[number] for number in step.new] == list(range(old, old + new))
+
+
+@given(count=st.integers(0, 30), new=st.integers(1, 20))
+def test_colours_are_kept_and_differ(count: int, new: int) -> None:
+    palette = [(7 * i, 255 - 7 * i, i) for i in range(count)]
+    found = extend_palette(palette, max(count, 1), new, background=True)
+    assert list(found[:count]) == palette
+    assert len(set(found)) == len(found) == max(count, 1) + new
+
+
+def test_unknown_background_is_black() -> None:
+    assert extend_palette((), 3, 1, background=True)[0] == (0, 0, 0)
+    assert (0, 0, 0) not in extend_palette((), 3, 1, background=False)

@@ -1,0 +1,72 @@
+"""Images and masks that belong together."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmciss.errors import ConfigError
+from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
+from tests.extend.samples import write_images
+
+
+def test_files_pair_by_name_in_subfolders(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=2)
+    for folder, name in ((images, 'sub/x.JPG'), (masks, 'sub/x.png')):
+        (folder / 'sub').mkdir()
+        Image.new('RGB' if folder == images else 'L', (8, 8)).save(folder / name, format='png')
+    data = data_of_folders(images, masks)
+    assert [Path(pair.image).stem for pair in data.pairs] == ['00', '01', 'x']
+    assert all(Path(pair.image).stem == Path(pair.mask).stem for pair in data.pairs)
+    assert check_sizes(data) == [(32, 32), (32, 32), (8, 8)]
+
+
+def test_suffixes_may_differ(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=2)
+    for path in list(masks.iterdir()):
+        path.rename(masks / f'{path.stem}_labels.png')
+    with pytest.raises(ConfigError, match=r'--images, --masks: files do not pair: 2 images .* \(such as 00\) and 2 masks.*'
+                                          r'--mask-suffix'):
+        data_of_folders(images, masks)
+    assert len(data_of_folders(images, masks, mask_suffix='_labels.png').pairs) == 2
+
+
+def test_missing_empty_and_doubled_are_refused(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1)
+    with pytest.raises(ConfigError, match='--masks: no folder .*nowhere'):
+        data_of_folders(images, tmp_path / 'nowhere')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ConfigError, match='--images: .*empty holds no file that ends with one of .jpg'):
+        data_of_folders(tmp_path / 'empty', masks)
+    Image.new('RGB', (8, 8)).save(images / '00.bmp')
+    with pytest.raises(ConfigError, match='--images: .*same name without suffix'):
+        data_of_folders(images, masks)
+
+
+def test_sizes_of_a_pair_must_agree(tmp_path: Path) -> None:
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
+    Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')
+    with pytest.raises(ConfigError, match='a.png has 8x6 pixels and its mask .*m.png 6x8'):
+        check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')), )))
+    (tmp_path / 'a.png').write_bytes(b'no image')
+    with pytest.raises(ConfigError, match='a.png cannot be read as an image'):
+        check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')), )))
+
+
+def test_a_data_set_of_mmsegmentation(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=3)
+    config = tmp_path / 'data.py'
+    dataset = dict(type='BaseSegDataset', img_suffix='.png', reduce_zero_label=True,
+                   data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+                   metainfo=dict(classes=('fork', 'pallet')))
+    config.write_text(f'train_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
+    data = data_of_config(config, '--data-config')
+    assert data.names == ('fork', 'pallet') and data.reduce_zero_label and len(data.pairs) == 3
+    config.write_text(f'dataset = {dict(dataset, metainfo={})!r}', encoding='utf-8')
+    with pytest.raises(ConfigError, match='--data-config: .*no class names'):
+        data_of_config(config, '--data-config')
+    config.write_text('x = 1', encoding='utf-8')
+    with pytest.raises(ConfigError, match='has neither train_dataloader.dataset nor'):
+        data_of_config(config, '--data-config')
