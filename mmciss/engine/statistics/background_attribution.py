@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
@@ -16,6 +16,7 @@ from mmciss.functional.background_attribution import MODES, attribution_scores, 
 from mmciss.functional.integrated_gradients import integrated_gradients
 from mmciss.functional.precision import at_least_float32
 from mmciss.functional.select_channels import select_channels
+from mmciss.models.initializers.attribution_initializer import SOURCES
 from mmciss.models.outputs import SegOutput
 from mmciss.models.readout import main_classifier
 from mmciss.models.teacher import Teacher
@@ -40,28 +41,38 @@ class BackgroundAttribution(DataPass):
         per_class: Whether each new class has its own mask, or all share one over the union of their
             pixels.
         mode: How positions and images are reduced.
+        source: Whose logit is attributed: the ``'background'``'s, or that of the first
+            ``'auxiliary'`` channel of the classifier, as in the initializer.
         steps: Number of gradients where the closed form does not hold.
     """
 
     needs = ('logits', 'embedding', 'classifier')
 
     def __init__(self, fraction: float = 0.25, per_class: bool = True, mode: str = 'max_of_mean',
-                 steps: int = 50) -> None:
+                 source: str = 'background', steps: int = 50) -> None:
         if not 0 < fraction <= 1:
             raise ConfigError(f'{KEY}.fraction: must be in (0, 1], found {fraction}')
         if mode not in MODES:
             raise unknown_name('mode', mode, MODES, f'{KEY}.mode')
-        self.fraction, self.per_class, self.mode, self.steps = fraction, per_class, mode, steps
+        if source not in SOURCES:
+            raise unknown_name('source', source, SOURCES, f'{KEY}.source')
+        self.fraction, self.per_class, self.mode = fraction, per_class, mode
+        self.source, self.steps = source, steps
 
     def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
         """Starts with empty sums.
 
         Raises:
-            ConfigError: If there is no background.
+            ConfigError: If there is no background, or its row is zero.
         """
         super().begin(step, teacher, found)
         if not step.background:
             raise ConfigError('method.statistics: background attribution needs a protocol with a background')
+        row = self._source(main_classifier(teacher.segmentor)[1])
+        if not row.weight[0].any():
+            raise ConfigError(f"{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where the "
+                              f"background's row does not decide, set source='auxiliary' here and in "
+                              f"method.initializer")
         new = range(step.num_old, step.num_seen)
         self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
         self.sums: list[Tensor | None] = [None] * len(self.groups)
@@ -110,37 +121,48 @@ class BackgroundAttribution(DataPass):
                       logger='current', level=logging.WARNING)
         return {'attribution': scores.float(), 'channel_mask': {name: mask}}
 
+    def _source(self, classifier: nn.Module) -> nn.Module:
+        """Returns the layer whose first output is attributed."""
+        if self.source == 'background':
+            return classifier
+        auxiliary = getattr(classifier, 'auxiliary', None)
+        if auxiliary is None:
+            raise ConfigError(f"{KEY}.source: 'auxiliary', but the classifier has no such channel; set "
+                              f"method.classifier=dict(auxiliary=1) in the base step too")
+        return auxiliary
+
     def _attribution(self, inputs: Tensor, size: tuple[int, int], teacher: SegOutput) -> Tensor:
         embedding = at_least_float32(teacher.embedding)
         if self.baseline is None or self.baseline.shape[-2:] != embedding.shape[-2:]:
             self.baseline = at_least_float32(self.teacher(torch.zeros_like(inputs[:1])).embedding)
         if self.linear is None:
-            self.linear = is_linear(teacher)
+            self.linear = is_linear(self._source(teacher.classifier), teacher.embedding)
             if not self.linear:
                 print_log(f'background attribution: {type(teacher.classifier).__name__} is not linear in its input; '
                           f'gradients are integrated in {self.steps} steps', logger='current', level=logging.WARNING)
         if self.linear:
             gain = upsampling_gain(embedding.shape[-2:], size, teacher.align_corners).to(embedding)
-            return (embedding - self.baseline) * (teacher.classifier.weight[0].reshape(-1, 1, 1) * gain)
+            weight = self._source(teacher.classifier).weight[0]
+            return (embedding - self.baseline) * (weight.reshape(-1, 1, 1) * gain)
 
         def background(point: Tensor) -> Tensor:
-            logit = teacher.classifier(point)[:, :1]
+            logit = self._source(teacher.classifier)(point)[:, :1]
             return F.interpolate(logit, size, mode='bilinear', align_corners=teacher.align_corners).sum((1, 2, 3))
 
         return integrated_gradients(background, embedding, self.baseline, self.steps)
 
 
-def is_linear(output: SegOutput) -> bool:
-    """Whether the background logit is a weighted sum of the embedding at the same position.
+def is_linear(classifier: nn.Module, embedding: Tensor) -> bool:
+    """Whether the first logit is a weighted sum of the embedding at the same position.
 
     Args:
-        output: What a model said about a batch, ``embedding`` and ``classifier`` included.
+        classifier: Makes logits ``(N, C, h, w)`` from an embedding; it has ``weight`` and ``bias``.
+        embedding: Some embedding, ``(N, D, h, w)``.
     """
-    weight = output.classifier.weight[:1]
-    if weight.shape[2:].numel() != 1 or weight.shape[1] != output.embedding.shape[1]:
+    weight, bias = classifier.weight[:1], classifier.bias
+    if weight.shape[2:].numel() != 1 or weight.shape[1] != embedding.shape[1]:
         return False
-    bias = output.classifier.bias
-    expected = F.conv2d(output.embedding, weight.reshape(1, -1, 1, 1), None if bias is None else bias[:1])
-    found = output.logits[:, :1]
+    found = classifier(embedding)[:, :1]
+    expected = F.conv2d(embedding, weight.reshape(1, -1, 1, 1), None if bias is None else bias[:1])
     return expected.shape == found.shape and torch.allclose(expected, found, rtol=1e-2,
                                                             atol=1e-2 * float(found.abs().mean()))

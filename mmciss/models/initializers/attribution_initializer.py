@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mmciss.protocols.step import Step
 
 RULES = ('add', 'copy', 'orig')
-BIAS_RULES = ('keep', 'divide')
+BIAS_RULES = ('keep', 'divide', 'copy')
+SOURCES = ('background', 'auxiliary')
 
 
 @INITIALIZERS.register_module()
@@ -36,7 +37,10 @@ class AttributionInitializer(Initializer):
     Args:
         rule: How the weights are combined.
         bias: ``'keep'`` leaves all biases, as in the paper's runs; ``'divide'`` sets those of the
-            background and the new classes as MiB does.
+            background and the new classes as MiB does; ``'copy'`` gives new classes the source's.
+        source: Whose row ``w_bg`` is: the ``'background'``'s, or that of the first ``'auxiliary'``
+            channel, which holds unnamed objects in SSUL and DKD, where the background's row does
+            not decide. The pass that finds the mask must have the same source.
         mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)``
             with one row per class, or a dictionary of such by classifier name. A classifier without
             a mask of its own, that of an auxiliary head, starts as in MiB.
@@ -45,18 +49,29 @@ class AttributionInitializer(Initializer):
         ConfigError: If a rule is unknown.
     """
 
-    def __init__(self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask') -> None:
+    def __init__(self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask',
+                 source: str = 'background') -> None:
         if rule not in RULES:
             raise unknown_name('rule', rule, RULES, 'method.initializer.rule')
         if bias not in BIAS_RULES:
             raise unknown_name('rule', bias, BIAS_RULES, 'method.initializer.bias')
-        self.rule, self.bias, self.mask = rule, bias, mask
+        if source not in SOURCES:
+            raise unknown_name('source', source, SOURCES, 'method.initializer.source')
+        if source == 'auxiliary' and bias == 'divide':
+            raise ConfigError("method.initializer.bias: 'divide' divides the background's bias, which does not "
+                              "go with source='auxiliary'. Allowed: 'keep', 'copy'.")
+        self.rule, self.bias, self.mask, self.source = rule, bias, mask, source
+        self.needs_auxiliary = source == 'auxiliary'
         self.without_mask = BackgroundInitializer()
 
     def start(self, classifier: Growable, new: nn.Module, step: Step,
               context: InitializerContext) -> None:
         """Combines random rows, background row and mask."""
-        background = classifier.steps[0].weight[:1]
+        group = classifier.auxiliary if self.source == 'auxiliary' else classifier.steps[0]
+        if group is None:  # of an auxiliary head; the main one was checked when the model was built
+            self.without_mask.start(classifier, new, step, context)
+            return
+        background = group.weight[:1]
         if self.rule == 'orig':
             new.weight.copy_(background.expand_as(new.weight))
         else:
@@ -68,6 +83,8 @@ class AttributionInitializer(Initializer):
             new.weight.copy_(kept + mask * background)
         if self.bias == 'divide':
             divide_background_bias(classifier, new)
+        elif self.bias == 'copy' and new.bias is not None:
+            new.bias.copy_(group.bias[:1].expand_as(new.bias))
 
     def _mask_of(self, classifier: Growable, new: nn.Module,
                  context: InitializerContext) -> Tensor | None:

@@ -68,9 +68,10 @@ class Cosine(nn.Module):
 def test_integrates_gradients_where_the_classifier_is_not_linear() -> None:
     teacher = samples.teacher()
     head = teacher.segmentor.decode_head
-    assert is_linear(teacher(samples.batches()[0][0]))
+    embedding = teacher(samples.batches()[0][0]).embedding
+    assert is_linear(head.conv_seg, embedding)
     head.conv_seg = Cosine(head.conv_seg.weight.detach().clone())
-    assert not is_linear(teacher(samples.batches()[0][0]))
+    assert not is_linear(head.conv_seg, embedding)
     found = run(teacher, per_class=False, steps=50)
     expected = by_captum(teacher, [3, 4])[None]
     torch.testing.assert_close(found['attribution'], expected, rtol=2e-2, atol=1e-2 * float(expected.abs().max()))
@@ -81,7 +82,7 @@ def test_a_large_kernel_is_not_taken_for_linear_by_position() -> None:
     head = teacher.segmentor.decode_head
     torch.manual_seed(0)
     head.conv_seg = nn.Conv2d(8, 3, 3, padding=1)
-    assert not is_linear(teacher(samples.batches()[0][0]))
+    assert not is_linear(head.conv_seg, teacher(samples.batches()[0][0]).embedding)
     found = run(teacher, per_class=False, steps=2)
     expected = by_captum(teacher, [3, 4])[None]
     torch.testing.assert_close(found['attribution'], expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
@@ -101,8 +102,23 @@ def test_images_of_several_sizes() -> None:
     assert run(samples.teacher(), batches, mode='mean_of_max')['attribution'].any()
 
 
+def test_the_auxiliary_channel_as_source() -> None:
+    teacher = samples.teacher()
+    conv_seg = teacher.segmentor.decode_head.conv_seg
+    with pytest.raises(ConfigError, match=r"source: 'auxiliary'.*method.classifier=dict\(auxiliary=1\)"):
+        run(teacher, source='auxiliary')
+    expected = run(teacher)['attribution']
+    conv_seg.auxiliary = nn.Conv2d(8, 1, 1).requires_grad_(False)
+    conv_seg.auxiliary.weight.copy_(2 * conv_seg.weight[:1])
+    torch.testing.assert_close(run(teacher, source='auxiliary')['attribution'], 2 * expected)
+    conv_seg.steps[0].weight[0] = 0
+    with pytest.raises(ConfigError, match="row of the background is zero.*source='auxiliary'"):
+        run(teacher)
+
+
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(fraction=0.0), r'method.statistics.*fraction: must be in \(0, 1\], found 0.0'),
+    (dict(source='unknown'), r"source.*'unknown'.*auxiliary"),
     (dict(mode='max'), r"mode.*'max'.*max_of_mean"),
 ])
 def test_wrong_options_are_refused(options: dict, message: str) -> None:

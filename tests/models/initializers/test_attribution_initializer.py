@@ -71,7 +71,27 @@ def test_a_mask_of_another_shape() -> None:
         start('add', UNION[:5])
 
 
-@pytest.mark.parametrize('options', [dict(rule='multiply'), dict(bias='shift')])
+def test_the_auxiliary_channel_as_source() -> None:
+    torch.manual_seed(0)
+    step = later_step(2)
+    classifier = classifier_of(step, auxiliary=1)
+    before = classifier.weight.detach().clone()
+    row, bias = classifier.auxiliary.weight[0].detach(), classifier.auxiliary.bias[0].detach()
+    initializer = AttributionInitializer(rule='copy', bias='copy', source='auxiliary')
+    assert initializer.needs_auxiliary
+    initializer(classifier, step, InitializerContext(statistics={'channel_mask': UNION}))
+    after = classifier.weight.detach()
+    assert torch.equal(after[5, UNION], row[UNION]) and torch.equal(after[5, ~UNION], before[5, ~UNION])
+    assert classifier.bias[4:].tolist() == [bias.item()] * 2
+    # A classifier without such a channel, that of an auxiliary head, starts as in MiB.
+    classifier = classifier_of(step)
+    weight = classifier.weight.detach().clone()
+    initializer(classifier, step, InitializerContext(statistics={'channel_mask': UNION}))
+    assert torch.equal(classifier.weight[4], weight[0])
+
+
+@pytest.mark.parametrize('options', [dict(rule='multiply'), dict(bias='shift'), dict(source='x'),
+                                     dict(source='auxiliary', bias='divide')])
 def test_unknown_rules(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match='method.initializer'):
         AttributionInitializer(**options)

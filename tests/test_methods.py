@@ -1,0 +1,101 @@
+"""Every method learns two steps, and one with state of its own survives interruptions unchanged."""
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS, MODELS
+
+import mmciss.register_all  # noqa: F401
+from mmciss.apis.train import train
+from mmciss.engine.experiment import Experiment
+from mmciss.utils.configs import load_method, method_names
+from mmciss.utils.files import load_tensors
+from tests.smoke import smoke_config
+
+
+class Interruption(Exception):
+    """Stands for whatever ends a process."""
+
+
+@HOOKS.register_module()
+class InterruptionHook(Hook):
+    """Ends step 1 when an iteration is about to start; by then the checkpoints before it are written."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.cfg.model.step.index == 1 and runner.iter == self.iteration:
+            raise Interruption
+
+
+@pytest.fixture(scope='module')
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Finished base steps by identity; methods that agree about step 0 share one."""
+    return {}
+
+
+def options_with_base(method: str, bases: dict[str, Path], folder: Path) -> dict[str, Any]:
+    """Returns the options of runs of a method that begin with a shared base step, learned if need be."""
+    identity = Experiment.from_cfg(smoke_config(folder, method)).base_identity()
+    if identity not in bases:
+        train(smoke_config(folder, method, run_steps=[0]))
+        bases[identity] = folder
+    return dict(base_from=str(bases[identity]))
+
+
+def has_state(method: str) -> bool:
+    """Whether a method keeps anything beside the model's weights, or draws random numbers of its own."""
+    slots = load_method(method).method
+    losses = [MODELS.build(loss) for loss in (slots.get('losses') or {}).values() if loss is not None]
+    return any(slots.get(key) for key in ('statistics', 'memory', 'hooks', 'classifier', 'structure')) or any(
+        list(loss.buffers()) for loss in losses)
+
+
+def logged_losses(folder: Path) -> list[float]:
+    """Returns every loss in the logs of step 1."""
+    lines = [line for path in folder.glob('step_1/*/vis_data/scalars.json') for line in path.read_text().splitlines()]
+    return [value for line in lines for name, value in json.loads(line).items() if 'loss' in name]
+
+
+@pytest.mark.parametrize('method', [name for name in method_names() if name != 'joint'])
+def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[str, Path], tmp_path: Path) -> None:
+    options = options_with_base(method, bases, tmp_path / 'base')
+    whole = train(smoke_config(tmp_path / 'whole', method, **options))
+    assert [result['sizes'] for result in whole] == [[16], [16, 5]]
+    losses = logged_losses(tmp_path / 'whole')
+    assert losses and all(map(math.isfinite, losses)), losses
+    assert (tmp_path / 'whole' / 'report.json').is_file()
+    if not has_state(method):
+        return
+    # Before the first checkpoint of the step, when only statistics are on disk; then after one.
+    for index, iteration in enumerate((0, 3)):
+        hooks = [dict(type='InterruptionHook', iteration=iteration)]
+        with pytest.raises(Interruption):
+            train(smoke_config(tmp_path / 'parts', method, custom_hooks=hooks, resume=index > 0, **options))
+    parts = train(smoke_config(tmp_path / 'parts', method, resume=True, **options))
+    assert parts[1]['confusion'] == whole[1]['confusion']
+    assert parts[1]['sha256'] == whole[1]['sha256'], 'weights differ'
+
+
+@pytest.mark.parametrize('host', ['dkd', 'ssul'])
+def test_attribution_starts_new_classes_of_hosts_with_an_auxiliary_channel(host: str, bases: dict[str, Path],
+                                                                           tmp_path: Path) -> None:
+    line = dict(method__initializer=dict(_delete_=True, type='AttributionInitializer', source='auxiliary'),
+                method__statistics=dict(attribution=dict(type='BackgroundAttribution', source='auxiliary')))
+    options = options_with_base(host, bases, tmp_path / 'base')
+    results = train(smoke_config(tmp_path / 'run', host, **line, **options))
+    assert [result['sizes'] for result in results] == [[16], [16, 5]]
+    mask = load_tensors(tmp_path / 'run' / 'step_1' / 'statistics.pth')['statistics']['channel_mask']
+    assert next(iter(mask.values())).sum(1).max() == 4  # of 16 channels
+
+
+def test_joint_learns_all_classes_in_one_step(tmp_path: Path) -> None:
+    results = train(smoke_config(tmp_path, 'joint'))
+    assert len(results) == 1 and len(results[0]['classes']) == 21
