@@ -84,6 +84,14 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
     assert parts[1]['sha256'] == whole[1]['sha256'], 'weights differ'
 
 
+def test_gsc_without_its_three_parts_is_plop(bases: dict[str, Path], tmp_path: Path) -> None:
+    options = options_with_base('plop', bases, tmp_path / 'base')
+    off = dict(method__main_loss=None, method__losses__relation=None, method__labeler__relabel=False)
+    found = train(smoke_config(tmp_path / 'gsc', 'gsc', **off, **options))
+    expected = train(smoke_config(tmp_path / 'plop', 'plop', **options))
+    assert found[1]['sha256'] == expected[1]['sha256']
+
+
 @pytest.mark.parametrize('host', ['dkd', 'ssul'])
 def test_attribution_starts_new_classes_of_hosts_with_an_auxiliary_channel(host: str, bases: dict[str, Path],
                                                                            tmp_path: Path) -> None:
