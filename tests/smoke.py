@@ -22,6 +22,8 @@ def smoke_config(work_dir: Path, method: str = 'mib', **options: Any) -> Config:
     use_method(cfg, method)
     cfg.work_dir = str(work_dir)
     cfg.resume = False
+    if cfg.method.get('memory'):
+        cfg.method.memory.size = 8  # the published sizes are larger than the smoke data
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
     return cfg
 

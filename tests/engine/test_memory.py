@@ -27,7 +27,7 @@ def mmseg_scope() -> Iterator[None]:
 
 
 def experiment(root: Path, seed: int = 0, protocol: str = '15-1', **memory: object) -> Experiment:
-    data = voc_config(write_voc(root / 'data', IMAGES))
+    data = voc_config(root / 'data' if (root / 'data').exists() else write_voc(root / 'data', IMAGES))
     loader = dict(batch_size=2, dataset=data)
     return Experiment.from_cfg(Config(dict(
         protocol=dict(name=protocol), method=dict(name='M', memory=memory or None),
@@ -85,7 +85,7 @@ def test_a_finished_file_is_left_alone_and_one_of_other_options_is_not(tmp_path:
 
 def test_the_seed_matters(tmp_path: Path) -> None:
     found = [stored(store_exemplars(RunFolder(tmp_path / str(seed)), experiment(tmp_path, seed, size=2), 0))
-             for seed in range(6)]
+             for seed in range(4)]
     assert any(item.keys() != found[0].keys() for item in found)
 
 

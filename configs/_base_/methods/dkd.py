@@ -15,15 +15,15 @@ method = dict(
     decision=dict(type='SigmoidThresholdDecision', threshold=0.5),
     freeze=dict(norm='eval_affine_frozen', dropout='eval'),
     # Later, the backbone learns ten times slower than the head, and only new rows decay.
-    cfg={
-        'optim_wrapper.paramwise_cfg':
-        dict(
-            custom_keys={
-                'segmentor': dict(decay_mult=0.0),
-                'segmentor.backbone': dict(lr_mult=0.1, decay_mult=0.0),
-                'segmentor.decode_head.conv_seg.steps.new.': dict(decay_mult=1.0)
-            })
-    },
+    cfg=dict(
+        optim_wrapper=dict(
+            paramwise_cfg=dict(
+                custom_keys={
+                    'backbone': dict(lr_mult=0.1, decay_mult=0.0),
+                    'neck': dict(decay_mult=0.0),
+                    '_head': dict(decay_mult=0.0),
+                    'steps.new.': dict(decay_mult=1.0)
+                }))),
     base=dict(
         main_loss=dict(type='NewClassBCELoss', pos_weight=2.0),
         losses=dict(ac=dict(type='AuxiliaryClassifierLoss'))))

@@ -19,7 +19,13 @@ method = dict(
         norm='eval_affine_frozen',
         dropout='eval'),
     # Ten times the later steps' learning rate, which is that of methods that train the network.
-    cfg={'optim_wrapper.paramwise_cfg': dict(custom_keys={'conv_seg': dict(lr_mult=10.0)})},
+    cfg=dict(
+        optim_wrapper=dict(
+            paramwise_cfg=dict(
+                custom_keys={
+                    'steps.new.': dict(lr_mult=10.0),
+                    '.auxiliary.': dict(lr_mult=10.0)
+                }))),
     base=dict(
         main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean', negative_index=254),
         losses=dict(
