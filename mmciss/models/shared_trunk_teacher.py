@@ -26,14 +26,16 @@ def trunk_is_frozen(model: IncrementalSegmentor) -> bool:
 
     That is so when nothing before the main classifier learns, when batch norms and dropout there
     stay in evaluation mode while the student trains, and when no slot reads maps of the trunk
-    (which would run once only, for the teacher).
+    (which would run once only, for the teacher) or changes its layers between steps.
 
     Args:
         model: The student of a later step.
     """
     segmentor = model.segmentor
     found = main_classifier(segmentor)
-    if model.layers or found is None or not isinstance(found[1], Growable):
+    if model.layers or model.structure is not None:
+        return False
+    if found is None or not isinstance(found[1], Growable):
         return False
     head = segmentor.decode_head
     if isinstance(head, nn.ModuleList) or type(head).loss is not BaseDecodeHead.loss:
