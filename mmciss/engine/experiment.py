@@ -13,10 +13,11 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.engine.config_checks import check_keys
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
-from mmciss.errors import ConfigError
 from mmciss.protocols.protocol import Protocol
+from mmciss.utils.blame import blaming
 from mmciss.utils.files import value_checksum
 
 PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmpretrain', 'numpy', 'mmengine',
@@ -55,6 +56,8 @@ class Experiment:
         first = train_dataset(cfg, 0)
         protocol = first.protocol
         datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]
+        # The data that every step is tested on must be there too, and now, not after hours of training.
+        train_dataset(cfg, len(protocol) - 1, split='test')
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
                  for item in datasets]
@@ -114,36 +117,14 @@ class Experiment:
         }
 
 
-def check_keys(cfg: Config) -> None:
-    """Refuses configs that lack what every run needs.
-
-    Raises:
-        ConfigError: Naming the missing or wrong key.
-    """
-    if not cfg.get('protocol'):
-        raise ConfigError("protocol: the config has no key 'protocol'; add for example "
-                          "protocol = dict(name='15-1', setting='overlapped')")
-    for key in ('model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg'):
-        if not cfg.get(key):
-            raise ConfigError(f"{key}: the config has no key '{key}', which every run needs")
-    loop = cfg.train_cfg.get('type')
-    if cfg.train_cfg.get('by_epoch') or loop not in (None, 'IterBasedTrainLoop'):
-        found = 'by_epoch=True' if cfg.train_cfg.get('by_epoch') else loop
-        raise ConfigError(f"train_cfg: found {found}; mmciss trains by iterations, so that a step can be "
-                          f"resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
-                          f"give epochs, if wanted, in steps=dict(base=dict(epochs=...), later=dict(epochs=...))")
-    if not isinstance(cfg.model.get('decode_head'), dict | list | tuple):
-        raise ConfigError(f"model: {cfg.model.get('type')} has no decode_head; mmciss extends encoder-decoder "
-                          f"segmentors (EncoderDecoder, CascadeEncoderDecoder)")
-
-
 def train_dataset(cfg: Config, index: int, split: str = 'train') -> IncrementalDataset:
     """Builds the data set of one step as the runner will."""
     protocol = dict(cfg.protocol)
     policy = protocol.pop('label_policy', 'plop')
-    loader = cfg.train_dataloader if split == 'train' else cfg.test_dataloader
-    return DATASETS.build(dict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
-                               step_index=index, policy=policy, split=split))
+    key = 'train_dataloader' if split == 'train' else 'test_dataloader'
+    with blaming(f'{key}.dataset'):
+        return DATASETS.build(dict(type='IncrementalDataset', dataset=cfg[key].dataset, protocol=protocol,
+                                   step_index=index, policy=policy, split=split))
 
 
 def pipelines(dataset: dict) -> list[Any]:

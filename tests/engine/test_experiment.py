@@ -1,0 +1,68 @@
+"""What is known about a run before it trains."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mmciss.register_all  # noqa: F401
+from mmciss.engine.experiment import Experiment, check_keys, dataset_type, model_name, pipelines
+from mmciss.errors import ConfigError
+from tests.engine.test_step_config import config
+from tests.smoke import smoke_config
+
+
+@pytest.fixture(scope='module')
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return Experiment.from_cfg(smoke_config(tmp_path_factory.mktemp('x')))
+
+
+def test_steps_are_counted_and_planned(experiment: Experiment) -> None:
+    assert experiment.num_images == (39, 26)
+    assert [plan.iterations for plan in experiment.plans] == [6, 4]
+    assert experiment.plans[0].global_batch == 4
+    details = experiment.details()
+    assert details['method'] == 'MiB' and details['model'] == 'FCNHead + ResNetV1c-18'
+    assert details['dataset'] == 'ShapesDataset' and details['num_steps'] == 2
+
+
+def test_identity_tells_experiments_apart_but_not_folders(experiment: Experiment, tmp_path: Path) -> None:
+    same = Experiment.from_cfg(smoke_config(tmp_path / 'elsewhere'))
+    assert same.identity() == experiment.identity()
+    for change in (dict(randomness__seed=1), dict(protocol__setting='disjoint'), dict(steps__later__iters=5),
+                   dict(method__losses__kd__loss_weight=1.0), dict(train_dataloader__batch_size=2)):
+        other = Experiment.from_cfg(smoke_config(tmp_path, **change))
+        assert other.identity() != experiment.identity(), change
+
+
+def test_base_identity_is_shared_by_methods_that_differ_in_later_steps_only(experiment: Experiment,
+                                                                            tmp_path: Path) -> None:
+    def base(method: str, **options: object) -> str:
+        return Experiment.from_cfg(smoke_config(tmp_path, method, **options)).base_identity()
+
+    assert base('finetuning') == base('lwf') == experiment.base_identity()
+    assert base('lwf_mc') != experiment.base_identity(), 'its base step has another loss'
+    assert base('mib', steps__later__iters=7) == experiment.base_identity()
+    assert base('mib', steps__base__iters=7) != experiment.base_identity()
+    assert base('mib', randomness__seed=2) != experiment.base_identity()
+
+
+def test_missing_keys_are_named() -> None:
+    cfg = config()
+    check_keys(cfg)
+    for key in ('protocol', 'model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg'):
+        broken = config()
+        broken.pop(key)
+        with pytest.raises(ConfigError, match=f'{key}: the config has no key'):
+            check_keys(broken)
+    cfg.model.pop('decode_head')
+    with pytest.raises(ConfigError, match='model: EncoderDecoder has no decode_head'):
+        check_keys(cfg)
+
+
+def test_names_are_found_inside_wrappers() -> None:
+    inner = dict(type='A', pipeline=[1])
+    nested = dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[inner, dict(type='B', pipeline=[2])]))
+    assert dataset_type(nested) == 'A' and pipelines(nested) == [[1], [2]]
+    model = dict(decode_head=[dict(type='FCNHead'), dict(type='OCRHead')], backbone=dict(type='HRNet', arch={}))
+    assert model_name(model) == 'OCRHead + HRNet'
