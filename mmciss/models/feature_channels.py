@@ -23,13 +23,15 @@ def feature_channels(segmentor: nn.Module, layers: Iterable[str], key: str) -> d
         key: The config key of the slot that asks.
 
     Raises:
-        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is no map.
+        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is
+            no map.
     """
     modes = {module: module.training for module in segmentor.modules()}
     segmentor.eval()
     image = next(segmentor.parameters()).new_zeros(1, 3, SIDE, SIDE)
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor, layers) as tap:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor,
+                                                                            layers) as tap:
             segmentor(image, mode='tensor')
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if isinstance(error, ConfigError):

@@ -22,7 +22,13 @@ def test_sdr(name: str) -> None:
     weights = [key for key in latent if key.endswith('_weight')]
     assert [latent[key] for key in weights] == [0.01, 0.001, 0.001, 0.001]
     assert all(base[key] == 0 for key in weights)
-    assert {k: v for k, v in latent.items() if k not in weights} == {k: v for k, v in base.items() if k not in weights}
+    assert {
+        k: v
+        for k, v in latent.items() if k not in weights
+    } == {
+        k: v
+        for k, v in base.items() if k not in weights
+    }
     assert ('initializer' in found) == (name == 'sdr_mib')
 
 
@@ -41,7 +47,8 @@ def test_ewf_is_mib_and_a_hook() -> None:
 
 def test_dft_learns_new_rows_only() -> None:
     assert set(method('dft')) == {'name', 'freeze'} | (set(method('dft')) & {'cfg'})
-    assert method('dft').freeze.patterns == ['*'] and method('dft').freeze.trainable == ['*.steps.new.*']
+    assert method('dft')['freeze']['patterns'] == ['*']
+    assert method('dft')['freeze']['trainable'] == ['*.steps.new.*']
 
 
 @pytest.mark.parametrize('name, weight', [('ewc', 500), ('pi', 500), ('rw', 100)])

@@ -11,13 +11,12 @@ from mmciss.functional import normalise_importance, update_fisher
 
 @HOOKS.register_module()
 class FisherImportanceHook(ImportanceHook):
-    """Elastic weight consolidation, EWC (PNAS 2017, arXiv 1612.00796), with a running Fisher information.
+    """Elastic weight consolidation, EWC (PNAS 2017, arXiv 1612.00796).
 
     Args:
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
         rate: Weight of the newest squared gradient in the running mean; 0.9 as in those.
     """
-
     def __init__(self, weight: float = 500.0, rate: float = 0.9) -> None:
         super().__init__(weight)
         self.rate = rate

@@ -18,19 +18,21 @@ Tensors = dict[str, Tensor]
 
 
 class ImportanceHook(Hook):
-    r"""Base class: measures how important each parameter is, and holds it as strongly in the steps after.
+    r"""Base class: measures how important each parameter is, and holds it as strongly in the steps
+    after.
 
-    The measure sees the gradient of every update, after accumulation, reduction over all ranks, unscaling of mixed
-    precision and clipping; every rank computes the same. It acts by hooks of the optimizer, so that an update that
-    mixed precision skips is not seen either.
+    The measure sees the gradient of every update, after accumulation, reduction over all ranks,
+    unscaling of mixed precision and clipping; every rank computes the same. It acts by hooks of the
+    optimizer, so that an update that mixed precision skips is not seen either.
 
     In later steps the penalty
     :math:`\lambda \sum_i \Omega_i (\theta_i - \theta_i^{start})^2`
-    acts through its gradient :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is added to that of the
-    losses after the measure saw it: the same as a second backward pass, for the price of an addition. At most it is
-    the distance over the learning rate, which gradient descent turns into a way straight back; a stronger pull would
-    overshoot and diverge. The published settings stay below that. Parameters that the step before did not have, such
-    as new classes' rows, are free.
+    acts through its gradient :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is
+    added to that of the losses after the measure saw it: the same as a second backward pass, for
+    the price of an addition. At most it is the distance over the learning rate, which gradient
+    descent turns into a way straight back; a stronger pull would overshoot and diverge. The
+    published settings stay below that. Parameters that the step before did not have, such as new
+    classes' rows, are free.
 
     A subclass gives :meth:`begin`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
 
@@ -41,10 +43,10 @@ class ImportanceHook(Hook):
     priority = 'NORMAL'
     uses_update = False
     """Whether :meth:`after_update` has to be called."""
-
     def __init__(self, weight: float) -> None:
         if weight < 0:
-            raise ConfigError(f'method.hooks: {type(self).__name__}.weight must not be negative, found {weight}')
+            raise ConfigError(
+                f'method.hooks: {type(self).__name__}.weight must not be negative, found {weight}')
         self.weight = weight
         self.updates = 0
         self.start: Tensors = {}
@@ -66,14 +68,14 @@ class ImportanceHook(Hook):
         raise NotImplementedError
 
     def after_update(self, name: str, parameter: Tensor, gradient: Tensor, before: Tensor) -> None:
-        """Changes the state of one parameter, from what the update did; ``before`` is the parameter's old value."""
+        """Changes the state of one parameter, from its value ``before`` the update and after it."""
 
     def finish(self) -> dict[str, Tensors]:
         """Returns what the next step gets."""
         raise NotImplementedError
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
-        """Returns a parameter's importance from what :meth:`finish` gave, None where it has none."""
+        """Returns a parameter's importance from what :meth:`finish` gave, None without any."""
         raise NotImplementedError
 
     def before_train(self, runner: Runner) -> None:
@@ -84,13 +86,20 @@ class ImportanceHook(Hook):
         """
         optimizer = find_optimizer(runner)
         model = unwrap(runner.model)
-        self.parameters = {name: p for name, p in model.segmentor.named_parameters() if p.requires_grad}
+        self.parameters = {
+            name: p
+            for name, p in model.segmentor.named_parameters() if p.requires_grad
+        }
         with torch.no_grad():
             self._prepare(model)
         if not self.stiffness and not model.step.is_base:
-            runner.logger.warning(f'{type(self).__name__}: the step before left no importance of parameters (it was '
-                                  f'trained without this method), so nothing is held at this step.')
-        self._handles = [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
+            runner.logger.warning(
+                f'{type(self).__name__}: the step before left no importance of parameters (it was '
+                f'trained without this method), so nothing is held at this step.')
+        self._handles = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after)
+        ]
 
     def _prepare(self, model: nn.Module) -> None:
         previous = {} if model.previous is None else load_method_state(model.previous.get('state'))
@@ -101,15 +110,23 @@ class ImportanceHook(Hook):
         if self._loaded is not None:
             self.updates = self._loaded['updates']
             self.start = self._placed(self._loaded['start'])
-            self.state = {kind: self._placed(tensors) for kind, tensors in self._loaded['state'].items()}
+            self.state = {
+                kind: self._placed(tensors)
+                for kind, tensors in self._loaded['state'].items()
+            }
             self._loaded = None
         found = {name: self.importance(self.carried, name) for name in self.parameters}
-        self.stiffness = {name: 2 * self.weight * value for name, value in found.items() if value is not None}
+        self.stiffness = {
+            name: 2 * self.weight * value
+            for name, value in found.items() if value is not None
+        }
         self._stiffest = {name: float(value.max()) for name, value in self.stiffness.items()}
 
     def _placed(self, tensors: Tensors) -> Tensors:
-        return {name: tensor.to(self.parameters[name].device) for name, tensor in tensors.items()
-                if name in self.parameters}
+        return {
+            name: tensor.to(self.parameters[name].device)
+            for name, tensor in tensors.items() if name in self.parameters
+        }
 
     @torch.no_grad()
     def _before(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
@@ -127,7 +144,8 @@ class ImportanceHook(Hook):
                 parameter.grad.addcmul_(pull, parameter - self.start[name])
 
     def _pull(self, name: str, rate: float) -> Tensor:
-        # More than this would carry the parameter past its start in one update, and away from it with momentum.
+        # More than this would carry the parameter past its start in one update, and away from it
+        # with momentum.
         excess = rate * self._stiffest[name] > 1
         return self.stiffness[name].clamp(max=1 / rate) if excess else self.stiffness[name]
 
@@ -144,7 +162,10 @@ class ImportanceHook(Hook):
                  for name, pull in self.stiffness.items()]
         return float(torch.stack(terms).sum()) / 2 if terms else 0.0
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Logs the penalty now and then."""
         if self.stiffness and (self.every_n_train_iters(runner, 10) or not runner.iter):
@@ -182,9 +203,12 @@ def find_optimizer(runner: Runner) -> Optimizer:
     """
     wrapper = runner.optim_wrapper
     if isinstance(wrapper, OptimWrapperDict):
-        raise ConfigError('method.hooks: measuring the importance of parameters needs a single optimizer; '
-                          f'optim_wrapper has {len(wrapper.optim_wrappers)}')
-    if hasattr(wrapper, 'loss_scaler') and getattr(wrapper.optimizer, '_step_supports_amp_scaling', False):
-        raise ConfigError('optim_wrapper.optimizer.fused=True with mixed precision hides the gradients from '
-                          'method.hooks; set it to False')
+        raise ConfigError(
+            'method.hooks: measuring the importance of parameters needs a single optimizer; '
+            f'optim_wrapper has {len(wrapper.optim_wrappers)}')
+    if hasattr(wrapper, 'loss_scaler') and getattr(wrapper.optimizer, '_step_supports_amp_scaling',
+                                                   False):
+        raise ConfigError(
+            'optim_wrapper.optimizer.fused=True with mixed precision hides the gradients from '
+            'method.hooks; set it to False')
     return wrapper.optimizer

@@ -37,8 +37,14 @@ class PathImportanceHook(ImportanceHook):
     def finish(self) -> dict[str, Tensors]:
         """Returns the importance, with that of the steps before."""
         known = self.carried.get('score', {})
-        return {'score': {name: path_importance(path, self.parameters[name].detach(), self.start[name], known.get(name, 0))
-                          for name, path in self.state['path'].items()}}
+        return {
+            'score': {
+                name:
+                path_importance(path, self.parameters[name].detach(), self.start[name],
+                                known.get(name, 0))
+                for name, path in self.state['path'].items()
+            }
+        }
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
         """Returns the importance scaled to [0, 1]."""

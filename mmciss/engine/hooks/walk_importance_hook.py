@@ -18,7 +18,6 @@ class WalkImportanceHook(ImportanceHook):
         rate: Weight of the newest squared gradient in the running Fisher information.
         stretch: Updates between two additions to the score.
     """
-
     def __init__(self, weight: float = 100.0, rate: float = 0.9, stretch: int = 10) -> None:
         super().__init__(weight)
         self.rate = rate
@@ -27,25 +26,43 @@ class WalkImportanceHook(ImportanceHook):
     def begin(self) -> dict[str, Tensors]:
         """Starts with a Fisher information of ones and a score of zeros."""
         parameters = self.parameters.items()
-        return {'fisher': {name: torch.ones_like(p) for name, p in parameters},
-                'score': {name: torch.zeros_like(p) for name, p in parameters},
-                'before': {name: p.detach().clone() for name, p in parameters}}
+        return {
+            'fisher': {
+                name: torch.ones_like(p)
+                for name, p in parameters
+            },
+            'score': {
+                name: torch.zeros_like(p)
+                for name, p in parameters
+            },
+            'before': {
+                name: p.detach().clone()
+                for name, p in parameters
+            }
+        }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Continues the Fisher information and, at the end of a stretch, the score."""
         fisher, score, before = (self.state[kind] for kind in ('fisher', 'score', 'before'))
         fisher[name] = update_fisher(fisher[name], gradient, self.rate)
         if self.updates % self.stretch == 0:
-            score[name] = accumulate_walk(score[name], gradient, before[name], parameter, fisher[name])
+            score[name] = accumulate_walk(score[name], gradient, before[name], parameter,
+                                          fisher[name])
             before[name] = parameter.clone()
 
     def finish(self) -> dict[str, Tensors]:
         """Returns the Fisher information, and the score averaged with that of the steps before."""
         known = self.carried.get('score', {})
-        return {'fisher': self.state['fisher'],
-                'score': {name: finish_walk(score, known.get(name)) for name, score in self.state['score'].items()}}
+        return {
+            'fisher': self.state['fisher'],
+            'score': {
+                name: finish_walk(score, known.get(name))
+                for name, score in self.state['score'].items()
+            }
+        }
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
         """Returns the sum of both, each scaled to [0, 1]."""
         found = [carried.get(kind, {}).get(name) for kind in ('fisher', 'score')]
-        return None if any(tensor is None for tensor in found) else sum(map(normalise_importance, found))
+        return None if any(tensor is None
+                           for tensor in found) else sum(map(normalise_importance, found))

@@ -16,10 +16,11 @@ from mmciss.models.building import classifiers_of
 class WeightFusionHook(Hook):
     """Mixes the trained weights with those of the step before, when the step ends.
 
-    EWF, Endpoints Weight Fusion (CVPR 2023). The mixture is what is evaluated, exported, and what the next step
-    starts from and learns from. The old weights are those of the step before as the initializer changed them (it may
-    share out the background's bias); new classes' rows stay as they were trained. Training checkpoints hold the
-    weights before the mixture, so a step that is killed and resumed is mixed once.
+    EWF, Endpoints Weight Fusion (CVPR 2023). The mixture is what is evaluated, exported, and what
+    the next step starts from and learns from. The old weights are those of the step before as the
+    initializer changed them (it may share out the background's bias); new classes' rows stay as
+    they were trained. Training checkpoints hold the weights before the mixture, so a step that is
+    killed and resumed is mixed once.
 
     Args:
         power: The old model weighs ``(num_old / num_seen) ** power``, see
@@ -34,13 +35,14 @@ class WeightFusionHook(Hook):
 
     def __init__(self, power: float = 1.0, alpha: float | None = None) -> None:
         if alpha is not None and not 0 <= alpha <= 1:
-            raise ConfigError(f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
+            raise ConfigError(
+                f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
         self.power = power
         self.alpha = alpha
         self._start: dict[str, Tensor] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remembers the weights that a resumed step began with; the checkpoint is read but not loaded yet."""
+        """Remembers what a resumed step began with; the checkpoint is read but not loaded yet."""
         self._remember(runner)
 
     def before_train(self, runner: Runner) -> None:
@@ -50,8 +52,9 @@ class WeightFusionHook(Hook):
             ConfigError: If there is an ``EMAHook``.
         """
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
-            raise ConfigError('custom_hooks: an EMAHook replaces the weights that method.hooks (WeightFusionHook) '
-                              'mixes; take one of them out')
+            raise ConfigError(
+                'custom_hooks: an EMAHook replaces the weights that WeightFusionHook '
+                '(method.hooks) mixes; take one of them out')
         if self._start is None:
             self._remember(runner)
 
@@ -59,8 +62,11 @@ class WeightFusionHook(Hook):
         segmentor = unwrap(runner.model).segmentor
         index = unwrap(runner.model).step.index
         newest = tuple(f'{name}.steps.{index}.' for name in classifiers_of(segmentor))
-        self._start = {name: tensor.detach().cpu().clone() for name, tensor in segmentor.state_dict().items()
-                       if not name.startswith(newest) and '.auxiliary.' not in name}
+        self._start = {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in segmentor.state_dict().items()
+            if not name.startswith(newest) and '.auxiliary.' not in name
+        }
 
     def after_train(self, runner: Runner) -> None:
         """Mixes, on every rank."""
@@ -68,10 +74,12 @@ class WeightFusionHook(Hook):
         if model.previous is None:
             return
         step = model.step
-        alpha = balance_factor(step.num_old, step.num_seen, self.power) if self.alpha is None else self.alpha
+        alpha = balance_factor(step.num_old, step.num_seen,
+                               self.power) if self.alpha is None else self.alpha
         new = model.segmentor.state_dict()
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
         model.segmentor.load_state_dict(fuse_weights(old, new, alpha))
         self._start = None
-        runner.logger.info(f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '
-                           f'{1 - alpha:.4f} times the trained ones.')
+        runner.logger.info(
+            f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '
+            f'{1 - alpha:.4f} times the trained ones.')

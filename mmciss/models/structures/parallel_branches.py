@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from mmciss.errors import ConfigError
-from mmciss.models.structures.parallel_layers import ParallelConv, ParallelNorm, freeze_first, merge_layers
+from mmciss.models.structures.parallel_layers import (ParallelConv, ParallelNorm, freeze_first,
+                                                      merge_layers)
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 
@@ -22,19 +23,22 @@ if TYPE_CHECKING:
 class ParallelBranches(Structure):
     """Gives convolutions a frozen branch that knows the old classes and one that learns.
 
-    RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches start from the
-    same weights and learn. From then on the first is the average of both branches as the step before left them,
-    merged into one layer and frozen; the second goes on from where it was. A layer's output is the average, with
-    random choices per channel while it trains, see :class:`ParallelNorm`.
+    RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches
+    start from the same weights and learn. From then on the first is the average of both branches as
+    the step before left them, merged into one layer and frozen; the second goes on from where it
+    was. A layer's output is the average, with random choices per channel while it trains, see
+    :class:`ParallelNorm`.
 
-    The average of both branches is one plain layer (:func:`merge_layers`), so the exported model, the teacher and
-    the frozen branch are all the plain model of the step before.
+    The average of both branches is one plain layer (:func:`merge_layers`), so the exported model,
+    the teacher and the frozen branch are all the plain model of the step before.
 
     Args:
-        convolutions: Shell patterns of names of modules. Of those that fit, every convolution with the kernel size
-            below takes part whose parent says which batch norm follows it, as ResNet's blocks and MMCV's ConvModule do.
+        convolutions: Shell patterns of names of modules. Of those that fit, every convolution with
+            the kernel size below takes part whose parent says which batch norm follows it, as
+            ResNet's blocks and MMCV's ConvModule do.
         kernel_size: Side of the kernels.
-        alone: Probability that a channel takes the first branch alone while training, and the second.
+        alone: Probability that a channel takes the first branch alone while training, and the
+            second.
 
     Raises:
         ConfigError: If ``alone`` is no such probability.
@@ -42,12 +46,15 @@ class ParallelBranches(Structure):
 
     kept = ('.branches.1.', )
 
-    def __init__(self, convolutions: Sequence[str] = ('backbone.*', 'decode_head.*'), kernel_size: int = 3,
+    def __init__(self,
+                 convolutions: Sequence[str] = ('backbone.*', 'decode_head.*'),
+                 kernel_size: int = 3,
                  alone: float = 0.33) -> None:
         if not 0 <= alone <= 0.5:
             raise ConfigError(f'method.structure.alone must lie between 0 and 0.5, found {alone}')
         if isinstance(convolutions, str):
-            raise ConfigError(f'method.structure.convolutions must be a list of patterns, found {convolutions!r}')
+            raise ConfigError(
+                f'method.structure.convolutions must be a list of patterns, found {convolutions!r}')
         self.convolutions = tuple(convolutions)
         self.kernel_size = kernel_size
         self.alone = alone
@@ -62,10 +69,11 @@ class ParallelBranches(Structure):
                  if self._fits(segmentor.get_submodule(name)) and self._matches(name)]
         for pattern in self.convolutions:
             if not any(fnmatchcase(name, pattern) for name, _ in found):
-                raise ConfigError(
-                    f'method.structure.convolutions: {pattern!r} fits no {self.kernel_size}x{self.kernel_size} '
-                    f'convolution that a batch norm follows, in {type(segmentor).__name__} with '
-                    f'{type(segmentor.backbone).__name__} and {type(segmentor.decode_head).__name__}')
+                side = self.kernel_size
+                parts = ' and '.join(type(part).__name__
+                                     for part in (segmentor.backbone, segmentor.decode_head))
+                raise ConfigError(f'method.structure.convolutions: {pattern!r} fits no '
+                                  f'{side}x{side} convolution that a batch norm follows, in {parts}')
         for name, norm_name in found:
             conv = ParallelConv(segmentor.get_submodule(name))
             norm = ParallelNorm(segmentor.get_submodule(norm_name), self.alone)
@@ -82,9 +90,12 @@ class ParallelBranches(Structure):
 
     @contextmanager
     def plain(self, segmentor: nn.Module) -> Iterator[None]:
-        """Shows the first branches as the layers that they were; afterwards both branches are equal."""
-        layers = {name: layer for name, layer in segmentor.named_modules()
-                  if isinstance(layer, ParallelConv | ParallelNorm)}
+        """Shows the first branches as plain layers; afterwards both branches are equal."""
+        layers = {
+            name: layer
+            for name, layer in segmentor.named_modules()
+            if isinstance(layer, ParallelConv | ParallelNorm)
+        }
         for name, layer in layers.items():
             _put(segmentor, name, layer.branches[0])
         try:
@@ -111,14 +122,15 @@ class ParallelBranches(Structure):
 def conv_norm_pairs(segmentor: nn.Module) -> list[tuple[str, str]]:
     """Returns the names of convolutions and of the batch norms that follow them.
 
-    OpenMMLab's layers name the norm of their child ``conv2`` in the attribute ``norm2_name``, that of ``conv`` in
-    ``norm_name``. Norms without weights or running statistics are left out.
+    OpenMMLab's layers name the norm of their child ``conv2`` in the attribute ``norm2_name``, that
+    of ``conv`` in ``norm_name``. Norms without weights or running statistics are left out.
     """
     pairs = []
     for path, parent in segmentor.named_modules():
         for child, module in parent.named_children():
             norm_name = getattr(parent, f'norm{child.removeprefix("conv")}_name', None)
-            if not child.startswith('conv') or not isinstance(module, nn.Conv2d | ParallelConv) or norm_name is None:
+            if not child.startswith('conv') or not isinstance(
+                    module, nn.Conv2d | ParallelConv) or norm_name is None:
                 continue
             norm = getattr(parent, norm_name, None)
             normal = isinstance(norm, _NormBase) and norm.affine and norm.track_running_stats

@@ -19,7 +19,6 @@ class Parallel(nn.Module):
     Args:
         layer: The layer; it becomes the first branch.
     """
-
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList([layer, copy.deepcopy(layer)])
@@ -38,8 +37,7 @@ class Parallel(nn.Module):
 
 
 class ParallelConv(Parallel):
-    """Two convolutions of the same input; their outputs go to the :class:`ParallelNorm` that follows."""
-
+    """Two convolutions of the same input, for the :class:`ParallelNorm` that follows."""
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both outputs."""
         return self.branches[0](x), self.branches[1](x)
@@ -48,14 +46,13 @@ class ParallelConv(Parallel):
 class ParallelNorm(Parallel):
     """Two batch norms, and the average of the branches.
 
-    While it trains, every channel takes the first branch alone, the second alone, or their average, drawn anew for
-    each batch (RCIL, CVPR 2022, arXiv 2203.05402).
+    While it trains, every channel takes the first branch alone, the second alone, or their average,
+    drawn anew for each batch (RCIL, CVPR 2022, arXiv 2203.05402).
 
     Args:
         norm: The batch norm.
         alone: Probability of the first branch alone, and that of the second.
     """
-
     def __init__(self, norm: nn.Module, alone: float = 0.33) -> None:
         super().__init__(norm)
         self.alone = alone
@@ -88,13 +85,15 @@ def freeze_first(conv: ParallelConv, norm: ParallelNorm) -> None:
     norm.train(norm.training)
 
 
-def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Returns the weights of the plain convolution and batch norm that give the average of both branches.
+def merge_layers(conv: ParallelConv,
+                 norm: ParallelNorm) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Returns the plain convolution and batch norm that give the average of both branches.
 
-    The merged kernel K and bias b of :func:`~mmciss.functional.merge_parallel_branches` need a convolution with a
-    bias; a plain ResNet has a batch norm instead. Any scale s per channel makes
-    ``(K x - m) / sqrt(s^2) * s + (b + m)`` exactly ``K x + b``. With m the mean of ``K x`` and s near its standard
-    deviation the statistics are those that the merged layer has, so that the plain model can also go on training.
+    The merged kernel K and bias b of :func:`~mmciss.functional.merge_parallel_branches` need a
+    convolution with a bias; a plain ResNet has a batch norm instead. Any scale s per channel makes
+    ``(K x - m) / sqrt(s^2) * s + (b + m)`` exactly ``K x + b``. With m the mean of ``K x`` and s
+    near its standard deviation the statistics are those that the merged layer has, so that the
+    plain model can also go on training.
 
     Args:
         conv: The convolutions.
@@ -108,8 +107,16 @@ def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tens
     plain_conv, plain_norm = (dict(layer.branches[1].state_dict()) for layer in (conv, norm))
     found = {'weight': kernel, 'bias': torch.zeros_like(bias)}
     plain_conv = {leaf: found[leaf].to(tensor) for leaf, tensor in plain_conv.items()}
-    found = {'weight': scale, 'bias': beta, 'running_mean': beta - bias, 'running_var': scale.square() - eps}
-    plain_norm = {leaf: found[leaf].to(tensor) if leaf in found else tensor for leaf, tensor in plain_norm.items()}
+    found = {
+        'weight': scale,
+        'bias': beta,
+        'running_mean': beta - bias,
+        'running_var': scale.square() - eps
+    }
+    plain_norm = {
+        leaf: found[leaf].to(tensor) if leaf in found else tensor
+        for leaf, tensor in plain_norm.items()
+    }
     return plain_conv, plain_norm
 
 

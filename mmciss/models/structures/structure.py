@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 class Structure:
     """Base class: changes the layers of a student, in place, and says what the plain model is.
 
-    The finished step is exported without the structure, and gives the same logits. So the teacher of the next step
-    is a plain model, and any plain model can be the step that a structure starts from.
+    The finished step is exported without the structure, and gives the same logits. So the teacher
+    of the next step is a plain model, and any plain model can be the step that a structure starts
+    from.
 
     Attributes:
-        kept: Parts of the names of tensors that the next step needs and the plain model does not have.
+        kept: Parts of the names of tensors that the next step needs and the plain model does not
+            have.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
@@ -34,7 +36,7 @@ class Structure:
 
     @contextmanager
     def plain(self, segmentor: nn.Module) -> Iterator[None]:
-        """Shows the plain layers for a while, for MMSegmentation's own initialisation of weights."""
+        """Shows the plain layers for a while, to be initialised by MMSegmentation."""
         yield
 
     def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:

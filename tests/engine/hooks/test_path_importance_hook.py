@@ -13,7 +13,8 @@ def test_is_the_loss_saved_over_the_squared_way() -> None:
     hook = PathImportanceHook()
     trace = train(hook, toy_runner(Toy()), range(5))
     for name, score in hook.method_state()['score'].items():
-        path = sum(gradient * (before - after) for before, gradient, after in (update[name] for update in trace))
+        path = sum(gradient * (before - after)
+                   for before, gradient, after in (update[name] for update in trace))
         way = trace[-1][name][2] - trace[0][name][0]
         torch.testing.assert_close(score, (path / (way**2 + 1e-20)).clamp(min=0))
 

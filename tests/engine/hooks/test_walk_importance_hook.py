@@ -15,7 +15,8 @@ def test_score_by_stretches() -> None:
     trace = train(hook, toy_runner(Toy()), range(7))
     state = hook.method_state()
     for name, score in state['score'].items():
-        fisher, expected, before = torch.ones_like(score), torch.zeros_like(score), trace[0][name][0]
+        fisher, expected, before = torch.ones_like(score), torch.zeros_like(
+            score), trace[0][name][0]
         for count, (now, gradient, _) in enumerate((update[name] for update in trace), start=1):
             fisher = 0.9 * gradient**2 + 0.1 * fisher
             if count % 3 == 0:

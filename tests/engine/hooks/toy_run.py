@@ -19,7 +19,6 @@ RATE = 0.05
 
 class Toy(nn.Module):
     """A wrapper with a segmentor of two layers; a later step has one more."""
-
     def __init__(self, later: bool = False, previous: dict | None = None) -> None:
         super().__init__()
         torch.manual_seed(int(later))
@@ -49,15 +48,24 @@ def toy_runner(model: Toy, wrapper: OptimWrapper | None = None) -> SimpleNamespa
         optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9, nesterov=True)
         wrapper = OptimWrapper(optimizer)
     scalars: dict[str, list[float]] = {}
-    hub = SimpleNamespace(scalars=scalars, update_scalar=lambda key, value: scalars.setdefault(key, []).append(value))
-    return SimpleNamespace(model=model, optim_wrapper=wrapper, logger=logging.getLogger('toy'), message_hub=hub, iter=0)
+    hub = SimpleNamespace(
+        scalars=scalars, update_scalar=lambda key, value: scalars.setdefault(key, []).append(value))
+    return SimpleNamespace(model=model,
+                           optim_wrapper=wrapper,
+                           logger=logging.getLogger('toy'),
+                           message_hub=hub,
+                           iter=0)
 
 
-def train(hook: ImportanceHook, runner: SimpleNamespace, iterations: range, finish: bool = True) -> list[dict[str, Tensor]]:
+def train(hook: ImportanceHook,
+          runner: SimpleNamespace,
+          iterations: range,
+          finish: bool = True) -> list[dict[str, Tensor]]:
     """Makes updates.
 
     Returns:
-        For each update the parameters before it, their gradients of the task's loss, and the parameters after it.
+        For each update the parameters before it, their gradients of the task's loss, and the
+        parameters after it.
     """
     hook.before_train(runner)
     model, trace = runner.model, []
@@ -67,7 +75,10 @@ def train(hook: ImportanceHook, runner: SimpleNamespace, iterations: range, fini
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
         before = [p.detach().clone() for p in parameters]
         runner.optim_wrapper.update_params(loss)
-        trace.append({name: (b, g, p.detach().clone()) for name, b, g, p in zip(names, before, gradients, parameters)})
+        trace.append({
+            name: (b, g, p.detach().clone())
+            for name, b, g, p in zip(names, before, gradients, parameters)
+        })
         runner.iter = iteration
         hook.after_train_iter(runner, iteration)
     if finish:

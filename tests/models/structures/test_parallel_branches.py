@@ -83,7 +83,10 @@ def test_exported_model_is_plain_and_gives_the_same_logits(depth: int) -> None:
     assert sum(isinstance(m, ParallelConv) for m in model.modules()) == 16 + 2, "blocks and head"
     inputs, _ = batch()
     expected = model.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'),
+                               expected,
+                               rtol=1e-4,
+                               atol=1e-4)
 
 
 def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_path: Path) -> None:
@@ -98,7 +101,10 @@ def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_pat
         elif '.branches.1.' in name:
             assert torch.equal(tensor, old[name]), name
     frozen = {name for name, p in model.segmentor.named_parameters() if not p.requires_grad}
-    assert frozen == {name for name, _ in model.segmentor.named_parameters() if '.branches.0.' in name}
+    assert frozen == {
+        name
+        for name, _ in model.segmentor.named_parameters() if '.branches.0.' in name
+    }
     teacher = build_teacher(model, 'cpu')
     assert not any(isinstance(m, ParallelConv) for m in teacher.segmentor.modules())
     inputs, samples = batch()
@@ -107,11 +113,15 @@ def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_pat
     model.set_teacher(teacher)
     losses = model.train().loss(inputs, samples)
     sum(value for name, value in losses.items() if 'loss' in name).backward()
-    assert all((p.grad is None) == (name in frozen) for name, p in model.segmentor.named_parameters())
+    assert all(
+        (p.grad is None) == (name in frozen) for name, p in model.segmentor.named_parameters())
     result = torch.optim.SGD(model.parameters(), 0.1)
     result.step()
     expected = model.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'),
+                               expected,
+                               rtol=1e-4,
+                               atol=1e-4)
 
 
 def test_a_plain_base_step_becomes_both_branches(tmp_path: Path) -> None:
@@ -119,7 +129,10 @@ def test_a_plain_base_step_becomes_both_branches(tmp_path: Path) -> None:
     model = build(LATER, previous=save(before, tmp_path))
     inputs, _ = batch()
     expected = before.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(model.eval()(inputs, mode='tensor')[:, :3], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.eval()(inputs, mode='tensor')[:, :3],
+                               expected,
+                               rtol=1e-4,
+                               atol=1e-5)
 
 
 def test_names_of_pairs_and_patterns() -> None:
@@ -132,10 +145,12 @@ def test_names_of_pairs_and_patterns() -> None:
     assert len(names) == 4 and all(name.startswith('backbone.layer4.') for name in names)
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(convolutions=['backbone.stages.*']), r"method\.structure\.convolutions: 'backbone\.stages\.\*' fits no 3x3"),
-    (dict(convolutions='backbone.*'), 'must be a list'), (dict(alone=0.7), r'method\.structure\.alone.*0\.7'),
-    (dict(kernel_size=5), 'fits no 5x5 convolution')])
+@pytest.mark.parametrize('changes, message',
+                         [(dict(convolutions=['backbone.stages.*']),
+                           r"method\.structure\.convolutions: 'backbone\.stages\.\*' fits no 3x3"),
+                          (dict(convolutions='backbone.*'), 'must be a list'),
+                          (dict(alone=0.7), r'method\.structure\.alone.*0\.7'),
+                          (dict(kernel_size=5), 'fits no 5x5 convolution')])
 def test_what_cannot_work_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(BASE, structure={**STRUCTURE, **changes})
