@@ -1,4 +1,5 @@
 """Installs mmciss; the configs and tools travel inside the package, where ``mim`` looks for them."""
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+DOCS = ['sphinx>=8.2', 'myst-parser>=4', 'furo']
 
 
 class BuildWithConfigs(build_py):
@@ -14,11 +16,24 @@ class BuildWithConfigs(build_py):
     def run(self) -> None:
         """Builds the package, then adds the folders."""
         super().run()
-        if getattr(self, 'editable_mode', False):
-            return
-        for name in ('configs', 'tools'):
-            target = Path(self.build_lib) / 'mmciss' / '.mim' / name
-            shutil.copytree(ROOT / name, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+        editable = getattr(self, 'editable_mode', False)
+        inside = (ROOT if editable else Path(self.build_lib)) / 'mmciss' / '.mim'
+        inside.mkdir(parents=True, exist_ok=True)
+        for name in ('configs', 'tools', 'model-index.yml'):
+            if editable:
+                link(inside / name, Path('..', '..', name))
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, inside / name, dirs_exist_ok=True,
+                                ignore=shutil.ignore_patterns('__pycache__'))
+            else:
+                shutil.copy2(ROOT / name, inside / name)
+
+
+def link(path: Path, target: Path) -> None:
+    """Links to the checkout, so that ``mim`` finds its files; without links ``mim`` needs an ordinary install."""
+    if not path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.symlink_to(target)
 
 
 def read_version() -> str:
@@ -34,7 +49,18 @@ setup(
     description='Class-incremental semantic segmentation for MMSegmentation',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='the developers of mmciss',
     license='Apache-2.0',
+    keywords='semantic segmentation, continual learning, class-incremental learning, mmsegmentation',
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3 :: Only',
+        'Programming Language :: Python :: 3.11',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     packages=find_packages(include=['mmciss', 'mmciss.*']),
     include_package_data=True,
     package_data={'mmciss': ['**/*.json', '**/*.txt']},
@@ -52,7 +78,9 @@ setup(
         'pillow',
     ],
     extras_require={
-        'test': ['pytest', 'hypothesis', 'captum', 'tensorboard'],
+        'test': ['pytest', 'hypothesis', 'captum', 'tensorboard', *DOCS, 'setuptools>=77', 'wheel', 'nbclient',
+                 'nbformat', 'ipykernel'],
+        'docs': DOCS,
         'tensorboard': ['tensorboard'],
         'mask2former': ['onedl-mmdetection'],
     },
