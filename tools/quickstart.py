@@ -47,7 +47,7 @@ def main() -> int:
     os.environ.setdefault('GOMP_SPINCOUNT', '0')
     python, rest = str(python_of(environment)), sys.argv[2:]
     if sys.argv[1] == 'test':
-        command = [python, '-m', 'pytest', '-q', *rest]
+        command = [python, '-m', 'pytest', '-q', '-n', str(min(4, os.cpu_count() or 1)), *rest]
     else:
         # --resume: a second call continues an interrupted run, and does nothing for a finished one.
         command = [python, 'tools/train.py', *(rest or [DEFAULT_CONFIG]), '--resume']
