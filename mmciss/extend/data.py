@@ -67,7 +67,7 @@ class ExtensionData:
             data, flag = data_of_config(self.data_config, '--data-config'), '--data-config'
         else:
             data, flag = self._folders('images', 'masks'), '--masks'
-        new = read_masks(data, step, flag, self.mask_ids)
+        new = read_masks(data, step, flag, self.mask_ids, training=True)
         check_every_new_class(new, step, flag)
         lines = [f'{len(data.pairs)} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
                  f'{new.meaning}.']

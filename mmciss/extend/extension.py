@@ -4,6 +4,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class Extender:
             self.logger.info(f'The extended model is {config} with {checkpoint}; the report is {report}.')
         return Extension(config, checkpoint, self.step.names, report, summary)
 
-    @property
+    @cached_property
     def logger(self) -> MMLogger:
         """Logs to the console and to ``run.log`` in the work directory."""
         return MMLogger.get_instance(f'mmciss {self.folder.path}', logger_name='mmciss',

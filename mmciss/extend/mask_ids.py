@@ -48,7 +48,8 @@ class ReadMasks:
         return bool(self.totals[list(channels)].any())
 
 
-def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'auto') -> ReadMasks:
+def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'auto',
+               training: bool = False) -> ReadMasks:
     """Finds out what the ids of masks mean.
 
     Args:
@@ -56,6 +57,7 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
         step: Old and new classes.
         flag: The flag that named the masks.
         convention: One of :data:`CONVENTIONS`; a data set of MMSegmentation has class names that decide.
+        training: Whether new classes must be labelled, which rules meanings of ids out.
 
     Raises:
         ConfigError: If masks are unreadable or hold ids that match no class.
@@ -67,7 +69,7 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
     except ConfigError as error:
         raise ConfigError(f'{flag}: {error}') from error
     if data.names is None:
-        table, meaning = _folder_table(scan, data, step, flag, convention)
+        table, meaning = _folder_table(scan, data, step, flag, convention, training)
     else:
         table, meaning = _named_table(data, step, flag)
     lookup = np.full(256, IGNORE, dtype=np.int64)
@@ -79,11 +81,13 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
 
 
 def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
-                  convention: str) -> tuple[dict[int, int], str]:
+                  convention: str, training: bool) -> tuple[dict[int, int], str]:
     found = sorted(set(map(int, np.unique(scan.ids))) - {IGNORE})
     num_old, num_new, total = step.num_old, step.num_new, step.num_seen
     allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
     choices = ('new', 'final') if convention == 'auto' else (convention, )
+    if convention == 'auto' and training and not set(found) & set(range(num_old, total)):
+        choices = ('new', )  # Ids of the extended model without a new class among them would teach nothing.
     fitting = [name for name in choices if set(found) <= allowed[name]]
     if not fitting:
         wrong = sorted(set(found) - set().union(*(allowed[name] for name in choices)))

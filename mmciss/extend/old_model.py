@@ -107,11 +107,18 @@ def check_heads(cfg: Config, where: str) -> int:
             find_growable(head, key)
     except ConfigError as error:
         raise ConfigError(f'MODEL_CONFIG: {where}: {error}') from error
-    except (KeyError, ImportError, TypeError, RuntimeError) as error:
+    except Exception as error:  # whatever a head of the user raises, the config is what has to change
         raise ConfigError(f'MODEL_CONFIG: {where}: a head cannot be built ({error}); a missing package, or a missing '
                           f'custom_imports in the config?') from error
     main = [head for key, head in growing if key.startswith('model.decode_head')][-1]
     return num_classes_of(main)
+
+
+def growing_layers(model: dict) -> list[str]:
+    """Returns the names of the layers whose rows are classes, those of the last decode head at the end."""
+    heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
+    return [f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
+            for key, head in heads for leaf in find_growable(head, key)]
 
 
 def build_plain(cfg: Config, where: str) -> nn.Module:

@@ -9,8 +9,9 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.engine.step_config import NEWEST
 from mmciss.errors import ConfigError
-from mmciss.extend.old_model import OldModel
+from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import config_pipeline, crop_of
 
 RECORD = 'extension'
@@ -21,7 +22,10 @@ EPOCHS = 30
 FEWEST_ITERATIONS = 300
 MOST_ITERATIONS = 20000
 LR_FACTOR = 0.1
-DEFAULT_OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01))
+DEFAULT_OPTIMIZER = dict(
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
+    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)}))
+"""What MMSegmentation trains transformers with, and what fits most models."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
         wishes: What the user decided.
 
     Returns:
-        ``method``, ``optimizer`` (a config of an optim wrapper with the learning rate inside), ``lr``, ``batch_size``,
-        ``crop_size`` (height and width), ``iters``.
+        ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``, ``new_rows_lr``,
+        ``batch_size``, ``crop_size`` (height and width), ``iters``.
     """
     settings = {'method': _method(old)}
     optimizer, settings['lr'] = _learning_rate(old.cfg)
@@ -82,6 +86,10 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
     if wishes.iters is not None:
         settings['iters'] = Setting(wishes.iters, 'as given')
     optimizer.optimizer.lr = settings['lr'].value
+    rows = faster_new_rows(optimizer, growing_layers(old.cfg.model))
+    if rows:
+        settings['new_rows_lr'] = Setting(rows, f'{1 / LR_FACTOR:g} times the rate of the rows beside them: new classes '
+                                                f'have everything to learn')
     settings['optimizer'] = Setting(optimizer, 'that of the model')
     return settings
 
@@ -99,14 +107,38 @@ def _learning_rate(cfg: Config) -> tuple[ConfigDict, Setting]:
     wrapper = cfg.get('optim_wrapper') or record.get('optim_wrapper')
     if not wrapper and isinstance(cfg.get('optimizer'), Mapping):
         wrapper = dict(type='OptimWrapper', optimizer=cfg.optimizer)
-    if not wrapper or not (wrapper.get('optimizer') or {}).get('lr'):
-        wrapper = copy.deepcopy(DEFAULT_OPTIMIZER)
-        return ConfigDict(wrapper), Setting(wrapper['optimizer']['lr'], "the config has no optimizer; AdamW's usual "
-                                                                        'rate for trained segmentors')
-    wrapper = ConfigDict(copy.deepcopy(wrapper))
+    known = bool(wrapper and (wrapper.get('optimizer') or {}).get('lr'))
+    wrapper = ConfigDict(copy.deepcopy(wrapper if known else DEFAULT_OPTIMIZER))
     own = float(wrapper.optimizer.lr)
-    return wrapper, Setting(own * LR_FACTOR, f"a tenth of the model's own {own:g} with {wrapper.optimizer.type}, as the "
-                                             f'papers do: what is known shall move little')
+    whose = "the model's own" if known else 'the usual (the config has no optimizer)'
+    return wrapper, Setting(own * LR_FACTOR, f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: '
+                                             f'what is known shall move little')
+
+
+def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
+    """Lets the rows of new classes learn at the rate at which the model itself was trained, in place.
+
+    Args:
+        wrapper: Config of an optim wrapper.
+        layers: Names of the layers whose rows are classes.
+
+    Returns:
+        That rate for the last layer; None if the config divides parameters by a rule of its own.
+    """
+    if wrapper.get('constructor') not in (None, 'DefaultOptimWrapperConstructor'):
+        return None
+    options = wrapper.setdefault('paramwise_cfg', ConfigDict())
+    keys = options.setdefault('custom_keys', ConfigDict())
+    rate = None
+    for layer in layers:
+        # As the constructor does: of the keys that fit, the longest counts.
+        fitting = sorted((key for key in keys if key in f'segmentor.{layer}.weight'), key=len)
+        beside = keys[fitting[-1]] if fitting else {}
+        factor = float(beside.get('lr_mult', 1.0)) / LR_FACTOR
+        # The layer's whole name makes this the longest key.
+        keys[f'segmentor.{layer}.{NEWEST}'] = ConfigDict(beside, lr_mult=factor)
+        rate = float(wrapper.optimizer.lr) * factor
+    return rate
 
 
 def _batch_size(cfg: Config, num_images: int) -> Setting:

@@ -50,6 +50,14 @@ def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
         table(tmp_path, (0, 4), WITH, 'old')
 
 
+def test_training_masks_must_label_new_classes(tmp_path: Path) -> None:
+    step = extension_step(OLD, ['fork'], background=True)
+    images, masks = write_images(tmp_path, ids=(0, 1, 2))
+    assert read_masks(labelled(images, masks), step, '--val-masks').meaning == 'ids of the final model'
+    with pytest.raises(ConfigError, match=r'--masks: ids 2 match no class.*Allowed are 1 to 1 \(the new classes fork\)'):
+        read_masks(labelled(images, masks), step, '--masks', training=True)
+
+
 def test_colour_masks_are_refused(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=1)
     Image.new('RGB', (32, 32)).save(masks / '00.png')

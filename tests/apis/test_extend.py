@@ -1,0 +1,76 @@
+"""The command line of extending a model."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmciss.apis.extend import main, parse_args, use_device
+from mmciss.errors import ConfigError
+from tests.extend.samples import write_images, write_model
+from tests.paths import ROOT
+
+
+@pytest.fixture(scope='module')
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments that would work."""
+    folder = tmp_path_factory.mktemp('command')
+    config, checkpoint = write_model(folder / 'model')
+    images, masks = write_images(folder / 'data')
+    return [str(config), str(checkpoint), '--images', str(images), '--masks', str(masks), '--work-dir',
+            str(folder / 'run'), '--iters', '1', '--batch-size', '2', '--crop-size', '16', '--classes', 'fork', 'pallet']
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (['--classes', 'cat'], "error: --classes: the model has a class 'cat' already"),
+    (['--classes', 'fork'], 'error: --masks: ids 2 match no class'),
+    (['--classes', 'fork', 'pallet', 'crate'], 'error: --masks: no labelled pixel of crate'),
+    (['--masks', 'nowhere'], 'error: --masks: no folder nowhere'),
+    (['--method', 'dkd'], 'error: --method dkd: it shapes'),
+    (['--method', 'mbi'], "error: --method: unknown method 'mbi'"),
+    (['--iters', '0'], 'error: --iters: 0; it must be a positive number'),
+    (['--device', 'tpu'], "error: --device: 'tpu'"),
+    (['--val-images', 'x'], 'error: --val-images and --val-masks: give both or none'),
+    (['--old-val-config', 'no.py'], 'error: config: no file no.py'),
+])
+def test_wrong_input_ends_with_one_line(command: list[str], changes: list[str], message: str,
+                                        capsys: pytest.CaptureFixture) -> None:
+    assert main([*command, *changes]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in error
+    assert not Path(command[command.index('--work-dir') + 1]).exists(), 'nothing is written'
+
+
+def test_wrong_files_end_with_one_line(command: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(['no.py', *command[1:]]) == 2
+    assert main([command[0], 'no.pth', *command[2:]]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
+    assert 'MODEL_CONFIG' in errors[0] and 'checkpoint not found: no.pth' in errors[1]
+
+
+def test_the_tool(command: list[str]) -> None:
+    process = subprocess.run([sys.executable, str(ROOT / 'tools' / 'extend.py'), *command, '--device', 'cpu'],
+                             capture_output=True, text=True, cwd=ROOT)
+    assert process.returncode == 0, process.stderr[-3000:]
+    run = Path(command[command.index('--work-dir') + 1])
+    log = (run / 'run.log').read_text(encoding='utf-8')
+    assert 'New: fork (id 3), pallet (id 4)' in log and 'iters: 1 (as given)' in log
+    assert "method: mib (class 0, 'background', is a background class" in log
+    assert (run / 'model.pth').is_file()
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device, expected in (('cpu', '-1'), ('cuda:1', '1')):
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
+        use_device(device)
+        import os
+        assert os.environ['CUDA_VISIBLE_DEVICES'] == expected
+    with pytest.raises(ConfigError, match="--device: 'cpu:1'"):
+        use_device('cpu:1')
+
+
+def test_every_flag_reaches_the_call(command: list[str]) -> None:
+    args = vars(parse_args([*command, '--cfg-options', 'train_dataloader.num_workers=2']))
+    assert args['cfg_options'] == {'train_dataloader.num_workers': 2} and args['crop_size'] == 16

@@ -1,0 +1,39 @@
+"""Pipelines of the model and of plain MMSegmentation."""
+from __future__ import annotations
+
+from mmengine.config import Config
+
+import mmciss.register_all  # noqa: F401
+from mmciss.extend.pipelines import (config_pipeline, crop_of, default_train_pipeline, with_crop, with_labels,
+                                     without_mmciss)
+
+PACK = dict(type='PackSegInputs')
+
+
+def test_pipelines_are_found_inside_wrappers() -> None:
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict(
+        type='ConcatDataset', datasets=[dict(pipeline=[PACK])]))), test_pipeline=[PACK, PACK]))
+    assert config_pipeline(cfg, 'train') == [PACK]
+    assert len(config_pipeline(cfg, 'test')) == 2
+    assert config_pipeline(Config({}), 'train') is None
+
+
+def test_labels_are_loaded_as_they_are() -> None:
+    assert with_labels([dict(type='LoadAnnotations', reduce_zero_label=True, imdecode_backend='cv2'), PACK]) == [
+        dict(type='LoadAnnotations', imdecode_backend='cv2'), PACK]
+    assert with_labels([PACK]) == [dict(type='LoadAnnotations'), PACK]
+
+
+def test_crops() -> None:
+    pipeline = default_train_pipeline(96, (120, 160))
+    assert crop_of(pipeline) == (96, 96) and crop_of([PACK]) is None
+    assert crop_of(with_crop(pipeline, (64, 32))) == (64, 32) and crop_of(pipeline) == (96, 96)
+    assert crop_of(with_crop([dict(type='SegRandomResizedCrop', crop_size=96)], (64, 64))) == (64, 64)
+    assert with_crop([PACK], (8, 8))[0]['type'] == 'RandomCrop'
+
+
+def test_plain_mmsegmentation_gets_its_own_transforms_only() -> None:
+    found = without_mmciss([dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+                            dict(type='SegCenterCrop', crop_size=96), PACK])
+    assert [item['type'] for item in found] == ['LoadImageFromFile', 'Resize', 'LoadAnnotations', 'PackSegInputs']
+    assert found[1]['scale'][1] == 96 and found[1]['keep_ratio']

@@ -1,0 +1,77 @@
+"""Settings that are derived, with reasons."""
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config, ConfigDict
+
+import mmciss.register_all  # noqa: F401
+from mmciss.errors import ConfigError
+from mmciss.extend.old_model import OldModel, read_old_model
+from mmciss.extend.settings import Wishes, derive, faster_new_rows
+from tests.extend.samples import write_model
+
+
+@pytest.fixture(scope='module')
+def old(tmp_path_factory: pytest.TempPathFactory) -> OldModel:
+    """A model with a config that says everything."""
+    return read_old_model(*write_model(tmp_path_factory.mktemp('model')))
+
+
+def plain(old: OldModel, **keys) -> OldModel:
+    model = old.cfg.model.to_dict()
+    model['data_preprocessor'].pop('size')
+    return replace(old, cfg=Config(dict(model=model, **keys)))
+
+
+def test_the_model_s_own_config_decides(old: OldModel) -> None:
+    found = derive(old, 400, [(50, 60)])
+    assert found['lr'].value == pytest.approx(0.01) and found['optimizer'].value.optimizer.type == 'SGD'
+    assert found['new_rows_lr'].value == pytest.approx(0.1), 'the rate of the model itself'
+    keys = found['optimizer'].value.paramwise_cfg.custom_keys
+    assert keys['segmentor.decode_head.conv_seg.steps.new.'].lr_mult == pytest.approx(10)
+    assert found['batch_size'].value == 4 and found['crop_size'].value == (32, 32)
+    assert found['iters'].value == 30 * 100
+    assert found['method'].value == 'mib' and all(setting.reason for setting in found.values())
+
+
+def test_without_a_background_class_another_method(old: OldModel) -> None:
+    found = derive(replace(old, background=False), 40, [(50, 60)])
+    assert found['method'].value == 'lwf_unbiased' and 'no class means background' in found['method'].reason
+
+
+def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
+    found = derive(plain(old), 3, [(100, 300), (110, 300), (400, 90)])
+    assert found['batch_size'].value == 3 and 'cut to the number of images' in found['batch_size'].reason
+    assert found['crop_size'].value == (96, 96)
+    assert found['optimizer'].value.optimizer.type == 'AdamW' and found['iters'].value == 300
+
+
+def test_new_rows_are_faster_than_the_rows_beside_them(old: OldModel) -> None:
+    wrapper = ConfigDict(optimizer=dict(type='AdamW', lr=0.1), paramwise_cfg=dict(custom_keys={
+        'head': dict(lr_mult=5.0, decay_mult=0.0), 'decode': dict(lr_mult=2.0)}))
+    assert faster_new_rows(wrapper, ['auxiliary_head.conv_seg', 'decode_head.conv_seg']) == pytest.approx(2.0)
+    keys = wrapper.paramwise_cfg.custom_keys
+    assert keys['segmentor.auxiliary_head.conv_seg.steps.new.'] == dict(lr_mult=pytest.approx(50), decay_mult=0.0)
+    assert faster_new_rows(ConfigDict(constructor='LayerDecayOptimizerConstructor'), ['decode_head.conv_seg']) is None
+
+
+def test_limits(old: OldModel) -> None:
+    assert derive(old, 4000, [(50, 60)])['iters'].value == 8000, 'not more than the model itself was trained'
+    record = dict(extension=dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5)),
+                                 batch_size=2))
+    found = derive(plain(old, **record), 10**6, [(50, 60)])
+    assert found['iters'].value == 20000 and found['lr'].value == pytest.approx(0.05)
+    assert found['batch_size'].value == 2
+
+
+def test_wishes_win(old: OldModel) -> None:
+    found = derive(old, 400, [(50, 60)], Wishes('lwf', 7, 0.5, 2, 64))
+    assert [found[key].value for key in ('method', 'iters', 'lr', 'batch_size', 'crop_size')] == [
+        'lwf', 7, 0.5, 2, (64, 64)]
+    assert found['optimizer'].value.optimizer.lr == 0.5 and found['lr'].reason == 'as given'
+    for name in ('iters', 'lr', 'batch_size', 'crop_size'):
+        with pytest.raises(ConfigError, match=f'--{name.replace("_", "-")}: -1'):
+            Wishes(**{name: -1})
