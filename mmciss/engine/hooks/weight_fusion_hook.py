@@ -10,6 +10,8 @@ from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
 from mmciss.models.building import classifiers_of
+from mmciss.models.classifiers.growable import split_rows
+from mmciss.utils.checkpoints import read_plain_checkpoint
 
 
 @HOOKS.register_module()
@@ -17,10 +19,11 @@ class WeightFusionHook(Hook):
     """Mixes the trained weights with those of the step before, when the step ends.
 
     EWF, Endpoints Weight Fusion (CVPR 2023). The mixture is what is evaluated, exported, and what
-    the next step starts from and learns from. The old weights are those of the step before as the
-    initializer changed them (it may share out the background's bias); new classes' rows stay as
-    they were trained. Training checkpoints hold the weights before the mixture, so a step that is
-    killed and resumed is mixed once.
+    the next step starts from and learns from. New classes' rows stay as they were trained; old rows
+    are mixed with those of the step before, not with what an initializer made of them: a bias of
+    the background that is shifted at every step, and held by the mixture, would sink without end.
+    Training checkpoints hold the weights before the mixture, so a step that is killed and resumed
+    is mixed once.
 
     Args:
         power: The old model weighs ``(num_old / num_seen) ** power``, see
@@ -59,14 +62,21 @@ class WeightFusionHook(Hook):
             self._remember(runner)
 
     def _remember(self, runner: Runner) -> None:
-        segmentor = unwrap(runner.model).segmentor
-        index = unwrap(runner.model).step.index
-        newest = tuple(f'{name}.steps.{index}.' for name in classifiers_of(segmentor))
-        self._start = {
+        model = unwrap(runner.model)
+        if model.previous is None:
+            return
+        layers = classifiers_of(model.segmentor)
+        # What the step before does not know, auxiliary channels too, stays as it is trained.
+        start = {
             name: tensor.detach().cpu().clone()
-            for name, tensor in segmentor.state_dict().items()
-            if not name.startswith(newest) and '.auxiliary.' not in name
+            for name, tensor in model.segmentor.state_dict().items()
+            if not name.startswith(tuple(f'{layer}.' for layer in layers))
         }
+        weights = read_plain_checkpoint(model.previous['model'])
+        for name, layer in layers.items():
+            split_rows(layer, weights, f'{name}.')
+            start.update((key, weights[key]) for key in weights if key.startswith(f'{name}.'))
+        self._start = start
 
     def after_train(self, runner: Runner) -> None:
         """Mixes, on every rank."""
