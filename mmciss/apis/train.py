@@ -3,15 +3,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from mmciss.apis.command import run_command
 from mmciss.apis.overrides import apply_overrides
-from mmciss.errors import ConfigError
+from mmciss.utils.blame import blaming
 from mmciss.utils.configs import load_config
 
 
@@ -53,7 +53,8 @@ def config_from_args(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     apply_overrides(cfg, args)
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        with blaming(f'--cfg-options {" ".join(args.cfg_options)}'):
+            cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -83,13 +84,9 @@ def train(cfg: Config) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
     args = parse_args(arguments)
-    try:
+
+    def work() -> None:
         import mmciss.register_all  # noqa: F401
         train(config_from_args(args))
-    except (ConfigError, FileNotFoundError) as error:
-        sys.stderr.write(f'error: {error}\n')
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write('interrupted; the same command with --resume continues the run\n')
-        return 130
-    return 0
+
+    return run_command(work)

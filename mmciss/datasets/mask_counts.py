@@ -75,6 +75,10 @@ def _infos(part: BaseDataset) -> list[dict[str, Any]]:
     if any('seg_map_path' not in info for info in infos):
         raise ConfigError(f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks '
                           'decide which images a step sees.')
+    paths = [info['img_path'] for info in infos]
+    if len(set(paths)) < len(paths):
+        twice = next(path for index, path in enumerate(paths) if path in paths[:index])
+        raise ConfigError(f'{part.ann_file or type(part).__name__}: lists {twice} twice.')
     missing = [info['img_path'] for info in infos if not osp.exists(info['img_path'])]
     if missing:
         raise ConfigError(f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '

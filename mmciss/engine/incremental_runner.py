@@ -20,6 +20,7 @@ from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.memory import memory_options, store_exemplars
+from mmciss.engine.rehearsal import rehearse
 from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
@@ -51,9 +52,12 @@ class IncrementalRunner:
         if not is_main_process():
             barrier()
         self.experiment = Experiment.from_cfg(self.cfg)
-        if is_main_process():
-            barrier()
         memory_options(self.experiment)  # fails before any model is built
+        if is_main_process():
+            steps = len(self.experiment.protocol)
+            if self.folder.first_open_step(steps) < steps:
+                rehearse(self.experiment)
+            barrier()
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> IncrementalRunner:

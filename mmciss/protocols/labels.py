@@ -143,6 +143,8 @@ def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop',
     if isinstance(value, LabelPolicy):
         return value
     key = 'protocol.label_policy'
+    if not isinstance(value, (str, Mapping, type(None))):
+        raise ConfigError(f'{key}: must be a preset ({", ".join(PRESETS)}) or a dictionary of fields, found {value!r}')
     changes: dict[str, str] = {'preset': value} if isinstance(value, str) else dict(value or {})
     name = str(changes.pop('preset', 'plop')).lower()
     if name not in PRESETS:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmciss.errors import ConfigError
 from mmciss.protocols.progress import Progress
+from mmciss.utils.stopping import ignore_interrupts
 
 _CHUNK = 64
 _FEWEST_FOR_POOL = 64
@@ -130,8 +131,13 @@ def _scan_chunks(files: list[str], workers: int,
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context(
         start_method or ('fork' if 'fork' in methods else 'spawn'))
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-        yield from pool.map(_scan_chunk, chunks)
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context,
+                             initializer=ignore_interrupts) as pool:
+        try:
+            yield from pool.map(_scan_chunk, chunks)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _scan_chunk(files: list[str]) -> tuple[MaskScan, list[str]]:

@@ -10,6 +10,8 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor
 
+from mmciss.errors import ConfigError
+
 
 def safe_types() -> list[Any]:
     """Returns the harmless types that checkpoints of mmengine hold beside tensors.
@@ -25,7 +27,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, no checkpoint, or holds objects that could run code.
+        ConfigError: If it is truncated, no checkpoint, or holds objects that could run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,10 +36,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(safe_types()):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise ValueError(f'{path} cannot be read safely: it is truncated, no checkpoint, or it holds objects other '
+        raise ConfigError(f'{path} cannot be read safely: it is truncated, no checkpoint, or it holds objects other '
                          f'than tensors and plain values ({str(error).strip().splitlines()[0]})') from error
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
+        raise ConfigError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
     return content
 
 
@@ -47,7 +49,7 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints.
 
     Raises:
-        ValueError: If the file holds no weights.
+        ConfigError: If the file holds no weights.
     """
     content = read_checkpoint(path)
     weights = content.get('state_dict', content)
@@ -57,5 +59,5 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
         weights = OrderedDict((name.removeprefix('segmentor.'), value) for name, value in weights.items()
                               if name.startswith('segmentor.'))
     if not weights:
-        raise ValueError(f'{path} holds no weights (no tensors under state_dict or at the top)')
+        raise ConfigError(f'{path} holds no weights (no tensors under state_dict or at the top)')
     return weights

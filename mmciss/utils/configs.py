@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 import mmciss
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.utils.blame import blaming
 
 
 def configs_folder() -> Path:
@@ -31,7 +32,8 @@ def load_method(name: str) -> Config:
     """
     path = Path(name)
     if path.suffix == '.py' and path.is_file():
-        return Config.fromfile(path)
+        with blaming(f'--method {path}'):
+            return Config.fromfile(path)
     if name not in method_names():
         raise unknown_name('method', name, method_names(), '--method')
     return Config.fromfile(configs_folder() / '_base_' / 'methods' / f'{name}.py')
@@ -45,7 +47,8 @@ def load_config(path: str | Path) -> Config:
     """
     path = Path(path)
     if path.is_file():
-        return Config.fromfile(path)
+        with blaming(f'config {path}'):
+            return Config.fromfile(path)
     parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
     inside = configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
     if inside.is_file():

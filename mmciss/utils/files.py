@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable
@@ -49,7 +50,9 @@ def read_json(path: str | Path) -> Any | None:
 
 def save_tensors(path: str | Path, content: Any) -> None:
     """Writes a torch file atomically."""
-    write_atomically(path, lambda temporary: torch.save(content, temporary))
+    buffer = io.BytesIO()  # written by torch itself, a full disk would be an error of torch without the file's name
+    torch.save(content, buffer)
+    write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
 
 
 def load_tensors(path: str | Path) -> Any:

@@ -1,0 +1,116 @@
+"""Building everything that a run will need, before the first iteration of the first step."""
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import HOOKS, PARAM_SCHEDULERS
+from mmseg.registry import DATA_SAMPLERS, MODELS
+
+from mmciss.datasets.image_sizes import check_sizes
+from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.seeding import seeded
+from mmciss.engine.experiment import Experiment, train_dataset
+from mmciss.engine.step_config import StepFiles, method_slots
+from mmciss.errors import ConfigError
+from mmciss.models.previous import load_plain_checkpoint
+from mmciss.protocols.step import Step
+from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
+from mmciss.utils.blame import blaming, build
+
+SLOT_REGISTRIES = {'main_loss': MODELS, 'labeler': LABELERS, 'initializer': INITIALIZERS, 'structure': STRUCTURES,
+                   'decision': MODELS}
+NAMED_SLOTS = {'losses': MODELS, 'statistics': STATISTICS}
+
+
+def rehearse(experiment: Experiment) -> None:
+    """Builds the model, optimizer, schedule, hooks and slots of the first two steps, and loads one sample.
+
+    A mistake in what only later steps use would otherwise show after the base step has been trained. Nothing here
+    changes any generator of random numbers.
+
+    Raises:
+        ConfigError: Naming the config key of what does not work.
+    """
+    with seeded(0, 0):
+        for index in range(min(2, len(experiment.protocol))):
+            step = experiment.protocol[index]
+            cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
+            check_slots(experiment.cfg, step)
+            _check_hooks(cfg)
+            model = _model(cfg)
+            if model.checkpoint is not None:
+                load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
+            _check_optimizer(cfg, model)
+            if not index:
+                _check_forward(experiment, model, cfg)
+
+
+def check_slots(cfg: Config, step: Step) -> None:
+    """Builds every slot of the method on its own, so that an error names the slot.
+
+    Raises:
+        ConfigError: Naming the slot.
+    """
+    place = 'method.base' if step.is_base and (cfg.get('method') or {}).get('base') else 'method'
+    slots = method_slots(cfg.get('method'), step)
+    for name, registry in SLOT_REGISTRIES.items():
+        if slots[name] is not None:
+            build(registry, copy.deepcopy(slots[name]), f'{place}.{name}')
+    for name, registry in NAMED_SLOTS.items():
+        configs = slots[name] or {}
+        if not isinstance(configs, dict) or 'type' in configs:
+            raise ConfigError(f'{place}.{name}: must be a dictionary of named configs such as dict(kd=dict(type=...)), '
+                              f'found {configs!r}')
+        for key, config in configs.items():
+            if config is not None:
+                build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
+
+
+def _check_hooks(cfg: Config) -> None:
+    for index, config in enumerate(cfg.custom_hooks):
+        build(HOOKS, copy.deepcopy(config), f'method.hooks or custom_hooks[{index}]')
+
+
+def _model(cfg: Config) -> Any:
+    with blaming('model'):
+        return MODELS.build(copy.deepcopy(cfg.model))
+
+
+def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
+    with blaming('optim_wrapper'):
+        wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+    schedulers = cfg.get('param_scheduler') or []
+    for index, config in enumerate(schedulers if isinstance(schedulers, list | tuple) else [schedulers]):
+        if not config.get('by_epoch', True):
+            build(PARAM_SCHEDULERS, copy.deepcopy(config), f'param_scheduler[{index}]',
+                  default_args=dict(optimizer=getattr(wrapper, 'optimizer', wrapper)))
+
+
+def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> None:
+    dataset = train_dataset(experiment.cfg, 0)
+    if not is_distributed():  # samplers of mmengine talk to the other ranks
+        sampler = copy.deepcopy(cfg.train_dataloader.sampler)
+        build(DATA_SAMPLERS, sampler, 'train_dataloader.sampler', default_args=dict(dataset=dataset))
+    samples = {}
+    for split, data in (('train', dataset), ('test', train_dataset(experiment.cfg, 0, split='test'))):
+        check_sizes(data.dataset)
+        key = f'{split}_dataloader.dataset.pipeline'
+        if not len(data):
+            continue
+        with blaming(key):
+            samples[split] = sample = data[DrawnIndex(0, seed=0, draw=0)]
+        if not isinstance(sample, dict) or not {'inputs', 'data_samples'} <= sample.keys():
+            raise ConfigError(f'{key}: must end with PackSegInputs; it gives '
+                              f'{sorted(sample) if isinstance(sample, dict) else type(sample).__name__}')
+        if 'gt_sem_seg' not in sample['data_samples'] and split == 'train':
+            raise ConfigError(f'{key}: gives no labels; LoadAnnotations and PackSegInputs are needed')
+    with blaming('model'), torch.no_grad():
+        sample = samples['train']
+        batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
+        data = model.eval().data_preprocessor(batch, True)
+        model(data['inputs'], data['data_samples'], mode='tensor')

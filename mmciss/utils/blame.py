@@ -1,0 +1,60 @@
+"""Turning errors from inside libraries into ones that name the config key."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.registry import Registry
+
+from mmciss.errors import ConfigError, close_matches
+
+
+@contextmanager
+def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Iterator[None]:
+    """Raises whatever fails inside as a :class:`~mmciss.errors.ConfigError` that begins with a config key.
+
+    Errors that name their culprit already, and lack of memory or disk, pass unchanged.
+
+    Args:
+        key: The config key that what happens inside is made from.
+        registry: Where its ``type`` is looked up, for suggestions.
+        kind: The ``type``.
+
+    Raises:
+        ConfigError: If anything fails inside; the original error is its cause.
+    """
+    try:
+        yield
+    except (ConfigError, FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        text = text[0] if text else type(error).__name__
+        if isinstance(error, KeyError) and 'is not in the' in text:
+            raise ConfigError(f'{key}: nothing is called {kind or text.split()[0]!r}.'
+                              f'{close_matches(str(kind), _names(registry))}') from error
+        if isinstance(error, KeyError):
+            text = f'lacks or does not know {text}'
+        raise ConfigError(f'{key}: {text}') from error
+
+
+def build(registry: Registry, config: Any, key: str, **defaults: Any) -> Any:
+    """Builds a module, and names the config key where that fails.
+
+    Raises:
+        ConfigError: If there is no such module, or it refuses its arguments.
+    """
+    if not isinstance(config, dict) or 'type' not in config:
+        raise ConfigError(f'{key}: must be a dictionary with a type, found {config!r}')
+    with blaming(key, registry, config['type']):
+        return registry.build(dict(config), **defaults)
+
+
+def _names(registry: Registry | None) -> list[str]:
+    """Returns the names in a registry and its parents."""
+    names: list[str] = []
+    while registry is not None:
+        names += registry.module_dict
+        registry = registry.parent
+    return names
