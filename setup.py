@@ -1,5 +1,4 @@
 """Installs mmciss; the configs and tools travel inside the package, where ``mim`` looks for them."""
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -16,24 +15,13 @@ class BuildWithConfigs(build_py):
     def run(self) -> None:
         """Builds the package, then adds the folders."""
         super().run()
-        editable = getattr(self, 'editable_mode', False)
-        inside = (ROOT if editable else Path(self.build_lib)) / 'mmciss' / '.mim'
-        inside.mkdir(parents=True, exist_ok=True)
-        for name in ('configs', 'tools', 'model-index.yml'):
-            if editable:
-                link(inside / name, Path('..', '..', name))
-            elif (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, inside / name, dirs_exist_ok=True,
-                                ignore=shutil.ignore_patterns('__pycache__'))
-            else:
-                shutil.copy2(ROOT / name, inside / name)
-
-
-def link(path: Path, target: Path) -> None:
-    """Links to the checkout, so that ``mim`` finds its files; without links ``mim`` needs an ordinary install."""
-    if not path.is_symlink():
-        with contextlib.suppress(OSError):
-            path.symlink_to(target)
+        if getattr(self, 'editable_mode', False):
+            return
+        inside = Path(self.build_lib) / 'mmciss' / '.mim'
+        for name in ('configs', 'tools'):
+            shutil.copytree(ROOT / name, inside / name, dirs_exist_ok=True,
+                            ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy2(ROOT / 'model-index.yml', inside)
 
 
 def read_version() -> str:
@@ -78,7 +66,7 @@ setup(
         'pillow',
     ],
     extras_require={
-        'test': ['pytest', 'hypothesis', 'captum', 'tensorboard', *DOCS, 'setuptools>=77', 'wheel', 'nbclient',
+        'test': ['pytest', 'pytest-xdist', 'hypothesis', 'captum', 'tensorboard', *DOCS, 'setuptools>=77', 'wheel', 'nbclient',
                  'nbformat', 'ipykernel'],
         'docs': DOCS,
         'tensorboard': ['tensorboard'],

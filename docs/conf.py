@@ -141,12 +141,22 @@ def read_method(path: Path) -> tuple[str, str]:
     return names[0] if names else path.stem, first_sentence(comment)
 
 
+def page_of(method: str) -> str | None:
+    """Returns the page about a method: its own, one that it shares, or that of what it varies."""
+    pages = sorted(path.stem for path in (DOCS / 'methods').glob('*.md'))
+    fitting = [[page for page in pages if page == method],
+               [page for page in pages if method in page.split('_')],
+               [page for page in pages if page == method.split('_')[0]]]
+    return next((found[0] for found in fitting if found), None)
+
+
 def write_method_table(path: Path) -> None:
     """Writes the table of ``--method`` out of the configs' own comments."""
     rows = ['| `--method` | name | what it is |', '|---|---|---|']
     for config in sorted((ROOT / 'configs' / '_base_' / 'methods').glob('*.py')):
         name, sentence = read_method(config)
-        title = f'[{name}]({config.stem}.md)' if (DOCS / 'methods' / f'{config.stem}.md').is_file() else name
+        page = page_of(config.stem)
+        title = name if page is None else f'[{name}]({page}.md)'
         rows.append(f'| `{config.stem}` | {title} | {sentence} |')
     write_if_new(path, '\n'.join(rows) + '\n')
 
