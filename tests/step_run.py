@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,9 @@ from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.step_config import StepFiles
 from mmciss.utils.files import save_tensors
 from tests.smoke import smoke_config
+
+gc.freeze()
+"""mmengine collects garbage whenever it builds a data set; looking at every imported module takes most of a test."""
 
 CLASSES = ('background', 'a', 'b', 'c', 'd', 'e', 'f')
 SIDE = 40

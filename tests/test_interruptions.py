@@ -1,0 +1,105 @@
+"""Runs that are stopped from outside or run out of disk: one line, no broken state, resumable."""
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import mmciss.register_all  # noqa: F401
+from mmciss.apis.train import train
+from mmciss.engine.run_folder import RunFolder
+from tests.paths import ROOT
+from tests.smoke import SMOKE, smoke_config
+
+LIMITED = '''
+import resource, runpy, sys
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+'''
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    return [str(ROOT / 'tools/train.py'), str(ROOT / SMOKE), '--work-dir', str(folder), *arguments]
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    return subprocess.Popen([sys.executable, *arguments], env=environment, cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def last_confusion(folder: Path) -> list:
+    result = RunFolder(folder).result(1)
+    assert result is not None
+    return result['confusion']
+
+
+@pytest.mark.parametrize(('number', 'status', 'message'), [
+    (signal.SIGTERM, 143, 'stopped by SIGTERM'), (signal.SIGINT, 130, 'interrupted')], ids=['SIGTERM', 'Ctrl-C'])
+def test_a_signal_stops_cleanly_and_the_run_resumes(number: signal.Signals, status: int, message: str,
+                                                    finished_run: Path, tmp_path: Path) -> None:
+    """With data workers, which a terminal's Ctrl-C reaches too."""
+    folder = tmp_path / 'run'
+    workers = ('train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True')
+    process = start(*command(folder, '--cfg-options', *workers))
+    deadline = time.time() + 240
+    while not (folder / 'step_0' / 'iter_2.pth').exists() and process.poll() is None:
+        assert time.time() < deadline
+        time.sleep(0.01)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.skip('the run ended before the signal arrived')
+    assert process.returncode == status, errors
+    assert message in errors and '--resume' in errors and 'Traceback' not in errors
+    train(smoke_config(folder, resume=True))
+    assert last_confusion(folder) == last_confusion(finished_run)
+
+
+def test_a_full_disk_is_named_and_the_run_resumes(finished_run: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: reports and logs fit, checkpoints do not."""
+    folder = tmp_path / 'run'
+    limit = (finished_run / 'step_0' / 'model.pth').stat().st_size // 2
+    assert limit > resource.getpagesize()
+    process = start('-c', LIMITED, str(limit), *command(folder))
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1, errors
+    assert 'error: cannot write' in errors and '--resume' in errors and 'Traceback' not in errors
+    train(smoke_config(folder, resume=True))
+    assert last_confusion(folder) == last_confusion(finished_run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='mounting a small disk needs root')
+def test_a_disk_that_fills_up_during_the_export(finished_run: Path, tmp_path: Path) -> None:
+    """A real full file system: the training checkpoints fit, the exported model beside them does not."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64M', 'tmpfs', str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f'cannot mount a tmpfs: {mounted.stderr.decode().strip()}')
+    try:
+        work_dir = folder / 'run'
+        train(smoke_config(work_dir, run_steps=[0]))
+        with open(folder / 'ballast', 'wb') as ballast:
+            with pytest.raises(OSError, match='No space left'):
+                while True:
+                    ballast.write(bytes(1 << 16))
+                    ballast.flush()
+        with pytest.raises(OSError, match='No space left'):
+            train(smoke_config(work_dir, resume=True))
+        (folder / 'ballast').unlink()
+        train(smoke_config(work_dir, resume=True))
+        assert last_confusion(work_dir) == last_confusion(finished_run)
+    finally:
+        subprocess.run(['umount', '-l', str(folder)], check=True)
