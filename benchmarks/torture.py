@@ -2,10 +2,10 @@
 
 usage: python benchmarks/torture.py [--methods mib plop sdr dkd_m awt] [--kills 8] [--seed 0] [--work-dir DIR]
 
-A run's moments differ: reading the data, training, validation, writing checkpoints, exporting, statistics, the report.
+The moments lie in reading the data, training, validation, writing checkpoints, export, statistics, report.
 Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a random
-file has appeared, which is when something is being written. Every run is resumed until it has been killed often
-enough and then finishes; weights and confusion matrices must equal those of a run that nobody killed, bit by bit.
+file has appeared, which is when something is being written. Every run is resumed until it has
+been killed often enough and then finishes; weights and confusion matrices must equal those of a run that nobody killed, bit by bit.
 """
 from __future__ import annotations
 
