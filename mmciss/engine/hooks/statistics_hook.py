@@ -27,7 +27,7 @@ FILE = 'statistics.pth'
 
 @HOOKS.register_module()
 class StatisticsHook(Hook):
-    """Runs the teacher over the step's training images, before the student's weights are initialised.
+    """Runs the teacher over the step's training images, before the student's weights are loaded.
 
     Passes of a method share the teacher's forward passes. What they find is reduced over all ranks
     and saved in the step's folder; a resumed step reads it from there. Initializers and labelers
@@ -43,7 +43,10 @@ class StatisticsHook(Hook):
     def __init__(self, passes: dict[str, dict]) -> None:
         configs = {name: dict(config) for name, config in passes.items() if config is not None}
         self.key = value_checksum(configs)
-        self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
+        self.passes: dict[str, DataPass] = {
+            name: STATISTICS.build(config)
+            for name, config in configs.items()
+        }
 
     def before_run(self, runner: Runner) -> None:
         """Makes the passes, or reads what they found before the interruption.
@@ -83,19 +86,24 @@ class StatisticsHook(Hook):
     def _run(runner: Runner, model: Any, passes: dict[str, DataPass]) -> dict[str, Any]:
         loader = pass_loader(runner)
         model.teacher.to(next(model.parameters()).device)
-        runner.logger.info(f'Looking at {len(loader.dataset)} images before training: {", ".join(passes)}.')
+        runner.logger.info(
+            f'Looking at {len(loader.dataset)} images before training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for batch in loader:
                 data = model.data_preprocessor(batch, True)
-                target = torch.stack([sample.gt_sem_seg.data for sample in data['data_samples']]).squeeze(1)
+                target = torch.stack([sample.gt_sem_seg.data
+                                      for sample in data['data_samples']]).squeeze(1)
                 yield data['inputs'], target.to(data['inputs'].device)
 
         return run_passes(passes, model.step, model.teacher, batches)
 
 
 def pass_loader(runner: Runner) -> DataLoader:
-    """Returns a loader over the step's training images: each once, with the training augmentation."""
+    """Returns a loader of the step's training images: each once, with training augmentation."""
     loader = runner.train_dataloader
-    return DataLoader(loader.dataset, batch_size=loader.batch_size, num_workers=loader.num_workers,
-                      sampler=PassSampler(loader.dataset, int(runner.seed or 0)), collate_fn=loader.collate_fn)
+    return DataLoader(loader.dataset,
+                      batch_size=loader.batch_size,
+                      num_workers=loader.num_workers,
+                      sampler=PassSampler(loader.dataset, int(runner.seed or 0)),
+                      collate_fn=loader.collate_fn)

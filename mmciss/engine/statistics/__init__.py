@@ -5,4 +5,7 @@ from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
 from mmciss.engine.statistics.rectified_entropy_thresholds import RectifiedEntropyThresholds
 
-__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds', 'RectifiedEntropyThresholds']
+__all__ = [
+    'BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds',
+    'RectifiedEntropyThresholds'
+]

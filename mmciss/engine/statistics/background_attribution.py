@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional.background_attribution import MODES, attribution_scores, masked_sum, upsampling_gain
+from mmciss.functional.background_attribution import (MODES, attribution_scores, masked_sum,
+                                                      upsampling_gain)
 from mmciss.functional.integrated_gradients import integrated_gradients
 from mmciss.functional.precision import at_least_float32
 from mmciss.functional.select_channels import select_channels
@@ -48,8 +49,12 @@ class BackgroundAttribution(DataPass):
 
     needs = ('logits', 'embedding', 'classifier')
 
-    def __init__(self, fraction: float = 0.25, per_class: bool = True, mode: str = 'max_of_mean',
-                 source: str = 'background', steps: int = 50) -> None:
+    def __init__(self,
+                 fraction: float = 0.25,
+                 per_class: bool = True,
+                 mode: str = 'max_of_mean',
+                 source: str = 'background',
+                 steps: int = 50) -> None:
         if not 0 < fraction <= 1:
             raise ConfigError(f'{KEY}.fraction: must be in (0, 1], found {fraction}')
         if mode not in MODES:
@@ -67,12 +72,14 @@ class BackgroundAttribution(DataPass):
         """
         super().begin(step, teacher, found)
         if not step.background:
-            raise ConfigError('method.statistics: background attribution needs a protocol with a background')
+            raise ConfigError(
+                'method.statistics: background attribution needs a protocol with a background')
         row = self._source(main_classifier(teacher.segmentor)[1])
         if not row.weight[0].any():
-            raise ConfigError(f"{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where the "
-                              f"background's row does not decide, set source='auxiliary' here and in "
-                              f"method.initializer")
+            raise ConfigError(
+                f"{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where "
+                f"the background's row does not decide, set source='auxiliary' here and in "
+                f"method.initializer")
         new = range(step.num_old, step.num_seen)
         self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
         self.sums: list[Tensor | None] = [None] * len(self.groups)
@@ -97,16 +104,19 @@ class BackgroundAttribution(DataPass):
             total, count = masked_sum(attribution, mask, self.mode)
             known = self.sums[index]
             if known is not None and known.shape != total.shape:
-                raise ConfigError(f'{KEY}: background attribution averages over positions and needs images of one '
-                                  f'size; found embeddings of {tuple(known.shape[1:])} and {tuple(total.shape[1:])}. '
-                                  f"Crop in the training pipeline, or set mode='mean_of_max'")
+                raise ConfigError(
+                    f'{KEY}: background attribution averages over positions and needs images '
+                    f'of one size; found embeddings of {tuple(known.shape[1:])} and '
+                    f'{tuple(total.shape[1:])}. '
+                    f"Crop in the training pipeline, or set mode='mean_of_max'")
             self.sums[index] = total.double() if known is None else known + total
             self.counts[index] += count.cpu()
 
     def finish(self) -> dict[str, Any]:
-        """Returns ``attribution (K, D)`` and, by classifier, ``channel_mask (K, D)``, K new classes or 1.
+        """Returns ``attribution (K, D)`` and, by classifier, ``channel_mask (K, D)``.
 
-        A class without a pixel in the embedding marks no channel.
+        K is the number of new classes, or 1. A class without a pixel in the embedding marks no
+        channel.
         """
         self.counts = sum_over_ranks(self.counts)
         totals = [sum_over_ranks(total) for total in self.sums]
@@ -117,8 +127,11 @@ class BackgroundAttribution(DataPass):
                 row.copy_(attribution_scores(total, count))
         mask = select_channels(scores, self.fraction) & (self.counts.cpu() > 0).unsqueeze(1)
         if missing := [channels for channels, count in zip(self.groups, self.counts) if not count]:
-            print_log(f'background attribution: no pixel of channels {missing} was found; their rows start at random',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'background attribution: no pixel of channels {missing} was found; their rows '
+                'start at random',
+                logger='current',
+                level=logging.WARNING)
         return {'attribution': scores.float(), 'channel_mask': {name: mask}}
 
     def _source(self, classifier: nn.Module) -> nn.Module:
@@ -127,8 +140,9 @@ class BackgroundAttribution(DataPass):
             return classifier
         auxiliary = getattr(classifier, 'auxiliary', None)
         if auxiliary is None:
-            raise ConfigError(f"{KEY}.source: 'auxiliary', but the classifier has no such channel; set "
-                              f"method.classifier=dict(auxiliary=1) in the base step too")
+            raise ConfigError(
+                f"{KEY}.source: 'auxiliary', but the classifier has no such channel; set "
+                f"method.classifier=dict(auxiliary=1) in the base step too")
         return auxiliary
 
     def _attribution(self, inputs: Tensor, size: tuple[int, int], teacher: SegOutput) -> Tensor:
@@ -138,8 +152,12 @@ class BackgroundAttribution(DataPass):
         if self.linear is None:
             self.linear = is_linear(self._source(teacher.classifier), teacher.embedding)
             if not self.linear:
-                print_log(f'background attribution: {type(teacher.classifier).__name__} is not linear in its input; '
-                          f'gradients are integrated in {self.steps} steps', logger='current', level=logging.WARNING)
+                print_log(
+                    f'background attribution: {type(teacher.classifier).__name__} is not linear in '
+                    'its input; '
+                    f'gradients are integrated in {self.steps} steps',
+                    logger='current',
+                    level=logging.WARNING)
         if self.linear:
             gain = upsampling_gain(embedding.shape[-2:], size, teacher.align_corners).to(embedding)
             weight = self._source(teacher.classifier).weight[0]
@@ -147,7 +165,8 @@ class BackgroundAttribution(DataPass):
 
         def background(point: Tensor) -> Tensor:
             logit = self._source(teacher.classifier)(point)[:, :1]
-            return F.interpolate(logit, size, mode='bilinear', align_corners=teacher.align_corners).sum((1, 2, 3))
+            return F.interpolate(logit, size, mode='bilinear',
+                                 align_corners=teacher.align_corners).sum((1, 2, 3))
 
         return integrated_gradients(background, embedding, self.baseline, self.steps)
 
@@ -164,5 +183,5 @@ def is_linear(classifier: nn.Module, embedding: Tensor) -> bool:
         return False
     found = classifier(embedding)[:, :1]
     expected = F.conv2d(embedding, weight.reshape(1, -1, 1, 1), None if bias is None else bias[:1])
-    return expected.shape == found.shape and torch.allclose(expected, found, rtol=1e-2,
-                                                            atol=1e-2 * float(found.abs().mean()))
+    return expected.shape == found.shape and torch.allclose(
+        expected, found, rtol=1e-2, atol=1e-2 * float(found.abs().mean()))

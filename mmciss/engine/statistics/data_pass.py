@@ -30,7 +30,7 @@ class DataPass:
     requires: tuple[str, ...] = ()
 
     def applies(self, step: Step) -> bool:
-        """Whether a step needs the statistic; without new classes nothing is hidden in the background."""
+        """Whether a step needs the statistic; without new classes the background hides none."""
         return bool(step.num_new)
 
     def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:

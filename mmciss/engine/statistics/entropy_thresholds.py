@@ -10,8 +10,8 @@ from torch import Tensor
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.functional.entropy_pseudo_labels import normalised_entropy
-from mmciss.functional.entropy_thresholds import (RELEASED_BINS, entropy_histogram, histogram_medians,
-                                                  released_thresholds)
+from mmciss.functional.entropy_thresholds import (RELEASED_BINS, entropy_histogram,
+                                                  histogram_medians, released_thresholds)
 from mmciss.models.outputs import SegOutput
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
@@ -56,8 +56,8 @@ class EntropyThresholds(DataPass):
         entropy, predicted = normalised_entropy(self.scores(target, teacher), self.step.num_seen)
         background = target == 0
         self.histogram = self.histogram.to(target.device)
-        self.histogram += entropy_histogram(entropy[background], predicted[background], self.step.num_old,
-                                            self.bins, self.maximum)
+        self.histogram += entropy_histogram(entropy[background], predicted[background],
+                                            self.step.num_old, self.bins, self.maximum)
 
     def finish(self) -> dict[str, Tensor]:
         """Returns the thresholds ``(C_old,)``."""

@@ -37,8 +37,10 @@ class RectifiedEntropyThresholds(EntropyThresholds):
 
     def scores(self, target: Tensor, teacher: SegOutput) -> Tensor:
         """Returns the corrected log-probabilities."""
-        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]), teacher.maps(self.layers)[-1],
-                                           self.found['prototypes'].to(target.device), self.temperature)
+        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]),
+                                           teacher.maps(self.layers)[-1],
+                                           self.found['prototypes'].to(target.device),
+                                           self.temperature)
 
     def finish(self) -> dict[str, Tensor]:
         """Returns the thresholds ``(C_old,)`` and what they belong to."""

@@ -17,8 +17,11 @@ def sum_over_ranks(total: Tensor | None) -> Tensor | None:
     Returns:
         The sum, or None if it is None everywhere.
     """
-    known = [item for item in all_gather_object(None if total is None else (tuple(total.shape), total.dtype))
-             if item is not None]
+    known = [
+        item
+        for item in all_gather_object(None if total is None else (tuple(total.shape), total.dtype))
+        if item is not None
+    ]
     if not known:
         return None
     shape, dtype = known[0]

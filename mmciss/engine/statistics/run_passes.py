@@ -16,7 +16,8 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 
 @torch.no_grad()
-def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches) -> dict[str, Any]:
+def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher,
+               batches: Batches) -> dict[str, Any]:
     """Runs passes that can run at the same time on the same forward passes of the teacher.
 
     A pass that requires what another finds goes over the data after it.
@@ -40,9 +41,10 @@ def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher, batche
         ready = {name: item for name, item in waiting.items() if found.keys() >= set(item.requires)}
         if not ready:
             name, item = next(iter(waiting.items()))
-            raise ConfigError(f'method.statistics.{name}: {type(item).__name__} requires '
-                              f'{", ".join(item.requires)}, which no other pass of method.statistics finds '
-                              f'({", ".join(sorted(found)) or "nothing was found before it"})')
+            raise ConfigError(
+                f'method.statistics.{name}: {type(item).__name__} requires '
+                f'{", ".join(item.requires)}, which no other pass of method.statistics finds '
+                f'({", ".join(sorted(found)) or "nothing was found before it"})')
         _run_together(ready, step, teacher, batches, found)
         waiting = {name: item for name, item in waiting.items() if name not in ready}
     return found
@@ -60,8 +62,9 @@ def _run_together(passes: dict[str, DataPass], step: Step, teacher: Teacher, bat
     for name, item in passes.items():
         for key, value in item.finish().items():
             if key in found:
-                raise ConfigError(f'method.statistics.{name}: {key!r} was found by another pass already; remove one '
-                                  f'of {", ".join(passes)}')
+                raise ConfigError(
+                    f'method.statistics.{name}: {key!r} was found by another pass already; remove '
+                    f'one of {", ".join(passes)}')
             found[key] = _on_cpu(value)
 
 

@@ -49,7 +49,10 @@ class AttributionInitializer(Initializer):
         ConfigError: If a rule is unknown.
     """
 
-    def __init__(self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask',
+    def __init__(self,
+                 rule: str = 'add',
+                 bias: str = 'keep',
+                 mask: str = 'channel_mask',
                  source: str = 'background') -> None:
         if rule not in RULES:
             raise unknown_name('rule', rule, RULES, 'method.initializer.rule')
@@ -58,8 +61,9 @@ class AttributionInitializer(Initializer):
         if source not in SOURCES:
             raise unknown_name('source', source, SOURCES, 'method.initializer.source')
         if source == 'auxiliary' and bias == 'divide':
-            raise ConfigError("method.initializer.bias: 'divide' divides the background's bias, which does not "
-                              "go with source='auxiliary'. Allowed: 'keep', 'copy'.")
+            raise ConfigError(
+                "method.initializer.bias: 'divide' divides the background's bias, which does not "
+                "go with source='auxiliary'. Allowed: 'keep', 'copy'.")
         self.rule, self.bias, self.mask, self.source = rule, bias, mask, source
         self.needs_auxiliary = source == 'auxiliary'
         self.without_mask = BackgroundInitializer()

@@ -13,11 +13,12 @@ from mmciss.registry import LABELERS
 
 @LABELERS.register_module()
 class EntropyLabeler:
-    """Background pixels become the teacher's class where its entropy is below the class's median, else ignored.
+    """Background becomes the teacher's class where that is sure, and is ignored elsewhere.
 
-    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Each image's loss is multiplied by the share of
-    its background pixels that got a label. Needs the statistic ``entropy_thresholds``. In a
-    domain-incremental step nothing is hidden in the background, and the labels stay as they are.
+    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Sure means an entropy below the median of the
+    predicted class. Each image's loss is multiplied by the share of its background pixels that got
+    a label. Needs the statistic ``entropy_thresholds``. In a domain-incremental step nothing is
+    hidden in the background, and the labels stay as they are.
 
     Args:
         adaptive: Whether images are weighted.
@@ -30,19 +31,28 @@ class EntropyLabeler:
     uses_teacher = True
     thresholds = 'entropy_thresholds'
 
-    def __init__(self, adaptive: bool = True, minimum_factor: float = 0.0, compat: bool = False) -> None:
+    def __init__(self,
+                 adaptive: bool = True,
+                 minimum_factor: float = 0.0,
+                 compat: bool = False) -> None:
         self.adaptive, self.minimum_factor, self.compat = adaptive, minimum_factor, compat
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
         """Returns the scores ``(N, C_old, H, W)`` that labels are taken from."""
         return teacher.logits_at(target.shape[-2:])
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
+    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step,
+                 batch: LabelBatch) -> Labels:
         """Completes the labels."""
         if not step.num_new:
             return Labels(target)
         thresholds = statistic(batch, self.thresholds, self)
         scores = self.teacher_scores(target, teacher, batch)
-        labels, factor = entropy_pseudo_labels(target, scores, thresholds, step.num_old, step.num_seen,
-                                               minimum_factor=self.minimum_factor, compat=self.compat)
+        labels, factor = entropy_pseudo_labels(target,
+                                               scores,
+                                               thresholds,
+                                               step.num_old,
+                                               step.num_seen,
+                                               minimum_factor=self.minimum_factor,
+                                               compat=self.compat)
         return Labels(labels, factor.view(-1, 1, 1) if self.adaptive else None)

@@ -29,7 +29,11 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         **options: Arguments of :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler`.
     """
 
-    def __init__(self, layer: str, temperature: float = 1.0, relabel: bool = True, **options: Any) -> None:
+    def __init__(self,
+                 layer: str,
+                 temperature: float = 1.0,
+                 relabel: bool = True,
+                 **options: Any) -> None:
         super().__init__(**options)
         self.temperature, self.relabel = temperature, relabel
         if relabel:
@@ -46,7 +50,9 @@ class PrototypeEntropyLabeler(EntropyLabeler):
             return super().teacher_scores(target, teacher, batch)
         found = float(batch.statistics.get('rectified_temperature', self.temperature))
         if abs(found - self.temperature) > 1e-6:
-            raise ConfigError(f'method.labeler.temperature: {self.temperature}, but the thresholds belong to {found} '
-                              f'(method.statistics.*.temperature); both must be equal')
-        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]), teacher.maps(self.layers)[-1],
+            raise ConfigError(
+                f'method.labeler.temperature: {self.temperature}, but the thresholds belong to '
+                f'{found} (method.statistics.*.temperature); both must be equal')
+        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]),
+                                           teacher.maps(self.layers)[-1],
                                            statistic(batch, 'prototypes', self), self.temperature)

@@ -24,21 +24,25 @@ def pixels() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_equals_the_exact_median_of_all_pixels() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), LATER, samples.teacher(), samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), LATER, samples.teacher(),
+                       samples.batches)
     entropies, classes = pixels()
     assert len(classes.unique()) > 1, 'the sample must predict several classes'
     expected = entropy_thresholds(entropies, classes, LATER.num_old, minimum=0.0)
     torch.testing.assert_close(found['entropy_thresholds'], expected, rtol=0, atol=1e-5)
     for channel in classes.unique():
-        share = (entropies[classes == channel] < found['entropy_thresholds'][channel]).float().mean()
+        share = (entropies[classes == channel]
+                 < found['entropy_thresholds'][channel]).float().mean()
         assert share == pytest.approx(0.5, abs=0.02)
 
 
 def test_floor_and_classes_never_predicted() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(), samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(),
+                       samples.batches)
     assert found['entropy_thresholds'].tolist() == [9.0] * 3
     labels = [(inputs, torch.full_like(target, 3)) for inputs, target in samples.batches()]
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(), lambda: labels)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(),
+                       lambda: labels)
     assert found['entropy_thresholds'].tolist() == [0.5] * 3
 
 
@@ -51,6 +55,10 @@ def test_golden_values_of_the_release() -> None:
     measure.begin(step, None)
     for index, size in enumerate((40, 25, 12, 3)):
         logits = cf.wave((1, 4, 16, 16), 0.53, 0.7 + index, size)
-        measure.update(torch.zeros(1, 3, 16, 16), torch.zeros(1, 16, 16, dtype=torch.long), SegOutput(logits))
+        measure.update(torch.zeros(1, 3, 16, 16), torch.zeros(1, 16, 16, dtype=torch.long),
+                       SegOutput(logits))
     expected = torch.tensor([0.009000, 0.007753, 0.007758, 0.008708])
-    torch.testing.assert_close(measure.finish()['entropy_thresholds'], expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(measure.finish()['entropy_thresholds'],
+                               expected,
+                               rtol=1e-4,
+                               atol=1e-6)

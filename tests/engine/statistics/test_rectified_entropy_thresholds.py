@@ -12,7 +12,8 @@ from tests.models.tiny import LATER
 
 def run(temperature: float) -> dict:
     passes = dict(rectified=RectifiedEntropyThresholds('backbone', temperature, minimum=0.0),
-                  prototypes=ClassPrototypes('backbone'), thresholds=EntropyThresholds(minimum=0.0))
+                  prototypes=ClassPrototypes('backbone'),
+                  thresholds=EntropyThresholds(minimum=0.0))
     return run_passes(passes, LATER, samples.teacher(), samples.batches)
 
 
@@ -21,8 +22,9 @@ def test_medians_of_the_quantity_that_is_compared_with_them() -> None:
     entropies, classes = [], []
     for inputs, target in samples.batches():
         output = teacher(inputs, ['backbone'])
-        scores = rectified_log_probabilities(output.logits_at((64, 64)), output.maps(['backbone'])[-1],
-                                             found['prototypes'], 0.5)
+        scores = rectified_log_probabilities(output.logits_at((64, 64)),
+                                             output.maps(['backbone'])[-1], found['prototypes'],
+                                             0.5)
         entropy, predicted = normalised_entropy(scores, LATER.num_seen)
         entropies.append(entropy[target == 0])
         classes.append(predicted[target == 0])
@@ -33,4 +35,7 @@ def test_medians_of_the_quantity_that_is_compared_with_them() -> None:
 
 def test_without_distances_they_are_the_plain_thresholds() -> None:
     found = run(0.0)
-    torch.testing.assert_close(found['rectified_entropy_thresholds'], found['entropy_thresholds'], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found['rectified_entropy_thresholds'],
+                               found['entropy_thresholds'],
+                               rtol=0,
+                               atol=1e-5)

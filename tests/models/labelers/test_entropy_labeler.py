@@ -27,14 +27,18 @@ def test_golden_values(threshold: float, factors: tuple, loss: float) -> None:
     labels = labeler(target, samples.output(), later_step(),
                      samples.batch(entropy_thresholds=torch.full((4, ), threshold)))
     assert torch.equal(target, kept)
-    torch.testing.assert_close(labels.weights, torch.tensor(factors).view(2, 1, 1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(labels.weights,
+                               torch.tensor(factors).view(2, 1, 1),
+                               rtol=1e-5,
+                               atol=1e-6)
     each = F.cross_entropy(cf.logits(), labels.target, ignore_index=255, reduction='none')
     assert cf.near((each * labels.weights).mean(), loss)
 
 
 def test_without_weights_and_with_a_floor() -> None:
     batch = samples.batch(entropy_thresholds=torch.zeros(4))
-    assert EntropyLabeler(adaptive=False)(cf.labels(), samples.output(), later_step(), batch).weights is None
+    assert EntropyLabeler(adaptive=False)(cf.labels(), samples.output(), later_step(),
+                                          batch).weights is None
     labels = EntropyLabeler(minimum_factor=0.25)(cf.labels(), samples.output(), later_step(), batch)
     assert labels.weights.flatten().tolist() == [0.25, 0.25]
 
@@ -46,5 +50,7 @@ def test_domain_steps_keep_their_labels() -> None:
 
 
 def test_a_missing_statistic_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"EntropyLabeler needs 'entropy_thresholds', found \['prototypes'\]"):
-        EntropyLabeler()(cf.labels(), samples.output(), later_step(), samples.batch(prototypes=torch.zeros(1)))
+    with pytest.raises(ConfigError,
+                       match=r"EntropyLabeler needs 'entropy_thresholds', found \['prototypes'\]"):
+        EntropyLabeler()(cf.labels(), samples.output(), later_step(),
+                         samples.batch(prototypes=torch.zeros(1)))
