@@ -70,7 +70,8 @@ def compare(found: Any, expected: Any, name: str) -> None:
         for key in expected:
             compare(found[key], expected[key], f'{name}.{key}')
     elif isinstance(expected, torch.Tensor) and expected.is_floating_point():
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, equal_nan=True, msg=lambda text: f'{name}: {text}')
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, equal_nan=True,
+                                   msg=lambda text: f'{name}: {text}')
 
 
 @pytest.mark.parametrize('world', (2, 4))
