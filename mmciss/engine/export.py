@@ -11,9 +11,14 @@ from mmengine.runner import Runner
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
+from mmciss.engine.plain_pipeline import without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.utils.files import save_tensors, write_atomically
+
+RECORD = 'extension'
+"""Key of an exported config that says how the model was trained, for whoever extends it. It is not called
+``optim_wrapper``, since MMSegmentation's ``tools/test.py`` would then ask for training data."""
 
 
 def final_model(runner: Runner) -> torch.nn.Module:
@@ -37,16 +42,31 @@ def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any]) ->
     strip_pretrained(model)
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
-    pipeline = copy.deepcopy(test_pipeline(cfg))
+    pipeline = without_mmciss(copy.deepcopy(test_pipeline(cfg)))
     # A plain data set of the exported classes: masks with these channels as ids.
     dataset = ConfigDict(type='BaseSegDataset', metainfo=dict(dataset_meta), pipeline=pipeline,
                          data_prefix=dict(img_path='', seg_map_path=''), lazy_init=True)
     return Config(dict(
-        default_scope='mmseg', model=model, test_pipeline=pipeline,
+        default_scope='mmseg', model=model, test_pipeline=pipeline, **training_record(cfg),
         test_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset,
                              sampler=dict(type='DefaultSampler', shuffle=False)),
         test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
         visualizer=dict(type='SegLocalVisualizer', name='visualizer')))
+
+
+def training_record(cfg: Config) -> dict[str, Any]:
+    """Returns the augmentation, the optimizer and the batch size of a config, as far as it has them."""
+    found: dict[str, Any] = {}
+    loader = cfg.get('train_dataloader') or {}
+    if (loader.get('dataset') or {}).get('pipeline'):
+        found['train_pipeline'] = copy.deepcopy(loader.dataset.pipeline)
+    if cfg.get('optim_wrapper'):
+        wrapper = copy.deepcopy(cfg.optim_wrapper)
+        lr = ((cfg.get('steps') or {}).get('base') or {}).get('lr')
+        if lr:
+            wrapper.optimizer.lr = lr
+        found[RECORD] = dict(optim_wrapper=wrapper, batch_size=loader.get('batch_size'))
+    return found
 
 
 def test_pipeline(cfg: Config) -> list[dict]:

@@ -9,23 +9,21 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.engine.export import RECORD
 from mmciss.engine.step_config import NEWEST
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import config_pipeline, crop_of
 
-RECORD = 'extension'
-"""Key of an extended model's config that holds the optimizer for the next extension. It is not called
-``optim_wrapper``, since MMSegmentation's ``tools/test.py`` would then ask for training data."""
-
 EPOCHS = 30
 FEWEST_ITERATIONS = 300
 MOST_ITERATIONS = 20000
 LR_FACTOR = 0.1
-DEFAULT_OPTIMIZER = dict(
+CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
+TRANSFORMER = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)}))
-"""What MMSegmentation trains transformers with, and what fits most models."""
+"""What MMSegmentation trains models of the two kinds with, for configs that name no optimizer."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
         ``batch_size``, ``crop_size`` (height and width), ``iters``.
     """
     settings = {'method': _method(old)}
-    optimizer, settings['lr'] = _learning_rate(old.cfg)
+    optimizer, settings['lr'] = _learning_rate(old)
     settings['batch_size'] = _batch_size(old.cfg, num_images)
     settings['crop_size'] = _crop_size(old.cfg, sizes)
     given = {'method': wishes.method, 'lr': wishes.lr, 'batch_size': wishes.batch_size,
@@ -102,13 +100,16 @@ def _method(old: OldModel) -> Setting:
                                    f'some old class, and the old model says which')
 
 
-def _learning_rate(cfg: Config) -> tuple[ConfigDict, Setting]:
-    record = cfg.get(RECORD) or {}
-    wrapper = cfg.get('optim_wrapper') or record.get('optim_wrapper')
+def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
+    cfg = old.cfg
+    wrapper = cfg.get('optim_wrapper') or (cfg.get(RECORD) or {}).get('optim_wrapper')
     if not wrapper and isinstance(cfg.get('optimizer'), Mapping):
         wrapper = dict(type='OptimWrapper', optimizer=cfg.optimizer)
     known = bool(wrapper and (wrapper.get('optimizer') or {}).get('lr'))
-    wrapper = ConfigDict(copy.deepcopy(wrapper if known else DEFAULT_OPTIMIZER))
+    if not known:
+        in_backbone = any(name.startswith('backbone') and name.endswith('running_mean') for name in old.weights)
+        wrapper = CONVOLUTIONAL if in_backbone else TRANSFORMER
+    wrapper = ConfigDict(copy.deepcopy(wrapper))
     own = float(wrapper.optimizer.lr)
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
     return wrapper, Setting(own * LR_FACTOR, f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: '

@@ -9,14 +9,14 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmciss.engine.close import close_runner
-from mmciss.engine.export import export_step, plain_config
+from mmciss.engine.export import RECORD, export_step, plain_config
 from mmciss.engine.incremental_runner import prepare_config
+from mmciss.engine.plain_pipeline import without_mmciss
 from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.pipelines import config_pipeline, default_test_pipeline, with_labels, without_mmciss
-from mmciss.extend.settings import RECORD
+from mmciss.extend.pipelines import config_pipeline, default_test_pipeline, with_labels
 from mmciss.extend.training_config import step_config
 from mmciss.protocols.step import Step
 from mmciss.utils.files import file_checksum, save_tensors, write_atomically, write_json

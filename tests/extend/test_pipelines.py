@@ -4,8 +4,7 @@ from __future__ import annotations
 from mmengine.config import Config
 
 import mmciss.register_all  # noqa: F401
-from mmciss.extend.pipelines import (config_pipeline, crop_of, default_train_pipeline, with_crop, with_labels,
-                                     without_mmciss)
+from mmciss.extend.pipelines import config_pipeline, crop_of, default_train_pipeline, with_crop, with_labels
 
 PACK = dict(type='PackSegInputs')
 
@@ -30,10 +29,3 @@ def test_crops() -> None:
     assert crop_of(with_crop(pipeline, (64, 32))) == (64, 32) and crop_of(pipeline) == (96, 96)
     assert crop_of(with_crop([dict(type='SegRandomResizedCrop', crop_size=96)], (64, 64))) == (64, 64)
     assert with_crop([PACK], (8, 8))[0]['type'] == 'RandomCrop'
-
-
-def test_plain_mmsegmentation_gets_its_own_transforms_only() -> None:
-    found = without_mmciss([dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
-                            dict(type='SegCenterCrop', crop_size=96), PACK])
-    assert [item['type'] for item in found] == ['LoadImageFromFile', 'Resize', 'LoadAnnotations', 'PackSegInputs']
-    assert found[1]['scale'][1] == 96 and found[1]['keep_ratio']

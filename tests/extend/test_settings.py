@@ -46,7 +46,11 @@ def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
     found = derive(plain(old), 3, [(100, 300), (110, 300), (400, 90)])
     assert found['batch_size'].value == 3 and 'cut to the number of images' in found['batch_size'].reason
     assert found['crop_size'].value == (96, 96)
-    assert found['optimizer'].value.optimizer.type == 'AdamW' and found['iters'].value == 300
+    assert found['optimizer'].value.optimizer.type == 'SGD' and found['iters'].value == 300
+    without = {name: tensor for name, tensor in old.weights.items() if 'running' not in name}
+    found = derive(replace(plain(old), weights=without), 3, [(100, 300)])
+    assert found['optimizer'].value.optimizer.type == 'AdamW', 'a backbone without batch norm is a transformer'
+    assert found['new_rows_lr'].value == pytest.approx(6e-4)
 
 
 def test_new_rows_are_faster_than_the_rows_beside_them(old: OldModel) -> None:

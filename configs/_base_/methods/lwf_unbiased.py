@@ -1,9 +1,9 @@
 # For models without a background class (Cityscapes, ADE20K), whose new data label only new classes:
 # an unlabelled pixel shows some old class, which MiB's cross entropy says (arXiv 2002.00718), and
-# which one is what LwF's distillation keeps (arXiv 1606.09282). The combination is ours; it is the
-# default of tools/extend.py for such models.
+# which one is what LwF's distillation keeps (arXiv 1606.09282), with MiB's weight. The combination
+# is ours; it is the default of tools/extend.py for such models.
 method = dict(
     name='LwF + unbiased CE',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
-    losses=dict(kd=dict(type='LogitDistillationLoss', loss_weight=100.0)),
+    losses=dict(kd=dict(type='LogitDistillationLoss', loss_weight=10.0)),
     labeler=dict(type='TeacherLabeler'))

@@ -1,0 +1,285 @@
+"""MMSegmentation's own configs, one per family, made tiny and taken the whole way.
+
+:func:`run` extends a model by a class (teacher, training, export, comparison) and runs the result in plain
+MMSegmentation. ``tools/model_table.py`` does so for all and writes ``docs/models.md``.
+"""
+from __future__ import annotations
+
+import importlib.util
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmseg
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.apis import inference_model, init_model
+from mmseg.models.decode_heads import cc_head, psa_head
+from yapf.yapflib import yapf_api
+
+import mmciss.register_all  # noqa: F401
+from mmciss.apis import extend
+from mmciss.errors import ConfigError
+from mmciss.extend.old_model import build_plain, check_heads, growing_layers
+from tests.extend.samples import write_images
+from tests.models.mmpretrain_backbones import BACKBONES, segmentor_on
+from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub
+
+CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
+MORE = ('segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py', 'setr/setr_vit-l_pup_8xb2-160k_ade20k-512x512.py',
+        'setr/setr_vit-l_naive_8xb2-160k_ade20k-512x512.py', 'twins/twins_pcpvt-s_fpn_fpnhead_8xb4-80k_ade20k-512x512.py',
+        'fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py')
+"""Configs beside the one with the shortest name in each folder."""
+LEFT_OUT = ('dsdl', '_base_')
+"""Folders that hold no model of their own."""
+NARROWED = re.compile(r'ResNet|VisionTransformer|BEiT|MAE|SVT|PCPVT|SwinTransformer|mmpretrain.ConvNeXt')
+"""Backbones whose widths can be divided; others are run at full width."""
+WIDTH = re.compile(r'(channels|embed_dims?|dims)$')
+SIDES = {'LRASPPHead': 416}
+"""Heads that need larger images than :data:`SIDE`: LRASPPHead pools windows of 49 x 49 of a map at stride 8."""
+SIDE = 64
+WORKS, ADAPTER, REFUSED, NOT_HERE = 'works', 'needs an adapter', 'refused', 'not built here'
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    family: str
+    backbone: str
+    head: str
+    layers: str
+    method: str
+    result: str
+    reason: str
+
+
+def zoo() -> dict[str, Path]:
+    """Returns the configs by family; empty if MMSegmentation was installed without them."""
+    found: dict[str, Path] = {}
+    for folder in sorted(CONFIGS.iterdir()) if CONFIGS.is_dir() else []:
+        files = sorted((path for path in folder.glob('*.py') if 'levir' not in path.name),
+                       key=lambda path: (len(path.name), path.name))
+        if files and folder.name not in LEFT_OUT:
+            found[folder.name] = files[0]
+    found.update({Path(name).name.split('_8xb')[0].split('_4xb')[0]: CONFIGS / name for name in MORE
+                  if (CONFIGS / name).is_file()})
+    return found
+
+
+def cases() -> list[str]:
+    """Returns the names of all rows: families of MMSegmentation, then backbones of mmpretrain."""
+    return [*zoo(), *(f'mmpretrain.{name}' for name in BACKBONES)]
+
+
+def config_of(name: str) -> Config:
+    """Returns the config of a row, tiny."""
+    if name.startswith('mmpretrain.'):
+        return Config(segmentor_on(name.removeprefix('mmpretrain.'), SIDE))
+    return shrink(Config.fromfile(zoo()[name]))
+
+
+def shrink(cfg: Config) -> Config:
+    """Makes a model tiny and its images small; what it consists of stays."""
+    model = cfg.model
+    model.pop('pretrained', None)
+    backbone = model.get('backbone') or {}
+    side = SIDES.get(_main_head(model).get('type'), SIDE)
+    if NARROWED.match(str(backbone.get('type'))):
+        _narrow(model)
+        if str(backbone.type).startswith('ResNet'):
+            backbone.update(base_channels=8, stem_channels=8)
+        if str(backbone.type).endswith('ConvNeXt'):
+            backbone.arch = dict(depths=[1, 1, 1, 1], channels=[16, 32, 64, 128])
+        if 'img_size' in backbone:
+            backbone.img_size = (side, side)
+    if _main_head(model).get('type') == 'PSAHead':
+        _main_head(model).mask_size = (SIDE // 8, SIDE // 8)
+    model.test_cfg = dict(model.get('test_cfg') or {}, mode='whole')
+    preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    preprocessor.update(size=(side, side))
+    for key in ('size_divisor', 'test_cfg'):
+        preprocessor.pop(key, None)
+    load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    edges = [dict(type='GenerateEdge', edge_width=4)] if 'PIDHead' in str(model) else []
+    kind = _dataset_type(cfg.train_dataloader.dataset)
+    for split, extra in (('train', edges), ('test', [])):
+        cfg[f'{split}_dataloader'] = dict(batch_size=2, dataset=dict(
+            type=kind, pipeline=[*load, *extra, dict(type='PackSegInputs')]))
+    return cfg
+
+
+def _dataset_type(dataset: dict) -> str:
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    return dataset['type']
+
+
+def _main_head(model: dict) -> dict:
+    head = model.get('decode_head') or {}
+    return head[-1] if isinstance(head, list | tuple) else head
+
+
+def _narrow(node: Any) -> None:
+    """Divides every width of 32 and more by 8, in place."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if WIDTH.search(key) and isinstance(value, int):
+                node[key] = value // 8 if value >= 32 else value
+            elif WIDTH.search(key) and isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
+                node[key] = type(value)(v // 8 if v >= 32 else v for v in value)
+            else:
+                _narrow(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _narrow(value)
+
+
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """Offers stand-ins for two compiled operations that mmcv's plain wheel lacks, and leaves configs unformatted."""
+    kept = cc_head.CrissCrossAttention, psa_head.PSAMask
+    cc_head.CrissCrossAttention = kept[0] or CrissCrossStub
+    psa_head.PSAMask = kept[1] or PSAMaskStub
+    # Formatting configs for people takes as long as all the rest.
+    formatter, yapf_api.FormatCode = yapf_api.FormatCode, lambda text, **_: (text, True)
+    try:
+        yield
+    finally:
+        cc_head.CrissCrossAttention, psa_head.PSAMask = kept
+        yapf_api.FormatCode = formatter
+
+
+def run(name: str, folder: Path) -> Row:
+    """Takes one model the whole way.
+
+    Args:
+        name: One of :func:`cases`.
+        folder: An empty folder to work in.
+    """
+    try:
+        cfg = config_of(name)
+    except ImportError as error:
+        package = re.search(r"'imports': '?\[?'?([\w.]+)", str(error))
+        return Row(name, '–', '–', '–', '–', NOT_HERE, f'needs {package[1].split(".")[0] if package else error}')
+    backbone = str((cfg.model.get('backbone') or cfg.model.get('image_encoder') or {}).get('type'))
+    head = str(_main_head(cfg.model).get('type'))
+    with stand_ins(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter('ignore')
+        torch.manual_seed(0)
+        try:
+            layers, method = _extend(cfg, folder)
+        except ConfigError as error:
+            return Row(name, backbone, head, '–', '–', *verdict(error, head))
+    note = 'with a stand-in for a compiled operation' if head in ('CCHead', 'PSAHead') and _lacks_operations() else ''
+    return Row(name, backbone, head, short_layers(layers), method, WORKS, note)
+
+
+def short_layers(layers: list[str]) -> str:
+    """Writes names of layers, those of numbered auxiliary heads as one."""
+    names = dict.fromkeys(re.sub(r'^auxiliary_head\.\d+', 'auxiliary_head.*', layer) for layer in layers)
+    return ', '.join(f'`{name}`' for name in names)
+
+
+def _lacks_operations() -> bool:
+    return cc_head.CrissCrossAttention is None or psa_head.PSAMask is None
+
+
+def verdict(error: ConfigError, head: str) -> tuple[str, str]:
+    """Returns the result and the reason of a refusal."""
+    if 'MaskFormer' in head and importlib.util.find_spec('mmdet') is None:
+        return NOT_HERE, 'needs mmdet'
+    if 'cannot be built' in str(error):
+        return NOT_HERE, reason_of(error)
+    return (ADAPTER if 'not as one row per class' in str(error) else REFUSED), reason_of(error)
+
+
+def reason_of(error: Exception) -> str:
+    """Returns what a refusal says, without file, key and the list of heads."""
+    text = re.sub(r'^MODEL_CONFIG: \S+: ', '', ' '.join(str(error).split()))
+    text = re.sub(r'^model(\.\w+(\[\d\])?)?: ', '', text)
+    text = re.split(r'[.:;] ?Heads that|; a missing package', text)[0]
+    return text.replace('|', '/').rstrip('.')
+
+
+def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
+    init_default_scope('mmseg')
+    side = SIDES.get(_main_head(cfg.model).get('type'), SIDE)
+    images, masks = write_images(folder / 'images', count=2, ids=(0, 1), side=side)
+    config, checkpoint = folder / 'config.py', folder / 'weights.pth'
+    cfg.dump(config)
+    check_heads(cfg, str(config))
+    torch.save({'state_dict': build_plain(cfg, str(config)).state_dict()}, checkpoint)
+    layers = growing_layers(cfg.model)
+    out = extend(config, checkpoint, images, masks, classes=['something new'], work_dir=folder / 'run', iters=1,
+                 batch_size=2, crop_size=side)
+    old = out.summary['num_old']
+    assert 'mmciss' not in out.config.read_text(encoding='utf-8')
+    model = init_model(str(out.config), str(out.checkpoint), device='cpu')
+    result = inference_model(model, str(next(iter(sorted(images.iterdir())))))
+    assert result.seg_logits.data.shape == (old + 1, side, side) and result.seg_logits.data.isfinite().all()
+    return layers, str(out.summary['settings']['method']['value'])
+
+
+HEADER = ('family', 'backbone', 'head', 'layers that grow', 'method', 'result', 'why')
+PAGE = """# Which models work
+
+Written by `python tools/model_table.py`, never by hand; the test suite runs a part of it again and compares. Each row
+took one of MMSegmentation's own configs (the one with the shortest name of each family), divided its widths where that
+is possible, and went the whole way: build the model, adopt its weights as the first step, learn a class with the
+old model as teacher, export, compare, and run the exported model in plain MMSegmentation. For mmpretrain it is an FCN
+head on the last map of each backbone.
+
+{summary}
+
+## Decode heads and backbones of MMSegmentation
+
+{first}
+
+## Backbones of mmpretrain, by scope
+
+`backbone=dict(type='mmpretrain.ConvNeXt', ...)` with `custom_imports = dict(imports=['mmpretrain.models'])`.
+
+{second}
+
+## What the results mean
+
+- **works**: every layer whose rows are classes was found by building the head with one class more, and grows.
+- **needs an adapter**: something else than rows depends on the number of classes, so the old model cannot be kept as
+  it is inside the new one.
+- **refused**: the model does not predict one of several classes for each pixel.
+- **not built here**: a package or a compiled operation was missing where this page was written; it says nothing about
+  the head.
+"""
+
+
+def page(rows: list[Row]) -> str:
+    """Writes the whole page."""
+    counts = {result: sum(row.result == result for row in rows) for result in (WORKS, ADAPTER, REFUSED, NOT_HERE)}
+    heads = sorted({row.head for row in rows if row.result == WORKS})
+    summary = (', '.join(f'{count} {result}' for result, count in counts.items() if count)
+               + f'. Decode heads that work: {", ".join(heads)}.')
+    ours = [row for row in rows if not row.family.startswith('mmpretrain.')]
+    theirs = [row for row in rows if row.family.startswith('mmpretrain.')]
+    return PAGE.format(summary=summary, first=table(ours), second=table(theirs))
+
+
+def table(rows: list[Row]) -> str:
+    """Writes rows in Markdown."""
+    from mmciss.evaluation.markdown import table as markdown
+    cells = [[f'**{row.family}**', row.backbone, row.head, row.layers, row.method, row.result, row.reason]
+             for row in rows]
+    return markdown(HEADER, cells, text_columns=len(HEADER))
+
+
+def read_rows(text: str) -> dict[str, Row]:
+    """Reads the rows of :func:`page` by family."""
+    lines = [line for line in text.splitlines() if line.startswith('| **')]
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
+    rows = [Row(row[0].strip('*'), *row[1:]) for row in cells]
+    return {row.family: row for row in rows}

@@ -1,0 +1,44 @@
+"""Writes ``docs/models.md``: every family of MMSegmentation and mmpretrain, made tiny and taken the whole way.
+
+    python tools/model_table.py               # all of them, about ten minutes
+    python tools/model_table.py fcn segformer # only these rows; the others stay as they are
+
+It needs a checkout, since the tiny models are those of the tests.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from mmciss.utils.environment import set_thread_defaults  # noqa: E402
+
+set_thread_defaults()
+
+
+def main() -> int:
+    """Runs the chosen rows and writes the page."""
+    from tests.models import zoo
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('names', nargs='*', help='rows to run; all if left out')
+    parser.add_argument('--out', default=str(ROOT / 'docs' / 'models.md'), help='the page')
+    args = parser.parse_args()
+    if unknown := sorted(set(args.names) - set(zoo.cases())):
+        parser.error(f'no row {", ".join(unknown)}; allowed: {", ".join(zoo.cases())}')
+    out = Path(args.out)
+    known = zoo.read_rows(out.read_text(encoding='utf-8')) if args.names and out.is_file() else {}
+    for name in args.names or zoo.cases():
+        with tempfile.TemporaryDirectory() as folder:
+            known[name] = zoo.run(name, Path(folder))
+        sys.stderr.write(f'{name}: {known[name].result} {known[name].reason}\n')
+        # After each row, so that an interrupted run loses nothing.
+        out.write_text(zoo.page([known[item] for item in zoo.cases() if item in known]), encoding='utf-8')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
