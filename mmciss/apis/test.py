@@ -37,10 +37,11 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
 
     from mmciss.engine.close import close_runner
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.incremental_runner import init_distributed, prepare_config
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
     cfg = prepare_config(cfg)
+    init_distributed(cfg)
     experiment = Experiment.from_cfg(cfg)
     if not 0 <= index < len(experiment.protocol):
         raise ConfigError(f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to '
