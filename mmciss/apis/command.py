@@ -10,13 +10,18 @@ from mmciss.errors import ConfigError
 from mmciss.utils.stopping import Stopped, stop_on_sigterm
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RESUME = 'the same command with --resume continues the run'
 
 
-def run_command(work: Callable[[], object]) -> int:
+def run_command(work: Callable[[], object], again: str = RESUME) -> int:
     """Does the work of a tool and returns its exit status.
 
     What the user can put right ends with one line instead of a traceback: wrong input (2), a full or read-only disk
     and a loss that is no number any more (1), Ctrl-C (130), SIGTERM (143).
+
+    Args:
+        work: Does the work.
+        again: How to go on after an interruption.
     """
     stop_on_sigterm()
     logging.raiseExceptions = False  # a log file on a full disk must not hide the reason
@@ -26,14 +31,13 @@ def run_command(work: Callable[[], object]) -> int:
         return _end(f'error: {error}', 2)
     except KeyboardInterrupt as error:
         by_signal = isinstance(error, Stopped)
-        return _end(f'{"stopped by SIGTERM" if by_signal else "interrupted"}; the same command with --resume '
-                    f'continues the run', 143 if by_signal else 130)
+        return _end(f'{"stopped by SIGTERM" if by_signal else "interrupted"}; {again}', 143 if by_signal else 130)
     except FloatingPointError as error:
         return _end(f'error: {error}', 1)
     except OSError as error:
         if error.errno in NO_SPACE:
             return _end(f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Make space; '
-                        f'the same command with --resume continues the run', 1)
+                        f'{again}', 1)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _end(f'error: cannot use {error.filename or "a file of the run"}: {error.strerror}', 1)
         raise

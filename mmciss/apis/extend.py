@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
 
+from mmciss.apis.command import run_command
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -105,13 +105,9 @@ def use_device(device: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
     args = vars(parse_args(arguments))
-    try:
+
+    def work() -> None:
         use_device(args.pop('device'))
         extend(**args)
-    except (ConfigError, FileNotFoundError) as error:
-        sys.stderr.write(f'error: {error}\n')
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write('interrupted; the same command with --resume continues\n')
-        return 130
-    return 0
+
+    return run_command(work)

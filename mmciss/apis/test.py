@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.apis.command import run_command
 from mmciss.apis.overrides import apply_overrides
 from mmciss.apis.train import add_protocol_arguments
 from mmciss.errors import ConfigError
@@ -88,7 +88,7 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line."""
+    """Runs the command line; wrong input ends with one line instead of a traceback."""
     parser = argparse.ArgumentParser(description='Evaluate the model of a step')
     parser.add_argument('config', help='the config of the run')
     parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
@@ -100,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
+
+    def work() -> None:
         import mmciss.register_all  # noqa: F401
         cfg = load_config(args.config)
         cfg.launcher = args.launcher
@@ -113,10 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)
             cfg.visualizer.save_dir = args.show_dir
         test_step(cfg, index, checkpoint)
-    except (ConfigError, FileNotFoundError) as error:
-        sys.stderr.write(f'error: {error}\n')
-        return 2
-    return 0
+
+    return run_command(work, again='the same command starts over')
 
 
 def find_step(path: Path, step: int | None) -> tuple[int, Path]:

@@ -195,4 +195,5 @@ class Extender:
                           'reason': setting.reason} for key, setting in self.settings.items()}
         return {'model_config': self.old.config, 'checkpoint': self.old.checkpoint, 'settings': settings,
                 'seconds': result['seconds'], 'data': self.data.lines, 'notes': self.notes,
-                'method': self.method.get('name')}
+                'method': self.method.get('name'),
+                'moved': [index for index, name in enumerate(self.old.names) if self.step.names[index] != name]}

@@ -37,7 +37,7 @@ def summarize(step: Step, comparisons: Mapping[str, Comparison], facts: Mapping[
     truths = total.after[:num_old].sum(), total.after[num_old:step.num_seen].sum()
     return {
         **facts, 'num_old': num_old, 'num_new': step.num_new, 'background': step.background,
-        'moved': [], 'measured': measured,
+        'measured': measured,
         'classes': [{'id': index, 'name': name, 'new': index >= num_old,
                      'before': before[index] if index < num_old else None, 'after': after[index],
                      'agreement': agreement[index] if index < num_old else None,
@@ -85,7 +85,7 @@ def report_text(summary: Mapping[str, Any], pictures: bool = True) -> str:
     """Writes the report in Markdown."""
     new = [item['name'] for item in summary['classes'] if item['new']]
     parts = [f'# Extended by {", ".join(new)}', '',
-             f'{summary["num_old"]} old classes, {summary["num_new"]} new. No id of an old class moved; new classes have '
+             f'{summary["num_old"]} old classes, {summary["num_new"]} new. {_moved(summary)}; new classes have '
              f'the ids {summary["num_old"]} to {summary["num_old"] + summary["num_new"] - 1}. '
              f'Training took {duration(summary["seconds"])} for {summary["settings"]["iters"]["value"]} iterations.', '',
              '`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.', '',
@@ -99,6 +99,11 @@ def report_text(summary: Mapping[str, Any], pictures: bool = True) -> str:
     if summary['notes']:
         parts += ['## Notes', '', *(f'- {line}' for line in summary['notes']), '']
     return '\n'.join(parts)
+
+
+def _moved(summary: Mapping[str, Any]) -> str:
+    moved = ', '.join(map(str, summary['moved']))
+    return f'These ids moved: {moved}' if moved else 'No id of an old class moved'
 
 
 def _headline(summary: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The command line of extending a model."""
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_the_tool(command: list[str]) -> None:
     assert 'New: fork (id 3), pallet (id 4)' in log and 'iters: 1 (as given)' in log
     assert "method: mib (class 0, 'background', is a background class" in log
     assert (run / 'model.pth').is_file()
+
+
+@pytest.mark.parametrize(('error', 'status', 'line'), [
+    (KeyboardInterrupt(), 130, 'interrupted; the same command with --resume continues the run'),
+    (OSError(errno.ENOSPC, 'No space left on device', 'x.pth'), 1, 'error: cannot write x.pth: No space left on device')])
+def test_it_ends_without_a_traceback(command: list[str], error: BaseException, status: int, line: str,
+                                     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr('mmciss.extend.old_model.read_old_model', fail)
+    assert main(command) == status
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
