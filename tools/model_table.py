@@ -22,7 +22,7 @@ set_thread_defaults()
 
 def main() -> int:
     """Runs the chosen rows and writes the page."""
-    from tests.models import zoo
+    from tests.models import zoo, zoo_page
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', help='rows to run; all if left out')
     parser.add_argument('--out', default=str(ROOT / 'docs' / 'models.md'), help='the page')
@@ -30,13 +30,16 @@ def main() -> int:
     if unknown := sorted(set(args.names) - set(zoo.cases())):
         parser.error(f'no row {", ".join(unknown)}; allowed: {", ".join(zoo.cases())}')
     out = Path(args.out)
-    known = zoo.read_rows(out.read_text(encoding='utf-8')) if args.names and out.is_file() else {}
+    known = {}
+    if args.names and out.is_file():
+        known = zoo_page.read_rows(out.read_text(encoding='utf-8'))
     for name in args.names or zoo.cases():
         with tempfile.TemporaryDirectory() as folder:
             known[name] = zoo.run(name, Path(folder))
         sys.stderr.write(f'{name}: {known[name].result} {known[name].reason}\n')
         # After each row, so that an interrupted run loses nothing.
-        out.write_text(zoo.page([known[item] for item in zoo.cases() if item in known]), encoding='utf-8')
+        out.write_text(zoo_page.page([known[item] for item in zoo.cases() if item in known]),
+                       encoding='utf-8')
     return 0
 
 

@@ -1,7 +1,7 @@
 """MMSegmentation's own configs, one per family, made tiny and taken the whole way.
 
-:func:`run` extends a model by a class (teacher, training, export, comparison) and runs the result in plain
-MMSegmentation. ``tools/model_table.py`` does so for all and writes ``docs/models.md``.
+:func:`run` extends a model by a class (teacher, training, export, comparison) and runs the result
+in plain MMSegmentation. ``tools/model_table.py`` does so for all and writes ``docs/models.md``.
 """
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,13 @@ from mmciss.extend.old_model import build_plain, check_heads, growing_layers
 from tests.extend.samples import write_images
 from tests.models.mmpretrain_backbones import BACKBONES, segmentor_on
 from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub
+from tests.models.zoo_page import ADAPTER, NOT_HERE, REFUSED, WORKS, Row
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
-MORE = ('segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py', 'setr/setr_vit-l_pup_8xb2-160k_ade20k-512x512.py',
-        'setr/setr_vit-l_naive_8xb2-160k_ade20k-512x512.py', 'twins/twins_pcpvt-s_fpn_fpnhead_8xb4-80k_ade20k-512x512.py',
+MORE = ('segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py',
+        'setr/setr_vit-l_pup_8xb2-160k_ade20k-512x512.py',
+        'setr/setr_vit-l_naive_8xb2-160k_ade20k-512x512.py',
+        'twins/twins_pcpvt-s_fpn_fpnhead_8xb4-80k_ade20k-512x512.py',
         'fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py')
 """Configs beside the one with the shortest name in each folder."""
 LEFT_OUT = ('dsdl', '_base_')
@@ -41,22 +43,9 @@ NARROWED = re.compile(r'ResNet|VisionTransformer|BEiT|MAE|SVT|PCPVT|SwinTransfor
 """Backbones whose widths can be divided; others are run at full width."""
 WIDTH = re.compile(r'(channels|embed_dims?|dims)$')
 SIDES = {'LRASPPHead': 416}
-"""Heads that need larger images than :data:`SIDE`: LRASPPHead pools windows of 49 x 49 of a map at stride 8."""
+"""Heads that need larger images than :data:`SIDE`: LRASPPHead pools windows of 49 x 49 of a map at
+stride 8."""
 SIDE = 64
-WORKS, ADAPTER, REFUSED, NOT_HERE = 'works', 'needs an adapter', 'refused', 'not built here'
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table."""
-
-    family: str
-    backbone: str
-    head: str
-    layers: str
-    method: str
-    result: str
-    reason: str
 
 
 def zoo() -> dict[str, Path]:
@@ -67,8 +56,8 @@ def zoo() -> dict[str, Path]:
                        key=lambda path: (len(path.name), path.name))
         if files and folder.name not in LEFT_OUT:
             found[folder.name] = files[0]
-    found.update({Path(name).name.split('_8xb')[0].split('_4xb')[0]: CONFIGS / name for name in MORE
-                  if (CONFIGS / name).is_file()})
+    found.update({re.split('_[48]xb', Path(name).name)[0]: CONFIGS / name
+                  for name in MORE if (CONFIGS / name).is_file()})
     return found
 
 
@@ -109,8 +98,8 @@ def shrink(cfg: Config) -> Config:
     edges = [dict(type='GenerateEdge', edge_width=4)] if 'PIDHead' in str(model) else []
     kind = _dataset_type(cfg.train_dataloader.dataset)
     for split, extra in (('train', edges), ('test', [])):
-        cfg[f'{split}_dataloader'] = dict(batch_size=2, dataset=dict(
-            type=kind, pipeline=[*load, *extra, dict(type='PackSegInputs')]))
+        pipeline = [*load, *extra, dict(type='PackSegInputs')]
+        cfg[f'{split}_dataloader'] = dict(batch_size=2, dataset=dict(type=kind, pipeline=pipeline))
     return cfg
 
 
@@ -131,7 +120,7 @@ def _narrow(node: Any) -> None:
         for key, value in node.items():
             if WIDTH.search(key) and isinstance(value, int):
                 node[key] = value // 8 if value >= 32 else value
-            elif WIDTH.search(key) and isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
+            elif WIDTH.search(key) and _are_widths(value):
                 node[key] = type(value)(v // 8 if v >= 32 else v for v in value)
             else:
                 _narrow(value)
@@ -140,9 +129,14 @@ def _narrow(node: Any) -> None:
             _narrow(value)
 
 
+def _are_widths(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, int) for item in value)
+
+
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """Offers stand-ins for two compiled operations that mmcv's plain wheel lacks, and leaves configs unformatted."""
+    """Offers stand-ins for two compiled operations that mmcv's plain wheel lacks, and leaves
+    configs unformatted."""
     kept = cc_head.CrissCrossAttention, psa_head.PSAMask
     cc_head.CrissCrossAttention = kept[0] or CrissCrossStub
     psa_head.PSAMask = kept[1] or PSAMaskStub
@@ -165,8 +159,8 @@ def run(name: str, folder: Path) -> Row:
     try:
         cfg = config_of(name)
     except ImportError as error:
-        package = re.search(r"'imports': '?\[?'?([\w.]+)", str(error))
-        return Row(name, '–', '–', '–', '–', NOT_HERE, f'needs {package[1].split(".")[0] if package else error}')
+        package = re.search(r"'imports': '?\[?'?(\w+)", str(error))
+        return Row(name, '–', '–', '–', '–', NOT_HERE, f'needs {package[1] if package else error}')
     backbone = str((cfg.model.get('backbone') or cfg.model.get('image_encoder') or {}).get('type'))
     head = str(_main_head(cfg.model).get('type'))
     with stand_ins(), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -176,7 +170,8 @@ def run(name: str, folder: Path) -> Row:
             layers, method = _extend(cfg, folder)
         except ConfigError as error:
             return Row(name, backbone, head, '–', '–', *verdict(error, head))
-    note = 'with a stand-in for a compiled operation' if head in ('CCHead', 'PSAHead') and _lacks_operations() else ''
+    replaced = head in ('CCHead', 'PSAHead') and _lacks_operations()
+    note = 'with a stand-in for a compiled operation' if replaced else ''
     return Row(name, backbone, head, short_layers(layers), method, WORKS, note)
 
 
@@ -222,64 +217,6 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     assert 'mmciss' not in out.config.read_text(encoding='utf-8')
     model = init_model(str(out.config), str(out.checkpoint), device='cpu')
     result = inference_model(model, str(next(iter(sorted(images.iterdir())))))
-    assert result.seg_logits.data.shape == (old + 1, side, side) and result.seg_logits.data.isfinite().all()
+    assert result.seg_logits.data.shape == (old + 1, side, side)
+    assert result.seg_logits.data.isfinite().all()
     return layers, str(out.summary['settings']['method']['value'])
-
-
-HEADER = ('family', 'backbone', 'head', 'layers that grow', 'method', 'result', 'why')
-PAGE = """# Which models work
-
-Written by `python tools/model_table.py`, never by hand; the test suite runs a part of it again and compares. Each row
-took one of MMSegmentation's own configs (the one with the shortest name of each family), divided its widths where that
-is possible, and went the whole way: build the model, adopt its weights as the first step, learn a class with the
-old model as teacher, export, compare, and run the exported model in plain MMSegmentation. For mmpretrain it is an FCN
-head on the last map of each backbone.
-
-{summary}
-
-## Decode heads and backbones of MMSegmentation
-
-{first}
-
-## Backbones of mmpretrain, by scope
-
-`backbone=dict(type='mmpretrain.ConvNeXt', ...)` with `custom_imports = dict(imports=['mmpretrain.models'])`.
-
-{second}
-
-## What the results mean
-
-- **works**: every layer whose rows are classes was found by building the head with one class more, and grows.
-- **needs an adapter**: something else than rows depends on the number of classes, so the old model cannot be kept as
-  it is inside the new one.
-- **refused**: the model does not predict one of several classes for each pixel.
-- **not built here**: a package or a compiled operation was missing where this page was written; it says nothing about
-  the head.
-"""
-
-
-def page(rows: list[Row]) -> str:
-    """Writes the whole page."""
-    counts = {result: sum(row.result == result for row in rows) for result in (WORKS, ADAPTER, REFUSED, NOT_HERE)}
-    heads = sorted({row.head for row in rows if row.result == WORKS})
-    summary = (', '.join(f'{count} {result}' for result, count in counts.items() if count)
-               + f'. Decode heads that work: {", ".join(heads)}.')
-    ours = [row for row in rows if not row.family.startswith('mmpretrain.')]
-    theirs = [row for row in rows if row.family.startswith('mmpretrain.')]
-    return PAGE.format(summary=summary, first=table(ours), second=table(theirs))
-
-
-def table(rows: list[Row]) -> str:
-    """Writes rows in Markdown."""
-    from mmciss.evaluation.markdown import table as markdown
-    cells = [[f'**{row.family}**', row.backbone, row.head, row.layers, row.method, row.result, row.reason]
-             for row in rows]
-    return markdown(HEADER, cells, text_columns=len(HEADER))
-
-
-def read_rows(text: str) -> dict[str, Row]:
-    """Reads the rows of :func:`page` by family."""
-    lines = [line for line in text.splitlines() if line.startswith('| **')]
-    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
-    rows = [Row(row[0].strip('*'), *row[1:]) for row in cells]
-    return {row.family: row for row in rows}
