@@ -4,8 +4,10 @@ usage: python benchmarks/torture.py [--methods mib plop sdr dkd_m awt] [--kills 
 
 The moments lie in reading the data, training, validation, writing checkpoints, export, statistics, report.
 Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a random
-file has appeared, which is when something is being written. Every run is resumed until it has
-been killed often enough and then finishes; weights and confusion matrices must equal those of a run that nobody killed, bit by bit.
+file has appeared, which is when something is being written. Every run is resumed until it ends;
+another follows until there were kills enough. Weights, confusion matrices and the report must equal those of a run that
+nobody killed, bit by bit. The killed runs are forks of a process that has imported everything; the one that nobody kills
+is an ordinary ``tools/train.py``.
 """
 from __future__ import annotations
 
@@ -19,9 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections import Counter
 from pathlib import Path
+from typing import Union
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 CONFIG = ROOT / 'configs/shapes/shapes_smoke.py'
 MOMENTS = ('data/*.unfinished', 'run.json', 'step_*/2*', 'step_*/statistics.pth', 'step_*/iter_*.pth',
            'step_*/.*.tmp', 'step_*/model.pth', 'step_*/state.pth', 'step_*/samples.npz', 'step_*/result.json',
@@ -29,21 +36,74 @@ MOMENTS = ('data/*.unfinished', 'run.json', 'step_*/2*', 'step_*/statistics.pth'
 """What a run writes, in the order of its phases."""
 
 
-def start(method: str, folder: Path, resume: bool) -> subprocess.Popen:
-    """Starts a run in a group of its own."""
-    command = [sys.executable, str(ROOT / 'tools/train.py'), str(CONFIG), '--method', method, '--work-dir', str(folder),
-               '--cfg-options', 'train_cfg.val_begin=1', 'train_cfg.val_interval=3']
+class Forked:
+    """A run in a child of this process, which has imported everything already: a start costs no imports."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            os.setsid()
+            os.environ.update(environment)
+            os.chdir(ROOT)
+            with open(log, 'ab') as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            from mmciss.apis.train import main as train
+            status = train(arguments)
+            sys.stdout.flush()
+        except BaseException:  # the child must never return into the parent's code
+            traceback.print_exc()
+            sys.stderr.flush()
+            status = 1
+        os._exit(status or 0)
+
+    def poll(self) -> int | None:
+        """Returns the exit status, or None while the run goes on."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self) -> int:
+        """Waits for the end."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+Process = Union[subprocess.Popen, Forked]
+
+
+def start(method: str, folder: Path, resume: bool, fresh: bool = False) -> Process:
+    """Starts a run in a group of its own.
+
+    Args:
+        method: Name of the method.
+        folder: Its work directory.
+        resume: Whether to continue.
+        fresh: Whether to start ``tools/train.py`` in a new interpreter instead of forking.
+    """
+    arguments = [str(CONFIG), '--method', method, '--work-dir', str(folder),
+                 *(['--resume'] if resume else []),
+                 '--cfg-options', 'train_cfg.val_begin=1', 'train_cfg.val_interval=3']
     if method.endswith('_m'):
-        command.append('method.memory.size=8')
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT),
-                   'MMCISS_SHAPES_SMOKE': str(folder.parent / 'shapes_smoke'),
-                   'MMCISS_CACHE': str(folder / 'cache')}
-    with open(folder.parent / f'{folder.name}.log', 'ab') as log:
-        return subprocess.Popen(command + (['--resume'] if resume else []), env=environment, cwd=ROOT, stdout=log,
+        arguments.append('method.memory.size=8')
+    environment = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), 'MMCISS_CACHE': str(folder / 'cache'),
+                   'MMCISS_SHAPES_SMOKE': str(folder.parent / 'shapes_smoke')}
+    path = folder.parent / f'{folder.name}.log'
+    if not fresh:
+        return Forked(arguments, environment, path)
+    with open(path, 'ab') as log:
+        return subprocess.Popen([sys.executable, str(ROOT / 'tools/train.py'), *arguments],
+                                env={**os.environ, **environment}, cwd=ROOT, stdout=log,
                                 stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: Process) -> None:
     """Ends a run and its children with no chance to clean up."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -60,7 +120,7 @@ def files(folder: Path, pattern: str) -> set[tuple[str, int]]:
     return found
 
 
-def wait_for(process: subprocess.Popen, folder: Path, moment: str | float) -> bool:
+def wait_for(process: Process, folder: Path, moment: str | float) -> bool:
     """Waits for a moment; returns whether the run is still alive then."""
     begin = time.monotonic()
     before = files(folder, moment) if isinstance(moment, str) else set()
@@ -89,37 +149,61 @@ def without_times(value: object) -> object:
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
-def torture(method: str, folder: Path, kills: int, rng: random.Random) -> tuple[list[str], float, dict[str, object]]:
-    """Kills and resumes one run.
+def torture(method: str, folder: Path, kills: int, rng: random.Random) -> tuple[list[str], int, float, dict[str, bool]]:
+    """Kills and resumes runs until that has happened often enough; a run that got to its end is followed by another.
 
     Returns:
-        The moments at which it was killed, the duration of a whole run in seconds, and a comparison: part -> equal.
+        The moments of the kills, the number of runs, the duration of a whole run in seconds, and a comparison of
+        all of them with the run that nobody killed: part -> equal.
 
     Raises:
         RuntimeError: If a run fails by itself.
     """
-    whole, parts = folder / f'{method}_whole', folder / f'{method}_killed'
-    for path in (whole, parts):
-        path.mkdir(parents=True)
+    whole = folder / f'{method}_whole'
+    whole.mkdir(parents=True)
+    finish(start(method, whole, False, fresh=True), whole)
+    expected = outcome(whole)
+    timed = folder / f'{method}_timed'
+    timed.mkdir()
     begin = time.monotonic()
-    finish(start(method, whole, False), whole)
+    finish(start(method, timed, False), timed)
     duration = time.monotonic() - begin
+    same = compare(expected, outcome(timed))
     moments: list[str] = []
+    runs = 0
     while len(moments) < kills:
-        moment: str | float = rng.choice(MOMENTS) if rng.random() < 0.5 else rng.uniform(0, duration)
-        process = start(method, parts, (parts / 'run.json').exists())
-        if not wait_for(process, parts, moment):
+        runs += 1
+        parts = folder / f'{method}_killed_{runs}'
+        parts.mkdir()
+        killed = kill_until_done(method, parts, kills - len(moments), duration, rng)
+        moments += killed
+        for key, equal in compare(expected, outcome(parts)).items():
+            same[key] = same[key] and equal
+    return moments, runs, duration, same
+
+
+def kill_until_done(method: str, folder: Path, kills: int, duration: float, rng: random.Random) -> list[str]:
+    """Starts, kills and resumes one run until it ends by itself; after ``kills`` kills it is left alone."""
+    moments: list[str] = []
+    for _ in range(kills):
+        moment: str | float = rng.choice(MOMENTS) if rng.random() < 0.5 else rng.uniform(0, 0.7 * duration)
+        process = start(method, folder, (folder / 'run.json').exists())
+        if not wait_for(process, folder, moment):
             if process.returncode:
-                raise RuntimeError(f'{method}: a resumed run failed, see {parts}.log')
-            break  # it finished before the moment came
+                raise RuntimeError(f'{method}: a resumed run failed, see {folder}.log')
+            return moments  # it ended before the moment came
         kill(process)
-        moments.append(moment if isinstance(moment, str) else f'after {moment:.1f} s')
-    finish(start(method, parts, True), parts)
-    expected, found = outcome(whole), outcome(parts)
-    return moments, duration, {key: expected[key] == found[key] for key in expected}
+        moments.append(moment if isinstance(moment, str) else 'a random time')
+    finish(start(method, folder, (folder / 'run.json').exists()), folder)
+    return moments
 
 
-def finish(process: subprocess.Popen, folder: Path) -> None:
+def compare(expected: dict[str, object], found: dict[str, object]) -> dict[str, bool]:
+    """Returns which parts of two outcomes are equal."""
+    return {key: expected[key] == found[key] for key in expected}
+
+
+def finish(process: Process, folder: Path) -> None:
     """Waits for a run to end well."""
     if process.wait():
         raise RuntimeError(f'the run failed, see {folder}.log')
@@ -135,16 +219,20 @@ def main() -> int:
     args = parser.parse_args()
     folder = Path(args.work_dir or tempfile.mkdtemp(prefix='torture_')).resolve()
     rng = random.Random(args.seed)
+    import mmciss.apis.train  # noqa: F401  before the forks, so that they need not
+    import mmciss.register_all  # noqa: F401
     print(f'{platform.machine()}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}')
-    print('| method | kills | whole run | weights and matrices | report | killed at |\n|---|---|---|---|---|---|')
+    print('| method | kills | runs | whole run | weights and matrices | report | killed at |\n'
+          '|---|---:|---:|---:|---|---|---|')
     wrong = 0
     for method in args.methods:
-        moments, seconds, same = torture(method, folder, args.kills, rng)
+        moments, runs, seconds, same = torture(method, folder, args.kills, rng)
         steps = all(same[key] for key in same if key != 'report')
         wrong += not all(same.values())
         words = {True: 'identical', False: 'DIFFERENT'}
-        print(f'| {method} | {len(moments)} | {seconds:.0f} s | {words[steps]} | {words[bool(same["report"])]} | '
-              f'{", ".join(moments)} |', flush=True)
+        counts = ', '.join(f'{moment} {count}' for moment, count in Counter(moments).most_common())
+        print(f'| {method} | {len(moments)} | {runs} | {seconds:.0f} s | {words[steps]} | '
+              f'{words[bool(same["report"])]} | {counts} |', flush=True)
     return int(wrong > 0)
 
 
