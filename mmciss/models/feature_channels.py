@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mmciss.errors import ConfigError
+from mmciss.models.refining import raw_answer
 from mmciss.models.taps import FeatureTap
 
 SIDE = 64
@@ -32,7 +33,7 @@ def feature_channels(segmentor: nn.Module, layers: Iterable[str], key: str) -> d
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor,
                                                                             layers) as tap:
-            segmentor(image, mode='tensor')
+            raw_answer(segmentor, image)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise

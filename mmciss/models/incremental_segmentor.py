@@ -19,9 +19,11 @@ from mmciss.models.feature_channels import feature_channels
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.initializers.auxiliary_initializer import check_auxiliary
 from mmciss.models.labelers.labeling import LabelBatch
+from mmciss.models.outputs import SegOutput
 from mmciss.models.pixel_weights import install_pixel_weights
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
 from mmciss.models.readout import Readout, main_classifier
+from mmciss.models.refining import raw_answer
 from mmciss.models.slots import build_losses, check_needs, collect_needs
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
@@ -130,7 +132,7 @@ class IncrementalSegmentor(BaseModel):
             return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
-        return self.segmentor(inputs, data_samples, mode=mode)
+        return raw_answer(self.segmentor, inputs)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Computes the main losses of the segmentor and the extra losses.
@@ -147,8 +149,15 @@ class IncrementalSegmentor(BaseModel):
         if self.losses:
             student = readout.output()
             for name, loss in self.losses.items():
-                losses[f'loss_{name}'] = loss(student, teacher, target, self.step)
+                losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, target)
         return losses
+
+    def _extra_loss(self, loss: nn.Module, student: SegOutput, teacher: SegOutput | None,
+                    target: Tensor | None) -> Tensor:
+        value = loss(student, teacher, target, self.step)
+        if student.refined is not None and set(getattr(loss, 'needs', ())) <= {'logits'}:
+            value = value + loss(student.refined, teacher and teacher.refined, target, self.step)
+        return value
 
     def _labels(self, inputs: Tensor, data_samples: list, teacher: Any) -> tuple[Tensor | None, list]:
         if self.labeler is None and not self.losses:

@@ -25,6 +25,7 @@ class SegOutput:
         align_corners: How the head upsamples.
         auxiliary: Output ``(N, A, h, w)`` of channels that are no class; computed from the
             embedding when the classifier has such channels.
+        refined: What a further head says that refines some pixels, or None.
 
     Examples:
         >>> import torch
@@ -39,6 +40,7 @@ class SegOutput:
     classifier: nn.Module | None = None
     align_corners: bool = False
     auxiliary: Tensor | None = None
+    refined: SegOutput | None = None
     _full: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -8,17 +8,19 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from mmciss.models.outputs import SegOutput
+from mmciss.models.refining import refined_everywhere, refining_head
 from mmciss.models.taps import FeatureTap
 
 
 def main_head(segmentor: nn.Module) -> tuple[str, nn.Module]:
     """Returns the name and module of the head whose logits are the segmentor's answer.
 
-    In a cascade this is the last head; the others only refine.
+    In a cascade this is the last head that says something about every pixel.
     """
     head = segmentor.decode_head
     if isinstance(head, nn.ModuleList):
-        return f'decode_head.{len(head) - 1}', head[-1]
+        last = len(head) - (1 if refining_head(segmentor) is None else 2)
+        return f'decode_head.{last}', head[last]
     return 'decode_head', head
 
 
@@ -51,21 +53,22 @@ class Readout:
         if self.classifier is not None:
             names += [self.classifier[0], f'{self.classifier[0]}:input']
         self.tap = FeatureTap(segmentor, names)
-        self._record_full = losses_too and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat
+        self.refining = refining_head(segmentor)
+        # Under a refining head the main head runs twice in training, and the second time counts.
+        self._record_full = (losses_too and self.refining is None
+                             and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat)
         self._handles: list = []
         self._full: Tensor | None = None
         self._head_output: object = None
+        self._maps: object = None
+        self._recorded: list[tuple[nn.Module, str]] = []
 
     def __enter__(self) -> Readout:
         self.tap.__enter__()
         if self.classifier is None:
-            forward = self.head.forward
-
-            def recorded(*args: object, **kwargs: object) -> object:
-                self._head_output = forward(*args, **kwargs)
-                return self._head_output
-
-            self.head.forward = recorded
+            self._record(self.head, 'forward', '_head_output')
+        if self.refining is not None:
+            self._record(self.segmentor, 'extract_feat', '_maps')
         if self._record_full:
             losses = self.head.loss_decode
             first = losses[0] if isinstance(losses, nn.ModuleList) else losses
@@ -75,11 +78,22 @@ class Readout:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         self.tap.__exit__(kind, error, traceback)
-        if self.classifier is None:
-            self.head.__dict__.pop('forward', None)
+        for module, method in self._recorded:
+            module.__dict__.pop(method, None)
+        self._recorded.clear()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+
+    def _record(self, module: nn.Module, method: str, attribute: str) -> None:
+        function = getattr(module, method)
+
+        def recorded(*args: object, **kwargs: object) -> object:
+            setattr(self, attribute, function(*args, **kwargs))
+            return getattr(self, attribute)
+
+        setattr(module, method, recorded)
+        self._recorded.append((module, method))
 
     def _remember(self, module: nn.Module, args: tuple) -> None:
         self._full = args[0] if args else None
@@ -97,5 +111,8 @@ class Readout:
         output.features.update({name: records[name] for name in self.layers})
         if self._full is not None and self._full.shape[1] == output.logits.shape[1]:
             output.remember_logits(self._full)
-        self._full = self._head_output = None
+        if self.refining is not None:
+            output.refined = SegOutput(refined_everywhere(self.refining, self._maps, output.logits),
+                                       align_corners=self.segmentor.align_corners)
+        self._full = self._head_output = self._maps = None
         return output

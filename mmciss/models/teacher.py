@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmciss.models.outputs import SegOutput
 from mmciss.models.readout import Readout
+from mmciss.models.refining import raw_answer
 
 
 class Teacher:
@@ -46,7 +47,7 @@ class Teacher:
         if first.device != inputs.device:
             self.to(inputs.device)
         with Readout(self.segmentor, layers) as readout:
-            self.segmentor(inputs, mode='tensor')
+            raw_answer(self.segmentor, inputs)
         return readout.output()
 
     def lend(self) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ import mmciss.register_all  # noqa: F401
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import class_names, read_old_model
 from tests.extend.samples import OLD, STUFF, write_model
+from tests.models import refused_head  # noqa: F401
 
 
 @pytest.fixture(scope='module')
@@ -67,10 +68,9 @@ def test_models_that_do_not_fit_are_refused(files: tuple[Path, Path], tmp_path: 
 
 
 def test_a_head_that_cannot_grow_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
-    head = dict(type='SegmenterMaskTransformerHead', in_channels=32, channels=8, num_classes=3, num_layers=1, num_heads=1,
-                embed_dims=8, in_index=3, _delete_=True)
+    head = dict(type='NormOverClassesHead', in_channels=32, channels=8, num_classes=3, in_index=3, _delete_=True)
     edited(files, tmp_path / 'config.py', model__decode_head=head)
-    with pytest.raises(ConfigError, match=r'MODEL_CONFIG: .*SegmenterMaskTransformerHead cannot learn further classes'
+    with pytest.raises(ConfigError, match=r'MODEL_CONFIG: .*NormOverClassesHead cannot learn further classes'
                                           r'.*Heads that work: ANNHead.*UPerHead'):
         read_old_model(tmp_path / 'config.py', files[1])
 

@@ -93,6 +93,10 @@ def _pyramids() -> dict[str, dict[str, Any]]:
                       head('DPTHead', in_channels=(16, ) * 4, in_index=(0, 1, 2, 3), embed_dims=16,
                            post_process_channels=[4, 8, 8, 16], readout_type='project',
                            patch_size=8, input_transform='multiple_select')),
+        'SegmenterMaskTransformerHead': on(
+            vit(out_indices=(3, )), dict(type='SegmenterMaskTransformerHead', in_channels=16, channels=16,
+                                         num_layers=1, num_heads=2, embed_dims=16, dropout_ratio=0.0,
+                                         loss_decode=dict(type='CrossEntropyLoss'))),
         'SETRMLAHead': on(vit(), head('SETRMLAHead', mla_channels=4, channels=16, **same),
                           neck=dict(type='MLANeck', in_channels=[16] * 4, out_channels=16,
                                     norm_cfg=BN)),
@@ -118,6 +122,13 @@ def _with_several_classifiers(classes: int) -> dict[str, dict[str, Any]]:
         'OCRHead': on(resnet(), [head('FCNHead', num_classes=classes),
                                  head('OCRHead', ocr_channels=4, num_classes=classes)],
                       type='CascadeEncoderDecoder', num_stages=2),
+        'PointHead': on(resnet(), [head('FCNHead', num_classes=classes),
+                                   dict(type='PointHead', in_channels=[8], in_index=[0], channels=8, num_fcs=2,
+                                        num_classes=classes, dropout_ratio=-1, align_corners=False)],
+                        type='CascadeEncoderDecoder', num_stages=2,
+                        train_cfg=dict(num_points=32, oversample_ratio=3, importance_sample_ratio=0.75),
+                        test_cfg=dict(mode='whole', subdivision_steps=1, subdivision_num_points=4096,
+                                      scale_factor=2)),
         'DDRHead': on(dict(type='DDRNet', channels=8, ppm_channels=8, norm_cfg=BN),
                       head('DDRHead', in_channels=32, in_index=-1, loss_decode=[ohem, ohem],
                            num_classes=classes)),
@@ -149,6 +160,8 @@ LAYERS = {name: ('decode_head.conv_seg', ) for name in HEADS} | {
     'IterativeDecodeHead': ('decode_head.kernel_generate_head.conv_seg', ),
     'OCRHead': ('decode_head.0.conv_seg', 'decode_head.1.conv_seg'),
     'PIDHead': ('decode_head.conv_seg', 'decode_head.p_cls_seg'),
+    'PointHead': ('decode_head.0.conv_seg', 'decode_head.1.fc_seg'),
+    'SegmenterMaskTransformerHead': (),
 }
 """The layers whose rows are classes, by name of the head."""
 
@@ -183,6 +196,12 @@ def tiny_batch(num_classes: int, images: int = 2, size: int = SIZE) -> tuple[Ten
         sample.gt_edge_map = PixelData(data=(label[..., :1].expand_as(label) == label).long())
         samples.append(sample)
     return inputs, samples
+
+
+def point_sample_stub(maps: Tensor, points: Tensor, align_corners: bool = False, **options: Any) -> Tensor:
+    """Stands in for mmcv's point_sample: values ``(N, C, P)`` at points ``(N, P, 2)`` from 0 to 1."""
+    grid = 2 * points.unsqueeze(2) - 1
+    return nn.functional.grid_sample(maps, grid, align_corners=align_corners, **options).squeeze(3)
 
 
 class CrissCrossStub(nn.Module):

@@ -18,16 +18,18 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.apis import inference_model, init_model
-from mmseg.models.decode_heads import cc_head, psa_head
+from mmseg.models.decode_heads import cc_head, point_head, psa_head
+from torch import nn
 from yapf.yapflib import yapf_api
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import build_plain, check_heads, growing_layers
+from mmciss.models.classifiers.grown_parameters import GROWN, growth_of
 from tests.extend.samples import write_images
 from tests.models.mmpretrain_backbones import BACKBONES, segmentor_on
-from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub
+from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub, point_sample_stub
 from tests.models.zoo_page import ADAPTER, NOT_HERE, REFUSED, WORKS, Row
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
@@ -42,6 +44,10 @@ LEFT_OUT = ('dsdl', '_base_')
 NARROWED = re.compile(r'ResNet|VisionTransformer|BEiT|MAE|SVT|PCPVT|SwinTransformer|mmpretrain.ConvNeXt')
 """Backbones whose widths can be divided; others are run at full width."""
 WIDTH = re.compile(r'(channels|embed_dims?|dims)$')
+OPERATIONS = {'CCHead': (cc_head, 'CrissCrossAttention', CrissCrossStub),
+              'PSAHead': (psa_head, 'PSAMask', PSAMaskStub),
+              'PointHead': (point_head, 'point_sample', point_sample_stub)}
+"""Operations of mmcv, with their stand-ins, by the heads that need them."""
 SIDES = {'LRASPPHead': 416}
 """Heads that need larger images than :data:`SIDE`: LRASPPHead pools windows of 49 x 49 of a map at
 stride 8."""
@@ -135,17 +141,17 @@ def _are_widths(value: Any) -> bool:
 
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """Offers stand-ins for two compiled operations that mmcv's plain wheel lacks, and leaves
-    configs unformatted."""
-    kept = cc_head.CrissCrossAttention, psa_head.PSAMask
-    cc_head.CrissCrossAttention = kept[0] or CrissCrossStub
-    psa_head.PSAMask = kept[1] or PSAMaskStub
+    """Offers stand-ins for operations that mmcv's plain wheel lacks, and leaves configs unformatted."""
+    kept = [getattr(module, name) for module, name, _ in OPERATIONS.values()]
+    for module, name, stand_in in OPERATIONS.values():
+        setattr(module, name, getattr(module, name) or stand_in)
     # Formatting configs for people takes as long as all the rest.
     formatter, yapf_api.FormatCode = yapf_api.FormatCode, lambda text, **_: (text, True)
     try:
         yield
     finally:
-        cc_head.CrissCrossAttention, psa_head.PSAMask = kept
+        for (module, name, _), operation in zip(OPERATIONS.values(), kept):
+            setattr(module, name, operation)
         yapf_api.FormatCode = formatter
 
 
@@ -170,19 +176,20 @@ def run(name: str, folder: Path) -> Row:
             layers, method = _extend(cfg, folder)
         except ConfigError as error:
             return Row(name, backbone, head, '–', '–', *verdict(error, head))
-    replaced = head in ('CCHead', 'PSAHead') and _lacks_operations()
-    note = 'with a stand-in for a compiled operation' if replaced else ''
-    return Row(name, backbone, head, short_layers(layers), method, WORKS, note)
+    return Row(name, backbone, head, short_layers(layers), method, WORKS, _note(head))
 
 
 def short_layers(layers: list[str]) -> str:
-    """Writes names of layers, those of numbered auxiliary heads as one."""
-    names = dict.fromkeys(re.sub(r'^auxiliary_head\.\d+', 'auxiliary_head.*', layer) for layer in layers)
+    """Writes names of layers, those of numbered auxiliary heads and of numbered layers as one."""
+    names = dict.fromkeys(re.sub(r'(^auxiliary_head|\.fcs)\.\d+', r'\1.*', layer) for layer in layers)
     return ', '.join(f'`{name}`' for name in names)
 
 
-def _lacks_operations() -> bool:
-    return cc_head.CrissCrossAttention is None or psa_head.PSAMask is None
+def _note(head: str) -> str:
+    notes = ['by an adapter'] if head in GROWN else []
+    if head in OPERATIONS and getattr(*OPERATIONS[head][:2]) is None:
+        notes.append('with a stand-in for an operation that this mmcv lacks')
+    return ', '.join(notes)
 
 
 def verdict(error: ConfigError, head: str) -> tuple[str, str]:
@@ -202,6 +209,13 @@ def reason_of(error: Exception) -> str:
     return text.replace('|', '/').rstrip('.')
 
 
+def _listed(model: nn.Module) -> list[str]:
+    """Returns what grows otherwise than by rows: layers or parameters."""
+    found = [f'{path}.{name.removesuffix(".weight").removesuffix(".bias")}' for path, head in model.named_modules()
+             for name, _ in head.named_parameters() if growth_of(head, name) is not None]
+    return list(dict.fromkeys(found))
+
+
 def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     init_default_scope('mmseg')
     side = SIDES.get(_main_head(cfg.model).get('type'), SIDE)
@@ -209,8 +223,9 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     config, checkpoint = folder / 'config.py', folder / 'weights.pth'
     cfg.dump(config)
     check_heads(cfg, str(config))
-    torch.save({'state_dict': build_plain(cfg, str(config)).state_dict()}, checkpoint)
-    layers = growing_layers(cfg.model)
+    model = build_plain(cfg, str(config))
+    torch.save({'state_dict': model.state_dict()}, checkpoint)
+    layers = growing_layers(cfg.model) + _listed(model)
     out = extend(config, checkpoint, images, masks, classes=['something new'], work_dir=folder / 'run', iters=1,
                  batch_size=2, crop_size=side)
     old = out.summary['num_old']

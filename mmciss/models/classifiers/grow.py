@@ -9,6 +9,7 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable_conv1d import GrowableConv1d
 from mmciss.models.classifiers.growable_conv2d import GrowableConv2d
 from mmciss.models.classifiers.growable_linear import GrowableLinear
 from mmciss.models.classifiers.head_config import (check_class_weights, check_countable,
@@ -24,7 +25,7 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
     """Makes a growable layer with the weights of a plain one.
 
     Args:
-        layer: A Conv2d or Linear whose rows are those of the first steps.
+        layer: A Conv1d, Conv2d or Linear whose rows are those of the first steps.
         sizes: Channels added by each step.
         auxiliary: Number of channels that are no class.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
@@ -41,9 +42,10 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
             grown: Growable = GrowableLinear(layer.in_features, sizes, auxiliary, detach_auxiliary,
                                              **options)
         else:
-            grown = GrowableConv2d(layer.in_channels, sizes, layer.kernel_size, auxiliary,
-                                   detach_auxiliary, stride=layer.stride, padding=layer.padding,
-                                   dilation=layer.dilation, **options)
+            kind = GrowableConv1d if isinstance(layer, nn.Conv1d) else GrowableConv2d
+            grown = kind(layer.in_channels, sizes, layer.kernel_size, auxiliary, detach_auxiliary,
+                         stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
+                         **options)
     rows = 0
     with torch.no_grad():
         for group in grown.groups:

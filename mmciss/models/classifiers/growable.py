@@ -8,6 +8,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmciss.models.classifiers.grown_parameters import widen_parameters
+
 
 class Growable(nn.Module):
     """What growable layers share: the groups ``steps.k`` and the face of the layer they replace.
@@ -149,6 +151,7 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
         RuntimeError: If a tensor has another shape.
     """
     weights = dict(weights)
+    widen_parameters(module, weights)
     new_rows: list[str] = []
     for name, layer in growable_layers(module).items():
         prefix = f'{name}.' if name else ''

@@ -45,7 +45,8 @@ def _plain(layer: Growable) -> nn.Module:
     if weight.dim() == 2:
         plain = skip_init(nn.Linear, weight.shape[1], weight.shape[0], **options)
     else:
-        plain = skip_init(nn.Conv2d, weight.shape[1], weight.shape[0], layer.kernel_size, stride=layer.stride,
+        kind = nn.Conv1d if weight.dim() == 3 else nn.Conv2d
+        plain = skip_init(kind, weight.shape[1], weight.shape[0], layer.kernel_size, stride=layer.stride,
                           padding=layer.padding, dilation=layer.dilation, **options)
     with torch.no_grad():
         plain.weight.copy_(weight)

@@ -9,13 +9,15 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.grown_parameters import growth_of, without_growth
 from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
 
 WORKING_HEADS = (
     'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
     'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
     'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, NLHead, OCRHead, PIDHead, '
-    'PSAHead, PSPHead, SegformerHead, SETRMLAHead, SETRUPHead, UPerHead')
+    'PointHead, PSAHead, PSPHead, SegformerHead, SegmenterMaskTransformerHead, SETRMLAHead, '
+    'SETRUPHead, UPerHead')
 """The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
 
 
@@ -23,14 +25,15 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     """Finds the layers whose rows are classes.
 
     The head is built with C and with C + 1 classes; a convolution or linear layer that has C
-    and C + 1 output channels can grow. Whatever else differs cannot.
+    and C + 1 output channels can grow, and so can what
+    :mod:`mmciss.models.classifiers.grown_parameters` lists. Whatever else differs cannot.
 
     Args:
         head: Config of a decode head or auxiliary head.
         key: Where the config stands, for messages.
 
     Returns:
-        Names of the layers, relative to the head.
+        Names of the layers, relative to the head; none if all that grows is in that list.
 
     Raises:
         ConfigError: If something else depends on the number of classes, or nothing does.
@@ -44,14 +47,19 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
     before, after = _shapes(small), _shapes(large)
     grown: dict[str, None] = {}
+    listed = False
     for name in (*before, *(name for name in after if name not in before)):
         if before.get(name) == after.get(name):
             continue
         path = name.rpartition('.')[0]
-        if not _grows_by_rows(small, name, before.get(name), after.get(name), classes):
+        larger = without_growth(growth_of(small, name), before.get(name), after.get(name))
+        listed = listed or larger != after.get(name)
+        if larger == before.get(name):
+            continue
+        if not _grows_by_rows(small, name, before.get(name), larger, classes):
             raise _cannot_grow(head, key, name, before.get(name), after.get(name))
         grown[path] = None
-    if not grown:
+    if not grown and not listed:
         raise ConfigError(f'{key}: no layer of {head.get("type")} depends on '
                           f'num_classes={classes}, so it cannot learn further '
                           f'classes. Heads that work: {WORKING_HEADS}.')
@@ -79,7 +87,8 @@ def _grows_by_rows(head: nn.Module, name: str, before: tuple[int, ...] | None,
     if before is None or after is None or leaf not in ('weight', 'bias'):
         return False
     layer = head.get_submodule(path)
-    plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1
+    plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv1d | nn.Conv2d)
+                                             and layer.groups == 1
                                              and layer.padding_mode == 'zeros')
     return plain and before[0] == classes and after == (classes + 1, *before[1:])
 

@@ -74,14 +74,17 @@ class MainLoss(nn.Module):
         """Computes the weighted loss.
 
         Args:
-            cls_score: Logits, shape ``(N, C, H, W)``.
-            label: Channels or ``ignore_index``, shape ``(N, H, W)``.
+            cls_score: Logits, shape ``(N, C, H, W)``, or ``(N, C, P)`` of P points.
+            label: Channels or ``ignore_index``, shape ``(N, H, W)`` or ``(N, P)``.
             weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
             avg_factor: Divides the sum over pixels, in place of the reduction's own denominator.
             reduction_override: ``'none'``, ``'sum'``, ``'mean'`` (the configured mean) or None.
             ignore_index: Label of ignored pixels.
             **kwargs: Taken and not used, as MMSegmentation's losses do.
         """
+        if cls_score.dim() == 3:  # points are an image one pixel wide
+            cls_score, label = cls_score.unsqueeze(3), label.unsqueeze(2)
+            weight = None if weight is None else weight.unsqueeze(2)
         loss = self.pixel_loss(cls_score, label, ignore_index)
         if reduction_override in ('none', 'sum') or avg_factor is not None:
             loss = reduce_pixels(loss, label, 'none', ignore_index, weight)

@@ -8,6 +8,7 @@ from torch import nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import (GrowableConv2d, GrowableLinear, grow_layer, grow_segmentor,
                                        segmentation_heads)
+from tests.models import refused_head  # noqa: F401
 from tests.models.tiny_heads import head, tiny_batch, tiny_segmentor
 
 
@@ -88,10 +89,9 @@ def test_auxiliary_channels_need_one_classifier() -> None:
 
 def test_nothing_is_changed_when_one_head_cannot_grow() -> None:
     config = tiny_segmentor('FCNHead', 3)
-    config.auxiliary_head = head('SegmenterMaskTransformerHead', num_classes=3, num_layers=1,
-                                 num_heads=2, embed_dims=8, norm_cfg=dict(type='LN'))
+    config.auxiliary_head = head('NormOverClassesHead', num_classes=3)
     model = build(config)
-    with pytest.raises(ConfigError, match='model.auxiliary_head: SegmenterMaskTransformerHead'):
+    with pytest.raises(ConfigError, match='model.auxiliary_head: NormOverClassesHead'):
         grow_segmentor(model, config, (3, 1))
     assert type(model.decode_head.conv_seg) is nn.Conv2d and model.num_classes == 3
 

@@ -3,18 +3,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmseg.models.decode_heads import cc_head, psa_head
+from mmseg.models.decode_heads import cc_head, point_head, psa_head
 from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.models.classifiers import (grow_segmentor, growable_layers, load_old_rows,
                                        plain_model_cfg, plain_state_dict)
-from tests.models.tiny_heads import (HEADS, LAYERS, CrissCrossStub, PSAMaskStub, tiny_batch,
-                                     tiny_segmentor)
+from tests.models.tiny_heads import (HEADS, LAYERS, CrissCrossStub, PSAMaskStub, point_sample_stub,
+                                     tiny_batch, tiny_segmentor)
 
 SIZES = (3, 1, 1)
 RANDOM_IN_EVALUATION = ('LightHamHead', )
-MIXES_CLASSES = ('IterativeDecodeHead', 'OCRHead')
+MIXES_CLASSES = ('IterativeDecodeHead', 'OCRHead', 'SegmenterMaskTransformerHead')
 """Heads in which a new class changes the logits of the others: attention over classes."""
 
 
@@ -24,6 +24,8 @@ def stand_ins_for_compiled_operations(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cc_head, 'CrissCrossAttention', CrissCrossStub)
     if psa_head.PSAMask is None:
         monkeypatch.setattr(psa_head, 'PSAMask', PSAMaskStub)
+    if point_head.point_sample is None:
+        monkeypatch.setattr(point_head, 'point_sample', point_sample_stub)
 
 
 def logits_of(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -39,7 +41,7 @@ def losses_of(model: nn.Module, classes: int) -> dict[str, torch.Tensor]:
 
 
 def test_the_list_is_complete() -> None:
-    assert len({name.partition('-')[0] for name in HEADS}) == 29
+    assert len({name.partition('-')[0] for name in HEADS}) == 31
 
 
 @pytest.mark.parametrize('name', HEADS)

@@ -80,3 +80,12 @@ def test_no_old_channels_at_the_base_step_and_without_new_classes() -> None:
 def test_unknown_reduction_names_the_key() -> None:
     with pytest.raises(ConfigError, match=r"PlainCrossEntropy\.reduction.*'mean'"):
         PlainCrossEntropy('mean')
+
+
+@parametrize_types
+def test_points_are_an_image_one_pixel_wide(kind: str) -> None:
+    loss = MODELS.build(dict(type=kind))
+    loss.set_step(samples.later_step())
+    logits, label = cf.logits().flatten(2), cf.labels().flatten(1)
+    torch.testing.assert_close(loss(logits, label), loss(logits.unsqueeze(3), label.unsqueeze(2)))
+    torch.testing.assert_close(loss(logits, label), loss(cf.logits(), cf.labels()))

@@ -1,0 +1,42 @@
+"""The growable convolution over points, classifier of PointRend."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmciss.models.classifiers.growable import Growable
+
+
+class GrowableConv1d(Growable):
+    """A convolution over a list of points whose output channels arrive step by step.
+
+    Args:
+        in_channels: Channels D of the embedding.
+        sizes: Channels added by each step.
+        kernel_size: Size of the kernel.
+        auxiliary: Number of channels that are no class.
+        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        **options: ``stride``, ``padding``, ``dilation``, ``bias``, ``device`` and ``dtype`` of
+            :class:`torch.nn.Conv1d`.
+
+    Examples:
+        >>> import torch
+        >>> GrowableConv1d(8, (16, 1, 1))(torch.zeros(2, 8, 5)).shape
+        torch.Size([2, 18, 5])
+    """
+
+    def __init__(self, in_channels: int, sizes: Sequence[int], kernel_size: int | tuple[int] = 1,
+                 auxiliary: int = 0, detach_auxiliary: bool = True, **options: Any) -> None:
+        super().__init__(sizes, lambda out: nn.Conv1d(in_channels, out, kernel_size, **options),
+                         auxiliary, detach_auxiliary)
+        first = self.steps[0]
+        self.in_channels = in_channels
+        self.kernel_size, self.stride = first.kernel_size, first.stride
+        self.padding, self.dilation = first.padding, first.dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits ``(N, C, P)`` of embeddings ``(N, D, P)`` of P points."""
+        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)

@@ -1,0 +1,89 @@
+"""Parameters that grow with the classes and are no rows of a layer: an adapter is a line of a table."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a parameter grows.
+
+    Attributes:
+        dim: The dimension that gets longer; new classes are at its end.
+        zero: Whether the new part starts at zero; else it stays as the new model was initialised.
+    """
+
+    dim: int
+    zero: bool = False
+
+
+GROWN: dict[str, dict[str, Growth]] = {
+    # Both read the scores of the classes, after all other channels. With zeros for new scores the
+    # layers do with the old ones what they did before.
+    'PointHead': {'fcs.*.conv.weight': Growth(1, zero=True), 'fc_seg.*weight': Growth(1, zero=True)},
+    # A token per class, and a norm over the classes. There is no start that keeps the old outputs:
+    # in the softmax of self-attention every token has a positive weight, and the norm's mean and
+    # variance are taken over all classes.
+    'SegmenterMaskTransformerHead': {'cls_emb': Growth(1), 'mask_norm.*': Growth(0)},
+}
+"""Patterns for the parameters by type of head; shapes alone do not tell which part is new."""
+
+
+def growth_of(head: nn.Module, name: str) -> Growth | None:
+    """Returns how a parameter of a head grows, or None if it is not in the table."""
+    for kind in type(head).__mro__:
+        for pattern, growth in GROWN.get(kind.__name__, {}).items():
+            # 'fc_seg.*weight' means the layer's own weight and those of its groups, 'fc_seg.steps.0.weight'.
+            if fnmatchcase(name, pattern):
+                return growth
+    return None
+
+
+def without_growth(growth: Growth | None, before: tuple[int, ...] | None,
+                   after: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Returns the shape for one class more, less what the table says about it.
+
+    Args:
+        growth: What the table says.
+        before: The shape for C classes.
+        after: The shape for C + 1 classes.
+    """
+    if growth is None or before is None or after is None or len(before) != len(after):
+        return after
+    dim = growth.dim
+    return (*after[:dim], before[dim], *after[dim + 1:]) if after[dim] == before[dim] + 1 else after
+
+
+def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
+    """Gives the weights of the step before the size that the table's parameters have now, in place.
+
+    Args:
+        module: A segmentor with grown heads.
+        weights: State of the step before, plain or native.
+    """
+    own = module.state_dict()
+    for path, head in module.named_modules():
+        prefix = f'{path}.' if path else ''
+        if not any(kind.__name__ in GROWN for kind in type(head).__mro__):
+            continue
+        for key in [key for key in weights if key.startswith(prefix)]:
+            growth = growth_of(head, key[len(prefix):])
+            layer, _, leaf = key.rpartition('.')
+            now = own.get(key, own.get(f'{layer}.steps.0.{leaf}'))
+            if growth is not None and now is not None:
+                weights[key] = _widened(weights[key], now, growth)
+
+
+def _widened(old: Tensor, now: Tensor, growth: Growth) -> Tensor:
+    missing = now.shape[growth.dim] - old.shape[growth.dim]
+    if missing <= 0:
+        return old
+    if not growth.zero:
+        return torch.cat([old, now.narrow(growth.dim, old.shape[growth.dim], missing).to(old)], growth.dim)
+    shape = [*old.shape[:growth.dim], missing, *old.shape[growth.dim + 1:]]
+    return torch.cat([old, old.new_zeros(shape)], growth.dim)
