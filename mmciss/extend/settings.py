@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import torch
 from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.export import RECORD
@@ -89,7 +88,7 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
     if rows:
         settings['new_rows_lr'] = Setting(rows, f'{1 / LR_FACTOR:g} times the rate of the rows beside them: new classes '
                                                 f'have everything to learn')
-    settings['optimizer'] = _precision(optimizer)
+    settings['optimizer'] = Setting(optimizer, 'that of the model')
     return settings
 
 
@@ -115,15 +114,6 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
     return wrapper, Setting(own * LR_FACTOR, f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: '
                                              f'what is known shall move little')
-
-
-def _precision(wrapper: ConfigDict) -> Setting:
-    """Turns mixed precision off where there is no GPU, since mmengine's wrapper refuses to run there."""
-    if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
-        return Setting(wrapper, 'that of the model')
-    kept = {key: value for key, value in wrapper.items() if key not in ('loss_scale', 'dtype', 'use_fp64')}
-    return Setting(ConfigDict(kept, type='OptimWrapper'),
-                   'that of the model, without mixed precision, for which mmengine wants a GPU')
 
 
 def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:

@@ -62,17 +62,6 @@ def test_new_rows_are_faster_than_the_rows_beside_them(old: OldModel) -> None:
     assert faster_new_rows(ConfigDict(constructor='LayerDecayOptimizerConstructor'), ['decode_head.conv_seg']) is None
 
 
-def test_mixed_precision_needs_a_gpu(old: OldModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    amp = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16', clip_grad=dict(max_norm=1.0),
-               optimizer=dict(type='SGD', lr=0.5))
-    model = plain(old, optim_wrapper=amp)
-    for gpu, kind in ((False, 'OptimWrapper'), (True, 'AmpOptimWrapper')):
-        monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
-        found = derive(model, 40, [(50, 60)])['optimizer']
-        assert found.value.type == kind and found.value.clip_grad.max_norm == 1.0
-        assert ('loss_scale' in found.value) == gpu and ('without mixed precision' in found.reason) != gpu
-
-
 def test_limits(old: OldModel) -> None:
     assert derive(old, 4000, [(50, 60)])['iters'].value == 8000, 'not more than the model itself was trained'
     record = dict(extension=dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5)),
