@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.export import RECORD
+from mmciss.engine.model_config import replace_main_loss
 from mmciss.engine.step_config import NEWEST
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers
@@ -93,11 +94,23 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
 
 
 def _method(old: OldModel) -> Setting:
+    if not has_replaceable_loss(old.cfg.model):
+        return Setting('lwf', "the model's own loss stays as it is: it is no softmax cross entropy, which other methods "
+                              'replace')
     if old.background:
         return Setting('mib', f'class 0, {old.names[0]!r}, is a background class: what is not labelled is background or '
                               f'an old class, which MiB models')
     return Setting('lwf_unbiased', f'no class means background (class 0 is {old.names[0]!r}): what is not labelled is '
                                    f'some old class, and the old model says which')
+
+
+def has_replaceable_loss(model: Mapping[str, Any]) -> bool:
+    """Whether every head has a softmax cross entropy, in whose place a method can put its own loss."""
+    try:
+        replace_main_loss(copy.deepcopy(model), dict(type='UnbiasedCrossEntropyLoss'))
+    except ConfigError:
+        return False
+    return True
 
 
 def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:

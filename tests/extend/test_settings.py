@@ -42,6 +42,13 @@ def test_without_a_background_class_another_method(old: OldModel) -> None:
     assert found['method'].value == 'lwf_unbiased' and 'no class means background' in found['method'].reason
 
 
+def test_a_loss_that_no_method_can_replace_stays(old: OldModel) -> None:
+    model = old.cfg.model.to_dict()
+    model['decode_head']['loss_decode'] = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    found = derive(replace(old, cfg=Config(dict(model=model))), 40, [(50, 60)])['method']
+    assert found.value == 'lwf' and "model's own loss stays" in found.reason
+
+
 def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
     found = derive(plain(old), 3, [(100, 300), (110, 300), (400, 90)])
     assert found['batch_size'].value == 3 and 'cut to the number of images' in found['batch_size'].reason
