@@ -1,11 +1,12 @@
 """One yes-or-no question per channel, summed over channels."""
 from __future__ import annotations
 
-import torch
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import at_least_float32
+from .pixel_loss import pixel_losses
 from .reduction import reduce_pixels
 
 
@@ -14,7 +15,8 @@ def binary_cross_entropy(logits: Tensor,
                          ignore_index: int = 255,
                          reduction: str = 'valid_mean',
                          weight: Tensor | None = None,
-                         negative_index: int | None = None) -> Tensor:
+                         negative_index: int | None = None,
+                         align_corners: bool = False) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
     A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, which is the sum over all channels
@@ -23,13 +25,15 @@ def binary_cross_entropy(logits: Tensor,
     1611.07725) over all pixels.
 
     Args:
-        logits: Scores, shape ``(N, C, H, W)``.
+        logits: Scores, shape ``(N, C, H, W)``. Scores of another size than the labels are upsampled
+            bilinearly, without a map of that size being made.
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'valid_mean'`` (SSUL), ``'pixel_mean'`` (LwF-MC) or ``'none'``.
         weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
         negative_index: Label of pixels that belong to none of the channels and so are a negative
             example for every one of them.
+        align_corners: How scores are upsampled.
 
     Returns:
         A scalar, or ``(N, H, W)`` for ``'none'``.
@@ -39,9 +43,20 @@ def binary_cross_entropy(logits: Tensor,
         >>> binary_cross_entropy(logits, torch.tensor([[[1, 255]]])) / torch.tensor(2.).log()
         tensor(3.)
     """
-    logits = at_least_float32(logits)
-    ignored = target == ignore_index
-    unlabelled = ignored if negative_index is None else ignored | (target == negative_index)
-    positive = logits.gather(1, target.masked_fill(unlabelled, 0).unsqueeze(1)).squeeze(1)
-    loss = F.softplus(logits).sum(1) - positive.masked_fill(unlabelled, 0)
-    return reduce_pixels(loss.masked_fill(ignored, 0), target, reduction, ignore_index, weight)
+    rule = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
+    loss = pixel_losses(rule, logits, (target, ), target.shape[-2:], align_corners)
+    return reduce_pixels(loss, target, reduction, ignore_index, weight)
+
+
+def _of_pixels(scores: Tensor, label: Tensor, scratch: Tensor, upstream: Tensor | None,
+               ignore_index: int, negative_index: int | None) -> tuple[Tensor | None, Tensor | None]:
+    """Computes the loss of P pixels or its derivative, see ``PixelRule``."""
+    ignored = label == ignore_index
+    unlabelled = ignored if negative_index is None else ignored | (label == negative_index)
+    label = label.masked_fill(unlabelled, 0).unsqueeze(0)
+    if upstream is not None:
+        factor = (upstream * ~ignored).expand(scores.shape[1:])
+        scores.sigmoid_().mul_(factor)
+        return None, scores.scatter_add_(0, label, (-factor * ~unlabelled).unsqueeze(0))
+    positive = scores.gather(0, label)[0].masked_fill_(unlabelled, 0)
+    return (F.softplus(scores).sum(0) - positive).masked_fill_(ignored, 0), None

@@ -1,14 +1,20 @@
 """Distillation of the teacher's softmax into the student's old channels."""
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from .channels import check_old_channels
-from .precision import at_least_float32
+from .exponentials import exponentials
+from .pixel_loss import mean_pixel_loss
 
 
-def logit_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def logit_distillation(logits: Tensor,
+                       teacher_logits: Tensor,
+                       size: tuple[int, int] | None = None,
+                       align_corners: bool = False) -> Tensor:
     r"""Computes the distillation of LwF (ECCV 2016, arXiv 1606.09282) as used in segmentation.
 
     The student's softmax is restricted to the old channels, ``q = softmax(teacher_logits)``:
@@ -21,6 +27,9 @@ def logit_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
+        size: Height and width to which both are upsampled first, without a map of that size being
+            made; None to compare them as they are.
+        align_corners: How they are upsampled.
 
     Returns:
         A scalar.
@@ -29,6 +38,20 @@ def logit_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
         ValueError: If the student has fewer channels than the teacher.
     """
     num_old = check_old_channels(logits, teacher_logits)
-    old = at_least_float32(logits)[:, :num_old]
-    target = torch.softmax(at_least_float32(teacher_logits), 1)
-    return (torch.logsumexp(old, 1) - (target * old).sum(1)).mean() / num_old
+    rule = partial(_of_pixels, num_old=num_old)
+    return mean_pixel_loss(rule, logits, (teacher_logits, ), size, align_corners) / num_old
+
+
+def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None,
+               num_old: int) -> tuple[Tensor, Tensor | None]:
+    """Computes ``C_old`` times the loss of P pixels and its derivative, see ``PixelRule``."""
+    target = exponentials(teacher)
+    matched = torch.mul(target.values, scores[:num_old], out=scratch[:num_old]).sum(0)
+    student = exponentials(scores[:num_old])
+    loss = student.logsumexp() - matched / target.total
+    if upstream is None:
+        return loss, None
+    student.values.mul_(upstream / student.total)
+    student.values.addcmul_(target.values, upstream / target.total, value=-1)
+    scores[num_old:] = 0
+    return loss, scores

@@ -6,10 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .channels import check_old_channels
-from .precision import at_least_float32
+from .pixel_loss import mean_pixel_loss
 
 
-def sigmoid_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def sigmoid_distillation(logits: Tensor,
+                         teacher_logits: Tensor,
+                         size: tuple[int, int] | None = None,
+                         align_corners: bool = False) -> Tensor:
     r"""Computes binary cross-entropy between teacher and student probabilities.
 
     .. math:: L = \sum_{c < C_{old}} \operatorname{mean}_{n,h,w}
@@ -22,6 +25,9 @@ def sigmoid_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first; the others take no part.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
+        size: Height and width to which both are upsampled first, without a map of that size being
+            made; None to compare them as they are.
+        align_corners: How they are upsampled.
 
     Returns:
         A scalar.
@@ -30,6 +36,16 @@ def sigmoid_distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
         ValueError: If the student has fewer channels than the teacher.
     """
     num_old = check_old_channels(logits, teacher_logits)
-    old = at_least_float32(logits)[:, :num_old]
-    target = torch.sigmoid(at_least_float32(teacher_logits))
-    return (F.softplus(old) - target * old).sum(1).mean()
+    # The scores of new channels are not read at all.
+    return mean_pixel_loss(_of_pixels, logits[:, :num_old], (teacher_logits, ), size, align_corners)
+
+
+def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor,
+               upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Computes the loss of P pixels and its derivative, see ``PixelRule``."""
+    target = teacher.sigmoid_()
+    loss = torch.mul(target, scores, out=scratch).sum(0).neg_()
+    loss += F.softplus(scores).sum(0)
+    if upstream is None:
+        return loss, None
+    return loss, scores.sigmoid_().sub_(target).mul_(upstream)

@@ -2,14 +2,21 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32
+from .exponentials import exponentials
+from .pixel_loss import mean_pixel_loss
 
 
-def soft_relation(logits: Tensor, teacher_logits: Tensor, target: Tensor, num_old: int) -> Tensor:
+def soft_relation(logits: Tensor,
+                  teacher_logits: Tensor,
+                  target: Tensor,
+                  num_old: int,
+                  size: tuple[int, int] | None = None,
+                  align_corners: bool = False) -> Tensor:
     r"""Computes the soft half of GSC's semantic relation distillation (arXiv 2307.10822).
 
     The soft target joins the teacher's probabilities of old classes with the label of new ones:
@@ -29,23 +36,44 @@ def soft_relation(logits: Tensor, teacher_logits: Tensor, target: Tensor, num_ol
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
         target: Channels, or any label outside the new channels, shape ``(N, H, W)``.
         num_old: Number of old channels, background included.
+        size: Height and width to which both are upsampled first, without a map of that size being
+            made; None to compare them as they are.
+        align_corners: How they are upsampled.
 
     Returns:
         A scalar.
     """
-    logits = at_least_float32(logits)
-    num_classes = logits.shape[1]
-    q_old = torch.sigmoid(at_least_float32(teacher_logits)).exp()  # not yet normalised
-    is_new = (target >= num_old) & (target < num_classes)
+    rule = partial(_soft_of_pixels, num_old=num_old)
+    loss = mean_pixel_loss(rule, logits, (teacher_logits, target), size, align_corners)
+    return loss / logits.shape[1]
+
+
+def _soft_of_pixels(scores: Tensor, teacher: Tensor, label: Tensor, scratch: Tensor,
+                    upstream: Tensor | None, num_old: int) -> tuple[Tensor, Tensor | None]:
+    """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
+    num_classes = len(scores)
+    q_old = teacher.sigmoid_().exp_()  # not yet normalised
+    is_new = (label >= num_old) & (label < num_classes)
+    label = label.masked_fill(~is_new, 0).unsqueeze(0)
     # exp(0) for each new channel, exp(1) for the labelled one: no one-hot tensor.
     bonus = is_new * (math.e - 1)
-    norm = q_old.sum(1) + (num_classes - num_old) + bonus
-    own = logits.gather(1, target.masked_fill(~is_new, 0).unsqueeze(1)).squeeze(1)
-    matched = (q_old * logits[:, :num_old]).sum(1) + logits[:, num_old:].sum(1) + bonus * own
-    return (torch.logsumexp(logits, 1) - matched / norm).mean() / num_classes
+    norm = q_old.sum(0).add_(bonus + (num_classes - num_old))
+    matched = torch.mul(q_old, scores[:num_old], out=scratch[:num_old]).sum(0)
+    matched += scores[num_old:].sum(0) + bonus * scores.gather(0, label)[0]
+    student = exponentials(scores)
+    loss = student.logsumexp() - matched / norm
+    if upstream is None:
+        return loss, None
+    share = upstream / norm
+    student.values.mul_(upstream / student.total)
+    scores[:num_old].addcmul_(q_old, share, value=-1)
+    scores[num_old:].sub_(share)
+    return loss, scores.scatter_add_(0, label, (bonus * -share).unsqueeze(0))
 
 
-def sharp_relation(logits: Tensor) -> Tensor:
+def sharp_relation(logits: Tensor,
+                   size: tuple[int, int] | None = None,
+                   align_corners: bool = False) -> Tensor:
     r"""Computes the sharp half of GSC's semantic relation distillation (arXiv 2307.10822).
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C} \sum_c p_c \log p_c
@@ -55,9 +83,25 @@ def sharp_relation(logits: Tensor) -> Tensor:
 
     Args:
         logits: Scores, shape ``(N, C, H, W)``.
+        size: Height and width to which they are upsampled first, without a map of that size being
+            made; None to take them as they are.
+        align_corners: How they are upsampled.
 
     Returns:
         A scalar.
     """
-    log_p = torch.log_softmax(at_least_float32(logits), 1)
-    return -(log_p.exp() * log_p).mean()
+    loss = mean_pixel_loss(_sharp_of_pixels, logits, (), size, align_corners)
+    return loss / logits.shape[1]
+
+
+def _sharp_of_pixels(scores: Tensor, scratch: Tensor,
+                     upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
+    student = exponentials(scores, out=scratch)
+    share = student.values.div_(student.total)
+    log_p = scores.sub_(student.logsumexp())
+    loss = -(share * log_p).sum(0)
+    if upstream is None:
+        return loss, None
+    # d/dz_c of -sum p log p
+    return loss, log_p.add_(loss).mul_(share).mul_(-upstream)

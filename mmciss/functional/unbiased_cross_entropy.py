@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import at_least_float32
 from .reduction import reduce_pixels
+from .split_logsumexp import split_logsumexp
 
 
 def unbiased_cross_entropy(logits: Tensor,
@@ -14,7 +14,8 @@ def unbiased_cross_entropy(logits: Tensor,
                            num_old: int,
                            ignore_index: int = 255,
                            reduction: str = 'pixel_mean',
-                           weight: Tensor | None = None) -> Tensor:
+                           weight: Tensor | None = None,
+                           align_corners: bool = False) -> Tensor:
     r"""Computes the unbiased cross-entropy of MiB (CVPR 2020, arXiv 2002.00718).
 
     With ``p = softmax(logits)`` a pixel labelled ``y`` costs
@@ -26,7 +27,8 @@ def unbiased_cross_entropy(logits: Tensor,
     1 gives the ordinary cross-entropy.
 
     Args:
-        logits: Scores of all classes seen so far, shape ``(N, C, H, W)``.
+        logits: Scores of all classes seen so far, shape ``(N, C, H, W)``. Scores of another
+            size than the labels are upsampled bilinearly, without a map of that size being made.
         target: Channels or ``ignore_index``, shape ``(N, H, W)``. Any old channel counts as
             background.
         num_old: Number of old channels, background included.
@@ -34,6 +36,7 @@ def unbiased_cross_entropy(logits: Tensor,
         reduction: ``'none'``, ``'pixel_mean'`` (the paper's) or ``'valid_mean'``, see
             :func:`~mmciss.functional.reduction.reduce_pixels`.
         weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
+        align_corners: How scores are upsampled.
 
     Returns:
         A scalar, or ``(N, H, W)`` for ``'none'``.
@@ -44,24 +47,18 @@ def unbiased_cross_entropy(logits: Tensor,
         >>> unbiased_cross_entropy(logits, target, 3, reduction='none').exp()
         tensor([[[1.3333, 4.0000]]])
     """
-    logits = at_least_float32(logits)
-    # Two logsumexps over disjoint slices: as much memory as one over all channels, and
-    # softplus(new - old) keeps its digits where the old classes hold nearly all probability.
-    old = torch.logsumexp(logits[:, :num_old], 1)
-    new = torch.logsumexp(logits[:, num_old:], 1)
-    is_old = target < num_old
     ignored = target == ignore_index
+    is_old = (target < num_old) & ~ignored
+    nothing_new = ignored | is_old
+    label = target.masked_fill(nothing_new, min(num_old, logits.shape[1] - 1))
+    old, new, own = split_logsumexp(logits, label, num_old, align_corners)
     if num_old == 0:
-        loss = new - _logit_of(logits, target.masked_fill(ignored, 0))
+        loss = new - own
     elif num_old == logits.shape[1]:
-        loss = 0 * old
+        loss = old * 0
     else:
-        label = target.masked_fill(ignored | is_old, num_old)
-        loss_new = torch.logaddexp(old, new) - _logit_of(logits, label)
-        loss = torch.where(is_old, F.softplus(new - old), loss_new)
+        # Two sums over disjoint channels: softplus(new - old) keeps its digits where the old
+        # classes hold nearly all probability. And log p_y = log p_new + log p_(y | new).
+        odds = new - old
+        loss = F.softplus(torch.where(is_old, odds, -odds)) + (new - own).masked_fill(nothing_new, 0)
     return reduce_pixels(loss.masked_fill(ignored, 0), target, reduction, ignore_index, weight)
-
-
-def _logit_of(logits: Tensor, label: Tensor) -> Tensor:
-    """Picks the logit of each pixel's label, shape ``(N, H, W)``."""
-    return logits.gather(1, label.unsqueeze(1)).squeeze(1)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -54,7 +54,7 @@ class LogitLoss(ExtraLoss):
     Args:
         loss_weight: Factor of the loss.
         resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers
-            do; ``'logit'`` those that the head gives, with 256 times less memory at output stride
+            do; ``'logit'`` those that the head gives, in 256 times fewer places at output stride
             16.
 
     Raises:
@@ -68,8 +68,19 @@ class LogitLoss(ExtraLoss):
                                f'{type(self).__name__}.resolution')
         self.resolution = resolution
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
-        """Returns the loss before its weight, a scalar."""
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
+                **upsampling: Any) -> Tensor:
+        """Returns the loss before its weight, a scalar.
+
+        Args:
+            logits: The student's scores as its head gives them, shape ``(N, C, h, w)``.
+            teacher_logits: The teacher's.
+            target: Channels or 255, shape ``(N, H, W)``.
+            step: Which classes are old and new.
+            **upsampling: ``size`` to which both are upsampled first, None for no upsampling, and
+                ``align_corners``. The functions of :mod:`mmciss.functional` take both, and make
+                no map of that size.
+        """
         raise NotImplementedError
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
@@ -77,8 +88,6 @@ class LogitLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        if self.resolution == 'logit':
-            pair = student.logits, teacher.logits
-        else:
-            pair = student.logits_at(target.shape[-2:]), teacher.logits_at(target.shape[-2:])
-        return self.loss_weight * self.compare(*pair, target, step)
+        size = None if self.resolution == 'logit' else target.shape[-2:]
+        return self.loss_weight * self.compare(student.logits, teacher.logits, target, step,
+                                               size=size, align_corners=student.align_corners)

@@ -1,7 +1,7 @@
 """The distillation of LwF."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -30,6 +30,7 @@ class LogitDistillationLoss(LogitLoss):
     def __init__(self, loss_weight: float = 100.0, resolution: str = 'image') -> None:
         super().__init__(loss_weight, resolution)
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
+                **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.logit_distillation`."""
-        return logit_distillation(logits, teacher_logits)
+        return logit_distillation(logits, teacher_logits, **upsampling)

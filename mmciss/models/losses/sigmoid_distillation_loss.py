@@ -1,7 +1,7 @@
 """The distillation of LwF-MC and DKD."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -36,7 +36,8 @@ class SigmoidDistillationLoss(LogitLoss):
         super().__init__(loss_weight, resolution)
         self.foreground_only = foreground_only
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
+                **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.sigmoid_distillation`."""
         first = int(self.foreground_only and step.background)
-        return sigmoid_distillation(logits[:, first:], teacher_logits[:, first:])
+        return sigmoid_distillation(logits[:, first:], teacher_logits[:, first:], **upsampling)

@@ -1,7 +1,7 @@
 """The relation distillation of GSC."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -37,12 +37,14 @@ class SoftSharpRelationLoss(LogitLoss):
         self.soft_weight = soft_weight
         self.sharp_weight = sharp_weight
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
+                **upsampling: Any) -> Tensor:
         """See :mod:`mmciss.functional.soft_relation`."""
         loss = logits.new_zeros(())
         if self.soft_weight:
-            soft = soft_relation(logits, teacher_logits, target, teacher_logits.shape[1])
+            soft = soft_relation(logits, teacher_logits, target, teacher_logits.shape[1],
+                                 **upsampling)
             loss = loss + self.soft_weight * soft
         if self.sharp_weight:
-            loss = loss + self.sharp_weight * sharp_relation(logits)
+            loss = loss + self.sharp_weight * sharp_relation(logits, **upsampling)
         return loss

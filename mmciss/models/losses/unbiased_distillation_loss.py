@@ -1,7 +1,7 @@
 """The distillation of MiB."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -35,6 +35,7 @@ class UnbiasedDistillationLoss(LogitLoss):
         super().__init__(loss_weight, resolution)
         self.alpha = alpha
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
+                **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.unbiased_distillation`."""
-        return unbiased_distillation(logits, teacher_logits, self.alpha)
+        return unbiased_distillation(logits, teacher_logits, self.alpha, **upsampling)
