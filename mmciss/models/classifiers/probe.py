@@ -11,6 +11,7 @@ from torch import nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import growth_of, without_growth
 from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
+from mmciss.models.classifiers.query_heads import check_pixels
 
 WORKING_HEADS = (
     'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
@@ -36,12 +37,14 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
         Names of the layers, relative to the head; none if all that grows is in that list.
 
     Raises:
-        ConfigError: If something else depends on the number of classes, or nothing does.
+        ConfigError: If something else depends on the number of classes, or nothing does, or the
+            head classifies no pixels.
 
     Examples:
         >>> find_growable(dict(type='FCNHead', in_channels=8, channels=4, num_classes=3))
         ['conv_seg']
     """
+    check_pixels(head, key)
     check_countable(head, key)
     classes = num_classes_of(head, key)
     small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
