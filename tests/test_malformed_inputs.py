@@ -126,6 +126,7 @@ BROKEN_KEYS: list[tuple[str, Any, str]] = [
     ('optim_wrapper.optimizer.momentun', 0.9, 'optim_wrapper'),
     ('param_scheduler', [dict(type='PolyLr', by_epoch=False)], 'param_scheduler[0]'),
     ('train_cfg.by_epoch', True, 'train_cfg'),
+    ('optim_wrapper.paramwise_cfg', dict(custom_keys='{"backbone": {}}'), 'custom_keys'),
     ('train_cfg.max_iters', 'ten', ''),
     ('randomness.seed', 'lucky', ''),
     ('custom_hooks', [dict(type='NoHook')], ''),

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +152,9 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
 def _name_newest_rows(out: Config, step: Step) -> None:
     """Replaces ``steps.new.`` in the names of parameter groups by the step's number."""
     groups = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
+    if groups is not None and not isinstance(groups, Mapping):
+        raise ConfigError(f'optim_wrapper.paramwise_cfg.custom_keys: must be a dictionary of parts of parameter names, '
+                          f'found {groups!r}')
     for name in [name for name in groups or {} if NEWEST in name]:
         options = groups.pop(name)
         if step.num_new:
