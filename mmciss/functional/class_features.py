@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .channel_argmax import channel_argmax
 from .labels_at import labels_at
 from .precision import at_least_float32
 
@@ -36,6 +37,21 @@ def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
     return small == torch.arange(num_classes, device=labels.device).view(1, -1, 1)
 
 
+def class_of_pixels(labels: Tensor, num_classes: int,
+                    size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns each pixel's class at feature resolution, 0 for labels that are none.
+
+    Returns:
+        The classes ``(N, h * w)``, which of them are meant, and how many pixels each class has,
+        shape ``(C,)``.
+    """
+    small = labels_at(labels, size).flatten(1)
+    inside = (small >= 0) & (small < num_classes)
+    chosen = small.long().masked_fill(~inside, 0)
+    counts = torch.zeros(num_classes, dtype=torch.long, device=labels.device)
+    return chosen, inside, counts.index_add(0, chosen.flatten(), inside.flatten().long())
+
+
 def class_sums(features: Tensor,
                labels: Tensor,
                num_classes: int,
@@ -60,7 +76,10 @@ def class_sums(features: Tensor,
     else:
         # Under autocast the product would be taken in half precision.
         with torch.autocast(features.device.type, enabled=False):
-            sums = torch.einsum('ncp,ndp->cd', member.to(features), features.flatten(2))
+            # In this order the gradient is laid out as the features are; contiguous, since ranks
+            # add up memory.
+            sums = torch.bmm(features.flatten(2), member.to(features).transpose(1, 2)).sum(0)
+            sums = sums.T.contiguous()
     return ClassSums(sums, counts)
 
 
@@ -86,7 +105,7 @@ def released_dimension(features: Tensor, member: Tensor, by_pixel: bool) -> Tens
     before = (per_image.cumsum(0) - per_image) * dim
     rank = member.cumsum(2) - 1  # of a pixel within its image and class
     channel = torch.arange(dim, device=features.device).view(1, -1, 1)
-    chosen = member.to(torch.uint8).argmax(1, keepdim=True)  # (N, 1, h * w): the pixel's class
+    chosen = channel_argmax(member.float()).unsqueeze(1)  # (N, 1, h * w): the pixel's class
 
     def at_pixels(table: Tensor) -> Tensor:
         return table.expand(member.shape).gather(1, chosen)
@@ -104,7 +123,7 @@ def _scattered_sums(features: Tensor, member: Tensor, dimension: Tensor) -> Tens
     """Adds every value to the class of its pixel and the given dimension, shape ``(C, D)``."""
     num_classes, dim = member.shape[1], features.shape[1]
     labelled = member.any(1, keepdim=True)
-    slot = member.to(torch.uint8).argmax(1, keepdim=True) * dim + dimension
+    slot = channel_argmax(member.float()).unsqueeze(1) * dim + dimension
     values = (features.flatten(2) * labelled).flatten()
     sums = values.new_zeros(num_classes * dim).index_add(0, slot.flatten(), values)
     return sums.view(num_classes, dim)

@@ -6,10 +6,15 @@ import math
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32
+from .channel_argmax import first_hit
+from .exponentials import exponentials
+from .upsampled_blocks import UpsampledBlocks, rows_per_block
 
 
-def normalised_entropy(teacher_logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:
+def normalised_entropy(teacher_logits: Tensor,
+                       num_seen: int,
+                       size: tuple[int, int] | None = None,
+                       align_corners: bool = False) -> tuple[Tensor, Tensor]:
     r"""Returns how uncertain a teacher is and what it predicts, pixel by pixel.
 
     With ``q = softmax(teacher_logits)`` over ``C_old`` channels and C channels in all:
@@ -22,15 +27,32 @@ def normalised_entropy(teacher_logits: Tensor, num_seen: int) -> tuple[Tensor, T
     Args:
         teacher_logits: Shape ``(N, C_old, H, W)``.
         num_seen: Number C of all channels.
+        size: Height and width to which scores are upsampled bilinearly first, without a map of that
+            size being made; None for the size they have.
+        align_corners: How they are upsampled.
 
     Returns:
         ``v`` in ``[0, 1 / (C_old ln C)]`` and the predicted channels, both ``(N, H, W)``.
     """
-    q = torch.softmax(at_least_float32(teacher_logits), 1)
-    num_old = q.shape[1]
+    num_old = teacher_logits.shape[1]
+    size = tuple(teacher_logits.shape[-2:] if size is None else size)
+    rows = rows_per_block(num_old, size, teacher_logits.device)
+    blocks = UpsampledBlocks(teacher_logits.detach(), size, rows, align_corners)
+    entropy = blocks.buffer.new_empty((len(teacher_logits), *size))
+    predicted = torch.empty_like(entropy, dtype=torch.long)
+    scratch = torch.empty_like(blocks.buffer)
+    for image, first, last in blocks:
+        found = exponentials(blocks.block(image, first, last))
+        work = scratch[:found.values.numel()].view(found.values.shape)
+        place = image, slice(first, last)
+        torch.eq(found.values, 1, out=work)
+        predicted[place] = first_hit(work, 0).view(last - first, -1)
+        q = found.values.mul_(found.total.reciprocal())
+        torch.add(q, 1e-8, out=work).log_().mul_(q)
+        entropy[place] = work.sum(0).view(last - first, -1)
     # A teacher with one channel has entropy 0; its ln 1 must not divide.
     scale = num_old * max(math.log(num_old), 1e-8) * max(math.log(num_seen), 1e-8)
-    return -(q * torch.log(q + 1e-8)).sum(1) / scale, q.argmax(1)
+    return entropy.div_(-scale), predicted
 
 
 def entropy_pseudo_labels(target: Tensor,
@@ -40,7 +62,8 @@ def entropy_pseudo_labels(target: Tensor,
                           num_seen: int,
                           ignore_index: int = 255,
                           minimum_factor: float = 0.0,
-                          compat: bool = False) -> tuple[Tensor, Tensor]:
+                          compat: bool = False,
+                          align_corners: bool = False) -> tuple[Tensor, Tensor]:
     r"""Completes labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
 
     A pixel labelled with an old channel (background, under labels that hide old classes) becomes
@@ -50,8 +73,8 @@ def entropy_pseudo_labels(target: Tensor,
 
     Args:
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
-        teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
-            Log-probabilities are scores too.
+        teacher_logits: Teacher scores, shape ``(N, C_old, h, w)``, upsampled bilinearly where that
+            is not the size of ``target``. Log-probabilities are scores too.
         thresholds: Largest entropy accepted per predicted channel, shape ``(C,)`` with
             ``C >= C_old``.
         num_old: Number of old channels, background included.
@@ -60,11 +83,13 @@ def entropy_pseudo_labels(target: Tensor,
         minimum_factor: Lower bound of ``nu``.
         compat: The release gives an image without any background pixel the factor 0 (it computes
             ``0 / (0 + 1e-6)``), which throws away the image's labels; the default gives 1.
+        align_corners: How scores are upsampled.
 
     Returns:
         New labels ``(N, H, W)`` and factors ``(N,)``.
     """
-    entropy, predicted = normalised_entropy(teacher_logits, num_seen)
+    entropy, predicted = normalised_entropy(teacher_logits, num_seen, target.shape[-2:],
+                                            align_corners)
     background = (target < num_old) & (target != ignore_index)
     accepted = background & (entropy < thresholds.to(entropy)[predicted])
     labels = torch.where(background, predicted.masked_fill(~accepted, ignore_index), target)

@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 
+FLOOR = -60.0
+"""Smaller arguments count as this one: 1e-26 of the largest."""
+
+
 class Exponentials(NamedTuple):
     """Exponentials ``(C, P)`` of scores less the highest of each pixel, and their sum ``(P,)``."""
 
@@ -27,5 +31,17 @@ def exponentials(scores: Tensor, out: Tensor | None = None) -> Exponentials:
         out: Where the exponentials go.
     """
     highest = scores.amax(0)
-    values = torch.sub(scores, highest, out=scores if out is None else out).exp_()
+    values = torch.sub(scores, highest, out=scores if out is None else out)
+    exp_of_negatives(values)
     return Exponentials(values, values.sum(0), highest)
+
+
+def exp_of_negatives(values: Tensor) -> Tensor:
+    """Replaces values, none above 0, by their exponentials and returns them.
+
+    On a CPU an exponential that leaves the range of normal numbers takes a hundred times as long as
+    another one, and so does arithmetic with it; hence the floor.
+    """
+    if values.device.type == 'cpu':
+        values.clamp_(min=FLOOR)
+    return values.exp_()

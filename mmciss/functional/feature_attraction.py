@@ -1,10 +1,13 @@
 """Features of a class gather around its prototype."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from .class_features import one_hot_at, released_dimension
+from .class_features import class_of_pixels, one_hot_at, released_dimension
 from .precision import at_least_float32
 
 
@@ -33,21 +36,60 @@ def feature_attraction(features: Tensor,
         A scalar, 0 where no class is present.
     """
     features = at_least_float32(features)
-    member = one_hot_at(labels, prototypes.shape[0], features.shape[-2:])
+    size = features.shape[-2:]
+    chosen, inside, counts = class_of_pixels(labels, len(prototypes), size)
     if not include_background:
-        member[:, 0] = False
-    counts = member.sum((0, 2))
+        inside = inside & (chosen != 0)
+        counts[0] = 0
     present = counts > 0
     number = present.sum().clamp(min=1)
     centre = prototypes.detach().to(features)
-    chosen = member.to(torch.uint8).argmax(1)  # (N, h * w)
     if compat:
+        member = one_hot_at(labels, len(prototypes), size)
+        member[:, 0] &= include_background
         dimension = released_dimension(features, member, by_pixel=False)
         own = centre.flatten()[chosen.unsqueeze(1) * centre.shape[1] + dimension]
         share = number.double()**(present.cumsum(0) - number - 1)
+        distance = (features.flatten(2) - own).square().mean(1)  # (N, h * w)
     else:
-        own = centre[chosen].transpose(1, 2)
         share = present / number
-    distance = (features.flatten(2) - own).square().mean(1)  # (N, h * w)
+        member = one_hot_at(labels, len(prototypes), size).to(features)
+        distance = _SquaredDistance.apply(features.flatten(2), centre, member)
     weight = (share * present / counts.clamp(min=1)).to(distance)
-    return (distance * weight[chosen] * member.any(1)).sum()
+    return (distance * weight[chosen] * inside).sum()
+
+
+class _SquaredDistance(torch.autograd.Function):
+    """Mean squared distance of each pixel's feature from its prototype, shape ``(N, P)``.
+
+    Prototypes are brought to the pixels by a product with the one-hot map, which is exact and many
+    times faster than gathering them; differences are computed again in the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, centre: Tensor, member: Tensor) -> Tensor:
+        ctx.save_for_backward(features, centre, member)
+        distance = features.new_empty(member.shape[::2])
+        work = torch.empty_like(features[0])
+        for image in range(len(features)):
+            difference = _difference(features[image], centre, member[image], work)
+            torch.sum(difference.square_(), 0, out=distance[image])
+        return distance / features.shape[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        features, centre, member = ctx.saved_tensors
+        gradient = torch.empty_like(features)
+        factor = upstream * (2 / features.shape[1])
+        for image, out in enumerate(gradient):
+            _difference(features[image], centre, member[image], out).mul_(factor[image])
+        return gradient, None, None
+
+
+def _difference(features: Tensor, centre: Tensor, member: Tensor, out: Tensor) -> Tensor:
+    """Writes one image's features ``(D, P)`` less its pixels' prototypes to ``out``."""
+    # Under autocast the product would be taken in half precision.
+    with torch.autocast(features.device.type, enabled=False):
+        torch.mm(centre.T, member, out=out)
+    return torch.sub(features, out, out=out)

@@ -1,10 +1,13 @@
 """Features concentrate on few channels."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from .class_features import one_hot_at
+from .class_features import class_of_pixels
 from .precision import at_least_float32
 
 
@@ -30,20 +33,63 @@ def feature_sparsity(features: Tensor,
     Returns:
         A scalar, 0 where no pixel takes part.
     """
-    features = at_least_float32(features)
-    num_classes = prototypes.shape[0]
-    member = one_hot_at(labels, num_classes, features.shape[-2:])
-    outside = ~member.any(1)  # (N, h * w)
-    chosen = member.to(torch.uint8).argmax(1).masked_fill(outside, num_classes)
-    flat = features.flatten(2)
-    highest = flat.amax(1).flatten()
-    largest = highest.new_full((num_classes + 1, ), -torch.inf)
-    largest = largest.scatter_reduce(0, chosen.flatten(), highest, 'amax')
-    scaled = flat / (largest[chosen].unsqueeze(1) + 1e-15)
-    total = scaled.sum(1)
+    size = features.shape[-2:]
+    features = at_least_float32(features).flatten(2)
+    num_classes = len(prototypes)
+    chosen, inside, _ = class_of_pixels(labels, num_classes, size)
+    chosen = chosen.masked_fill(~inside, num_classes)  # the rest is one more class
+    exponential, total = _ScaledSums.apply(features, chosen, num_classes + 1)
     if compat:
-        ratio = scaled.exp().sum(1) / (total + 1e-15)
+        ratio = exponential / (total + 1e-15)
         return ratio.mean() * (total.sum() > 0)
-    valid = ~outside & (total > 1e-6)
-    ratio = scaled.masked_fill(~valid.unsqueeze(1), 0).exp().sum(1) / total.masked_fill(~valid, 1)
-    return (ratio * valid).sum() / valid.sum().clamp(min=1)
+    valid = inside & (total > 1e-6)
+    ratio = exponential.masked_fill(~valid, 0) / total.masked_fill(~valid, 1)
+    return ratio.sum() / valid.sum().clamp(min=1)
+
+
+class _ScaledSums(torch.autograd.Function):
+    """Sums over channels of ``exp(g)`` and of ``g``, the features over their class's maximum.
+
+    Both have the shape ``(N, P)``; the exponentials are computed again in the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, chosen: Tensor,
+                num_classes: int) -> tuple[Tensor, Tensor]:
+        highest = features.amax(1)
+        largest = highest.new_full((num_classes, ), -torch.inf)
+        largest = largest.scatter_reduce(0, chosen.flatten(), highest.flatten(), 'amax')
+        inverse = 1 / (largest[chosen] + 1e-15)
+        scaled = torch.empty_like(features[0])
+        exponential = torch.empty_like(highest)
+        for image, maps in enumerate(features):
+            torch.mul(maps, inverse[image], out=scaled)
+            torch.sum(scaled.exp_(), 0, out=exponential[image])
+        total = features.sum(1) * inverse
+        ctx.save_for_backward(features, chosen, highest, largest, inverse, total)
+        return exponential, total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, up_exponential: Tensor, up_total: Tensor) -> tuple[Tensor, None, None]:
+        features, chosen, highest, largest, inverse, total = ctx.saved_tensors
+        gradient = torch.empty_like(features)
+        through_scale = torch.empty_like(highest)  # derivative for log(inverse) of each pixel
+        scaled, scratch = (torch.empty_like(features[0]) for _ in range(2))
+        for image, maps in enumerate(features):
+            torch.mul(maps, inverse[image], out=scaled)
+            torch.exp(scaled, out=scratch).mul_(up_exponential[image])
+            torch.sum(scaled.mul_(scratch), 0, out=through_scale[image])
+            torch.mul(scratch.add_(up_total[image]), inverse[image], out=gradient[image])
+        through_scale += up_total * total
+        # The maximum of a class lies in few pixels; equal ones share its gradient, as PyTorch's do.
+        upstream = torch.zeros_like(largest).index_add(
+            0, chosen.flatten(), (-through_scale * inverse).flatten())
+        hit = highest == largest[chosen]
+        ties = torch.zeros_like(largest).index_add(0, chosen.flatten(), hit.flatten().to(largest))
+        image, pixel = hit.nonzero(as_tuple=True)
+        share = (features[image, :, pixel] == highest[image, pixel, None]).to(features)
+        share /= share.sum(1, keepdim=True)
+        share *= (upstream / ties)[chosen[image, pixel], None]
+        gradient[image, :, pixel] += share
+        return gradient, None, None

@@ -20,6 +20,11 @@ def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(labels.shape[-2:]) == tuple(size):
         return labels
-    rows, columns = (torch.arange(n, device=labels.device) * old // n
-                     for n, old in zip(size, labels.shape[-2:]))
+    rows, columns = (sampled_places(old, new, labels.device)
+                     for old, new in zip(labels.shape[-2:], size))
     return labels[:, rows[:, None], columns]
+
+
+def sampled_places(old: int, new: int, device: torch.device) -> Tensor:
+    """Returns which of ``old`` rows the ``new`` ones are taken from, shape ``(new,)``."""
+    return torch.arange(new, device=device) * old // new

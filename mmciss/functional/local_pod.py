@@ -48,19 +48,41 @@ def local_pod(student: Sequence[Tensor],
 
 
 def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
-    """Returns the norm of all strip means of each image, shape ``(N,)``."""
-    norms = []
+    """Returns the norm of all strip means of each image, shape ``(N,)``.
+
+    The means of all regions of all scales are two products with small matrices: no loop over
+    regions, and the map is read twice in all.
+    """
+    height, width = difference.shape[-2:]
     for scale in scales:
-        height, width = difference.shape[-2] // scale, difference.shape[-1] // scale
-        if not height or not width:
+        if scale > min(height, width):
             raise ValueError(f'scales: {scale} regions per side do not fit a map of '
-                             f'{tuple(difference.shape[-2:])}; leave this scale out or train on '
-                             'larger images')
-        regions = difference[..., :scale * height, :scale * width]
-        regions = regions.unflatten(-1, (scale, width)).unflatten(-3, (scale, height))
-        # (N, D, scale, height, scale, width); vector_norm has gradient 0, not NaN, at 0, which
-        # is where training starts when student and teacher are equal.
-        norms += [
-            torch.linalg.vector_norm(regions.mean(axis).flatten(1), dim=1) for axis in (-1, -3)
-        ]
+                             f'{(height, width)}; leave this scale out or train on larger images')
+    down, kept_rows = _strips(height, scales, difference)
+    along, kept_columns = _strips(width, scales, difference)
+    # Under autocast the products would be taken in half precision.
+    with torch.autocast(difference.device.type, enabled=False):
+        means = [difference @ along, down.T @ difference]
+    # What is left out along the other side has no part in the means of a scale.
+    if not kept_rows.all():
+        means[0] = means[0] * kept_rows.to(difference)
+    if not kept_columns.all():
+        means[1] = means[1] * kept_columns.T.to(difference)
+    # vector_norm has gradient 0, not NaN, at 0, which is where training starts when student and
+    # teacher are equal.
+    norms = [torch.linalg.vector_norm(x.flatten(1), dim=1) for x in means]
     return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+
+
+def _strips(size: int, scales: Sequence[int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the means over the regions of one side as a matrix ``(size, sum(scales))``.
+
+    And, of the same shape, which pixels belong to any region of the scale; on the CPU.
+    """
+    place = torch.arange(size).unsqueeze(1)
+    means, kept = [], []
+    for scale in scales:
+        length = size // scale
+        means.append((place // length == torch.arange(scale)) / length)
+        kept.append((place < length * scale).expand(size, scale))
+    return torch.cat(means, 1).to(like), torch.cat(kept, 1)

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .channels import merge_new_into_background
 from .precision import at_least_float32
@@ -26,14 +29,30 @@ def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
         ValueError: If batch or spatial sizes differ, or the student has fewer channels.
     """
     if student.shape[1] > teacher.shape[1]:
-        student = merge_new_into_background(student, teacher.shape[1])
+        student = merge_new_into_background(at_least_float32(student), teacher.shape[1])
     if student.shape != teacher.shape:
         raise ValueError(f'student map {tuple(student.shape)} and teacher map '
                          f'{tuple(teacher.shape)} differ in shape')
-    # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are
-    # rounded alike, so equal maps differ by exactly 0; a fused multiply-add leaves noise, and its
-    # norm a gradient of full length.
-    return at_least_float32(teacher).square().sub_(at_least_float32(student).square())
+    return _SquaredDifference.apply(teacher, student)
+
+
+class _SquaredDifference(torch.autograd.Function):
+    """Keeps nothing but the student's map, which is kept anyway."""
+
+    @staticmethod
+    def forward(ctx: Any, teacher: Tensor, student: Tensor) -> Tensor:
+        ctx.save_for_backward(student)
+        # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are
+        # rounded alike, so equal maps differ by exactly 0; a fused multiply-add leaves noise, and
+        # its norm a gradient of full length.
+        student, teacher = at_least_float32(student), at_least_float32(teacher)
+        return (teacher * teacher).sub_(student * student)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[None, Tensor]:
+        student, = ctx.saved_tensors
+        return None, (upstream * at_least_float32(student)).mul_(-2).to(student.dtype)
 
 
 def weighted_mean_over_maps(student: Sequence[Tensor], teacher: Sequence[Tensor],

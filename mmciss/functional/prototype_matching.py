@@ -3,8 +3,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .channel_argmax import channel_argmax
 from .class_features import class_sums, released_pixel_means
 from .labels_at import labels_at
+from .upsampled_blocks import sample_upsampled
 
 
 def prototype_matching(features: Tensor,
@@ -13,7 +15,9 @@ def prototype_matching(features: Tensor,
                        teacher_logits: Tensor | None = None,
                        num_old: int | None = None,
                        compat: bool = False,
-                       known: Tensor | None = None) -> Tensor:
+                       known: Tensor | None = None,
+                       image_size: tuple[int, int] | None = None,
+                       align_corners: bool = False) -> Tensor:
     r"""Computes prototype matching of SDR (CVPR 2021, arXiv 2103.06342).
 
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{D} \| \bar f_c - P_c \|_2^2
@@ -27,10 +31,13 @@ def prototype_matching(features: Tensor,
         labels: Channels or 255, shape ``(N, H, W)``, background 0.
         prototypes: Shape ``(C, D)``; no gradient flows into them.
         teacher_logits: Teacher scores ``(N, C_old, H', W')`` of any resolution; None to take old
-            classes from the labels.
+            classes from the labels. What the teacher sees at a pixel of the features is what it
+            sees there at the size of the image.
         num_old: Number of old channels; needed without ``teacher_logits``.
         compat: Whether to mix the dimensions of features as the release does.
         known: Which classes have a prototype, boolean, shape ``(C,)``; None for all.
+        image_size: Height and width of the image; None for those of the labels.
+        align_corners: How the teacher's scores are upsampled to that size.
 
     Returns:
         A scalar, 0 where no old class is found.
@@ -45,7 +52,9 @@ def prototype_matching(features: Tensor,
     if teacher_logits is None:
         old = small.masked_fill(small >= num_old, 0)
     else:
-        old = labels_at(teacher_logits.argmax(1), size).masked_fill(small != 0, 0)
+        at_image = labels.shape[-2:] if image_size is None else image_size
+        sampled = sample_upsampled(teacher_logits, at_image, size, align_corners)
+        old = channel_argmax(sampled).masked_fill(small != 0, 0)
     gather = released_pixel_means if compat else class_sums
     found = gather(features, old, prototypes.shape[0])
     present = found.present.clone()

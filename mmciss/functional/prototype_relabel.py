@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .channel_argmax import channel_argmax
 from .precision import at_least_float32
 
 
@@ -41,7 +42,7 @@ def prototype_relabel(target: Tensor,
     scores = rectified_log_probabilities(teacher_logits, teacher_features, prototypes[:num_old],
                                          temperature)
     background = (target < num_old) & (target != ignore_index)
-    return torch.where(background, scores.argmax(1), target)
+    return torch.where(background, channel_argmax(scores), target)
 
 
 def rectified_log_probabilities(teacher_logits: Tensor,
@@ -64,5 +65,6 @@ def rectified_log_probabilities(teacher_logits: Tensor,
         distance = F.interpolate(distance, teacher_logits.shape[-2:], mode='bilinear')
     scores = at_least_float32(teacher_logits) - temperature * distance
     if not absent.all():
-        scores = scores.masked_fill(absent.view(1, -1, 1, 1), -torch.inf)
+        # Not minus infinity, which no interpolation survives.
+        scores = scores.masked_fill(absent.view(1, -1, 1, 1), -1e30)
     return torch.log_softmax(scores, 1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .exponentials import exp_of_negatives
 from .upsampled_blocks import BlockGradient, UpsampledBlocks, rows_per_block
 
 
@@ -76,7 +77,7 @@ class _SplitLogSumExp(torch.autograd.Function):
             for part, total, upstream in ((slice(num_old), old, grad_old),
                                           (slice(num_old, None), new, grad_new)):
                 if len(scores[part]):
-                    share = torch.sub(scores[part], total[place], out=out[part]).exp_()
+                    share = exp_of_negatives(torch.sub(scores[part], total[place], out=out[part]))
                     share *= upstream[place]
             out.scatter_add_(0, label[place].unsqueeze(0), grad_own[place].unsqueeze(0))
             gradient.done(image, first, last)
@@ -89,5 +90,5 @@ def _logsumexp(scores: Tensor, scratch: Tensor, out: Tensor) -> None:
         out.copy_(scores[0]) if len(scores) else out.fill_(-torch.inf)
         return
     highest = scores.amax(0)
-    torch.sub(scores, highest, out=scratch).exp_()
+    exp_of_negatives(torch.sub(scores, highest, out=scratch))
     torch.sum(scratch, 0, out=out).log_().add_(highest)

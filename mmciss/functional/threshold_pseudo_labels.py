@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .channel_argmax import channel_argmax
 from .precision import at_least_float32
 
 
@@ -26,6 +27,7 @@ def threshold_pseudo_labels(target: Tensor,
     Returns:
         New labels, shape ``(N, H, W)``.
     """
-    score, predicted = at_least_float32(teacher_logits).max(1)
+    scores = at_least_float32(teacher_logits)
+    score, predicted = scores.amax(1), channel_argmax(scores)
     accepted = (torch.sigmoid(score) >= threshold) & (predicted >= num_background)
     return torch.where(accepted & (target < num_background), predicted, target)

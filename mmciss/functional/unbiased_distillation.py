@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .channels import check_old_channels
-from .exponentials import exponentials
+from .exponentials import exp_of_negatives, exponentials
 from .pixel_loss import mean_pixel_loss
 
 
@@ -59,8 +59,8 @@ def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tenso
     if len(new):
         merged = torch.logaddexp(merged, exponentials(new, scratch[num_old:]).logsumexp())
     if upstream is not None:
-        torch.sub(background, merged, out=scratch[:1]).exp_()
-        torch.sub(new, merged, out=scratch[num_old:]).exp_()
+        exp_of_negatives(torch.sub(background, merged, out=scratch[:1]))
+        exp_of_negatives(torch.sub(new, merged, out=scratch[num_old:]))
     matched = (target.values[0] * merged + rest) / target.total
     student = exponentials(scores)
     loss = student.logsumexp() - matched

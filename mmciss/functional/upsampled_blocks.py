@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .labels_at import sampled_places
+
 BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Numbers in one block: a few blocks stay in a CPU's caches, or keep a GPU busy."""
 
@@ -28,6 +30,31 @@ def interpolation_matrix(old: int, new: int, align_corners: bool, like: Tensor) 
     """Returns the weights of linear interpolation along one axis, shape ``(old, new)``."""
     unit = torch.eye(old, dtype=like.dtype, device=like.device).unsqueeze(0)
     return F.interpolate(unit, new, mode='linear', align_corners=align_corners)[0]
+
+
+def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
+                     align_corners: bool = False) -> Tensor:
+    """Returns what nearest-neighbour downsampling to ``grid`` finds in maps upsampled to ``size``.
+
+    Only the pixels that are found are computed.
+
+    Args:
+        maps: Shape ``(N, C, h, w)``.
+        size: Height and width after bilinear upsampling.
+        grid: Height and width of the samples, see :func:`~mmciss.functional.labels_at.labels_at`.
+        align_corners: How maps are upsampled.
+
+    Returns:
+        Shape ``(N, C, *grid)``, at least float32.
+    """
+    maps = maps.to(wide_type(maps))
+    rows, columns = (sampled_places(old, new, maps.device) for old, new in zip(size, grid))
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps[..., rows[:, None], columns]
+    vertical, horizontal = (interpolation_matrix(old, new, align_corners, maps)
+                            for old, new in zip(maps.shape[-2:], size))
+    with torch.autocast(maps.device.type, enabled=False):
+        return vertical[:, rows].T @ maps @ horizontal[:, columns]
 
 
 def wide_type(values: Tensor) -> torch.dtype:
@@ -120,7 +147,9 @@ class BlockGradient:
         maps = blocks.maps
         self._blocks = blocks
         kind = blocks.buffer.dtype if blocks.upsamples else maps.dtype
-        self._direct = not blocks.upsamples and kind == blocks.buffer.dtype
+        # A few rows of every channel lie apart in memory, where exponentials are slow.
+        whole = blocks.rows >= blocks.size[0]
+        self._direct = whole and not blocks.upsamples and kind == blocks.buffer.dtype
         self.total = maps.new_empty(maps.shape, dtype=kind)
         if not self._direct:
             self._memory = torch.empty_like(blocks.buffer)

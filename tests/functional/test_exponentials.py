@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from mmciss.functional.exponentials import exponentials
+from mmciss.functional.exponentials import exp_of_negatives, exponentials
 
 
 def test_against_softmax_and_logsumexp() -> None:
@@ -16,3 +16,9 @@ def test_against_softmax_and_logsumexp() -> None:
     torch.testing.assert_close(found.logsumexp(), scores.logsumexp(0))
     in_place = exponentials(scores)
     assert in_place.values is scores and torch.equal(scores, out)
+
+
+def test_no_exponential_leaves_the_normal_numbers() -> None:
+    values = exp_of_negatives(torch.tensor([0., -1., -50., -90., -torch.inf]))
+    torch.testing.assert_close(values[:3], torch.tensor([0., -1., -50.]).exp())
+    assert ((values >= torch.finfo(torch.float32).tiny) & (values <= 1)).all() and values[3:].max() < 1e-25

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmciss import functional
 from mmciss.functional import pixel_loss, upsampled_blocks
-from tests.functional import plain_losses
+from benchmarks import plain_losses
 
 OLD, SEEN, SIZE = 4, 7, (13, 11)
 WITH_LABELS = ('unbiased_cross_entropy', 'binary_cross_entropy')

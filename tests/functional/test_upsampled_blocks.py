@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mmciss.functional.upsampled_blocks import (BlockGradient, UpsampledBlocks, interpolation_matrix,
-                                                rows_per_block)
+                                                rows_per_block, sample_upsampled)
 
 parametrize = pytest.mark.parametrize
 SIZES = parametrize('old, new', [((3, 4), (12, 9)), ((5, 5), (5, 5)), ((7, 6), (3, 2)), ((1, 2), (4, 5))], ids=str)
@@ -64,3 +64,12 @@ def test_half_precision_is_widened(dtype: torch.dtype) -> None:
 @parametrize('channels, size, rows', [(21, (96, 96), 96), (151, (512, 512), 6), (10**6, (8, 8), 1), (1, (1, 1), 1)])
 def test_rows_per_block(channels: int, size: tuple[int, int], rows: int) -> None:
     assert rows_per_block(channels, size, torch.device('cpu')) == rows
+
+
+@ALIGN
+@parametrize('old, grid', [((3, 4), (5, 7)), ((12, 9), (4, 4)), ((2, 2), (12, 9))], ids=str)
+def test_samples_are_those_of_the_upsampled_maps(old: tuple, grid: tuple, align: bool) -> None:
+    maps, size = torch.randn(2, 3, *old), (12, 9)
+    full = maps if old == size else F.interpolate(maps, size, mode='bilinear', align_corners=align)
+    expected = F.interpolate(full, grid, mode='nearest')
+    torch.testing.assert_close(sample_upsampled(maps, size, grid, align), expected)

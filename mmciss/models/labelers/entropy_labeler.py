@@ -38,8 +38,8 @@ class EntropyLabeler:
         self.adaptive, self.minimum_factor, self.compat = adaptive, minimum_factor, compat
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
-        """Returns the scores ``(N, C_old, H, W)`` that labels are taken from."""
-        return teacher.logits_at(target.shape[-2:])
+        """Returns the scores ``(N, C_old, h, w)`` that labels are taken from, of any size."""
+        return teacher.logits
 
     def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step,
                  batch: LabelBatch) -> Labels:
@@ -54,5 +54,6 @@ class EntropyLabeler:
                                                step.num_old,
                                                step.num_seen,
                                                minimum_factor=self.minimum_factor,
-                                               compat=self.compat)
+                                               compat=self.compat,
+                                               align_corners=teacher.align_corners)
         return Labels(labels, factor.view(-1, 1, 1) if self.adaptive else None)

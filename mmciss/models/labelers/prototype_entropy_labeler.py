@@ -53,6 +53,9 @@ class PrototypeEntropyLabeler(EntropyLabeler):
             raise ConfigError(
                 f'method.labeler.temperature: {self.temperature}, but the thresholds belong to '
                 f'{found} (method.statistics.*.temperature); both must be equal')
-        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]),
-                                           teacher.maps(self.layers)[-1],
+        features = teacher.maps(self.layers)[-1]
+        # Upsampling is linear, so logits and distances of one size may be added before it.
+        same = features.shape[-2:] == teacher.logits.shape[-2:]
+        logits = teacher.logits if same else teacher.logits_at(target.shape[-2:])
+        return rectified_log_probabilities(logits, features,
                                            statistic(batch, 'prototypes', self), self.temperature)

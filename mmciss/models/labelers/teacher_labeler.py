@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from mmciss.errors import ConfigError
+from mmciss.functional.channel_argmax import channel_argmax
 from mmciss.models.labelers.labeling import LabelBatch, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.protocols.step import Step
@@ -38,5 +39,5 @@ class TeacherLabeler:
                               f'{step.num_seen} classes')
         if teacher is None:
             return Labels(target)
-        seen = teacher.logits_at(target.shape[-2:]).argmax(1)
+        seen = channel_argmax(teacher.logits_at(target.shape[-2:]))
         return Labels(torch.where(target == UNLABELLED, seen, target))

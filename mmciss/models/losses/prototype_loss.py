@@ -125,9 +125,10 @@ class PrototypeLoss(ExtraLoss):
         given = features, labels, self.prototypes
         loss = features.new_zeros(())
         if self.matching_weight and step.num_old:
-            found_by = teacher.logits_at(target.shape[-2:]) if self.labels_hide_old else None
+            found_by = teacher.logits if self.labels_hide_old else None
             matching = prototype_matching(*given, found_by, step.num_old, self.compat,
-                                          self.counts > 0)
+                                          self.counts > 0, target.shape[-2:],
+                                          student.align_corners)
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:
             attracted = self.background or self.compat

@@ -1,6 +1,7 @@
-"""The losses on logits as their formulas read: whole maps, PyTorch's functions, gradients by autograd."""
+"""The losses as their formulas read: whole maps, loops, PyTorch's functions, gradients by autograd."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -59,3 +60,56 @@ def soft_relation(logits: Tensor, teacher: Tensor, target: Tensor, num_old: int)
 def sharp_relation(logits: Tensor, teacher: Tensor, target: Tensor, num_old: int) -> Tensor:
     """The sharp half of GSC's distillation."""
     return -(torch.softmax(logits, 1) * torch.log_softmax(logits, 1)).mean()
+
+
+def local_pod(student: list[Tensor], teacher: list[Tensor], factors: list[float], num_old: int,
+              num_seen: int, scales: tuple[int, ...] = (1, 2, 4)) -> Tensor:
+    """PLOP's feature distillation, region by region."""
+    total = 0
+    for new, old, factor in zip(student, teacher, factors):
+        if new.shape[1] > old.shape[1]:
+            background = new[:, :1] + new[:, num_old:].sum(1, keepdim=True)
+            new = torch.cat([background, new[:, 1:num_old]], 1)
+        strips = []
+        for maps in (old**2, new**2):
+            parts = []
+            for scale in scales:
+                height, width = maps.shape[-2] // scale, maps.shape[-1] // scale
+                for row in range(0, scale * height, height):
+                    for column in range(0, scale * width, width):
+                        region = maps[:, :, row:row + height, column:column + width]
+                        parts += [region.mean(3).flatten(1), region.mean(2).flatten(1)]
+            strips.append(torch.cat(parts, 1))
+        distance = torch.linalg.vector_norm(strips[0] - strips[1], dim=1).mean()
+        total = total + factor * math.sqrt(num_seen / (num_seen - num_old)) * distance
+    return total / len(factors)
+
+
+def prototype_losses(features: Tensor, labels: Tensor, prototypes: Tensor,
+                     old: Tensor) -> tuple[Tensor, ...]:
+    """SDR's matching, attraction, repulsion and sparsity, class by class.
+
+    Args:
+        features: Shape ``(N, D, h, w)``.
+        labels: Channels or 255 at that size, shape ``(N, h, w)``.
+        prototypes: Shape ``(C, D)``.
+        old: Old foreground classes where the teacher sees them, 0 elsewhere, shape ``(N, h, w)``.
+    """
+    pixels = features.permute(0, 2, 3, 1)  # (N, h, w, D)
+    matching, attraction, means, scaled = [], [], [], []
+    for k in range(1, len(prototypes)):
+        if (old == k).any():
+            matching.append((pixels[old == k].mean(0) - prototypes[k]).square().mean())
+    for k in range(len(prototypes)):
+        mask = labels == k
+        if mask.any():
+            own = pixels[mask]
+            means.append(own.mean(0))
+            attraction.append((own - prototypes[k]).square().mean())
+            scaled.append(own / own.max())
+    repulsion = [1 / torch.linalg.vector_norm(a - b) for i, a in enumerate(means)
+                 for j, b in enumerate(means) if i != j]
+    sparse = torch.cat(scaled)
+    sparsity = (sparse.exp().sum(1) / sparse.sum(1)).mean()
+    return (torch.stack(matching).mean(), torch.stack(attraction).mean(),
+            torch.stack(repulsion).mean(), sparsity)
