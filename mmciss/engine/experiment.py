@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.config_checks import check_keys
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
@@ -61,10 +63,9 @@ class Experiment:
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
                  for item in datasets]
-        plans = [plan_step(cfg.get('steps'), index, len(item), batch, cfg.train_cfg.get('max_iters'))
-                 for index, item in enumerate(datasets)]
-        for step in protocol:
-            method_slots(cfg.get('method'), step)
+        slots = [method_slots(cfg.get('method'), step) for step in protocol]
+        plans = [plan_step(cfg.get('steps'), index, len(item) + stored_images(slots[index], index), batch,
+                           cfg.train_cfg.get('max_iters')) for index, item in enumerate(datasets)]
         return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans))
 
     def step_config(self, index: int, previous: StepFiles | None) -> Config:
@@ -178,3 +179,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return [_plain(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def stored_images(slots: Mapping[str, Any], index: int) -> int:
+    """Returns how many stored images an epoch of a step shows beside the step's own.
+
+    Where they are added to the step's data, an epoch is longer; where they take the place of its images, it is not.
+    """
+    options = ReplayOptions.from_method(slots)
+    return options.size if options is not None and options.mode == 'concat' and index > 0 else 0

@@ -26,6 +26,15 @@ def test_steps_are_counted_and_planned(experiment: Experiment) -> None:
     assert details['dataset'] == 'ShapesDataset' and details['num_steps'] == 2
 
 
+def test_an_epoch_shows_stored_images_where_they_are_added(tmp_path: Path) -> None:
+    def later(method: str) -> int:
+        cfg = smoke_config(tmp_path, method)
+        cfg.steps = dict(base=dict(iters=6), later=dict(epochs=2))
+        return Experiment.from_cfg(cfg).plans[1].iterations
+
+    assert later('dkd_m') == 2 * ((26 + 8) // 4) and later('ssul_m') == 2 * (26 // 4)
+
+
 def test_identity_tells_experiments_apart_but_not_folders(experiment: Experiment, tmp_path: Path) -> None:
     same = Experiment.from_cfg(smoke_config(tmp_path / 'elsewhere'))
     assert same.identity() == experiment.identity()
