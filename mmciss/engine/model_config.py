@@ -57,9 +57,9 @@ def replace_main_loss(model: dict, main_loss: dict) -> None:
         ConfigError: If a head has no pixel cross entropy: its loss would not see the hidden classes.
     """
     for key, head in segmentation_heads(model):
-        holder = head.get('kernel_generate_head') if 'loss_decode' not in head else head
-        holders = [holder] if holder is head else [holder, head]
-        if not sum(_replace_in(item, main_loss) for item in holders if item is not None):
+        # K-Net's head has no loss of its own: its first inner head computes all of them.
+        inner = None if 'loss_decode' in head else head.get('kernel_generate_head')
+        if not _replace_in(head if inner is None else inner, main_loss):
             raise ConfigError(f'method.main_loss: {key}.loss_decode holds no loss that it can replace '
                               f'({", ".join(PIXEL_CROSS_ENTROPIES)}); found {head.get("loss_decode")!r}')
 

@@ -50,6 +50,15 @@ def test_default_loss_of_a_head_is_replaced_too() -> None:
     assert config['decode_head']['loss_decode']['type'] == 'Mine'
 
 
+def test_a_head_of_heads_has_its_loss_in_the_first_inner_head() -> None:
+    inner = dict(type='FCNHead', num_classes=3, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5))
+    model = dict(decode_head=dict(type='IterativeDecodeHead', kernel_generate_head=inner, kernel_update_head=[
+        dict(type='KernelUpdateHead', num_classes=3)]))
+    replace_main_loss(model, dict(type='UnbiasedCrossEntropyLoss'))
+    assert inner['loss_decode'] == dict(type='UnbiasedCrossEntropyLoss', loss_weight=0.5)
+    assert 'loss_decode' not in model['decode_head'], 'it takes none'
+
+
 def test_a_head_without_cross_entropy_is_refused() -> None:
     config = dict(decode_head=dict(type='FCNHead', num_classes=3, loss_decode=dict(type='DiceLoss')))
     with pytest.raises(ConfigError, match=r'method.main_loss: model.decode_head.loss_decode holds no loss'):
