@@ -32,3 +32,9 @@ def unknown_name(kind: str, name: object, allowed: Iterable[object], key: str) -
     names = sorted(map(str, allowed))
     return ConfigError(f'{key}: unknown {kind} {name!r}. Allowed: {", ".join(names)}.'
                        f'{close_matches(str(name), names)}')
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or its type where it has none (an empty file's EOFError)."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -10,7 +10,7 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor
 
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, first_line
 
 
 def safe_types() -> list[Any]:
@@ -37,7 +37,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise ConfigError(f'{path} cannot be read safely: it is truncated, no checkpoint, or it holds objects other '
-                         f'than tensors and plain values ({str(error).strip().splitlines()[0]})') from error
+                         f'than tensors and plain values ({first_line(error)})') from error
     if not isinstance(content, dict):
         raise ConfigError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
     return content

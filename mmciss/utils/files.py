@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from mmciss.errors import first_line
+
 
 def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk and renames it.
@@ -69,7 +71,7 @@ def load_tensors(path: str | Path) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise ValueError(f'{path} is not a checkpoint that can be read safely (truncated, or it holds more than '
-                         f'tensors and plain values): {str(error).splitlines()[0]}') from error
+                         f'tensors and plain values): {first_line(error)}') from error
 
 
 def file_checksum(path: str | Path) -> str:

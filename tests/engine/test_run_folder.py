@@ -5,10 +5,11 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError
-from mmciss.utils.files import file_checksum, write_json
+from mmciss.utils.files import file_checksum, load_tensors, write_json
 
 
 def finish(folder: RunFolder, index: int) -> Path:
@@ -35,6 +36,19 @@ def test_a_step_is_done_only_with_a_whole_result_and_the_right_model(tmp_path: P
     assert folder.first_open_step(3) == 1, 'a truncated model makes the step count as not done'
     (path / 'model.pth').unlink()
     assert folder.result(1) is None
+
+
+@pytest.mark.parametrize('left', (0, 1, 60, 400))
+def test_a_checkpoint_cut_off_while_it_was_written_is_moved_aside(tmp_path: Path, left: int) -> None:
+    folder = RunFolder(tmp_path)
+    folder.step(0).mkdir(parents=True)
+    whole, cut = folder.step(0) / 'iter_2.pth', folder.step(0) / 'iter_10.pth'
+    torch.save({'state_dict': {'a': torch.ones(3)}}, whole)
+    cut.write_bytes(whole.read_bytes()[:left])
+    assert folder.usable_checkpoint(0) == whole
+    assert not cut.exists() and cut.with_suffix('.pth.damaged').exists()
+    with pytest.raises(ValueError, match='iter_10.pth.damaged'):
+        load_tensors(cut.with_suffix('.pth.damaged'))
 
 
 def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: Path) -> None:
