@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,17 +31,24 @@ def main() -> int:
     if unknown := sorted(set(args.names) - set(zoo.cases())):
         parser.error(f'no row {", ".join(unknown)}; allowed: {", ".join(zoo.cases())}')
     out = Path(args.out)
-    known = {}
+    known, failed = {}, []
     if args.names and out.is_file():
         known = zoo_page.read_rows(out.read_text(encoding='utf-8'))
     for name in args.names or zoo.cases():
-        with tempfile.TemporaryDirectory() as folder:
-            known[name] = zoo.run(name, Path(folder))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                known[name] = zoo.run(name, Path(folder))
+        except Exception:  # a bug; the other rows are worth having all the same
+            sys.stderr.write(f'{name}: failed\n{traceback.format_exc()}')
+            failed.append(name)
+            continue
         sys.stderr.write(f'{name}: {known[name].result} {known[name].reason}\n')
         # After each row, so that an interrupted run loses nothing.
         out.write_text(zoo_page.page([known[item] for item in zoo.cases() if item in known]),
                        encoding='utf-8')
-    return 0
+    if failed:
+        sys.stderr.write(f'failed, and left out of the page: {", ".join(failed)}\n')
+    return bool(failed)
 
 
 if __name__ == '__main__':

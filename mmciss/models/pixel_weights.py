@@ -28,6 +28,8 @@ def install_pixel_weights(heads: list[nn.Module]) -> list[PixelWeights]:
     """Puts a :class:`PixelWeights` in front of each head's sampler and returns them."""
     installed = []
     for head in heads:
+        # K-Net's head has neither losses nor a sampler of its own; its first inner head has.
+        head = head if hasattr(head, 'sampler') else head.kernel_generate_head
         if not isinstance(head.sampler, PixelWeights):
             head.sampler = PixelWeights(head.sampler)
         installed.append(head.sampler)

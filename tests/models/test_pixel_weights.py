@@ -27,3 +27,11 @@ def test_installing_twice_changes_nothing() -> None:
     head.sampler = None
     first = install_pixel_weights([head])
     assert install_pixel_weights([head]) == first and head.sampler is first[0]
+
+
+def test_a_head_of_heads_has_its_sampler_in_the_first_inner_head() -> None:
+    from mmseg.registry import MODELS
+    from tests.models.tiny_heads import tiny_segmentor
+    head = MODELS.build(tiny_segmentor('IterativeDecodeHead', 3)).decode_head
+    installed, = install_pixel_weights([head])
+    assert head.kernel_generate_head.sampler is installed
