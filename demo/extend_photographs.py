@@ -1,0 +1,78 @@
+"""Extends models on photographs, twice, and compares with naive fine-tuning and with retraining on everything.
+
+    MMCISS_VOC6=.../VOCdevkit/VOC2012 MMCISS_MBV2=.../mobilenet_v2.pth python demo/extend_photographs.py --out OUT
+
+A model of plain MMSegmentation learns cat, cow and dog; then ``mmciss.apis.extend`` adds horse, then person and sheep,
+each from photographs in which only the new classes are labelled. What was done before an interruption is not done
+again. ``OUT/results.md`` and ``OUT/*.png`` are what docs/extend_results.md shows.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+from mmciss.utils.environment import set_thread_defaults  # noqa: E402
+
+set_thread_defaults()
+
+from photographs import page, plain, scores  # noqa: E402
+from photographs.folders import CLASSES, STAGES, seen, write_folders  # noqa: E402
+
+from mmciss.apis import extend  # noqa: E402
+
+
+def run_model(name: str, data: Path, out: Path, weights: str) -> None:
+    """Trains, extends, fine-tunes and retrains one model, and tests everything.
+
+    Args:
+        name: One of :data:`photographs.plain.MODELS`.
+        data: The folders of :func:`photographs.folders.write_folders`.
+        out: Where the models go.
+        weights: ImageNet weights of the backbone.
+    """
+    make, optimizer, (iterations, more) = plain.MODELS[name]
+
+    def trained(folder: str, images: str, stage: int, count: int, start: Path | None = None,
+                factor: float = 1.0) -> tuple[Path, Path]:
+        wrapper = dict(optimizer, optimizer=dict(optimizer['optimizer'], lr=factor * optimizer['optimizer']['lr']))
+        cfg = plain.config(make(weights), wrapper, data / images, len(seen(stage)), count, out / folder)
+        checkpoint = plain.train(cfg, start)
+        return out / folder / 'config.py', checkpoint
+
+    base = trained('base', 'base', 0, iterations)
+    models = {('base', stage): base for stage in range(len(STAGES))}
+    extended = naive = base
+    for stage, new in enumerate(STAGES[1:], start=1):
+        folder = out / f'extended_{stage}'
+        images = data / f'new_{stage}'
+        extend(*extended, images / 'images', images / 'masks', [CLASSES[index] for index in new], folder,
+               iters=more, resume=True, val_images=data / f'few_{stage}' / 'images',
+               val_masks=data / f'few_{stage}' / 'masks')
+        extended = folder / 'model_config.py', folder / 'model.pth'
+        # A tenth of the learning rate, as the extension.
+        naive = trained(f'naive_{stage}', f'naive_{stage}', stage, more, naive[1], 0.1)
+        models[('extended', stage)], models[('naive', stage)] = extended, naive
+    last = len(STAGES) - 1
+    models[('everything', last)] = trained('everything', 'everything', last, iterations + more)
+    for (kind, stage), (config, checkpoint) in models.items():
+        scores.count(out / f'{kind}_on_{stage}.json', config, checkpoint, data / f'val_{stage}', len(seen(stage)))
+
+
+def main() -> None:
+    """Runs the chosen models and writes the page's tables and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('names', nargs='*', default=list(plain.MODELS), help='models; all if left out')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/extend_photographs'))
+    args = parser.parse_args()
+    counts = write_folders(Path(os.environ['MMCISS_VOC6']), args.out / 'data')
+    for name in args.names:
+        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'])
+    page.write(args.out, args.names, counts)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,90 @@
+"""The photographs of each stage as folders of images and masks, as a user would have them."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+CLASSES = ('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep')
+PALETTE = ((0, 0, 0), (64, 0, 0), (64, 128, 0), (64, 0, 128), (192, 0, 128), (192, 128, 128), (128, 64, 0))
+STAGES = ((1, 2, 3), (4, ), (5, 6))
+"""Ids of the classes that each stage adds: the model to start from, then two extensions."""
+SHORT_SIDE = 160
+"""Pixels; the photographs are made this small, so that all of it takes minutes on a CPU."""
+
+
+def only(mask: np.ndarray, kept: Iterable[int]) -> np.ndarray:
+    """Makes every class background but those that are kept; 255 stays."""
+    table = np.zeros(256, np.uint8)
+    table[255] = 255
+    for index in kept:
+        table[index] = index
+    return table[mask]
+
+
+def as_new(mask: np.ndarray, new: Iterable[int]) -> np.ndarray:
+    """Numbers the new classes from 1 on and makes everything else 0, not labelled; 255 stays."""
+    table = np.zeros(256, np.uint8)
+    table[255] = 255
+    for number, index in enumerate(new, start=1):
+        table[index] = number
+    return table[mask]
+
+
+def write_folder(source: Path, names: Iterable[str], folder: Path,
+                 convert: Callable[[np.ndarray], np.ndarray]) -> int:
+    """Writes ``images/`` and ``masks/`` of the images on which something is labelled.
+
+    Args:
+        source: The folder VOC2012 of voc6.
+        names: Names of images.
+        folder: Where they go; nothing is done if it is there.
+        convert: Makes of a mask with the ids of voc6 what is labelled.
+
+    Returns:
+        The number of images.
+    """
+    if not folder.is_dir():
+        part = folder.with_name(folder.name + '.part')
+        shutil.rmtree(part, ignore_errors=True)
+        for name in ('images', 'masks'):
+            (part / name).mkdir(parents=True)
+        for name in names:
+            mask = convert(cv2.imread(str(source / 'SegmentationVoc6' / f'{name}.png'), cv2.IMREAD_UNCHANGED))
+            if ((mask > 0) & (mask < 255)).any():
+                image = cv2.imread(str(source / 'JPEGImages' / f'{name}.jpg'))
+                size = tuple(round(side * SHORT_SIDE / min(mask.shape)) for side in mask.shape[::-1])
+                cv2.imwrite(str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
+                cv2.imwrite(str(part / 'images' / f'{name}.jpg'), cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+                            [cv2.IMWRITE_JPEG_QUALITY, 95])
+        part.rename(folder)
+    return len(list((folder / 'images').iterdir()))
+
+
+def write_folders(source: Path, out: Path) -> dict[str, int]:
+    """Writes the folders of all stages and returns the number of images of each.
+
+    ``base`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only the new ones;
+    ``naive_1`` and ``naive_2`` the same with the ids of the wider model; ``val_0`` to ``val_2`` label all classes so far, on every
+    second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the report of an extension.
+    """
+    train, val = ((source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
+                  for split in ('train_aug', 'val'))
+    counts = {'base': write_folder(source, train, out / 'base', lambda mask: only(mask, STAGES[0]))}
+    for stage, new in enumerate(STAGES[1:], start=1):
+        counts[f'new_{stage}'] = write_folder(source, train, out / f'new_{stage}', lambda mask: as_new(mask, new))
+        write_folder(source, train, out / f'naive_{stage}', lambda mask: only(mask, new))
+    counts['everything'] = write_folder(source, train, out / 'everything', lambda mask: only(mask, range(1, 7)))
+    for stage in range(len(STAGES)):
+        known = seen(stage)[1:]
+        counts[f'val_{stage}'] = write_folder(source, val[::2], out / f'val_{stage}', lambda mask: only(mask, known))
+        write_folder(source, val[::8], out / f'few_{stage}', lambda mask: only(mask, known))
+    return counts
+
+
+def seen(stage: int) -> list[int]:
+    """Returns the ids of all classes up to a stage, the background first."""
+    return [0, *(index for new in STAGES[:stage + 1] for index in new)]
