@@ -14,6 +14,7 @@ from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.plain_pipeline import without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
+from mmciss.utils.checkpoints import load_own
 from mmciss.utils.files import save_tensors, write_atomically
 
 RECORD = 'extension'
@@ -26,7 +27,7 @@ def final_model(runner: Runner) -> torch.nn.Module:
     model = unwrap(runner.model)
     checkpoint = {'state_dict': model.state_dict()}
     runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-    model.load_state_dict(checkpoint['state_dict'])
+    load_own(model, checkpoint['state_dict'])
     return model
 
 

@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 
 from mmciss.models.labelers.teacher_labeler import UNLABELLED
-from mmciss.utils.checkpoints import read_plain_checkpoint
+from mmciss.models.previous import load_plain_checkpoint
 
 NUM_PICTURES = 6
 LONG_SIDE = 320
@@ -81,7 +81,7 @@ def load_plain(folder: Path, device: str) -> nn.Module:
     """Loads ``model.pth`` with ``model_config.py`` of a folder, ready to predict."""
     cfg = Config.fromfile(folder / 'model_config.py')
     model = MODELS.build(cfg.model)
-    model.load_state_dict(read_plain_checkpoint(folder / 'model.pth'), strict=True)
+    load_plain_checkpoint(model, folder / 'model.pth', key='model')
     return model.to(device).eval()
 
 

@@ -57,7 +57,9 @@ def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_
 
 def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     result = segmentor.load_state_dict(weights, strict=False)
-    return [name for name in result.missing_keys if '.auxiliary.' not in name], list(result.unexpected_keys)
+    # Some layers drop entries that they compute themselves; those were there all the same.
+    missing = [name for name in result.missing_keys if '.auxiliary.' not in name and name not in weights]
+    return missing, list(result.unexpected_keys)
 
 
 def load_method_state(path: str | Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, first_line
 
@@ -61,3 +61,19 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     if not weights:
         raise ConfigError(f'{path} holds no weights (no tensors under state_dict or at the top)')
     return weights
+
+
+def load_own(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Loads weights that a module of this kind gave; every one of its own must be among them.
+
+    ``load_state_dict`` alone would find entries missing that a layer drops while it loads, since it computes them
+    itself (mmpretrain's Swin Transformer V2).
+
+    Raises:
+        ValueError: If weights are missing or unexpected.
+        RuntimeError: If one has another shape.
+    """
+    result = module.load_state_dict(weights, strict=False)
+    wrong = [name for name in result.missing_keys if name not in weights] + list(result.unexpected_keys)
+    if wrong:
+        raise ValueError(f'{type(module).__name__}: weights missing or unexpected: {", ".join(wrong[:3])}')

@@ -208,6 +208,22 @@ def reason_of(error: Exception) -> str:
     return text.replace('|', '/').rstrip('.')
 
 
+def check_maps(model: nn.Module, side: int) -> None:
+    """Refuses backbones that give scores or vectors: a decode head needs maps.
+
+    Raises:
+        ConfigError: With what the backbone gives.
+    """
+    with torch.no_grad():
+        try:
+            found = model.eval().backbone(torch.zeros(1, 3, side, side))
+        except RuntimeError:  # some classifiers need larger images
+            found = model.backbone(torch.zeros(1, 3, 4 * side, 4 * side))
+    shapes = [tuple(item.shape) for item in found if item is not None]
+    if any(len(shape) != 4 for shape in shapes[-1:]):
+        raise ConfigError(f'the backbone gives {shapes[-1]} for an image, and no map')
+
+
 def _listed(model: nn.Module) -> list[str]:
     """Returns what grows otherwise than by rows: layers or parameters."""
     found = [f'{path}.{name.removesuffix(".weight").removesuffix(".bias")}' for path, head in model.named_modules()
@@ -224,6 +240,8 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     check_heads(cfg, str(config))
     model = build_plain(cfg, str(config))
     torch.save({'state_dict': model.state_dict()}, checkpoint)
+    if str(cfg.model.get('backbone', {}).get('type')).startswith('mmpretrain.'):
+        check_maps(model, side)
     layers = growing_layers(cfg.model) + _listed(model)
     out = extend(config, checkpoint, images, masks, classes=['something new'], work_dir=folder / 'run', iters=1,
                  batch_size=2, crop_size=side)

@@ -11,7 +11,8 @@ from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
 from mmciss.models.building import classifiers_of
 from mmciss.models.classifiers.growable import split_rows
-from mmciss.utils.checkpoints import read_plain_checkpoint
+from mmciss.models.classifiers.grown_parameters import widen_parameters
+from mmciss.utils.checkpoints import load_own, read_plain_checkpoint
 
 
 @HOOKS.register_module()
@@ -73,6 +74,7 @@ class WeightFusionHook(Hook):
             if not name.startswith(tuple(f'{layer}.' for layer in layers))
         }
         weights = read_plain_checkpoint(model.previous['model'])
+        widen_parameters(model.segmentor, weights)
         for name, layer in layers.items():
             split_rows(layer, weights, f'{name}.')
             start.update((key, weights[key]) for key in weights if key.startswith(f'{name}.'))
@@ -88,7 +90,7 @@ class WeightFusionHook(Hook):
                                self.power) if self.alpha is None else self.alpha
         new = model.segmentor.state_dict()
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
-        model.segmentor.load_state_dict(fuse_weights(old, new, alpha))
+        load_own(model.segmentor, fuse_weights(old, new, alpha))
         self._start = None
         runner.logger.info(
             f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '

@@ -169,5 +169,6 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
     if kept:
         print_log(f'Not in the loaded weights, left to the initializer: {", ".join(kept)}',
                   logger='current')
-    missing = [name for name in result.missing_keys if name not in set(kept)]
+    # Some layers drop entries that they compute themselves; those were there all the same.
+    missing = [name for name in result.missing_keys if name not in set(kept) and name not in weights]
     return missing, list(result.unexpected_keys)
