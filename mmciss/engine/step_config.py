@@ -87,7 +87,8 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
     if step.is_base != (previous is None):
         raise ConfigError(f'step {step.index} {"must not" if step.is_base else "must"} have a previous step')
     out = copy.deepcopy(cfg)
-    slots = method_slots(cfg.get('method'), step)
+    # Copies, since what is merged into ``out`` is renamed there for this step (``steps.new.``).
+    slots = copy.deepcopy(method_slots(cfg.get('method'), step))
     protocol = dict(cfg['protocol'])
     for key in ('protocol', 'method', 'steps', 'runner_type', 'base_from'):
         out.pop(key, None)
@@ -96,7 +97,7 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
     _schedule(out, plan)
     _evaluation(out, step, report_sizes or step.sizes)
     _housekeeping(out, step, slots)
-    for changes in (slots['cfg'], plan.cfg):
+    for changes in (slots['cfg'], copy.deepcopy(plan.cfg)):
         if changes:
             out.merge_from_dict(dict(changes))
     _name_newest_rows(out, step)

@@ -97,6 +97,21 @@ def test_the_users_config_is_not_changed_and_the_result_can_be_dumped() -> None:
     assert Config.fromstring(out.pretty_text, '.py').to_dict() == out.to_dict()
 
 
+@pytest.mark.parametrize('dotted', (False, True))
+def test_each_step_gives_its_own_newest_rows_their_options(dotted: bool) -> None:
+    """Making the config of one step must not rename the groups of the next."""
+    groups = dict(custom_keys={'steps.new.': dict(lr_mult=10.0)})
+    changes = {'optim_wrapper.paramwise_cfg': groups} if dotted else dict(optim_wrapper=dict(paramwise_cfg=groups))
+    cfg = config(method=dict(METHOD, cfg=changes), steps=dict(later=dict(cfg=copy.deepcopy(changes))))
+    before = copy.deepcopy(cfg.to_dict())
+    last = Step(2, new=(4,), old=(1, 2, 3), sizes=(3, 1, 1), names=(*NAMES, 'd'))
+    for step in (LATER, last, LATER):
+        plan = StepPlan(7, cfg=cfg.steps.later.cfg, global_batch=8)
+        out = make_step_config(cfg, step, plan, PREVIOUS)
+        assert out.optim_wrapper.paramwise_cfg.custom_keys == {f'steps.{step.index}.': dict(lr_mult=10.0)}
+    assert cfg.to_dict() == before
+
+
 def test_fine_tuning_is_the_absence_of_a_method() -> None:
     out = make_step_config(config(method=None), LATER, StepPlan(7), PREVIOUS)
     assert out.model.losses is None and out.model.segmentor.decode_head.loss_decode.type == 'CrossEntropyLoss'
