@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .channel_argmax import first_hit
 from .exponentials import exponentials
-from .upsampled_blocks import UpsampledBlocks, rows_per_block
+from .upsampled_blocks import UpsampledBlocks, view_of
 
 
 def normalised_entropy(teacher_logits: Tensor,
@@ -36,20 +36,18 @@ def normalised_entropy(teacher_logits: Tensor,
     """
     num_old = teacher_logits.shape[1]
     size = tuple(teacher_logits.shape[-2:] if size is None else size)
-    rows = rows_per_block(num_old, size, teacher_logits.device)
-    blocks = UpsampledBlocks(teacher_logits.detach(), size, rows, align_corners)
+    blocks = UpsampledBlocks(teacher_logits.detach(), size, align_corners)
     entropy = blocks.buffer.new_empty((len(teacher_logits), *size))
     predicted = torch.empty_like(entropy, dtype=torch.long)
     scratch = torch.empty_like(blocks.buffer)
-    for image, first, last in blocks:
-        found = exponentials(blocks.block(image, first, last))
-        work = scratch[:found.values.numel()].view(found.values.shape)
-        place = image, slice(first, last)
+    for place in blocks:
+        found = exponentials(blocks.block(*place))
+        work = view_of(scratch, found.values.shape)
         torch.eq(found.values, 1, out=work)
-        predicted[place] = first_hit(work, 0).view(last - first, -1)
+        predicted[place] = first_hit(work, 0).view_as(predicted[place])
         q = found.values.mul_(found.total.reciprocal())
         torch.add(q, 1e-8, out=work).log_().mul_(q)
-        entropy[place] = work.sum(0).view(last - first, -1)
+        entropy[place] = work.sum(0).view_as(entropy[place])
     # A teacher with one channel has entropy 0; its ln 1 must not divide.
     scale = num_old * max(math.log(num_old), 1e-8) * max(math.log(num_seen), 1e-8)
     return entropy.div_(-scale), predicted

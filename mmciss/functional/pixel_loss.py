@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .upsampled_blocks import BlockGradient, UpsampledBlocks, rows_per_block, wide_type
+from .upsampled_blocks import BlockGradient, UpsampledBlocks, view_of, wide_type
 
 
 class PixelRule(Protocol):
@@ -69,20 +69,19 @@ def _size(logits: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
 
 
 class _Blocks:
-    """Walks over logits and what belongs to them, a few rows of one image at a time."""
+    """Walks over logits and what belongs to them, a few rows or images at a time."""
 
     def __init__(self, logits: Tensor, others: Sequence[Tensor], size: tuple[int, int], align_corners: bool) -> None:
-        rows = rows_per_block(logits.shape[1], size, logits.device)
-        self.scores = UpsampledBlocks(logits, size, rows, align_corners)
-        self.others = [UpsampledBlocks(x, size, rows, align_corners) if x.dim() == 4 else x for x in others]
+        self.scores = UpsampledBlocks(logits, size, align_corners)
+        self.others = [UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x for x in others]
         self.scratch = torch.empty_like(self.scores.buffer)
 
-    def __iter__(self) -> Iterator[tuple[tuple[int, int, int], list[Tensor], Tensor]]:
-        """Yields image, first and last row; the pixels in between of logits and others; memory to work in."""
-        for image, first, last in self.scores:
-            pixels = [x.block(image, first, last) if isinstance(x, UpsampledBlocks)
-                      else x[image, first:last].reshape(-1) for x in (self.scores, *self.others)]
-            yield (image, first, last), pixels, self.scratch[:pixels[0].numel()].view(pixels[0].shape)
+    def __iter__(self) -> Iterator[tuple[tuple[slice, slice], list[Tensor], Tensor]]:
+        """Yields images and rows; the pixels there of logits and others; memory to work in."""
+        for place in self.scores:
+            pixels = [x.block(*place) if isinstance(x, UpsampledBlocks) else x[place].reshape(-1)
+                      for x in (self.scores, *self.others)]
+            yield place, pixels, view_of(self.scratch, pixels[0].shape)
 
 
 class _PixelLosses(torch.autograd.Function):
@@ -94,9 +93,9 @@ class _PixelLosses(torch.autograd.Function):
         ctx.save_for_backward(logits, *others)
         ctx.arguments = rule, size, align_corners
         loss = logits.new_empty((len(logits), *size), dtype=wide_type(logits))
-        for (image, first, last), pixels, scratch in _Blocks(logits, others, size, align_corners):
+        for place, pixels, scratch in _Blocks(logits, others, size, align_corners):
             found, _ = rule(*pixels, scratch=scratch, upstream=None)
-            loss[image, first:last] = found.view(last - first, -1)
+            loss[place] = found.view_as(loss[place])
         return loss
 
     @staticmethod
@@ -105,9 +104,9 @@ class _PixelLosses(torch.autograd.Function):
         logits, *others = ctx.saved_tensors
         blocks = _Blocks(logits, others, *ctx.arguments[1:])
         gradient = BlockGradient(blocks.scores)
-        for (image, first, last), pixels, scratch in blocks:
-            factor = upstream[image, first:last].reshape(-1)
-            gradient.put(image, first, last, ctx.arguments[0](*pixels, scratch=scratch, upstream=factor)[1])
+        for place, pixels, scratch in blocks:
+            factor = upstream[place].reshape(-1)
+            gradient.put(*place, ctx.arguments[0](*pixels, scratch=scratch, upstream=factor)[1])
         return (gradient.total.to(logits.dtype), None, None, None, *(None for _ in others))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .exponentials import exp_of_negatives
-from .upsampled_blocks import BlockGradient, UpsampledBlocks, rows_per_block
+from .upsampled_blocks import BlockGradient, UpsampledBlocks, block_shape, view_of
 
 
 class SplitLogSumExp(NamedTuple):
@@ -47,19 +47,19 @@ class _SplitLogSumExp(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, label: Tensor, num_old: int,
                 align_corners: bool) -> tuple[Tensor, Tensor, Tensor]:
         size = tuple(label.shape[-2:])
-        rows = rows_per_block(logits.shape[1], size, logits.device)
-        blocks = UpsampledBlocks(logits, size, rows, align_corners)
+        # One image at a time: its scores are read, and its gradient is written, where they are.
+        shape = 1, block_shape(logits.shape, size, logits.device)[1]
+        blocks = UpsampledBlocks(logits, size, align_corners, shape)
         scratch = torch.empty_like(blocks.buffer)
         old, new, own = maps = [blocks.buffer.new_empty(label.shape) for _ in range(3)]
-        for image, first, last in blocks:
-            place = image, slice(first, last)
-            scores = blocks.read(image, first, last)
-            work = scratch[:scores.numel()].view(scores.shape)
+        for place in blocks:
+            scores = blocks.read(*place)
+            work = view_of(scratch, scores.shape)
             _logsumexp(scores[:num_old], work[:num_old], old[place])
             _logsumexp(scores[num_old:], work[num_old:], new[place])
             own[place] = scores.gather(0, label[place].unsqueeze(0))[0]
         ctx.save_for_backward(logits, label, old, new)
-        ctx.arguments = num_old, rows, align_corners
+        ctx.arguments = num_old, align_corners, shape
         return tuple(maps)
 
     @staticmethod
@@ -67,25 +67,24 @@ class _SplitLogSumExp(torch.autograd.Function):
     def backward(ctx: Any, grad_old: Tensor, grad_new: Tensor,
                  grad_own: Tensor) -> tuple[Tensor | None, ...]:
         logits, label, old, new = ctx.saved_tensors
-        num_old, rows, align_corners = ctx.arguments
-        blocks = UpsampledBlocks(logits, tuple(label.shape[-2:]), rows, align_corners)
+        num_old, *rest = ctx.arguments
+        blocks = UpsampledBlocks(logits, tuple(label.shape[-2:]), *rest)
         gradient = BlockGradient(blocks)
-        for image, first, last in blocks:
-            place = image, slice(first, last)
-            scores = blocks.read(image, first, last)
-            out = gradient.place(image, first, last)
+        for place in blocks:
+            scores = blocks.read(*place)
+            out = gradient.place(*place)
             for part, total, upstream in ((slice(num_old), old, grad_old),
                                           (slice(num_old, None), new, grad_new)):
                 if len(scores[part]):
                     share = exp_of_negatives(torch.sub(scores[part], total[place], out=out[part]))
                     share *= upstream[place]
             out.scatter_add_(0, label[place].unsqueeze(0), grad_own[place].unsqueeze(0))
-            gradient.done(image, first, last)
+            gradient.done(*place)
         return gradient.total.to(logits.dtype), None, None, None
 
 
 def _logsumexp(scores: Tensor, scratch: Tensor, out: Tensor) -> None:
-    """Writes the log-sum-exp over channels of ``(C, r, W)`` to ``out``, without new memory."""
+    """Writes the log-sum-exp over channels of ``(C, ...)`` to ``out``, without new memory."""
     if len(scores) < 2:
         out.copy_(scores[0]) if len(scores) else out.fill_(-torch.inf)
         return

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +14,22 @@ BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Numbers in one block: a few blocks stay in a CPU's caches, or keep a GPU busy."""
 
 
-def rows_per_block(channels: int, size: tuple[int, int], device: torch.device) -> int:
-    """Returns how many rows of ``channels`` maps of this size are worked on at a time.
+def block_shape(shape: Sequence[int], size: tuple[int, int],
+                device: torch.device) -> tuple[int, int]:
+    """Returns how many images and rows are worked on at a time: some rows, or whole images.
 
     Blocks of one image are equally large but for the last one.
+
+    Args:
+        shape: Shape ``(N, C, h, w)`` of the maps.
+        size: Their height and width after upsampling.
+        device: Where they are.
     """
     limit = BLOCK_ELEMENTS.get(device.type, BLOCK_ELEMENTS['cuda'])
-    height, width = size
-    most = max(1, limit // max(1, channels * width))
-    blocks = -(-height // most)
-    return -(-height // blocks)
+    row = max(1, shape[1] * size[1])
+    images = max(1, min(shape[0], limit // (row * size[0])))
+    blocks = -(-size[0] // max(1, limit // row))
+    return images, -(-size[0] // blocks)
 
 
 def interpolation_matrix(old: int, new: int, align_corners: bool, like: Tensor) -> Tensor:
@@ -53,7 +59,7 @@ def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
         return maps[..., rows[:, None], columns]
     vertical, horizontal = (interpolation_matrix(old, new, align_corners, maps)
                             for old, new in zip(maps.shape[-2:], size))
-    with torch.autocast(maps.device.type, enabled=False):
+    with full_precision(maps):
         return vertical[:, rows].T @ maps @ horizontal[:, columns]
 
 
@@ -72,62 +78,62 @@ class UpsampledBlocks:
     Args:
         maps: Shape ``(N, C, h, w)``; half precision is widened block by block.
         size: Height and width ``(H, W)`` after upsampling.
-        rows: Most rows in one block.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
+        shape: Most images and rows in one block; several images only with all their rows. None for
+            what suits the maps.
     """
 
-    def __init__(self, maps: Tensor, size: tuple[int, int], rows: int,
-                 align_corners: bool = False) -> None:
+    def __init__(self, maps: Tensor, size: tuple[int, int], align_corners: bool = False,
+                 shape: tuple[int, int] | None = None) -> None:
         self.maps = maps
         self.size = size
-        self.rows = rows
+        self.shape = block_shape(maps.shape, size, maps.device) if shape is None else shape
         self.upsamples = tuple(maps.shape[-2:]) != tuple(size)
-        self.buffer = maps.new_empty(maps.shape[1] * rows * size[1], dtype=wide_type(maps))
-        self._image = -1
+        images, rows = self.shape
+        self.buffer = maps.new_empty(maps.shape[1] * images * rows * size[1], dtype=wide_type(maps))
+        self._first_image = -1
         if self.upsamples:
             self.vertical, self.horizontal = (
                 interpolation_matrix(old, new, align_corners, self.buffer)
                 for old, new in zip(maps.shape[-2:], size))
 
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        """Yields image, first row and the row after the last of each block."""
-        height = self.size[0]
-        for image in range(len(self.maps)):
-            for first in range(0, height, self.rows):
-                yield image, first, min(first + self.rows, height)
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        """Yields the images and rows of each block."""
+        number, height = len(self.maps), self.size[0]
+        images, rows = self.shape
+        for image in range(0, number, images):
+            for first in range(0, height, rows):
+                yield slice(image, min(image + images, number)), slice(first, min(first + rows, height))
 
-    def block(self, image: int, first: int, last: int) -> Tensor:
-        """Returns rows ``first`` to ``last`` of one image, shape ``(C, (last - first) * W)``.
+    def block(self, images: slice, rows: slice) -> Tensor:
+        """Returns a block, shape ``(C, P)``, its pixels in the order image, row, column.
 
-        The block may be overwritten; the next one takes its place.
+        It may be overwritten; the next one takes its place.
         """
-        block = self.memory(last - first)
+        block = view_of(self.buffer, self.block_size(images, rows))
         if not self.upsamples:
-            block.copy_(self.maps[image, :, first:last])
-        else:
-            with self.full_precision():
-                if image != self._image:
-                    self._image = image
-                    # (C, H, w), of one image at a time
-                    self._stretched = self.vertical.T @ self.maps[image].to(self.buffer.dtype)
-                narrow = self._stretched[:, first:last].flatten(0, 1)
-                torch.mm(narrow, self.horizontal, out=block.view(len(narrow), -1))
+            block.copy_(self.maps[images, :, rows].transpose(0, 1))
+            return block.flatten(1)
+        with full_precision(self.maps):
+            if images.start != self._first_image:
+                self._first_image = images.start
+                # (C, images, H, w)
+                maps = self.maps[images].transpose(0, 1).to(self.buffer.dtype)
+                self._stretched = self.vertical.T @ maps
+            narrow = self._stretched[:, :, rows].flatten(0, 2)
+            torch.mm(narrow, self.horizontal, out=block.view(len(narrow), -1))
         return block.flatten(1)
 
-    def full_precision(self) -> torch.autocast:
-        """Returns a context without autocast, which would take products in half precision."""
-        return torch.autocast(self.maps.device.type, enabled=False)
-
-    def read(self, image: int, first: int, last: int) -> Tensor:
-        """Returns the same rows as ``(C, last - first, W)``, not to be overwritten."""
+    def read(self, images: slice, rows: slice) -> Tensor:
+        """Returns a block as ``(C, images, rows, W)``, not to be overwritten."""
         if self.upsamples or self.maps.dtype != self.buffer.dtype:
-            return self.block(image, first, last).view(-1, last - first, self.size[1])
-        return self.maps[image, :, first:last]
+            return self.block(images, rows).view(self.block_size(images, rows))
+        return self.maps[images, :, rows].transpose(0, 1)
 
-    def memory(self, rows: int) -> Tensor:
-        """Returns the buffer as ``(C, rows, W)``."""
-        shape = self.maps.shape[1], rows, self.size[1]
-        return self.buffer[:math.prod(shape)].view(shape)
+    def block_size(self, images: slice, rows: slice) -> tuple[int, int, int, int]:
+        """Returns channels, images, rows and columns of a block."""
+        return (self.maps.shape[1], images.stop - images.start, rows.stop - rows.start,
+                self.size[1])
 
 
 class BlockGradient:
@@ -148,36 +154,48 @@ class BlockGradient:
         self._blocks = blocks
         kind = blocks.buffer.dtype if blocks.upsamples else maps.dtype
         # A few rows of every channel lie apart in memory, where exponentials are slow.
-        whole = blocks.rows >= blocks.size[0]
+        whole = blocks.shape == (1, blocks.size[0])
         self._direct = whole and not blocks.upsamples and kind == blocks.buffer.dtype
         self.total = maps.new_empty(maps.shape, dtype=kind)
         if not self._direct:
             self._memory = torch.empty_like(blocks.buffer)
         if blocks.upsamples:
-            self._stretched = maps.new_empty((maps.shape[1], blocks.size[0], maps.shape[3]),
-                                             dtype=kind)
+            self._stretched = maps.new_empty(
+                maps.shape[1] * blocks.shape[0] * blocks.size[0] * maps.shape[3], dtype=kind)
 
-    def place(self, image: int, first: int, last: int) -> Tensor:
-        """Returns where to write the gradient of one block, ``(C, last - first, W)``."""
+    def place(self, images: slice, rows: slice) -> Tensor:
+        """Returns where to write the gradient of a block, ``(C, images, rows, W)``."""
         if self._direct:
-            return self.total[image, :, first:last]
-        shape = self.total.shape[1], last - first, self._blocks.size[1]
-        return self._memory[:math.prod(shape)].view(shape)
+            return self.total[images, :, rows].transpose(0, 1)
+        return view_of(self._memory, self._blocks.block_size(images, rows))
 
-    def done(self, image: int, first: int, last: int) -> None:
+    def done(self, images: slice, rows: slice) -> None:
         """Takes what was written to :meth:`place`."""
         if not self._direct:
-            self.put(image, first, last, self.place(image, first, last).flatten(1))
+            self.put(images, rows, self.place(images, rows))
 
-    def put(self, image: int, first: int, last: int, gradient: Tensor) -> None:
-        """Takes the gradient of one block, shape ``(C, (last - first) * W)``."""
+    def put(self, images: slice, rows: slice, gradient: Tensor) -> None:
+        """Takes the gradient of a block, ``(C, P)`` or ``(C, images, rows, W)``."""
         blocks = self._blocks
-        gradient = gradient.view(len(gradient), last - first, -1)
+        size = blocks.block_size(images, rows)
+        gradient = gradient.view(size)
         if not blocks.upsamples:
-            self.total[image, :, first:last] = gradient
+            self.total[images, :, rows] = gradient.transpose(0, 1)
             return
-        with blocks.full_precision():
-            narrow = gradient.flatten(0, 1) @ blocks.horizontal.T
-            self._stretched[:, first:last] = narrow.view(*gradient.shape[:2], -1)
-            if last == blocks.size[0]:
-                torch.matmul(blocks.vertical, self._stretched, out=self.total[image])
+        width = self.total.shape[3]
+        stretched = view_of(self._stretched, (*size[:2], blocks.size[0], width))
+        with full_precision(gradient):
+            narrow = gradient.flatten(0, 2) @ blocks.horizontal.T
+            stretched[:, :, rows] = narrow.view(*size[:3], width)
+            if rows.stop == blocks.size[0]:
+                self.total[images] = (blocks.vertical @ stretched).transpose(0, 1)
+
+
+def view_of(memory: Tensor, shape: Sequence[int]) -> Tensor:
+    """Returns the first numbers of a flat tensor in another shape."""
+    return memory[:math.prod(shape)].view(shape)
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """Returns a context without autocast, which would take products in half precision."""
+    return torch.autocast(like.device.type, enabled=False)

@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmciss.functional.upsampled_blocks import (BlockGradient, UpsampledBlocks, interpolation_matrix,
-                                                rows_per_block, sample_upsampled)
+from mmciss.functional.upsampled_blocks import (BlockGradient, UpsampledBlocks, block_shape,
+                                                interpolation_matrix, sample_upsampled)
 
 parametrize = pytest.mark.parametrize
 SIZES = parametrize('old, new', [((3, 4), (12, 9)), ((5, 5), (5, 5)), ((7, 6), (3, 2)), ((1, 2), (4, 5))], ids=str)
@@ -20,36 +20,48 @@ def test_the_matrix_is_that_of_interpolate(align: bool) -> None:
     torch.testing.assert_close(found, F.interpolate(values[None], 13, mode='linear', align_corners=align)[0])
 
 
+SHAPES = parametrize('shape', [(1, 1), (1, 2), (2, 100), (3, 100), None], ids=str)
+
+
+def shaped(shape: tuple[int, int] | None, height: int) -> tuple[int, int] | None:
+    """Cuts the rows of a block to those of an image."""
+    return None if shape is None else (shape[0], min(shape[1], height))
+
+
 @SIZES
 @ALIGN
-@parametrize('rows', [1, 2, 100])
-def test_blocks_are_the_upsampled_maps(old: tuple, new: tuple, align: bool, rows: int) -> None:
-    maps = torch.randn(2, 3, *old)
-    blocks = UpsampledBlocks(maps, new, min(rows, new[0]), align)
+@SHAPES
+def test_blocks_are_the_upsampled_maps(old: tuple, new: tuple, align: bool, shape: tuple | None) -> None:
+    maps = torch.randn(3, 4, *old)
+    blocks = UpsampledBlocks(maps, new, align, shaped(shape, new[0]))
     expected = maps if old == new else F.interpolate(maps, new, mode='bilinear', align_corners=align)
-    for image, first, last in blocks:
-        part = expected[image, :, first:last]
-        torch.testing.assert_close(blocks.read(image, first, last), part)
-        torch.testing.assert_close(blocks.block(image, first, last), part.flatten(1))
+    seen = torch.zeros(3, *new)
+    for images, rows in blocks:
+        part = expected[images, :, rows].transpose(0, 1)
+        torch.testing.assert_close(blocks.read(images, rows), part)
+        torch.testing.assert_close(blocks.block(images, rows), part.flatten(1))
+        seen[images, rows] += 1
+    assert (seen == 1).all()
 
 
 @SIZES
 @ALIGN
+@SHAPES
 @parametrize('direct', [False, True])
-def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, direct: bool) -> None:
-    maps = torch.randn(2, 3, *old, dtype=torch.float64, requires_grad=True)
-    upstream = torch.randn(2, 3, *new, dtype=torch.float64)
+def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, shape: tuple | None, direct: bool) -> None:
+    maps = torch.randn(3, 4, *old, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(3, 4, *new, dtype=torch.float64)
     full = maps * 1 if old == new else F.interpolate(maps, new, mode='bilinear', align_corners=align)
     expected, = torch.autograd.grad(full, maps, upstream)
-    blocks = UpsampledBlocks(maps.detach(), new, 2, align)
+    blocks = UpsampledBlocks(maps.detach(), new, align, shaped(shape, new[0]))
     gradient = BlockGradient(blocks)
-    for image, first, last in blocks:
-        part = upstream[image, :, first:last]
+    for images, rows in blocks:
+        part = upstream[images, :, rows].transpose(0, 1)
         if direct:
-            gradient.place(image, first, last).copy_(part)
-            gradient.done(image, first, last)
+            gradient.place(images, rows).copy_(part)
+            gradient.done(images, rows)
         else:
-            gradient.put(image, first, last, part.flatten(1))
+            gradient.put(images, rows, part.flatten(1))
     torch.testing.assert_close(gradient.total, expected)
 
 
@@ -57,13 +69,15 @@ def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, direct
 def test_half_precision_is_widened(dtype: torch.dtype) -> None:
     maps = torch.randn(1, 2, 3, 3).to(dtype)
     for size in ((3, 3), (6, 6)):
-        blocks = UpsampledBlocks(maps, size, 2)
-        assert blocks.read(0, 0, 2).dtype == blocks.block(0, 0, 2).dtype == torch.float32
+        blocks = UpsampledBlocks(maps, size)
+        place = next(iter(blocks))
+        assert blocks.read(*place).dtype == blocks.block(*place).dtype == torch.float32
 
 
-@parametrize('channels, size, rows', [(21, (96, 96), 96), (151, (512, 512), 6), (10**6, (8, 8), 1), (1, (1, 1), 1)])
-def test_rows_per_block(channels: int, size: tuple[int, int], rows: int) -> None:
-    assert rows_per_block(channels, size, torch.device('cpu')) == rows
+@parametrize('number, channels, size, shape', [(8, 21, (96, 96), (2, 96)), (4, 151, (512, 512), (1, 6)),
+                                               (2, 10**7, (8, 8), (1, 1)), (2, 1, (1, 1), (2, 1))])
+def test_block_shape(number: int, channels: int, size: tuple[int, int], shape: tuple[int, int]) -> None:
+    assert block_shape((number, channels, 4, 4), size, torch.device('cpu')) == shape
 
 
 @ALIGN
