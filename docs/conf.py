@@ -53,7 +53,7 @@ html_copy_source = False
 CONTENTS = {
     'Use it': ['install', 'benchmark', 'extend', 'own_data', 'own_protocol'],
     'Look it up': ['config', 'files', 'results', 'methods/index', 'models'],
-    'Measured': ['benchmarks', 'performance'],
+    'Measured': ['benchmarks', 'extend_results', 'performance'],
     'Develop': ['write_a_method', 'api/index'],
 }
 """The pages by chapter; one that is not there is left out, one that is not named comes last."""

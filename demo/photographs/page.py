@@ -9,6 +9,7 @@ from statistics import fmean
 import cv2
 import numpy as np
 from mmseg.apis import inference_model, init_model
+from PIL import Image
 
 from mmciss.evaluation.contact_sheet import colorize, palette_of
 from mmciss.evaluation.figure_style import new_figure, save_figure, style
@@ -58,7 +59,7 @@ def stage_table(out: Path, stage: int) -> str:
     return table(header, rows)
 
 
-def pictures(out: Path, data: Path, path: Path, count: int = 4) -> None:
+def pictures(out: Path, data: Path, path: Path, count: int = 5) -> None:
     """Draws photographs as each model segments them after the last extension.
 
     Shown are those with the most pixels of one class, one photograph for each of the last classes.
@@ -77,13 +78,13 @@ def pictures(out: Path, data: Path, path: Path, count: int = 4) -> None:
         # Of the photographs with much of the class the median one: neither the easiest nor the hardest.
         much = sorted((name for name in share if share[name] > 0.15), key=share.get)
         chosen.append(much[len(much) // 2] if much else max(share, key=share.get))
-    models = {title.strip('*'): init_model(*map(str, files_of(out, kind, last)), device='cpu')
+    models = {title.strip('*').removesuffix(' on everything'): init_model(*map(str, files_of(out, kind, last)), device='cpu')
               for kind, title in KINDS.items()}
     figure = new_figure(1.25 * (2 + len(models)), 0.95 * len(chosen) + 0.5)
     colors = palette_of({'palette': PALETTE})
     with style():
         grid = figure.subplots(len(chosen), 2 + len(models), squeeze=False)
-        for line, name in zip(grid, chosen):
+        for index, (line, name) in enumerate(zip(grid, chosen)):
             photograph = cv2.imread(str(data / 'images' / f'{name}.jpg'))[..., ::-1].copy()
             columns: Mapping[str, np.ndarray | None] = {'photograph': None, 'labels': masks[name], **{
                 title: inference_model(model, str(data / 'images' / f'{name}.jpg')).pred_sem_seg.data[0].numpy()
@@ -91,9 +92,12 @@ def pictures(out: Path, data: Path, path: Path, count: int = 4) -> None:
             for axes, (title, item) in zip(line, columns.items()):
                 axes.imshow(photograph if item is None else colorize(item.astype(np.uint8), photograph, colors, True))
                 axes.set_axis_off()
-                if line is grid[0]:
+                if index == 0:
                     axes.set_title(title, fontsize=7, loc='center', pad=3)
     save_figure(figure, path)
+    with Image.open(path) as picture:  # few colours and a third of the bytes
+        small = picture.convert('RGB').quantize(224)
+    small.save(path, optimize=True)
 
 
 def write(out: Path, names: Sequence[str], counts: Mapping[str, int]) -> None:

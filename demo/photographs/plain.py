@@ -62,7 +62,7 @@ def adamw(lr: float) -> dict[str, Any]:
 
 
 MODELS = {'deeplabv3': (deeplabv3, adamw(2e-4), (400, 200)),
-          'segformer_head': (segformer_head, adamw(2e-4), (250, 125)),
+          'segformer_head': (segformer_head, adamw(2e-4), (200, 100)),
           'segformer': (segformer, adamw(5e-4), (1200, 200))}
 """Each model with its optimizer and the iterations of the model to start from and of each extension."""
 TITLES = {'deeplabv3': 'DeepLabV3, MobileNetV2', 'segformer_head': "SegFormer's head, MobileNetV2",

@@ -1,0 +1,46 @@
+"""The page about models: a part of it is run again, and all of it must be there."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmciss.models.classifiers.probe import WORKING_HEADS
+from tests.models import zoo, zoo_page
+from tests.paths import ROOT
+
+PAGE = ROOT / 'docs' / 'models.md'
+SAMPLE = ('ocrnet', 'pidnet', 'fastscnn', 'point_rend', 'segmenter_vit-t_mask', 'vpd', 'mmpretrain.ConvNeXt')
+"""A cascade, several classifiers with losses by place, a loss that stays, the adapters, a refusal, and a backbone of
+mmpretrain."""
+
+needs_configs = pytest.mark.skipif(
+    not zoo.zoo(), reason=f'MMSegmentation was installed without its configs ({zoo.CONFIGS})')
+
+
+def rows() -> dict[str, zoo_page.Row]:
+    return zoo_page.read_rows(PAGE.read_text(encoding='utf-8'))
+
+
+@needs_configs
+def test_every_family_is_on_the_page() -> None:
+    assert list(rows()) == zoo.cases()
+
+
+def test_the_page_is_what_the_rows_say() -> None:
+    assert zoo_page.page(list(rows().values())) == PAGE.read_text(encoding='utf-8'), (
+        'edited by hand; run tools/model_table.py')
+
+
+def test_heads_that_are_said_to_work_do() -> None:
+    found = {row.head for row in rows().values() if row.result == zoo_page.WORKS}
+    assert set(WORKING_HEADS.replace(' ', '').split(',')) == found
+
+
+@needs_configs
+@pytest.mark.parametrize('name', SAMPLE)
+def test_a_row_is_current(name: str, tmp_path: Path) -> None:
+    row = rows()[name]
+    if row.result == zoo_page.NOT_HERE:
+        pytest.skip(f'{name}: {row.reason}')
+    assert zoo.run(name, tmp_path) == row
