@@ -45,6 +45,11 @@ backbone.
 
 - **works**: every layer whose rows are classes was found by building the head with one class more,
   and grows.
+- **by an adapter**: more than rows grows, as listed in
+  `mmciss.models.classifiers.grown_parameters`. PointRend starts with the old outputs. Segmenter
+  cannot: in the softmax of its self-attention every token has a positive weight, so that a token for
+  a new class takes attention from the others, and its last norm is taken over all classes. It starts
+  close to the old outputs, and the old model as teacher brings it back.
 - **needs an adapter**: something else than rows depends on the number of classes, so the old model
   cannot be kept as it is inside the new one.
 - **refused**: the model does not predict one of several classes for each pixel.
