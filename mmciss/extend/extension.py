@@ -120,6 +120,7 @@ class Extender:
             self.logger.info(line)
         for name, setting in self.settings.items():
             value = setting.value.optimizer.type if name == 'optimizer' else setting.value
+            value = f'{value:g}' if isinstance(value, float) else value
             self.logger.info(f'{name}: {value} ({setting.reason})')
         for line in self.notes:
             self.logger.info(line)
