@@ -66,7 +66,8 @@ def main() -> int:
     ours = iou_from_confusion(metrics[OURS].confusion, 'mmseg')
     np.testing.assert_array_equal(ours, (intersect.double() / union.double()).numpy())
     times = alternate(sides, args.rounds)
-    print(f'{args.classes} classes, {args.height} x {args.width}, {args.images} images, {args.rounds} rounds; {machine()}')
+    print(f'{args.classes} classes, {args.height} x {args.width}, {args.images} images, {args.rounds} rounds; '
+          f'{machine()}')
     for name in sides:
         print(f'{name:<24}{median_ms(times, name) / args.images:>8.2f} ms per image{ratio(times, name, PLAIN):>8.3f}')
     return 0

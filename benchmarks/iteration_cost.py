@@ -14,6 +14,7 @@ from mmciss.utils.environment import set_thread_defaults
 set_thread_defaults()
 
 import torch  # noqa: E402
+from mmengine.config import DictAction  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from timing import alternate, arguments, device, machine, median_ms, ratio  # noqa: E402
 from training import Students, make_batch, optimizer_step  # noqa: E402
@@ -31,12 +32,13 @@ def main() -> int:
     parser.add_argument('--crop', type=int, default=192)
     parser.add_argument('--classes', type=int, default=20, help='foreground classes; the last is the new one')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings, as in tools/train.py')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     init_default_scope('mmseg')
     place = device()
     batch = make_batch(args.batch, args.crop, args.classes + 1, place)
-    students = Students(args.config, args.classes, batch, place)
+    students = Students(args.config, args.classes, batch, place, args.cfg_options)
     plain, teacher = students.plain(), students.teacher()
 
     def plain_and_forward() -> dict:

@@ -42,7 +42,8 @@ def main() -> int:
     for a, b in zip(*(side() for side in sides.values())):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
     times = alternate(sides, args.rounds)
-    print(f'Local POD, batch {args.batch}, crop {args.crop}, channels / {args.divide}, {args.rounds} rounds; {machine()}')
+    print(f'Local POD, batch {args.batch}, crop {args.crop}, channels / {args.divide}, {args.rounds} rounds; '
+          f'{machine()}')
     for name in sides:
         print(f'{name:<20}{median_ms(times, name):>10.1f} ms{ratio(times, name, "loops over regions"):>8.3f}')
     return 0

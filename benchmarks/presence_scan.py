@@ -2,10 +2,10 @@
 
     python benchmarks/presence_scan.py MASKS [--list NAMES] [--rounds 3] [--threads 0]
 
-MASKS is a folder of PNG files or a tar archive of them, such as the 10,582 masks of PASCAL VOC; an archive is unpacked to
-a temporary folder first. NAMES is a text file with the name of one mask per line, without its ending; by default all are
-read. ``--threads`` is the number of processes of the scan, 0 for all cores. A second table is for the
-scan that is kept beside the masks.
+MASKS is a folder of PNG files or a tar archive of them, such as the 10,582 masks of PASCAL VOC; an archive is unpacked
+to a temporary folder first. NAMES is a text file with the name of one mask per line, without its ending; by default all
+are read. ``--threads`` is the number of processes of the scan, 0 for all cores. The last line is for the scan that is
+kept on disk.
 """
 from __future__ import annotations
 

@@ -52,10 +52,12 @@ class Students:
         classes: Number of foreground classes, the last of which is new.
         batch: What they will train on; passes over the data look at it too.
         device: Where they train.
+        options: Settings of the job to override, such as ``method.losses.pod.layers``.
     """
 
-    def __init__(self, config: str, classes: int, batch: Batch, device: str) -> None:
+    def __init__(self, config: str, classes: int, batch: Batch, device: str, options: dict | None = None) -> None:
         self.cfg: Config = load_config(config)
+        self.options = options or {}
         self.protocol = Protocol.from_lists([list(range(1, classes)), [classes]], classes)
         self.batch = batch
         self.device = device
@@ -105,6 +107,7 @@ class Students:
     def _build(self, method: str, index: int, files: StepFiles | None) -> tuple[IncrementalSegmentor, list]:
         own = copy.deepcopy(self.cfg)
         use_method(own, method)
+        own.merge_from_dict(self.options)
         own.protocol = dict(name='benchmark')
         own.work_dir = str(self.folder / method)
         config = make_step_config(own, self.protocol[index], StepPlan(10), files)

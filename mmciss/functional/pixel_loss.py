@@ -73,7 +73,8 @@ class _Blocks:
 
     def __init__(self, logits: Tensor, others: Sequence[Tensor], size: tuple[int, int], align_corners: bool) -> None:
         self.scores = UpsampledBlocks(logits, size, align_corners)
-        self.others = [UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x for x in others]
+        self.others = [UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x
+                       for x in others]
         self.scratch = torch.empty_like(self.scores.buffer)
 
     def __iter__(self) -> Iterator[tuple[tuple[slice, slice], list[Tensor], Tensor]]:
