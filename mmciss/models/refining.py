@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 def refining_head(segmentor: nn.Module) -> nn.Module | None:
     """Returns the head that refines points, or None; what it refines is the answer for all other pixels."""
-    heads = segmentor.decode_head
+    heads = getattr(segmentor, 'decode_head', None)
     return heads[-1] if isinstance(heads, nn.ModuleList) and isinstance(heads[-1], PointHead) else None
 
 
