@@ -159,12 +159,12 @@ def rank_run(rank: int, folder: str) -> None:
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    context = mp.get_context('fork')
+    context = mp.get_context('spawn')
     processes = [context.Process(target=rank_run, args=(rank, str(tmp_path))) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(240)
         assert process.exitcode == 0
     alone = WalkImportanceHook(stretch=2)
     train(alone, toy_runner(Toy()), range(4))
