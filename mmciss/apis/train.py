@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train(config_from_args(args))
 
     return run_command(work)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,6 @@
+# RCIL on MobileNetV2, with the layers of plop.py; its 3x3 convolutions are depthwise.
+_base_ = '../../_base_/methods/rcil.py'
+method = dict(
+    losses=dict(
+        cube=dict(
+            layers=['backbone.layer2', 'backbone.layer3', 'backbone.layer5', 'backbone.layer7'])))

@@ -1,0 +1,219 @@
+"""The command line that runs several methods and seeds on one config and merges their reports."""
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmciss.apis.command import run_command
+from mmciss.errors import ConfigError
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a comparison.
+
+    Attributes:
+        name: Its folder's name.
+        arguments: What the training command gets beside the config.
+        base: What the base step depends on; runs with an equal value can share it.
+        steps: Number of steps.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    base: str
+    steps: int
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(
+        description='Run several methods and seeds on one config, base steps shared where that is right, and merge '
+                    'the reports. The same command again continues, or adds what is new.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--methods', nargs='+', required=True, help='methods out of configs/_base_/methods, or paths')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--orders', nargs='+', help="class orders, as train.py's --order takes them")
+    parser.add_argument('--protocol', help="protocol, such as '15-1'")
+    parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
+    parser.add_argument('--work-dir', required=True, help='folder for the runs and for merged_report')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='runs at the same time; with several GPUs each takes the next one')
+    parser.add_argument('--cfg-options', nargs='+', help='as train.py takes them, for every run')
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f'--jobs must be at least 1, found {options.jobs}')
+    return options
+
+
+def plan_runs(options: argparse.Namespace) -> list[Run]:
+    """Resolves every run, so that a wrong method or option is found before the first one trains.
+
+    Raises:
+        ConfigError: If a run cannot work, or two runs would have one folder.
+    """
+    from mmciss.apis.train import config_from_args
+    from mmciss.apis.train import parse_args as train_args
+    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.incremental_runner import prepare_config
+    runs: list[Run] = []
+    for method, order, seed in itertools.product(options.methods, options.orders or [None], options.seeds):
+        parts = [Path(method).stem, order and f'order{order}', f'seed{seed}']
+        name = '_'.join(part for part in parts if part)
+        if any(run.name == name for run in runs):
+            raise ConfigError(f'--methods, --orders and --seeds: two runs would be called {name}')
+        arguments = ['--method', method, '--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
+        for flag in ('protocol', 'setting'):
+            if getattr(options, flag):
+                arguments += [f'--{flag}', getattr(options, flag)]
+        if order:
+            arguments += ['--order', order]
+        if options.amp:
+            arguments += ['--amp']
+        if options.cfg_options:
+            arguments += ['--cfg-options', *options.cfg_options]
+        try:
+            experiment = Experiment.from_cfg(prepare_config(config_from_args(train_args([options.config, *arguments]))))
+        except ConfigError as error:
+            raise ConfigError(f'{name}: {error}') from error
+        runs.append(Run(name, tuple(arguments), experiment.base_identity(), len(experiment.protocol)))
+    return runs
+
+
+class Comparison:
+    """Runs what can run, ``jobs`` at a time; a base step is trained by the first run that needs it.
+
+    Args:
+        runs: The runs.
+        work_dir: The folder of their folders.
+        start: Starts a run in a process of its own, given where its base step comes from and which of the ``jobs``
+            places it takes.
+        jobs: Runs at the same time.
+        say: Told in one line what happens.
+    """
+
+    def __init__(self, runs: Sequence[Run], work_dir: Path, start: Callable[[Run, Path | None, int], Any], jobs: int,
+                 say: Callable[[str], object] = print) -> None:
+        self.runs, self.work_dir, self.start, self.jobs, self.say = list(runs), work_dir, start, jobs, say
+        self.owners: dict[str, Run] = {}
+        for run in sorted(runs, key=lambda run: not self._has_base(run)):
+            self.owners.setdefault(run.base, run)
+
+    def run(self) -> list[str]:
+        """Runs everything.
+
+        Returns:
+            The names of the runs that failed.
+        """
+        from mmciss.engine.run_folder import RunFolder
+        waiting = [run for run in self.runs
+                   if RunFolder(self.work_dir / run.name).first_open_step(run.steps) < run.steps]
+        # Runs that others wait for go first.
+        waiting.sort(key=lambda run: self.owners[run.base] is not run)
+        failed: list[str] = []
+        running: dict[int, tuple[Run, Any]] = {}
+        try:
+            while waiting or running:
+                for place, (run, process) in list(running.items()):
+                    if process.poll() is not None:
+                        del running[place]
+                        if process.returncode:
+                            failed.append(run.name)
+                        self.say(f'{run.name}: {f"failed, see {self._log(run)}" if process.returncode else "done"}')
+                for run in list(waiting):
+                    owner = self.owners[run.base]
+                    if owner.name in failed and not self._has_base(owner):
+                        self.owners[run.base] = owner = run  # what broke the owner need not break this one
+                    place = next((place for place in range(self.jobs) if place not in running), None)
+                    if place is None:
+                        break
+                    if owner is run or self._has_base(owner):
+                        waiting.remove(run)
+                        self.say(f'{run.name}: started')
+                        base = None if owner is run else self.work_dir / owner.name
+                        running[place] = run, self.start(run, base, place)
+                time.sleep(POLL_SECONDS)
+        finally:
+            for _, process in running.values():
+                process.terminate()
+            for _, process in running.values():
+                process.wait()
+        return failed
+
+    def _has_base(self, run: Run) -> bool:
+        from mmciss.engine.run_folder import RunFolder
+        return RunFolder(self.work_dir / run.name).result(0) is not None
+
+    def _log(self, run: Run) -> Path:
+        return log_file(self.work_dir, run)
+
+
+def log_file(work_dir: Path, run: Run) -> Path:
+    """Returns where the output of a run goes."""
+    return work_dir / 'logs' / f'{run.name}.log'
+
+
+def start_training(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> subprocess.Popen:
+    """Starts a run; its output is added to its log."""
+    import torch
+    command = [sys.executable, '-m', 'mmciss.apis.train', config, '--resume', *run.arguments]
+    if base is not None:
+        command += ['--base-from', str(base)]
+    environment = dict(os.environ)
+    visible = environment.get('CUDA_VISIBLE_DEVICES')
+    devices = visible.split(',') if visible else [str(index) for index in range(torch.cuda.device_count())]
+    if devices:
+        environment['CUDA_VISIBLE_DEVICES'] = devices[place % len(devices)]
+    path = log_file(work_dir, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'a', encoding='utf-8') as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def compare(options: argparse.Namespace) -> list[str]:
+    """Runs a comparison and writes ``merged_report`` into its folder.
+
+    Returns:
+        The names of the runs that failed.
+
+    Raises:
+        ConfigError: If a run cannot work, before the first one trains.
+    """
+    import mmciss.register_all  # noqa: F401
+    from mmciss.evaluation.merge_report import headline, write_merged_report
+    runs = plan_runs(options)
+    work_dir = Path(options.work_dir)
+
+    def start(run: Run, base: Path | None, place: int) -> subprocess.Popen:
+        return start_training(options.config, work_dir, run, base, place)
+
+    comparison = Comparison(runs, work_dir, start, options.jobs)
+    bases = len(comparison.owners)
+    print(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
+    failed = comparison.run()
+    finished = [work_dir / run.name for run in runs if run.name not in failed]
+    if finished:
+        path, problems = write_merged_report(finished, work_dir / 'merged_report')
+        print(f'{headline(problems)}\n\nThe whole report is in {path}')
+    return failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; 1 if a run failed, the report then covers the others."""
+    options = parse_args(arguments)
+    failed: list[str] = []
+    status = run_command(lambda: failed.extend(compare(options)), 'the same command continues the runs')
+    for name in failed:
+        sys.stderr.write(f'error: {name} failed, see {Path(options.work_dir) / "logs" / name}.log\n')
+    return status or int(bool(failed))
