@@ -78,8 +78,8 @@ def compare(found: Any, expected: Any, name: str) -> None:
 def test_processes_give_the_report_of_one(world: int, alone: Path, tmp_path: Path) -> None:
     """Tolerances: weights 1e-4 of their largest, statistics 1e-3, one pixel in two hundred decided otherwise."""
     folder = tmp_path / 'run'
-    # Forked, they need not import everything again.
-    mp.start_processes(on_rank, (world, free_port(), str(folder)), nprocs=world, start_method='fork')
+    # Not forked: this process has threads, and a fork of it may hang.
+    mp.start_processes(on_rank, (world, free_port(), str(folder)), nprocs=world, start_method='spawn')
     for index in range(2):
         one, many = (RunFolder(item).result(index) for item in (alone, folder))
         assert one is not None and many is not None and many['num_images'] == one['num_images']
