@@ -23,18 +23,21 @@ def feature_sparsity(features: Tensor,
     .. math:: L = \operatorname{mean}_i \frac{\sum_d \exp(g_{i,d})}{\sum_d g_{i,d}}
 
     Args:
-        features: Non-negative, shape ``(N, D, h, w)``.
+        features: Shape ``(N, D, h, w)``; negative values, which the equation has no meaning for,
+            count as 0.
         labels: Channels or 255, shape ``(N, H, W)``.
         prototypes: Shape ``(C, D)``; only the number of classes is taken from it.
-        compat: The release averages over all pixels, takes 255 for a class of its own and divides
-            by ``1e-15`` at a pixel whose features are all 0. By default such pixels and ignored
-            ones take no part.
+        compat: The release averages over all pixels, takes 255 for a class of its own, divides
+            by ``1e-15`` at a pixel whose features are all 0 and uses negative values as they are.
+            By default such pixels and ignored ones take no part.
 
     Returns:
         A scalar, 0 where no pixel takes part.
     """
     size = features.shape[-2:]
     features = at_least_float32(features).flatten(2)
+    if not compat:
+        features = features.clamp(min=0)
     num_classes = len(prototypes)
     chosen, inside, _ = class_of_pixels(labels, num_classes, size)
     chosen = chosen.masked_fill(~inside, num_classes)  # the rest is one more class

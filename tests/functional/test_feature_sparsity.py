@@ -46,6 +46,20 @@ def test_pixels_without_any_feature_take_no_part() -> None:
     assert torch.isfinite(wide.grad).all()
 
 
+def test_negative_values_count_as_zero() -> None:
+    """As they are, they could bring the sum in the denominator arbitrarily close to 0."""
+    features, labels, prototypes = latent()
+    signed = features.clone()
+    signed[features == 0] = -3.0
+    assert (features == 0).any()
+    assert feature_sparsity(signed, labels, prototypes) == feature_sparsity(features, labels, prototypes)
+    assert feature_sparsity(signed, labels, prototypes, compat=True) != feature_sparsity(
+        features, labels, prototypes, compat=True)
+    signed.requires_grad_(True)
+    feature_sparsity(signed, labels, prototypes).backward()
+    assert signed.grad[features == 0].eq(0).all() and signed.grad.abs().max() < 10
+
+
 @pytest.mark.parametrize('compat', [True, False])
 def test_no_feature_at_all(compat: bool) -> None:
     _, labels, prototypes = latent()

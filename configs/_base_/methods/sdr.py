@@ -2,8 +2,8 @@
 # backbone's last map is shaped: old classes keep their mean feature, pixels come close to their
 # class's, classes keep a distance, few channels are active. Published with learning rate 0.001 then
 # 0.0001, batch 8 (4 on ADE20K), 30 epochs (60), label_policy='mib'; the distillation weighs 1 to 100
-# by protocol. The base step gathers mean features only. 'backbone' is the backbone's last map; its
-# values should be non-negative. Another layer: both lines, here and in base. See docs/methods/sdr.md.
+# by protocol. The base step gathers mean features only. 'backbone' is the backbone's last map.
+# Another layer: both lines, here and in base. See docs/methods/sdr.md.
 method = dict(
     name='SDR',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),

@@ -34,7 +34,7 @@ class PrototypeLoss(ExtraLoss):
 
     Args:
         layer: Name of the module whose output is shaped, relative to the segmentor; of several maps
-            the last. Its values should be non-negative, as those of a ResNet's stages are.
+            the last. The sparsity counts negative values as 0; those of a ResNet's stages are none.
         channels: Number D of channels of that output. A model finds it out when it is built.
         matching_weight: Factor of prototype matching; 0.001 to 0.1 in the paper.
         attraction_weight: Factor of the attraction; 0.001 to 0.01.
