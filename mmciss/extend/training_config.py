@@ -13,6 +13,7 @@ from mmciss.engine.step_config import StepFiles, make_step_config
 from mmciss.extend.old_model import OldModel, plain_model
 from mmciss.extend.pipelines import config_pipeline, default_train_pipeline, with_crop, with_labels
 from mmciss.extend.settings import Setting
+from mmciss.models.classifiers.head_config import class_weights
 from mmciss.protocols.step import Step
 
 STILL = dict(norm='eval', dropout='eval')
@@ -68,11 +69,11 @@ def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settin
 def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
     """Returns the model's config such that it can train with more classes and on smaller images.
 
-    Lists of class weights have no place for new classes and are dropped; batches are padded to the crop.
+    Lists of class weights have no place for new classes and are dropped, unless the config's number of classes
+    rules them; batches are padded to the crop.
     """
     model = plain_model(cfg)
-    for _, head in heads_of(model):
-        drop_class_weights(head)
+    drop_class_weights(model)
     preprocessor = model.get('data_preprocessor')
     if preprocessor:
         preprocessor['size'] = crop
@@ -80,14 +81,15 @@ def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
     return model
 
 
-def drop_class_weights(node: Any) -> int:
-    """Removes every list of class weights inside a config, in place, and returns how many there were."""
-    if isinstance(node, dict):
-        found = int(isinstance(node.get('class_weight'), list | tuple))
-        if found:
-            node.pop('class_weight')
-        return found + sum(drop_class_weights(value) for value in node.values())
-    return sum(map(drop_class_weights, node)) if isinstance(node, list | tuple) else 0
+def drop_class_weights(model: dict) -> int:
+    """Removes every list of class weights from the heads of a config, in place, and returns how many there were.
+
+    Those that count more than classes, such as 'no object', grow with the number of classes and stay.
+    """
+    fixed = [node for _, head in heads_of(model) for node, rest in class_weights(head) if not rest]
+    for node in fixed:
+        node.pop('class_weight')
+    return len(fixed)
 
 
 def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict]:

@@ -12,6 +12,7 @@ from torch import nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grow import grow_segmentor, segmentation_heads
 from mmciss.models.classifiers.growable import Growable, growable_layers
+from mmciss.models.classifiers.query_heads import check_complete
 from mmciss.models.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict |
     Raises:
         ConfigError: If a head cannot grow, or the model needs something that is not installed.
     """
+    from mmciss.engine.model_config import heads_of
     config = copy.deepcopy(config)
     kept = copy.deepcopy(config)  # building takes parts out of the config
+    for key, head in heads_of(config):
+        check_complete(head, key)
     try:
         segmentor = MODELS.build(config)
     except (KeyError, ImportError, RuntimeError) as error:

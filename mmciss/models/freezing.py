@@ -27,8 +27,8 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
     Args:
         module: The model.
         patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A
-            growable layer's newest group is also called ``steps.new`` and the rest ``steps.old``,
-            so that ``'*.steps.old.*'`` means the old classes at every step.
+            growable layer's newest group is also called ``steps.new`` and all other rows
+            ``steps.old``, so that ``'*.steps.old.*'`` means the old classes at every step.
         trainable: Patterns of names that are kept out of ``patterns``.
         norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
             ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
@@ -110,6 +110,10 @@ def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
             for leaf, _ in layer.steps[index].named_parameters():
                 name = f'{prefix}steps.{index}.{leaf}'
                 names[name] = (name, f'{prefix}steps.{age}.{leaf}')
+        if layer.rest is not None:  # as old as the classes of the first step
+            for leaf, _ in layer.rest.named_parameters():
+                name = f'{prefix}rest.{leaf}'
+                names[name] = (name, f'{prefix}steps.{"old" if newest else "new"}.{leaf}')
     return names
 
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 import mmciss
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.utils.blame import blaming
+from mmciss.utils.environment import MMDET
 
 
 def configs_folder() -> Path:
@@ -39,6 +40,15 @@ def load_method(name: str) -> Config:
     return Config.fromfile(configs_folder() / '_base_' / 'methods' / f'{name}.py')
 
 
+def _read(path: Path) -> Config:
+    try:
+        return Config.fromfile(path)
+    except ImportError as error:
+        if 'mmdet' in str(error):
+            raise ConfigError(f'config {path}: custom_imports: {MMDET}') from error
+        raise
+
+
 def load_config(path: str | Path) -> Config:
     """Loads a config; a relative path that does not exist here is looked for among the configs of mmciss.
 
@@ -48,7 +58,7 @@ def load_config(path: str | Path) -> Config:
     path = Path(path)
     if path.is_file():
         with blaming(f'config {path}'):
-            return Config.fromfile(path)
+            return _read(path)
     parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
     inside = configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
     if inside.is_file():

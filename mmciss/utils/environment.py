@@ -10,6 +10,12 @@ import types
 from collections.abc import Iterator
 
 
+MMDET = ('needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
+         '--no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv')
+"""What is missing where ``mmdet.models`` cannot be imported, for messages. By default pip builds mmcv without torch in
+sight, and so without its operations."""
+
+
 def set_thread_defaults() -> None:
     """Keeps OpenMP threads from spinning; call before torch is imported.
 

@@ -25,8 +25,10 @@ import mmciss.register_all  # noqa: F401
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import build_plain, check_heads, growing_layers
-from mmciss.models.classifiers.grown_parameters import GROWN, growth_of
+from mmciss.models.classifiers.grown_parameters import BEHIND, GROWN, growth_of
+from mmciss.utils.environment import MMDET
 from tests.extend.samples import write_images
+from tests.models import mmcv_operations
 from tests.models.mmpretrain_backbones import BACKBONES, segmentor_on
 from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub, point_sample_stub
 from tests.models.zoo_page import ADAPTER, NOT_HERE, REFUSED, WORKS, Row
@@ -42,7 +44,7 @@ LEFT_OUT = ('dsdl', '_base_')
 """Folders that hold no model of their own."""
 NARROWED = re.compile(r'ResNet|VisionTransformer|BEiT|MAE|SVT|PCPVT|SwinTransformer|mmpretrain.ConvNeXt')
 """Backbones whose widths can be divided; others are run at full width."""
-WIDTH = re.compile(r'(channels|embed_dims?|dims)$')
+WIDTH = re.compile(r'(channels|embed_dims?|dims|num_feats)$')
 OPERATIONS = {'CCHead': (cc_head, 'CrissCrossAttention', CrissCrossStub),
               'PSAHead': (psa_head, 'PSAMask', PSAMaskStub),
               'PointHead': (point_head, 'point_sample', point_sample_stub)}
@@ -185,7 +187,9 @@ def short_layers(layers: list[str]) -> str:
 
 
 def _note(head: str) -> str:
-    notes = ['by an adapter'] if head in GROWN else []
+    notes = ['by an adapter'] if head in GROWN or head in BEHIND else []
+    if head in BEHIND and mmcv_operations.are_stand_ins():
+        notes.append('with an mmcv whose compiled operations were stand-ins that fail when called; on a CPU none is')
     if head in OPERATIONS and getattr(*OPERATIONS[head][:2]) is None:
         notes.append('with a stand-in for an operation that this mmcv lacks')
     return ', '.join(notes)
@@ -195,6 +199,8 @@ def verdict(error: ConfigError) -> tuple[str, str]:
     """Returns the result and the reason of a refusal."""
     if 'Please install onedl-mmcv' in str(error):
         return NOT_HERE, 'needs an mmcv with compiled operations'
+    if MMDET in str(error):
+        return NOT_HERE, reason_of(error)
     if 'cannot be built' in str(error):
         return NOT_HERE, reason_of(error)
     return (ADAPTER if 'not as one row per class' in str(error) else REFUSED), reason_of(error)

@@ -45,16 +45,48 @@ backbone.
 
 - **works**: every layer whose rows are classes was found by building the head with one class more,
   and grows.
-- **by an adapter**: more than rows grows, as listed in
+- **by an adapter**: more than rows at the end of a layer grows, as listed in
   `mmciss.models.classifiers.grown_parameters`. PointRend starts with the old outputs. Segmenter
   cannot: in the softmax of its self-attention every token has a positive weight, so that a token for
   a new class takes attention from the others, and its last norm is taken over all classes. It starts
-  close to the old outputs, and the old model as teacher brings it back.
+  close to the old outputs, and the old model as teacher brings it back. MaskFormer and Mask2Former
+  learn as pixel classifiers, see below.
 - **needs an adapter**: something else than rows depends on the number of classes, so the old model
   cannot be kept as it is inside the new one.
 - **refused**: the model does not predict one of several classes for each pixel.
 - **not built here**: a package or a compiled operation was missing where this page was written; it
   says nothing about the head.
+
+## Heads that classify queries
+
+MaskFormer and Mask2Former give each query a mask and a class, or 'no object'. A pixel's score of a
+class is the sum over queries of the class's probability times that of the mask, `S`; this is what
+they predict, and its logarithm is what mmciss trains and compares. A softmax over `log S` is `S`
+divided by its sum over classes, so that every loss and labeler of the toolbox works on it which
+reads scores of pixels.
+
+**Kept:** all weights; the prediction, which is the head's own; the row of 'no object', in front of
+which new rows are put; MiB's start, which is exact here too (`S` of the old background is that of the
+new one plus those of the new classes). The exported model has MMSegmentation's own layout, its
+`num_classes` and the list `loss_cls.class_weight` (new classes weigh 1) follow.
+
+**Not kept:** the head's own loss. It matches each labelled segment with a query and calls every
+other query 'no object', old classes that nobody labelled too. With it go the loss of masks for
+themselves and the losses of the earlier decoder layers: the last layer's scores are trained
+(`loss_decode` of the head, a cross entropy by default). Only the ratios of `S` between classes are,
+which is all that the decision reads; confidences of single queries are no longer calibrated, so use
+the extended model for semantic segmentation and not for instances. A loss with a sigmoid per class
+reads `S / (1 + S)`.
+
+**Refused, naming the key:** what needs the input of a single linear classifier, such as AWT's
+attribution, local POD on the embedding (PLOP), and classifiers with auxiliary channels (SSUL, DKD).
+
+They need MMDetection and an mmcv with compiled operations; pip by itself builds mmcv without:
+
+```bash
+pip install "mmciss[mask2former]"
+pip install --no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv
+```
 """
 
 

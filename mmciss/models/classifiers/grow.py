@@ -14,14 +14,16 @@ from mmciss.models.classifiers.growable_conv2d import GrowableConv2d
 from mmciss.models.classifiers.growable_linear import GrowableLinear
 from mmciss.models.classifiers.head_config import (check_class_weights, check_countable,
                                                    num_classes_of)
+from mmciss.models.classifiers.grown_parameters import rows_behind
 from mmciss.models.classifiers.probe import find_growable
+from mmciss.models.classifiers.query_heads import speak_pixels
 
 MAIN_CLASSIFIER = 'conv_seg'
 """Name that MMSegmentation gives a head's classifier; auxiliary channels belong to it."""
 
 
 def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
-               detach_auxiliary: bool = True) -> Growable:
+               detach_auxiliary: bool = True, rest: int = 0) -> Growable:
     """Makes a growable layer with the weights of a plain one.
 
     Args:
@@ -29,6 +31,7 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
         sizes: Channels added by each step.
         auxiliary: Number of channels that are no class.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        rest: Number of rows at the layer's end that are no class and stay at the end.
 
     Raises:
         ValueError: If the layer's rows end in the middle of a step.
@@ -37,29 +40,36 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
                                    dtype=layer.weight.dtype)
     # The rows that are copied need no random numbers: a base step starts exactly as plain
     # MMSegmentation does with the same seed.
-    with torch.random.fork_rng(devices=[], enabled=len(layer.weight) == sum(sizes)):
+    given = len(layer.weight) - rest
+    with torch.random.fork_rng(devices=[], enabled=given == sum(sizes)):
         if isinstance(layer, nn.Linear):
             grown: Growable = GrowableLinear(layer.in_features, sizes, auxiliary, detach_auxiliary,
-                                             **options)
+                                             rest, **options)
         else:
             kind = GrowableConv1d if isinstance(layer, nn.Conv1d) else GrowableConv2d
             grown = kind(layer.in_channels, sizes, layer.kernel_size, auxiliary, detach_auxiliary,
-                         stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
+                         rest, stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
                          **options)
     rows = 0
     with torch.no_grad():
-        for group in grown.groups:
-            if rows == len(layer.weight):
+        for group in grown.groups[:-1] if rest else grown.groups:
+            if rows == given:
                 break
             end = rows + len(group.weight)
-            if end > len(layer.weight):
-                raise ValueError(f'a layer with {len(layer.weight)} channels cannot be split into '
+            if end > given:
+                raise ValueError(f'a layer with {given} channels cannot be split into '
                                  f'steps of {tuple(sizes)} channels')
-            group.weight.copy_(layer.weight[rows:end])
-            if group.bias is not None:
-                group.bias.copy_(layer.bias[rows:end])
+            _copy_rows(group, layer, rows, end)
             rows = end
+        if rest:
+            _copy_rows(grown.rest, layer, given, len(layer.weight))
     return grown.train(layer.training)
+
+
+def _copy_rows(group: nn.Module, layer: nn.Module, start: int, end: int) -> None:
+    group.weight.copy_(layer.weight[start:end])
+    if group.bias is not None:
+        group.bias.copy_(layer.bias[start:end])
 
 
 def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxiliary: int = 0,
@@ -76,7 +86,8 @@ def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxi
     for name in leaves:
         path, _, leaf = name.rpartition('.')
         extra = auxiliary if name == MAIN_CLASSIFIER else 0
-        grown = grow_layer(head.get_submodule(name), sizes, extra, detach_auxiliary)
+        grown = grow_layer(head.get_submodule(name), sizes, extra, detach_auxiliary,
+                           rows_behind(type(head), name))
         setattr(head.get_submodule(path), leaf, grown)
     old = head.num_classes
     for module in head.modules():
@@ -139,6 +150,7 @@ def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence
                               f'classifier {MAIN_CLASSIFIER!r}; {key} is '
                               f'{head_config.get("type")} with {leaves}')
         plans.append((head, leaves, name, extra))
+        speak_pixels(head, head_config)
     for head, leaves, _, extra in plans:
         grow_head(head, leaves, sizes, extra, detach_auxiliary)
     _set_num_classes(segmentor, sum(sizes))

@@ -15,7 +15,8 @@ class Growable(nn.Module):
     """What growable layers share: the groups ``steps.k`` and the face of the layer they replace.
 
     ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them
-    their own learning rate by name. ``weight`` and ``bias`` are all of them in channel order.
+    their own learning rate by name. ``weight`` and ``bias`` are all of them in channel order; rows
+    that are no class but part of the output (``rest``, such as 'no object') stay behind them.
 
     ``state_dict()`` is never overridden: at the start of training mmengine broadcasts its tensors
     in place, and concatenated copies would not reach the parameters. Loading takes both that native
@@ -27,38 +28,41 @@ class Growable(nn.Module):
         auxiliary: Number of channels that are no class. They are not part of the output, see
             :meth:`auxiliary_logits`.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        rest: Number of rows behind those of the classes, which are part of the output.
 
     Raises:
         ValueError: If the first step adds no channel or a size is negative.
     """
 
     def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module],
-                 auxiliary: int = 0, detach_auxiliary: bool = True) -> None:
+                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0) -> None:
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
-        if not sizes or sizes[0] < 1 or min(sizes) < 0 or auxiliary < 0:
-            raise ValueError(f'a classifier needs sizes such as (16, 1, 1) and auxiliary >= 0, '
-                             f'found sizes={sizes}, auxiliary={auxiliary}')
+        if not sizes or sizes[0] < 1 or min(sizes) < 0 or auxiliary < 0 or rest < 0:
+            raise ValueError(f'a classifier needs sizes such as (16, 1, 1), auxiliary >= 0 and '
+                             f'rest >= 0, found sizes={sizes}, auxiliary={auxiliary}, rest={rest}')
         self.sizes = sizes
         self.detach_auxiliary = detach_auxiliary
         # A step without channels keeps its place, so that steps[k] belongs to step k.
         self.steps = nn.ModuleList(new_layer(size) if size else nn.Identity() for size in sizes)
+        self.rest = new_layer(rest) if rest else None
         self.auxiliary = new_layer(auxiliary) if auxiliary else None
 
     @property
     def groups(self) -> list[nn.Module]:
-        """The groups that have channels."""
-        return [group for group, size in zip(self.steps, self.sizes) if size]
+        """The groups that have channels, and the rest."""
+        groups = [group for group, size in zip(self.steps, self.sizes) if size]
+        return groups if self.rest is None else [*groups, self.rest]
 
     @property
     def weight(self) -> Tensor:
-        """Rows of all classes in channel order, ``(C, D, 1, 1)`` or ``(C, D)``."""
+        """Rows of all classes in channel order and the rest, ``(C, D, 1, 1)`` or ``(C, D)``."""
         groups = self.groups
         return groups[0].weight if len(groups) == 1 else torch.cat([g.weight for g in groups])
 
     @property
     def bias(self) -> Tensor | None:
-        """Biases of all classes in channel order, ``(C,)``, or None for a layer without."""
+        """Biases of all classes in channel order and the rest, ``(C,)``, or None for a layer without."""
         groups = self.groups
         if groups[0].bias is None:
             return None
@@ -66,8 +70,13 @@ class Growable(nn.Module):
 
     @property
     def out_channels(self) -> int:
-        """Number of classes seen; auxiliary channels do not count."""
+        """Number of classes seen; neither auxiliary channels nor the rest count."""
         return sum(self.sizes)
+
+    @property
+    def num_rest(self) -> int:
+        """Number of rows behind those of the classes."""
+        return 0 if self.rest is None else len(self.rest.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits of all classes."""
@@ -81,19 +90,20 @@ class Growable(nn.Module):
 
     def extra_repr(self) -> str:
         """Shows the sizes."""
-        return f'sizes={self.sizes}'
+        return f'sizes={self.sizes}' + (f', rest={self.num_rest}' if self.num_rest else '')
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, local_metadata: dict,
                               strict: bool, missing_keys: list[str], unexpected_keys: list[str],
                               error_msgs: list[str]) -> None:
         rows = state_dict.get(f'{prefix}weight')
         if rows is not None:
-            if len(rows) == self.out_channels:
+            if len(rows) == self.out_channels + self.num_rest:
                 split_rows(self, state_dict, prefix)
             else:
+                rest = f', and {self.num_rest} rows behind them' if self.num_rest else ''
                 error_msgs.append(
                     f'{prefix}weight has {len(rows)} rows but this model has {self.out_channels} '
-                    f'channels, {self.sizes} by step')
+                    f'channels, {self.sizes} by step{rest}')
                 state_dict.pop(f'{prefix}weight')
                 state_dict.pop(f'{prefix}bias', None)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
@@ -105,7 +115,7 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
 
     Args:
         layer: The layer that will be loaded.
-        state_dict: The weights; the rows must be those of the first steps.
+        state_dict: The weights; the rows must be those of the first steps, and the rest.
         prefix: Name of the layer in ``state_dict``, with its dot.
 
     Returns:
@@ -114,7 +124,7 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
     Raises:
         ValueError: If the rows end in the middle of a step.
     """
-    rows = len(state_dict[f'{prefix}weight'])
+    rows = len(state_dict[f'{prefix}weight']) - layer.num_rest
     ends = [sum(layer.sizes[:k + 1]) for k in range(len(layer.sizes))]
     if rows not in ends:
         raise ValueError(f'{prefix}weight has {rows} rows, which is not where a step ends; the '
@@ -124,9 +134,11 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
         tensor = state_dict.pop(f'{prefix}{key}', None)
         if tensor is None:
             continue
-        for index, part in enumerate(tensor.split(layer.sizes[:covered])):
+        for index, part in enumerate(tensor[:rows].split(layer.sizes[:covered])):
             if layer.sizes[index]:
                 state_dict[f'{prefix}steps.{index}.{key}'] = part
+        if layer.num_rest:
+            state_dict[f'{prefix}rest.{key}'] = tensor[rows:]
     return covered
 
 

@@ -19,6 +19,7 @@ class GrowableConv1d(Growable):
         kernel_size: Size of the kernel.
         auxiliary: Number of channels that are no class.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        rest: Number of rows behind those of the classes, which are part of the output.
         **options: ``stride``, ``padding``, ``dilation``, ``bias``, ``device`` and ``dtype`` of
             :class:`torch.nn.Conv1d`.
 
@@ -29,9 +30,9 @@ class GrowableConv1d(Growable):
     """
 
     def __init__(self, in_channels: int, sizes: Sequence[int], kernel_size: int | tuple[int] = 1,
-                 auxiliary: int = 0, detach_auxiliary: bool = True, **options: Any) -> None:
+                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, **options: Any) -> None:
         super().__init__(sizes, lambda out: nn.Conv1d(in_channels, out, kernel_size, **options),
-                         auxiliary, detach_auxiliary)
+                         auxiliary, detach_auxiliary, rest)
         first = self.steps[0]
         self.in_channels = in_channels
         self.kernel_size, self.stride = first.kernel_size, first.stride

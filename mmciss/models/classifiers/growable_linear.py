@@ -18,19 +18,20 @@ class GrowableLinear(Growable):
         sizes: Outputs added by each step.
         auxiliary: Number of outputs that are no class.
         detach_auxiliary: Whether auxiliary outputs leave the input without gradient.
+        rest: Number of outputs behind those of the classes.
         **options: ``bias``, ``device`` and ``dtype`` of :class:`torch.nn.Linear`.
     """
 
     def __init__(self, in_features: int, sizes: Sequence[int], auxiliary: int = 0,
-                 detach_auxiliary: bool = True, **options: Any) -> None:
+                 detach_auxiliary: bool = True, rest: int = 0, **options: Any) -> None:
         super().__init__(sizes, lambda out: nn.Linear(in_features, out, **options), auxiliary,
-                         detach_auxiliary)
+                         detach_auxiliary, rest)
         self.in_features = in_features
 
     @property
     def out_features(self) -> int:
-        """Number of classes seen, under the name that :class:`torch.nn.Linear` gives it."""
-        return self.out_channels
+        """Number of outputs, under the name that :class:`torch.nn.Linear` gives it."""
+        return self.out_channels + self.num_rest
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits ``(..., C)`` of ``(..., D)``."""

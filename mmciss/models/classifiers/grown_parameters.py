@@ -1,4 +1,4 @@
-"""Parameters that grow with the classes and are no rows of a layer: an adapter is a line of a table."""
+"""What grows with the classes and is more than rows at the end of a layer: an adapter is a line of a table."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -32,6 +32,19 @@ GROWN: dict[str, dict[str, Growth]] = {
     'SegmenterMaskTransformerHead': {'cls_emb': Growth(1), 'mask_norm.*': Growth(0)},
 }
 """Patterns for the parameters by type of head; shapes alone do not tell which part is new."""
+
+
+BEHIND: dict[str, dict[str, int]] = {
+    # The last row of the classes of queries is 'no object'.
+    'MaskFormerHead': {'cls_embed': 1},
+    'Mask2FormerHead': {'cls_embed': 1},
+}
+"""How many rows stand behind those of the classes, by type of head and layer; new rows go before them."""
+
+
+def rows_behind(kind: type, layer: str) -> int:
+    """Returns how many rows of a layer of a head stand behind those of the classes."""
+    return next((BEHIND[base.__name__].get(layer, 0) for base in kind.__mro__ if base.__name__ in BEHIND), 0)
 
 
 def growth_of(head: nn.Module, name: str) -> Growth | None:

@@ -9,16 +9,16 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.grown_parameters import growth_of, without_growth
+from mmciss.models.classifiers.grown_parameters import growth_of, rows_behind, without_growth
 from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
-from mmciss.models.classifiers.query_heads import check_pixels
+from mmciss.models.classifiers.query_heads import check_complete
 
 WORKING_HEADS = (
     'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
     'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
-    'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, NLHead, OCRHead, PIDHead, '
-    'PointHead, PSAHead, PSPHead, SegformerHead, SegmenterMaskTransformerHead, SETRMLAHead, '
-    'SETRUPHead, UPerHead')
+    'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, Mask2FormerHead, '
+    'MaskFormerHead, NLHead, OCRHead, PIDHead, PointHead, PSAHead, PSPHead, SegformerHead, '
+    'SegmenterMaskTransformerHead, SETRMLAHead, SETRUPHead, UPerHead')
 """The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
 
 
@@ -38,13 +38,13 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
 
     Raises:
         ConfigError: If something else depends on the number of classes, or nothing does, or the
-            head classifies no pixels.
+            head needs a package that is missing.
 
     Examples:
         >>> find_growable(dict(type='FCNHead', in_channels=8, channels=4, num_classes=3))
         ['conv_seg']
     """
-    check_pixels(head, key)
+    check_complete(head, key)
     check_countable(head, key)
     classes = num_classes_of(head, key)
     small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
@@ -93,7 +93,8 @@ def _grows_by_rows(head: nn.Module, name: str, before: tuple[int, ...] | None,
     plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv1d | nn.Conv2d)
                                              and layer.groups == 1
                                              and layer.padding_mode == 'zeros')
-    return plain and before[0] == classes and after == (classes + 1, *before[1:])
+    rows = classes + rows_behind(type(head), path)
+    return plain and before[0] == rows and after == (rows + 1, *before[1:])
 
 
 def _cannot_grow(head: dict[str, Any], key: str, name: str, before: tuple[int, ...] | None,
