@@ -1,0 +1,3 @@
+# ILT with factors of 10 instead of 100, for the reason that sdr.py gives.
+_base_ = '../../_base_/methods/ilt.py'
+method = dict(losses=dict(kd=dict(loss_weight=10.0), features=dict(loss_weight=10.0)))
