@@ -202,9 +202,10 @@ def compare(options: argparse.Namespace) -> list[str]:
     bases = len(comparison.owners)
     print(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
     failed = comparison.run()
-    finished = [work_dir / run.name for run in runs if run.name not in failed]
-    if finished:
-        path, problems = write_merged_report(finished, work_dir / 'merged_report')
+    # Runs of earlier calls too; those that are not complete are named in the report.
+    folders = sorted(path.parent for path in work_dir.glob('*/run.json'))
+    if len(failed) < len(runs):
+        path, problems = write_merged_report(folders, work_dir / 'merged_report')
         print(f'{headline(problems)}\n\nThe whole report is in {path}')
     return failed
 

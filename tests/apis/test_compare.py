@@ -58,6 +58,9 @@ def test_two_methods_become_one_report_and_a_third_is_added(tmp_path: Path, caps
     monkeypatch.setattr(module, 'start_training', start)
     assert main([*arguments, 'lwf']) == 0
     assert started == [('lwf_seed0', 'finetuning_seed0')], 'what is done is not run again'
+    assert main([*arguments[:-2], 'lwf']) == 0
+    problem, = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
+    assert len(problem['rows']) == 3, 'what earlier calls ran stays in the report'
 
 
 class Ended:
