@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
+
 from mmciss.apis.command import run_command
 from mmciss.errors import ConfigError
 
@@ -104,7 +106,7 @@ class Comparison:
     """
 
     def __init__(self, runs: Sequence[Run], work_dir: Path, start: Callable[[Run, Path | None, int], Any], jobs: int,
-                 say: Callable[[str], object] = print) -> None:
+                 say: Callable[[str], object] = print_log) -> None:
         self.runs, self.work_dir, self.start, self.jobs, self.say = list(runs), work_dir, start, jobs, say
         self.owners: dict[str, Run] = {}
         for run in sorted(runs, key=lambda run: not self._has_base(run)):
@@ -200,13 +202,13 @@ def compare(options: argparse.Namespace) -> list[str]:
 
     comparison = Comparison(runs, work_dir, start, options.jobs)
     bases = len(comparison.owners)
-    print(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
+    print_log(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
     failed = comparison.run()
     # Runs of earlier calls too; those that are not complete are named in the report.
     folders = sorted(path.parent for path in work_dir.glob('*/run.json'))
     if len(failed) < len(runs):
         path, problems = write_merged_report(folders, work_dir / 'merged_report')
-        print(f'{headline(problems)}\n\nThe whole report is in {path}')
+        print_log(f'{headline(problems)}\n\nThe whole report is in {path}')
     return failed
 
 
