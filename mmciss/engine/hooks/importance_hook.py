@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.grown_parameters import padded
 from mmciss.models.previous import load_method_state
 
 Tensors = dict[str, Tensor]
@@ -104,7 +105,10 @@ class ImportanceHook(Hook):
     def _prepare(self, model: nn.Module) -> None:
         previous = {} if model.previous is None else load_method_state(model.previous.get('state'))
         carried = previous.get('hooks', {}).get(type(self).__name__, {})
-        self.carried = {kind: self._placed(tensors) for kind, tensors in carried.items()}
+        known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
+        # What a parameter got longer by has no importance yet: it is free, and as if not measured.
+        self.carried = {kind: {name: self._fitting(name, tensor) for name, tensor in tensors.items()}
+                        for kind, tensors in known.items()}
         self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.state = self.begin()
         if self._loaded is not None:
@@ -115,12 +119,15 @@ class ImportanceHook(Hook):
                 for kind, tensors in self._loaded['state'].items()
             }
             self._loaded = None
-        found = {name: self.importance(self.carried, name) for name in self.parameters}
+        found = {name: self.importance(known, name) for name in self.parameters}
         self.stiffness = {
-            name: 2 * self.weight * value
+            name: 2 * self.weight * self._fitting(name, value)
             for name, value in found.items() if value is not None
         }
         self._stiffest = {name: float(value.max()) for name, value in self.stiffness.items()}
+
+    def _fitting(self, name: str, tensor: Tensor) -> Tensor:
+        return padded(tensor, self.parameters[name].shape)
 
     def _placed(self, tensors: Tensors) -> Tensors:
         return {

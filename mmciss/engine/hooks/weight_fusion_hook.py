@@ -11,7 +11,7 @@ from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
 from mmciss.models.building import classifiers_of
 from mmciss.models.classifiers.growable import split_rows
-from mmciss.models.classifiers.grown_parameters import widen_parameters
+from mmciss.models.classifiers.grown_parameters import old_lengths, widen_parameters
 from mmciss.utils.checkpoints import load_own, read_plain_checkpoint
 
 
@@ -44,6 +44,7 @@ class WeightFusionHook(Hook):
         self.power = power
         self.alpha = alpha
         self._start: dict[str, Tensor] | None = None
+        self._old_lengths: dict[str, tuple[int, int]] = {}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remembers what a resumed step began with; the checkpoint is read but not loaded yet."""
@@ -74,6 +75,7 @@ class WeightFusionHook(Hook):
             if not name.startswith(tuple(f'{layer}.' for layer in layers))
         }
         weights = read_plain_checkpoint(model.previous['model'])
+        self._old_lengths = old_lengths(model.segmentor, weights)
         widen_parameters(model.segmentor, weights)
         for name, layer in layers.items():
             split_rows(layer, weights, f'{name}.')
@@ -90,7 +92,11 @@ class WeightFusionHook(Hook):
                                self.power) if self.alpha is None else self.alpha
         new = model.segmentor.state_dict()
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
-        load_own(model.segmentor, fuse_weights(old, new, alpha))
+        fused = fuse_weights(old, new, alpha)
+        for name, (dim, length) in self._old_lengths.items():  # what is longer now stays as it was trained
+            rest = new[name].shape[dim] - length
+            fused[name].narrow(dim, length, rest).copy_(new[name].narrow(dim, length, rest))
+        load_own(model.segmentor, fused)
         self._start = None
         runner.logger.info(
             f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '

@@ -1,6 +1,7 @@
 """What grows with the classes and is more than rows at the end of a layer: an adapter is a line of a table."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -82,7 +83,7 @@ def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
     own = module.state_dict()
     for path, head in module.named_modules():
         prefix = f'{path}.' if path else ''
-        if not any(kind.__name__ in GROWN for kind in type(head).__mro__):
+        if not _is_listed(head):
             continue
         for key in [key for key in weights if key.startswith(prefix)]:
             growth = growth_of(head, key[len(prefix):])
@@ -90,6 +91,37 @@ def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
             now = own.get(key, own.get(f'{layer}.steps.0.{leaf}'))
             if growth is not None and now is not None:
                 weights[key] = _widened(weights[key], now, growth)
+
+
+def old_lengths(module: nn.Module, weights: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Returns what the table's parameters have from the step before: dimension and length of the old part, by name.
+
+    Args:
+        module: A segmentor with grown heads.
+        weights: Plain state of the step before.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for path, head in module.named_modules():
+        prefix = f'{path}.' if path else ''
+        for name, tensor in head.state_dict().items() if _is_listed(head) else ():
+            growth = growth_of(head, name)
+            old = weights.get(re.sub(r'\.steps\.\d+\.', '.', f'{prefix}{name}'))
+            if growth is not None and old is not None and old.shape[growth.dim] < tensor.shape[growth.dim]:
+                found[f'{prefix}{name}'] = growth.dim, old.shape[growth.dim]
+    return found
+
+
+def padded(old: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns a tensor with zeros behind it along every dimension in which ``shape`` is longer."""
+    if old.shape == shape:
+        return old
+    result = old.new_zeros(shape)
+    result[tuple(slice(length) for length in old.shape)] = old
+    return result
+
+
+def _is_listed(head: nn.Module) -> bool:
+    return any(kind.__name__ in GROWN for kind in type(head).__mro__)
 
 
 def _widened(old: Tensor, now: Tensor, growth: Growth) -> Tensor:
