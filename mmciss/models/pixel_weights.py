@@ -4,6 +4,8 @@ from __future__ import annotations
 from mmseg.structures.sampler import BasePixelSampler
 from torch import Tensor, nn
 
+from mmciss.functional.labels_at import labels_at
+
 
 class PixelWeights(BasePixelSampler):
     """Hands weights that were computed beforehand to a head's losses, through the head's own ``sampler`` slot.
@@ -19,9 +21,10 @@ class PixelWeights(BasePixelSampler):
     def sample(self, seg_logit: Tensor, seg_label: Tensor) -> Tensor | None:
         """Returns the weights ``(N, H, W)`` for the labels ``(N, 1, H, W)``."""
         own = None if self.sampler is None else self.sampler.sample(seg_logit, seg_label)
-        if own is None or self.weights is None:
-            return own if self.weights is None else self.weights
-        return own * self.weights
+        if self.weights is None:
+            return own
+        weights = labels_at(self.weights, tuple(seg_label.shape[-2:]))  # a head may look at coarser labels
+        return weights if own is None else own * weights
 
 
 def install_pixel_weights(heads: list[nn.Module]) -> list[PixelWeights]:

@@ -15,11 +15,17 @@ class Own(PixelWeights):
 
 
 def test_weights_are_multiplied_with_the_heads_own() -> None:
-    sampler = PixelWeights(Own())
-    assert sampler.sample(None, None).unique().tolist() == [3.0]
+    sampler, labels = PixelWeights(Own()), torch.zeros(1, 1, 2, 2)
+    assert sampler.sample(None, labels).unique().tolist() == [3.0]
     sampler.weights = torch.tensor([[[0.0, 1.0], [2.0, 1.0]]])
-    assert sampler.sample(None, None).flatten().tolist() == [0.0, 3.0, 6.0, 3.0]
-    assert PixelWeights().sample(None, None) is None
+    assert sampler.sample(None, labels).flatten().tolist() == [0.0, 3.0, 6.0, 3.0]
+    assert PixelWeights().sample(None, labels) is None
+
+
+def test_weights_follow_labels_that_are_coarser() -> None:
+    sampler = PixelWeights()
+    sampler.weights = torch.arange(16.0).view(1, 4, 4)
+    assert sampler.sample(None, torch.zeros(1, 1, 2, 2)).tolist() == [[[0.0, 2.0], [8.0, 10.0]]]
 
 
 def test_installing_twice_changes_nothing() -> None:

@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
+from mmciss.functional.labels_at import labels_at
 from mmciss.models.classifiers.grown_parameters import BEHIND
 from mmciss.utils.environment import MMDET
 
@@ -52,24 +54,30 @@ def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
 class PixelScores:
     """What :func:`speak_pixels` puts in front of a query head's own class.
 
-    Without samples, as the other heads of MMSegmentation are called, ``forward`` gives the scores of
-    the last decoder layer at the resolution of its masks, and ``loss`` is that of any other head with
-    these. With samples it is the head's own, so that ``predict`` is unchanged.
+    Without samples, as the other heads of MMSegmentation are called, ``forward`` gives scores at the
+    resolution of the masks, and ``loss`` is that of any other head with these. With samples it is the
+    head's own, so that ``predict`` is unchanged.
+
+    The last decoder layer's scores are the answer, which is compared with a teacher's. Those of the
+    earlier layers have the same main loss, at the resolution of the masks; the mean of these losses
+    is added to the last layer's.
 
     The head's own loss is not used. It matches each labelled segment with one query and calls all
     other queries 'no object': on images whose old classes nobody labelled it teaches that there are
     none, and it gives no scores of pixels by which an old model could be kept. With it go the
-    matching, the loss of masks for themselves, and the losses of the earlier decoder layers; only
-    the ratios of S between classes are trained, which is all that the argmax reads. A loss with a
-    sigmoid per class reads ``sigmoid(log S) = S / (1 + S)``.
+    matching and the loss of masks for themselves; only the ratios of S between classes are trained,
+    which is all that the argmax reads. A loss with a sigmoid per class reads
+    ``sigmoid(log S) = S / (1 + S)``.
     """
 
     loss = BaseDecodeHead.loss
-    loss_by_feat = BaseDecodeHead.loss_by_feat
     _stack_batch_gt = BaseDecodeHead._stack_batch_gt
 
     def forward(self, inputs: Sequence[Tensor], batch_data_samples: list | None = None) -> Any:
-        """Returns scores ``(N, C, h, w)``, or with samples what the head itself returns."""
+        """Returns scores ``(N, C, h, w)``, or with samples what the head itself returns.
+
+        In training it is a list of every decoder layer's scores, the last one at the end.
+        """
         if batch_data_samples is not None:
             return super().forward(inputs, batch_data_samples)
         # The size is only read to mask the padding of single images, and a batch that trains has none.
@@ -77,7 +85,24 @@ class PixelScores:
         metainfo = dict(img_shape=size, pad_shape=size, batch_input_shape=size)
         samples = [SegDataSample(metainfo=metainfo) for _ in range(len(inputs[-1]))]
         classes, masks = super().forward(inputs, samples)
-        return pixel_scores(classes[-1], masks[-1])
+        if not self.training:
+            return pixel_scores(classes[-1], masks[-1])
+        return [pixel_scores(*layer) for layer in zip(classes, masks)]
+
+    def loss_by_feat(self, seg_logits: list[Tensor], batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Returns the losses of the last layer's scores, and the mean of the earlier layers' (``early``)."""
+        *early, last = seg_logits
+        losses = BaseDecodeHead.loss_by_feat(self, last, batch_data_samples)
+        coarse = _labelled_at(tuple(last.shape[-2:]), batch_data_samples)
+        found = [BaseDecodeHead.loss_by_feat(self, scores, coarse) for scores in early]
+        for name in [name for name in losses if 'loss' in name] if early else ():
+            losses[f'early.{name}'] = torch.stack([layer[name] for layer in found]).mean()
+        return losses
+
+
+def _labelled_at(size: tuple[int, int], samples: list[SegDataSample]) -> list[SegDataSample]:
+    labels = [labels_at(sample.gt_sem_seg.data, size) for sample in samples]
+    return [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
 
 
 def classifies_queries(kind: Any) -> bool:

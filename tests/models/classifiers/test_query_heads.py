@@ -138,13 +138,29 @@ def test_losses_are_those_of_pixels_and_reach_masks_and_classes(extended: tuple[
     _, new = extended
     inputs, samples = batch()
     losses = new.train().loss(inputs, samples)
-    assert set(losses) == {'decode.loss_ce', 'decode.acc_seg'}
+    assert set(losses) == {'decode.loss_ce', 'decode.early.loss_ce', 'decode.acc_seg'}
     losses['decode.loss_ce'].backward()
     head = new.decode_head
     touched = [head.cls_embed.steps[0].weight, head.cls_embed.steps[1].weight, head.mask_embed[2].weight,
                head.pixels.weight, head.query_feat.weight, head.layers[0].weight, new.backbone.stem[0].weight]
     assert all(weight.grad.abs().sum() > 0 for weight in touched)
     assert head.sampler is None and type(head).__name__ == 'TinyQueryHead'
+
+
+def test_earlier_layers_have_the_same_loss_at_the_resolution_of_the_masks(
+        extended: tuple[nn.Module, nn.Module]) -> None:
+    _, new = extended
+    inputs, samples = batch()
+    first, last = new.train().decode_head(new.extract_feat(inputs))
+    side = first.shape[-1]
+    labels = torch.stack([sample.gt_sem_seg.data[0, ::32 // side, ::32 // side] for sample in samples])
+    found = new.decode_head.loss_by_feat([first, last], samples)
+    torch.testing.assert_close(found['early.loss_ce'], nn.functional.cross_entropy(first, labels))
+    torch.testing.assert_close(new.decode_head.loss_by_feat([first, first, last], samples), found)
+    assert 'early.loss_ce' not in new.decode_head.loss_by_feat([last], samples)
+    full = nn.functional.interpolate(last, (32, 32), mode='bilinear', align_corners=False)
+    labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
+    torch.testing.assert_close(found['loss_ce'], nn.functional.cross_entropy(full, labels))
 
 
 def test_own_losses_of_the_config_are_used() -> None:
