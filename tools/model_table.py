@@ -3,6 +3,7 @@
     python tools/model_table.py               # all of them, about ten minutes
     python tools/model_table.py fcn segformer # only these rows; the others stay as they are
     python tools/model_table.py maskformer mask2former --operation-stand-ins  # with MMDetection installed
+    python tools/model_table.py timm.resnet10t --operation-stand-ins          # with timm and torchvision installed
 
 It needs a checkout, since the tiny models are those of the tests.
 """
@@ -27,11 +28,13 @@ def main() -> int:
     from tests.models import mmcv_operations
     if '--operation-stand-ins' in sys.argv:  # before anything looks for them
         mmcv_operations.offer()
+        mmcv_operations.declare_torchvision()
     from tests.models import zoo, zoo_page
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', help='rows to run; all if left out')
-    parser.add_argument('--operation-stand-ins', action='store_true', help='let MMDetection be imported, if it is '
-                        'installed, although mmcv has no compiled operations; for rows that call none on a CPU')
+    parser.add_argument('--operation-stand-ins', action='store_true', help='let MMDetection and timm be imported, '
+                        'if installed, beside an mmcv without compiled operations and a torchvision whose build does '
+                        'not fit; for rows that call none of these operations on a CPU')
     parser.add_argument('--out', default=str(ROOT / 'docs' / 'models.md'), help='the page')
     args = parser.parse_args()
     if unknown := sorted(set(args.names) - set(zoo.cases())):

@@ -1,8 +1,11 @@
 """Edits of a plain MMSegmentation model config, all by rule, none by head name."""
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
+
+from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
@@ -80,10 +83,21 @@ def _replace_in(head: dict, main_loss: dict) -> int:
     return replaced
 
 
+def _downloads(kind: Any) -> bool:
+    """Whether a module loads pretrained weights unless it is told not to."""
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not inspect.isclass(kind):
+        return False
+    default = inspect.signature(kind.__init__).parameters.get('pretrained')
+    return default is not None and default.default is True
+
+
 def strip_pretrained(model: Any) -> None:
     """Removes pretrained weights from a config, in place: a later step starts from the step before."""
     if isinstance(model, dict):
         model.pop('pretrained', None)
+        if _downloads(model.get('type')):
+            model['pretrained'] = False
         init = model.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':
             model['init_cfg'] = None

@@ -80,3 +80,12 @@ def test_pretrained_weights_are_stripped_everywhere() -> None:
     config = dict(init_cfg=[dict(type='Normal'), dict(type='Pretrained', checkpoint='x')])
     strip_pretrained(config)
     assert config['init_cfg'] == [dict(type='Normal')]
+
+
+def test_wrappers_that_download_by_themselves_are_told_not_to() -> None:
+    config = dict(type='EncoderDecoder', backbone=dict(type='TIMMBackbone', model_name='resnet10t', pretrained=True))
+    strip_pretrained(config)
+    assert config['backbone'] == dict(type='TIMMBackbone', model_name='resnet10t', pretrained=False)
+    config = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=18, pretrained='path'))
+    strip_pretrained(config)
+    assert config['backbone'] == dict(type='ResNet', depth=18)

@@ -1,7 +1,8 @@
-"""A stand-in for mmcv's compiled operations: what needs them can be imported, and fails only when it calls one."""
+"""Stand-ins for compiled operations: what needs them can be imported, and fails only when it calls one."""
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 NAME = 'mmcv._ext'
+DECLARED: list[Any] = []
+"""Libraries that :func:`declare_torchvision` made; they last as long as these objects."""
 
 
 class Operations(types.ModuleType):
@@ -29,6 +32,18 @@ def offer() -> None:
     if NAME not in sys.modules and importlib.util.find_spec(NAME) is None:
         sys.modules[NAME] = Operations(NAME)
         sys.modules[NAME].__spec__ = ModuleSpec(NAME, None)
+
+
+def declare_torchvision() -> None:
+    """Declares the operators without which a torchvision that was built for another torch cannot be imported."""
+    command = [sys.executable, '-c', 'import torchvision']
+    if importlib.util.find_spec('torchvision') is None or not subprocess.run(command, capture_output=True).returncode:
+        return
+    import torch
+    library = torch.library.Library('torchvision', 'DEF')
+    for name in ('nms', 'qnms'):
+        library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+    DECLARED.append(library)
 
 
 def are_stand_ins() -> bool:

@@ -1,4 +1,4 @@
-"""Backbones of mmpretrain under an FCN head, as small as each family allows."""
+"""Backbones of mmpretrain and timm under an FCN head, as small as each family allows."""
 from __future__ import annotations
 
 from typing import Any
@@ -47,13 +47,23 @@ BACKBONES: dict[str, tuple[dict[str, Any], int]] = {
     'InceptionV3': (dict(), 2048),
 }
 """Arguments of each backbone and channels of its last map."""
+TIMM = {'resnet10t': 512, 'convnext_atto': 320, 'mobilenetv3_small_050': 288}
+"""Names of timm's models and channels of their last map."""
 
 
 def segmentor_on(name: str, side: int) -> dict[str, Any]:
     """Returns a config of an FCN head on the last map of a backbone, with PASCAL VOC's classes."""
     options, channels = BACKBONES[name]
-    options = dict(options)
-    kind = options.pop('type', name)
+    imports = dict(imports=['mmpretrain.models'], allow_failed_imports=False)
+    return dict(custom_imports=imports, **_fcn_on(dict(type=f'mmpretrain.{name}', **options), channels, side))
+
+
+def segmentor_on_timm(name: str, side: int) -> dict[str, Any]:
+    """Returns the same on a model of timm, in MMSegmentation's wrapper, which asks for pretrained weights by default."""
+    return _fcn_on(dict(type='TIMMBackbone', model_name=name), TIMM[name], side)
+
+
+def _fcn_on(backbone: dict[str, Any], channels: int, side: int) -> dict[str, Any]:
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
     loader = dict(batch_size=2, dataset=dict(type='PascalVOCDataset', pipeline=pipeline))
     head = dict(type='FCNHead', in_channels=channels, in_index=-1, channels=8, num_convs=1, concat_input=False,
@@ -62,8 +72,7 @@ def segmentor_on(name: str, side: int) -> dict[str, Any]:
     preprocessor = dict(type='SegDataPreProcessor', mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=True, pad_val=0,
                         seg_pad_val=255, size=(side, side))
     return dict(
-        custom_imports=dict(imports=['mmpretrain.models'], allow_failed_imports=False),
-        model=dict(type='EncoderDecoder', data_preprocessor=preprocessor, backbone=dict(type=f'mmpretrain.{kind}', **options),
-                   decode_head=head, train_cfg=dict(), test_cfg=dict(mode='whole')),
+        model=dict(type='EncoderDecoder', data_preprocessor=preprocessor, backbone=backbone, decode_head=head,
+                   train_cfg=dict(), test_cfg=dict(mode='whole')),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)), train_dataloader=loader,
         test_dataloader=loader)

@@ -29,7 +29,7 @@ from mmciss.models.classifiers.grown_parameters import BEHIND, GROWN, growth_of
 from mmciss.utils.environment import MMDET
 from tests.extend.samples import write_images
 from tests.models import mmcv_operations
-from tests.models.mmpretrain_backbones import BACKBONES, segmentor_on
+from tests.models.mmpretrain_backbones import BACKBONES, TIMM, segmentor_on, segmentor_on_timm
 from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub, point_sample_stub
 from tests.models.zoo_page import ADAPTER, NOT_HERE, REFUSED, WORKS, Row
 
@@ -69,14 +69,16 @@ def zoo() -> dict[str, Path]:
 
 
 def cases() -> list[str]:
-    """Returns the names of all rows: families of MMSegmentation, then backbones of mmpretrain."""
-    return [*zoo(), *(f'mmpretrain.{name}' for name in BACKBONES)]
+    """Returns the names of all rows: families of MMSegmentation, then backbones of mmpretrain and timm."""
+    return [*zoo(), *(f'mmpretrain.{name}' for name in BACKBONES), *(f'timm.{name}' for name in TIMM)]
 
 
 def config_of(name: str) -> Config:
     """Returns the config of a row, tiny."""
     if name.startswith('mmpretrain.'):
         return Config(segmentor_on(name.removeprefix('mmpretrain.'), SIDE))
+    if name.startswith('timm.'):
+        return Config(segmentor_on_timm(name.removeprefix('timm.'), SIDE))
     try:
         cfg = Config.fromfile(zoo()[name])
     except ImportError:  # a package is missing; what the config says about its head can be judged all the same
@@ -177,7 +179,7 @@ def run(name: str, folder: Path) -> Row:
             layers, method = _extend(cfg, folder)
         except ConfigError as error:
             return Row(name, backbone, head, '–', '–', *verdict(error))
-    return Row(name, backbone, head, short_layers(layers), method, WORKS, _note(head))
+    return Row(name, backbone, head, short_layers(layers), method, WORKS, _note(head, backbone))
 
 
 def short_layers(layers: list[str]) -> str:
@@ -186,12 +188,14 @@ def short_layers(layers: list[str]) -> str:
     return ', '.join(f'`{name}`' for name in names)
 
 
-def _note(head: str) -> str:
+def _note(head: str, backbone: str) -> str:
     notes = ['by an adapter'] if head in GROWN or head in BEHIND else []
     if head in BEHIND and mmcv_operations.are_stand_ins():
         notes.append('with an mmcv whose compiled operations were stand-ins that fail when called; on a CPU none is')
     if head in OPERATIONS and getattr(*OPERATIONS[head][:2]) is None:
         notes.append('with a stand-in for an operation that this mmcv lacks')
+    if backbone == 'TIMMBackbone' and mmcv_operations.DECLARED:
+        notes.append("beside a torchvision whose build did not fit torch's; its operations are never called")
     return ', '.join(notes)
 
 

@@ -26,8 +26,8 @@ Written by `python tools/model_table.py`, never by hand; the test suite runs a p
 compares. Each row took one of MMSegmentation's own configs (the one with the shortest name of each
 family), divided its widths where that is possible, and went the whole way: build the model, adopt
 its weights as the first step, learn a class with the old model as teacher, export, compare, and run
-the exported model in plain MMSegmentation. For mmpretrain it is an FCN head on the last map of each
-backbone.
+the exported model in plain MMSegmentation. For mmpretrain and timm it is an FCN head on the last map of
+each backbone.
 
 {summary}
 
@@ -40,6 +40,14 @@ backbone.
 `backbone=dict(type='mmpretrain.ConvNeXt', ...)` with `custom_imports = dict(imports=['mmpretrain.models'])`.
 
 {second}
+
+## Backbones of timm, in MMSegmentation's wrapper
+
+`backbone=dict(type='TIMMBackbone', model_name='convnext_atto')`. timm imports torchvision, which must be the build
+that belongs to your torch. The wrapper asks timm for pretrained weights unless told otherwise; mmciss switches that off
+where it loads weights anyway, in later steps and exported models.
+
+{third}
 
 ## What the results mean
 
@@ -71,12 +79,13 @@ new one plus those of the new classes). The exported model has MMSegmentation's 
 `num_classes` and the list `loss_cls.class_weight` (new classes weigh 1) follow.
 
 **Not kept:** the head's own loss. It matches each labelled segment with a query and calls every
-other query 'no object', old classes that nobody labelled too. With it go the loss of masks for
-themselves and the losses of the earlier decoder layers: the last layer's scores are trained
-(`loss_decode` of the head, a cross entropy by default). Only the ratios of `S` between classes are,
-which is all that the decision reads; confidences of single queries are no longer calibrated, so use
-the extended model for semantic segmentation and not for instances. A loss with a sigmoid per class
-reads `S / (1 + S)`.
+other query 'no object', old classes that nobody labelled too. With it goes the loss of masks for
+themselves. Trained are scores: those of the last decoder layer by `loss_decode` of the head (a cross
+entropy by default), and those of the earlier layers, at the resolution of the masks, by the mean of
+the same loss; a teacher is compared with the last layer only. Only the ratios of `S` between classes
+are trained, which is all that the decision reads; confidences of single queries are no longer
+calibrated, so use the extended model for semantic segmentation and not for instances. A loss with a
+sigmoid per class reads `S / (1 + S)`.
 
 **Refused, naming the key:** what needs the input of a single linear classifier, such as AWT's
 attribution, local POD on the embedding (PLOP), and classifiers with auxiliary channels (SSUL, DKD).
@@ -96,9 +105,9 @@ def page(rows: list[Row]) -> str:
     heads = sorted({row.head for row in rows if row.result == WORKS})
     summary = ', '.join(f'{count} {result}' for result, count in counts.items() if count)
     summary += f'. Decode heads that work: {", ".join(heads)}.'
-    ours = [row for row in rows if not row.family.startswith('mmpretrain.')]
-    theirs = [row for row in rows if row.family.startswith('mmpretrain.')]
-    return PAGE.format(summary=summary, first=table(ours), second=table(theirs))
+    theirs, timm = ([row for row in rows if row.family.startswith(prefix)] for prefix in ('mmpretrain.', 'timm.'))
+    ours = [row for row in rows if row not in theirs and row not in timm]
+    return PAGE.format(summary=summary, first=table(ours), second=table(theirs), third=table(timm))
 
 
 def table(rows: list[Row]) -> str:
