@@ -59,7 +59,7 @@ def segmentor_on(name: str, side: int) -> dict[str, Any]:
 
 
 def segmentor_on_timm(name: str, side: int) -> dict[str, Any]:
-    """Returns the same on a model of timm, in MMSegmentation's wrapper, which asks for pretrained weights by default."""
+    """Returns the same on a model of timm; MMSegmentation's wrapper asks for pretrained weights by default."""
     return _fcn_on(dict(type='TIMMBackbone', model_name=name), TIMM[name], side)
 
 

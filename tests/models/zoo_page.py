@@ -90,6 +90,10 @@ sigmoid per class reads `S / (1 + S)`.
 **Refused, naming the key:** what needs the input of a single linear classifier, such as AWT's
 attribution, local POD on the embedding (PLOP), and classifiers with auxiliary channels (SSUL, DKD).
 
+A head of your own that derives from one of these works as it is. Another one whose `cls_embed` has
+'no object' behind the classes, and whose `forward` gives logits of queries and masks by decoder layer,
+needs its name in `mmciss.models.classifiers.grown_parameters.BEHIND`.
+
 They need MMDetection and an mmcv with compiled operations; pip by itself builds mmcv without:
 
 ```bash
