@@ -59,8 +59,8 @@ class PixelScores:
     head's own, so that ``predict`` is unchanged.
 
     The last decoder layer's scores are the answer, which is compared with a teacher's. Those of the
-    earlier layers have the same main loss, at the resolution of the masks; the mean of these losses
-    is added to the last layer's.
+    earlier layers have the same main loss, at the resolution of the masks, and the mean of these is
+    added to the last layer's: where attention is masked, a layer looks where the one before points.
 
     The head's own loss is not used. It matches each labelled segment with one query and calls all
     other queries 'no object': on images whose old classes nobody labelled it teaches that there are
