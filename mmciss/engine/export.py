@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
+from mmciss.engine.plain_imports import plain_imports
 from mmciss.engine.plain_pipeline import without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
@@ -47,8 +48,9 @@ def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any]) ->
     # A plain data set of the exported classes: masks with these channels as ids.
     dataset = ConfigDict(type='BaseSegDataset', metainfo=dict(dataset_meta), pipeline=pipeline,
                          data_prefix=dict(img_path='', seg_map_path=''), lazy_init=True)
+    imports = plain_imports(cfg.get('custom_imports'), model, pipeline)
     return Config(dict(
-        default_scope='mmseg', model=model, test_pipeline=pipeline, **training_record(cfg),
+        default_scope='mmseg', **({'custom_imports': imports} if imports else {}), model=model, test_pipeline=pipeline, **training_record(cfg),
         test_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset,
                              sampler=dict(type='DefaultSampler', shuffle=False)),
         test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),

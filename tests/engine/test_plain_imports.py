@@ -1,0 +1,43 @@
+"""Exported configs import what the model needs, and nothing that only training used."""
+from __future__ import annotations
+
+import pytest
+from mmseg.registry import MODELS, TRANSFORMS
+from torch import nn
+
+from mmciss.engine.plain_imports import plain_imports
+
+MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_head=[dict(type='FCNHead')])
+
+
+@pytest.fixture(autouse=True)
+def own_modules() -> None:
+    """Registers a network and a transform as modules of a user would."""
+    net, transform = (type(name, (nn.Module, ), {'__module__': module})
+                      for name, module in (('OwnNetOfATest', 'own.nets.net'), ('OwnCropOfATest', 'crops')))
+    MODELS.register_module(module=net, force=True)
+    TRANSFORMS.register_module(module=transform, force=True)
+    yield
+    MODELS.module_dict.pop('OwnNetOfATest')
+    TRANSFORMS.module_dict.pop('OwnCropOfATest')
+
+
+def test_a_network_of_the_users_own_is_imported_and_a_loss_is_not() -> None:
+    imports = dict(imports=['mmciss.register_all', 'own.register', 'own_losses'], allow_failed_imports=False)
+    assert plain_imports(imports, MODEL, []) == dict(imports=['own.register'], allow_failed_imports=False)
+
+
+def test_a_transform_of_the_users_own_is_imported() -> None:
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='TestTimeAug', transforms=[[dict(type='OwnCropOfATest')]])]
+    assert plain_imports(dict(imports='crops'), {}, pipeline) == dict(imports=['crops'], allow_failed_imports=False)
+
+
+def test_mmciss_is_never_imported() -> None:
+    import mmciss.register_all  # noqa: F401
+    pipeline = [dict(type='SegCenterCrop', crop_size=8)]
+    assert plain_imports(dict(imports=['mmciss.register_all']), MODEL, pipeline) is None
+
+
+@pytest.mark.parametrize('imports', [None, {}, dict(imports=['mmciss.register_all'])])
+def test_nothing_to_import(imports: dict | None) -> None:
+    assert plain_imports(imports, MODEL, []) is None
