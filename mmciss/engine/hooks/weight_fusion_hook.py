@@ -1,6 +1,8 @@
 """A step ends between where it began and where it arrived."""
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
@@ -13,6 +15,9 @@ from mmciss.models.building import classifiers_of
 from mmciss.models.classifiers.growable import split_rows
 from mmciss.models.classifiers.grown_parameters import old_lengths, widen_parameters
 from mmciss.utils.checkpoints import load_own, read_plain_checkpoint
+
+if TYPE_CHECKING:
+    from mmciss.protocols.step import Step
 
 
 @HOOKS.register_module()
@@ -54,14 +59,24 @@ class WeightFusionHook(Hook):
         """Remembers the weights, and refuses a run whose result is another average of weights.
 
         Raises:
-            ConfigError: If there is an ``EMAHook``.
+            ConfigError: If there is an ``EMAHook``, or the old weights would weigh everything.
         """
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ConfigError(
                 'custom_hooks: an EMAHook replaces the weights that WeightFusionHook '
                 '(method.hooks) mixes; take one of them out')
+        model = unwrap(runner.model)
+        if model.previous is not None and self.alpha is None and not model.step.num_new:
+            raise ConfigError(
+                'method.hooks: WeightFusionHook would end the step where it began, since none of its '
+                f'{model.step.num_seen} classes is new (a domain-incremental step). Give it an alpha below 1')
         if self._start is None:
             self._remember(runner)
+
+    def _weight_of_old(self, step: Step) -> float:
+        if self.alpha is not None:
+            return self.alpha
+        return balance_factor(step.num_old, step.num_seen, self.power)
 
     def _remember(self, runner: Runner) -> None:
         model = unwrap(runner.model)
@@ -88,8 +103,7 @@ class WeightFusionHook(Hook):
         if model.previous is None:
             return
         step = model.step
-        alpha = balance_factor(step.num_old, step.num_seen,
-                               self.power) if self.alpha is None else self.alpha
+        alpha = self._weight_of_old(step)
         new = model.segmentor.state_dict()
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
         fused = fuse_weights(old, new, alpha)

@@ -13,6 +13,7 @@ import mmciss.register_all  # noqa: F401
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
 from mmciss.errors import ConfigError
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.protocols.step import Step
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, segmentor_config
 
@@ -71,6 +72,14 @@ def test_ends_between_start_and_end_but_for_new_rows(model: IncrementalSegmentor
         if '.steps.1.' not in name and tensor.is_floating_point():
             expected = alpha * start[name] + (1 - alpha) * end[name]
         torch.testing.assert_close(tensor, expected)
+
+
+def test_a_step_without_new_classes_needs_a_weight_of_its_own(model: IncrementalSegmentor) -> None:
+    """The old model would weigh everything, and the step learn nothing."""
+    model.step = Step(1, new=(), old=(1, 2), sizes=(3, 0), names=('background', 'cat', 'dog'))
+    with pytest.raises(ConfigError, match='none of its 3 classes is new.*alpha below 1'):
+        WeightFusionHook().before_train(runner(model))
+    WeightFusionHook(alpha=0.5).before_train(runner(model))
 
 
 def test_base_step_is_left_alone() -> None:
