@@ -63,12 +63,13 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
     """Resolves every run, so that a wrong method or option is found before the first one trains.
 
     Raises:
-        ConfigError: If a run cannot work, or two runs would have one folder.
+        ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
     """
     from mmciss.apis.train import config_from_args
     from mmciss.apis.train import parse_args as train_args
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.run_folder import RunFolder
     runs: list[Run] = []
     for method, order, seed in itertools.product(options.methods, options.orders or [None], options.seeds):
         parts = [Path(method).stem, order and f'order{order}', f'seed{seed}']
@@ -87,6 +88,10 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
             arguments += ['--cfg-options', *options.cfg_options]
         try:
             experiment = Experiment.from_cfg(prepare_config(config_from_args(train_args([options.config, *arguments]))))
+            # A finished run is not started again, so nobody else would notice that it was another one.
+            folder = RunFolder(Path(options.work_dir) / name)
+            if folder.has_started():
+                folder.claim(experiment.identity(), experiment.details())
         except ConfigError as error:
             raise ConfigError(f'{name}: {error}') from error
         runs.append(Run(name, tuple(arguments), experiment.base_identity(), len(experiment.protocol)))

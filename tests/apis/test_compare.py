@@ -61,6 +61,8 @@ def test_two_methods_become_one_report_and_a_third_is_added(tmp_path: Path, caps
     assert main([*arguments[:-2], 'lwf']) == 0
     problem, = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
     assert len(problem['rows']) == 3, 'what earlier calls ran stays in the report'
+    assert main([*arguments, '--cfg-options', 'steps.later.lr=0.5']) == 2
+    assert 'finetuning_seed0 belongs to a different experiment' in capsys.readouterr().err
 
 
 class Ended:
