@@ -91,3 +91,14 @@ def test_a_failed_owner_of_a_base_step_does_not_take_the_others_along(
     assert comparison.run() == ['a']
     assert calls == [('a', None, 0), ('b', None, 0)]
     assert said[-1] == 'b: done' and any(line.startswith('a: failed, see') for line in said)
+
+
+def test_runs_at_the_same_time_take_different_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(module.subprocess, 'Popen',
+                        lambda command, env, **options: seen.append((command, env['CUDA_VISIBLE_DEVICES'])))
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    for place in range(3):
+        start_training(CONFIG, tmp_path, Run('mib_seed0', ('--seed', '0'), 'same', 2), tmp_path / 'base', place)
+    assert [device for _, device in seen] == ['3', '5', '3']
+    assert seen[0][0][-5:] == ['--resume', '--seed', '0', '--base-from', str(tmp_path / 'base')]
