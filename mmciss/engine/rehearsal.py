@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_distributed
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import HOOKS, PARAM_SCHEDULERS
+from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
 from mmseg.registry import DATA_SAMPLERS, MODELS
 
 from mmciss.datasets.image_sizes import check_sizes
@@ -16,7 +17,7 @@ from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.experiment import Experiment, train_dataset
 from mmciss.engine.step_config import StepFiles, method_slots
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, close_matches
 from mmciss.models.previous import load_plain_checkpoint
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
@@ -41,7 +42,7 @@ def rehearse(experiment: Experiment) -> None:
             step = experiment.protocol[index]
             cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
             check_slots(experiment.cfg, step)
-            _check_hooks(cfg)
+            _check_hooks(cfg, experiment.protocol.steps[1:] if index else [step])
             model = _model(cfg)
             if model.checkpoint is not None:
                 load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
@@ -71,9 +72,12 @@ def check_slots(cfg: Config, step: Step) -> None:
                 build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
 
 
-def _check_hooks(cfg: Config) -> None:
+def _check_hooks(cfg: Config, steps: Sequence[Step]) -> None:
+    """Builds the hooks, and asks those that have a ``check_step`` about every step that they will see."""
     for index, config in enumerate(cfg.custom_hooks):
-        build(HOOKS, copy.deepcopy(config), f'method.hooks or custom_hooks[{index}]')
+        hook = build(HOOKS, copy.deepcopy(config), f'method.hooks or custom_hooks[{index}]')
+        for step in steps:
+            getattr(hook, 'check_step', lambda step: None)(step)
 
 
 def _model(cfg: Config) -> Any:
@@ -82,6 +86,11 @@ def _model(cfg: Config) -> Any:
 
 
 def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
+    kind = (cfg.optim_wrapper.get('optimizer') or {}).get('type')
+    # mmengine goes on with None where nothing has that name.
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise ConfigError(f'optim_wrapper.optimizer: nothing is called {kind!r}.'
+                          f'{close_matches(kind, list(OPTIMIZERS.module_dict))}')
     with blaming('optim_wrapper'):
         wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
     schedulers = cfg.get('param_scheduler') or []

@@ -187,9 +187,9 @@ def test_stock_tool_of_mmsegmentation_trains_with_nothing_but_the_config(finishe
     (dict(protocol__label_policy='mbi'), "'mbi'"),
     (dict(train_cfg__by_epoch=True), 'train_cfg: .*by_epoch=True.*IterBasedTrainLoop'),
     (dict(steps__later__lr=-1), 'steps.later.lr must be a positive number'),
-    (dict(method__losses__kd__type='UnbaisedLoss'), 'UnbaisedLoss'),
+    (dict(method__losses__kd__type='UnbaisedLoss'), "method.losses.kd: nothing is called 'UnbaisedLoss'"),
 ])
 def test_wrong_configs_are_refused_before_training(tmp_path: Path, options: dict, message: str) -> None:
-    with pytest.raises((ConfigError, KeyError), match=message):
+    with pytest.raises(ConfigError, match=message):
         train(smoke_config(tmp_path / 'run', **options))
-    assert not list((tmp_path / 'run').glob('step_0/*.pth')) or 'UnbaisedLoss' in message
+    assert not list((tmp_path / 'run').glob('step_0/*.pth'))

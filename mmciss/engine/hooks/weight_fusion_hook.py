@@ -55,21 +55,27 @@ class WeightFusionHook(Hook):
         """Remembers what a resumed step began with; the checkpoint is read but not loaded yet."""
         self._remember(runner)
 
+    def check_step(self, step: Step) -> None:
+        """Called for every step before the first one is trained.
+
+        Raises:
+            ConfigError: If the old weights would weigh everything.
+        """
+        if not step.is_base and self.alpha is None and not step.num_new:
+            raise ConfigError(
+                f'method.hooks: WeightFusionHook would end step {step.index} where it began, since none of its '
+                f'{step.num_seen} classes is new (a domain-incremental step). Give it an alpha below 1')
+
     def before_train(self, runner: Runner) -> None:
         """Remembers the weights, and refuses a run whose result is another average of weights.
 
         Raises:
-            ConfigError: If there is an ``EMAHook``, or the old weights would weigh everything.
+            ConfigError: If there is an ``EMAHook``.
         """
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ConfigError(
                 'custom_hooks: an EMAHook replaces the weights that WeightFusionHook '
                 '(method.hooks) mixes; take one of them out')
-        model = unwrap(runner.model)
-        if model.previous is not None and self.alpha is None and not model.step.num_new:
-            raise ConfigError(
-                'method.hooks: WeightFusionHook would end the step where it began, since none of its '
-                f'{model.step.num_seen} classes is new (a domain-incremental step). Give it an alpha below 1')
         if self._start is None:
             self._remember(runner)
 

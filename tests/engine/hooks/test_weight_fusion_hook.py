@@ -74,12 +74,14 @@ def test_ends_between_start_and_end_but_for_new_rows(model: IncrementalSegmentor
         torch.testing.assert_close(tensor, expected)
 
 
-def test_a_step_without_new_classes_needs_a_weight_of_its_own(model: IncrementalSegmentor) -> None:
+def test_a_step_without_new_classes_needs_a_weight_of_its_own() -> None:
     """The old model would weigh everything, and the step learn nothing."""
-    model.step = Step(1, new=(), old=(1, 2), sizes=(3, 0), names=('background', 'cat', 'dog'))
-    with pytest.raises(ConfigError, match='none of its 3 classes is new.*alpha below 1'):
-        WeightFusionHook().before_train(runner(model))
-    WeightFusionHook(alpha=0.5).before_train(runner(model))
+    step = Step(1, new=(), old=(1, 2), sizes=(3, 0), names=('background', 'cat', 'dog'))
+    with pytest.raises(ConfigError, match='step 1 .*none of its 3 classes is new.*alpha below 1'):
+        WeightFusionHook().check_step(step)
+    WeightFusionHook(alpha=0.5).check_step(step)
+    WeightFusionHook().check_step(BASE)
+    WeightFusionHook().check_step(LATER)
 
 
 def test_base_step_is_left_alone() -> None:
