@@ -146,7 +146,7 @@ def page_of(method: str) -> str | None:
     pages = sorted(path.stem for path in (DOCS / 'methods').glob('*.md'))
     fitting = [[page for page in pages if page == method],
                [page for page in pages if method in page.split('_')],
-               [page for page in pages if page == method.split('_')[0]]]
+               [page for page in pages if method.split('_')[0] in page.split('_')]]
     return next((found[0] for found in fitting if found), None)
 
 

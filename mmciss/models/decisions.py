@@ -1,6 +1,7 @@
 """From logits to classes: the decision that belongs to how a model was trained."""
 from __future__ import annotations
 
+import math
 from collections.abc import MutableMapping
 from typing import ClassVar
 
@@ -79,8 +80,7 @@ class SigmoidThresholdDecision(Decision):
         if not 0 < threshold < 1:
             raise ConfigError(f'method.decision.threshold must lie between 0 and 1, '
                               f'found {threshold}')
-        logit = torch.logit(torch.tensor(threshold, dtype=torch.float64))
-        self.background_logit = float(logit)
+        self.background_logit = math.log(threshold / (1 - threshold))
 
     def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
         """Returns the logits with the constant in channel 0."""

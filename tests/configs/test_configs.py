@@ -98,14 +98,16 @@ def test_step_configs_are_plain_and_do_not_change_the_users(path: Path) -> None:
 
 
 @every_config
-def test_data_hooks_and_loops_are_registered(path: Path) -> None:
+def test_data_hooks_and_loops_are_registered(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = load(path)
+    (tmp_path / 'data/VOCdevkit/VOC2012/saliency').mkdir(parents=True)  # LoadSaliency looks for it
+    monkeypatch.chdir(tmp_path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         dataset = innermost(loader.dataset)
         assert DATASETS.get(dataset.type) is not None
         names = [TRANSFORMS.build(transform).__class__.__name__ for transform in dataset.pipeline]
         assert names.index('LoadAnnotations') == 1, 'labels are mapped before any crop'
-        assert names[-1] == 'PackSegInputs'
+        assert names[-1] in ('PackSegInputs', 'PackSaliencyInputs')
     assert cfg.test_dataloader == cfg.val_dataloader
     assert all(HOOKS.get(hook.type) is not None for hook in cfg.default_hooks.values())
     assert all(LOOPS.get(cfg[key].type) is not None for key in ('train_cfg', 'val_cfg', 'test_cfg'))

@@ -1,0 +1,3 @@
+# DKD-M on VOC as published: DKD and 100 stored images.
+_base_ = './dkd_voc_15-1.py'
+method = dict(name='DKD-M', memory=dict(size=100, selection='class_balanced', mode='concat', labels='current'))

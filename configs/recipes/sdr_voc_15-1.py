@@ -1,0 +1,9 @@
+# SDR on VOC as published: one GPU, batch 8, 0.001 then 0.0001, 30 epochs per step, full precision.
+_base_ = [
+    '../_base_/models/deeplabv3_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/schedules/voc_30e.py', '../_base_/methods/sdr.py',
+    '../_base_/default_runtime.py'
+]
+protocol = dict(name='15-1', setting='overlapped', label_policy='mib')
+train_dataloader = dict(batch_size=8)
+steps = dict(base=dict(lr=0.001), later=dict(lr=0.0001))

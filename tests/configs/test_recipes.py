@@ -1,0 +1,146 @@
+"""The configs of single papers hold what the papers published."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
+
+from mmciss.engine.schedule import StepPlan, step_options
+from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from tests.configs.user_configs import CONFIGS, load, protocol_of
+
+RECIPES = {path.stem: path for path in CONFIGS if path.parent.name == 'recipes'}
+
+# Batch, learning rates and epochs of the base step and of later ones, mixed precision, label policy.
+MIB = (24, 0.01, 0.001, 30, 30)
+PUBLISHED: dict[str, tuple[Any, ...]] = {
+    'mib_voc_15-1': (*MIB, False, 'mib'),
+    'mib_ade_100-50-partitioned': (24, 0.01, 0.001, 60, 60, False, 'mib'),
+    'plop_voc_15-1': (*MIB, True, 'plop'),
+    'plop_voc_10-1': (24, 0.01, 0.001, 30, 10, True, 'plop'),
+    'plop_ade_100-50': (24, 0.01, 0.001, 60, 60, True, 'plop'),
+    'plop_cityscapes-domain_11-1': (24, 0.01, 0.001, 50, 50, True, None),
+    'plop_cityscapes-domain_1-1': (24, 0.01, 0.001, 50, 50, True, None),
+    'gsc_voc_15-1': (*MIB, True, 'plop'),
+    'gsc_ade_100-50': (24, 0.01, 0.001, 60, 60, True, 'plop'),
+    'sdr_voc_15-1': (8, 0.001, 0.0001, 30, 30, False, 'mib'),
+    'sdr_mib_voc_15-1': (8, 0.001, 0.0001, 30, 30, False, 'mib'),
+    'sdr_ade_100-50': (4, 0.001, 0.0001, 60, 60, False, 'mib'),
+    'sdr_mib_ade_100-50': (4, 0.001, 0.0001, 60, 60, False, 'mib'),
+    'awt_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'awt_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
+    'awt_cityscapes_14-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'dkd_voc_15-1': (32, 0.01, 0.001, 60, 60, True, 'dkd'),
+    'dkd_m_voc_15-1': (32, 0.01, 0.001, 60, 60, True, 'dkd'),
+    'dkd_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
+    'dkd_m_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
+    'ssul_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
+    'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
+    'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
+    'ssul_m_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
+    'rcil_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'rcil_ade_100-50': (24, 0.01, 0.001, 60, 60, True, 'plop'),
+    'rcil_cityscapes-domain_11-5': (24, 0.02, 0.002, 50, 50, True, None),
+    'rcil_cityscapes-domain_11-1': (24, 0.02, 0.004, 50, 50, True, None),
+    'rcil_cityscapes-domain_1-1': (24, 0.02, 0.002, 50, 50, True, None),
+}
+
+
+def test_every_recipe_is_checked() -> None:
+    assert set(RECIPES) == set(PUBLISHED)
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_schedule(name: str) -> None:
+    cfg = load(RECIPES[name])
+    base, later = (step_options(cfg.steps, index) for index in range(2))
+    assert (cfg.train_dataloader.batch_size, base['lr'], later['lr'], base['epochs'], later['epochs'],
+            cfg.optim_wrapper.type == 'AmpOptimWrapper', cfg.protocol.get('label_policy')) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_the_method_is_that_of_the_name(name: str) -> None:
+    """In all but what a data set changes: the file repeats no slot, and loses none."""
+    from mmciss.utils.configs import load_method
+    method = max((stem.stem for stem in Path(RECIPES[name].parent.parent, '_base_/methods').glob('*.py')
+                  if name.startswith(f'{stem.stem}_')), key=len)
+    found, plain = load(RECIPES[name]).method, load_method(method).method
+    assert found.name == plain.name
+    for slot in ('initializer', 'statistics', 'classifier', 'freeze', 'structure', 'hooks'):
+        assert found.get(slot) == plain.get(slot), slot
+    memory = found.get('memory')
+    assert memory == (None if plain.get('memory') is None else
+                      {**plain.memory, 'size': 300 if '_ade_' in name else 100})
+
+
+@pytest.mark.parametrize(('name', 'loss', 'factors'), [
+    ('plop_voc_15-1', 'pod', dict(factor=0.01, logits_factor=0.0005)),
+    ('plop_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
+    ('gsc_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
+    ('plop_cityscapes-domain_11-1', 'pod', dict(factor=0.0001, logits_factor=0.0001)),
+    ('plop_cityscapes-domain_1-1', 'pod', dict(factor=0.0001, logits_factor=0.001)),
+    ('rcil_voc_15-1', 'cube', dict(factor=0.01, last_factor=0.0005)),
+    ('rcil_ade_100-50', 'cube', dict(factor=5e-6, last_factor=5e-7)),
+    ('rcil_cityscapes-domain_11-1', 'cube',
+     dict(factor=5e-4, last_factor=1e-4, channel_factor=1e-4, last_channel_factor=0.0)),
+])
+def test_factors(name: str, loss: str, factors: dict[str, float]) -> None:
+    cfg = load(RECIPES[name])
+    found = method_slots(cfg.method, protocol_of(cfg)[1])
+    assert {key: found['losses'][loss].get(key) for key in factors} == factors
+    if 'rcil_cityscapes' in name:
+        assert found['main_loss'] is None and found['losses'].kd is None
+
+
+@pytest.mark.parametrize('name', ['dkd_ade_100-50', 'dkd_m_ade_100-50'])
+def test_positives_weigh_35_on_ade(name: str) -> None:
+    cfg = load(RECIPES[name])
+    for step in list(protocol_of(cfg))[:2]:
+        assert method_slots(cfg.method, step)['main_loss'].pos_weight == 35
+
+
+@pytest.mark.parametrize(('name', 'step', 'rates'), [
+    ('dkd_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
+    ('dkd_voc_15-1', 1, dict(backbone=1e-4, head=1e-3, rows=1e-3)),
+    ('dkd_ade_100-50', 1, dict(backbone=2.5e-4, head=2.5e-3, rows=2.5e-3)),
+    ('ssul_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
+    ('ssul_voc_15-1', 1, dict(rows=1e-2)),
+    ('ssul_ade_100-50', 1, dict(rows=5e-2)),
+    ('sdr_voc_15-1', 1, dict(backbone=1e-4, head=1e-4, rows=1e-4)),
+])
+def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) -> None:
+    cfg = load(RECIPES[name])
+    plan = StepPlan(1000, step_options(cfg.steps, step)['lr'])
+    out = make_step_config(cfg, protocol_of(cfg)[step], plan, StepFiles('m.pth') if step else None)
+    out.model.previous = None  # nothing is loaded
+    out.optim_wrapper.type = 'OptimWrapper'
+    out.optim_wrapper.pop('loss_scale', None)
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
+        model = MODELS.build(out.model)
+        groups = build_optim_wrapper(model, out.optim_wrapper).optimizer.param_groups
+    names = {id(parameter): parameter_name for parameter_name, parameter in model.named_parameters()}
+    found: dict[str, set[float]] = {}
+    for group in groups:
+        for parameter in group['params']:
+            if not parameter.requires_grad:
+                continue
+            place = names[id(parameter)]
+            part = ('rows' if f'conv_seg.steps.{step}.' in place else
+                    'backbone' if '.backbone.' in place else 'head')
+            if 'auxiliary' not in place:
+                found.setdefault(part, set()).add(round(group['lr'], 9))
+    assert found == {part: {rate} for part, rate in rates.items()}
+    assert [schedule.end for schedule in out.param_scheduler][-1] == 1000
+
+
+@pytest.mark.parametrize(('name', 'share'), [('dkd_ade_100-50', 0.2), ('ssul_ade_100-50', 0.1)])
+def test_warm_up_covers_its_share_of_every_step(name: str, share: float) -> None:
+    cfg = load(RECIPES[name])
+    out = make_step_config(cfg, protocol_of(cfg)[0], StepPlan(700, 0.01), None)
+    assert (out.param_scheduler[0].type, out.param_scheduler[0].end) == ('LinearLR', 700 * share)
+    assert (out.param_scheduler[1].begin, out.param_scheduler[1].end) == (0, 700)
