@@ -27,6 +27,7 @@ from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
 from mmciss.utils.files import file_checksum, write_json
+from mmciss.utils.log_filters import drop_frozen_parameter_notes
 
 
 @RUNNERS.register_module()
@@ -143,6 +144,7 @@ class IncrementalRunner:
     def _run_step(self, index: int) -> None:
         start = time.perf_counter()
         runner = Runner.from_cfg(self._step_config(index))
+        drop_frozen_parameter_notes()
         try:
             runner.train()
             folder = self.folder.step(index)

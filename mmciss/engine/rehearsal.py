@@ -22,6 +22,7 @@ from mmciss.models.previous import load_plain_checkpoint
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 from mmciss.utils.blame import blaming, build
+from mmciss.utils.log_filters import drop_frozen_parameter_notes
 
 SLOT_REGISTRIES = {'main_loss': MODELS, 'labeler': LABELERS, 'initializer': INITIALIZERS, 'structure': STRUCTURES,
                    'decision': MODELS}
@@ -91,6 +92,7 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
         raise ConfigError(f'optim_wrapper.optimizer: nothing is called {kind!r}.'
                           f'{close_matches(kind, list(OPTIMIZERS.module_dict))}')
+    drop_frozen_parameter_notes()
     with blaming('optim_wrapper'):
         wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
     schedulers = cfg.get('param_scheduler') or []

@@ -44,8 +44,13 @@ class ProgressHook(Hook):
         self._start: tuple[float, int] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Starts the clock."""
+        """Starts the clock, and says how much of the model is frozen."""
         self._start = (time.perf_counter(), runner.iter)
+        sizes = [(parameter.numel(), parameter.requires_grad) for parameter in runner.model.parameters()]
+        if not all(learns for _, learns in sizes):
+            learning = sum(size for size, learns in sizes if learns)
+            runner.logger.info(f'{learning:,} of {sum(size for size, _ in sizes):,} parameters learn in step '
+                               f'{self.step}; the others are frozen.')
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
