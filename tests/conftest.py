@@ -11,6 +11,11 @@ os.environ.setdefault('GOMP_SPINCOUNT', '0')
 
 import pytest  # noqa: E402
 
+if 'PYTEST_XDIST_WORKER' not in os.environ:
+    # In a new environment the first import of yapf, which mmengine uses, writes a cache into the home folder; workers that
+    # import it at the same time read half of it and die.
+    import yapf.yapflib.yapf_api  # noqa: F401
+
 
 @pytest.fixture(scope='session', autouse=True)
 def data_folders(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
+import pickle
 import sys
+import time
 import types
 from collections.abc import Iterator
 
@@ -29,9 +32,33 @@ def import_quietly() -> None:
 
     ``mmseg.datasets`` prints that it found no 'OneDL' package, with plain ``print``, so no log level silences it.
     """
+    import_yapf()
     with contextlib.redirect_stdout(io.StringIO()):
         ensure_mmpretrain()
         import mmseg.datasets  # noqa: F401
+
+
+def import_yapf(tries: int = 50, pause: float = 0.1) -> None:
+    """Imports yapf, with which mmengine prints configs, although another process may be writing its cache.
+
+    The first import in a new environment writes a pickled grammar into the home folder; a process of the same job that
+    reads it in that moment finds half a file and would die.
+
+    Args:
+        tries: How often it is tried.
+        pause: Seconds between two tries.
+
+    Raises:
+        EOFError: If the file stays incomplete, or ``UnpicklingError``.
+    """
+    for left in reversed(range(tries)):
+        try:
+            importlib.import_module('yapf.yapflib.yapf_api')
+            return
+        except (EOFError, pickle.UnpicklingError):
+            if not left:
+                raise
+            time.sleep(pause)
 
 
 @contextlib.contextmanager
