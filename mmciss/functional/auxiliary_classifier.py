@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .precision import at_least_float32
+from .processes import mean_count
 
 
 def auxiliary_classifier_loss(logits: Tensor,
@@ -31,4 +32,4 @@ def auxiliary_classifier_loss(logits: Tensor,
     loss = loss.sum(1)
     if ignored is None:
         return loss.mean()
-    return loss.masked_fill(ignored, 0).sum() / (~ignored).sum().clamp(min=1)
+    return loss.masked_fill(ignored, 0).sum() / mean_count(~ignored)

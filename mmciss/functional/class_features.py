@@ -9,6 +9,7 @@ from torch import Tensor
 from .channel_argmax import channel_argmax
 from .labels_at import labels_at
 from .precision import at_least_float32
+from .processes import sum_over_processes
 
 
 class ClassSums(NamedTuple):
@@ -26,6 +27,10 @@ class ClassSums(NamedTuple):
     def present(self) -> Tensor:
         """Which classes have a pixel, shape ``(C,)``."""
         return self.counts > 0
+
+    def over_processes(self) -> ClassSums:
+        """Returns those of the batch that all processes share, see :mod:`.processes`."""
+        return ClassSums(sum_over_processes(self.sums), sum_over_processes(self.counts))
 
 
 def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:

@@ -4,11 +4,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .class_features import class_of_pixels, one_hot_at, released_dimension
 from .precision import at_least_float32
+from .processes import sum_over_processes
 
 
 def feature_attraction(features: Tensor,
@@ -41,6 +43,7 @@ def feature_attraction(features: Tensor,
     if not include_background:
         inside = inside & (chosen != 0)
         counts[0] = 0
+    counts = sum_over_processes(counts)
     present = counts > 0
     number = present.sum().clamp(min=1)
     centre = prototypes.detach().to(features)
@@ -55,7 +58,8 @@ def feature_attraction(features: Tensor,
         share = present / number
         member = one_hot_at(labels, len(prototypes), size).to(features)
         distance = _SquaredDistance.apply(features.flatten(2), centre, member)
-    weight = (share * present / counts.clamp(min=1)).to(distance)
+    # The mean over processes of these sums is the sum over the batch that they share.
+    weight = (share * present / counts.clamp(min=1) * get_world_size()).to(distance)
     return (distance * weight[chosen] * inside).sum()
 
 

@@ -26,7 +26,7 @@ def feature_repulsion(features: Tensor,
     Returns:
         A scalar, 0 with fewer than two classes. Pairs of equal means take no part.
     """
-    found = class_sums(features, labels, prototypes.shape[0], compat)
+    found = class_sums(features, labels, prototypes.shape[0], compat).over_processes()
     distance = torch.cdist(found.means, found.means, compute_mode='donot_use_mm_for_euclid_dist')
     pair = found.present[:, None] & found.present & (distance > 0)
     # Dividing by 1 outside the pairs keeps infinities, and their NaN gradients, away.

@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from .class_features import class_of_pixels
 from .precision import at_least_float32
+from .processes import max_over_processes, mean_count, sum_over_processes
 
 
 def feature_sparsity(features: Tensor,
@@ -47,7 +48,7 @@ def feature_sparsity(features: Tensor,
         return ratio.mean() * (total.sum() > 0)
     valid = inside & (total > 1e-6)
     ratio = exponential.masked_fill(~valid, 0) / total.masked_fill(~valid, 1)
-    return ratio.sum() / valid.sum().clamp(min=1)
+    return ratio.sum() / mean_count(valid)
 
 
 class _ScaledSums(torch.autograd.Function):
@@ -61,7 +62,7 @@ class _ScaledSums(torch.autograd.Function):
                 num_classes: int) -> tuple[Tensor, Tensor]:
         highest = features.amax(1)
         largest = highest.new_full((num_classes, ), -torch.inf)
-        largest = largest.scatter_reduce(0, chosen.flatten(), highest.flatten(), 'amax')
+        largest = max_over_processes(largest.scatter_reduce(0, chosen.flatten(), highest.flatten(), 'amax'))
         inverse = 1 / (largest[chosen] + 1e-15)
         scaled = torch.empty_like(features[0])
         exponential = torch.empty_like(highest)
@@ -86,10 +87,10 @@ class _ScaledSums(torch.autograd.Function):
             torch.mul(scratch.add_(up_total[image]), inverse[image], out=gradient[image])
         through_scale += up_total * total
         # The maximum of a class lies in few pixels; equal ones share its gradient, as PyTorch's do.
-        upstream = torch.zeros_like(largest).index_add(
-            0, chosen.flatten(), (-through_scale * inverse).flatten())
+        upstream = sum_over_processes(torch.zeros_like(largest).index_add(
+            0, chosen.flatten(), (-through_scale * inverse).flatten()))
         hit = highest == largest[chosen]
-        ties = torch.zeros_like(largest).index_add(0, chosen.flatten(), hit.flatten().to(largest))
+        ties = sum_over_processes(torch.zeros_like(largest).index_add(0, chosen.flatten(), hit.flatten().to(largest)))
         image, pixel = hit.nonzero(as_tuple=True)
         share = (features[image, :, pixel] == highest[image, pixel, None]).to(features)
         share /= share.sum(1, keepdim=True)

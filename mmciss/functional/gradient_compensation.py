@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .precision import at_least_float32
+from .processes import sum_over_processes
 
 ACTIVATIONS = ('sigmoid', 'softmax')
 
@@ -77,5 +78,5 @@ def _mean_by_group(values: Tensor, group: Tensor, chosen: Tensor, num_groups: in
     # float64: a batch holds millions of pixels.
     flat = values.flatten().double()
     zeros = flat.new_zeros(num_groups + 1)
-    sums, counts = (zeros.index_add(0, index, x) for x in (flat, torch.ones_like(flat)))
+    sums, counts = (sum_over_processes(zeros.index_add(0, index, x)) for x in (flat, torch.ones_like(flat)))
     return (sums / counts.clamp(min=1)).to(values)[index].view_as(values)

@@ -56,7 +56,7 @@ def prototype_matching(features: Tensor,
         sampled = sample_upsampled(teacher_logits, at_image, size, align_corners)
         old = channel_argmax(sampled).masked_fill(small != 0, 0)
     gather = released_pixel_means if compat else class_sums
-    found = gather(features, old, prototypes.shape[0])
+    found = gather(features, old, prototypes.shape[0]).over_processes()
     present = found.present.clone()
     present[0] = False
     if known is not None:

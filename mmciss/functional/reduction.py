@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .processes import mean_count
+
 REDUCTIONS = ('none', 'pixel_mean', 'valid_mean')
 
 
@@ -20,7 +22,7 @@ def reduce_pixels(loss: Tensor,
         target: Labels, shape ``(N, H, W)``.
         reduction: ``'none'`` returns the map; ``'pixel_mean'`` divides the sum by the number of all
             pixels, ignored ones included (MiB, PLOP); ``'valid_mean'`` by the number of pixels that
-            are not ignored (SSUL), and gives 0 where there is none.
+            are not ignored (SSUL), counted over all processes, and gives 0 where there is none.
         ignore_index: Label of ignored pixels.
         weight: Factor of every pixel; broadcastable to ``(N, H, W)``. It scales the sum only, never
             the denominator.
@@ -40,4 +42,4 @@ def reduce_pixels(loss: Tensor,
         return loss
     if reduction == 'pixel_mean':
         return loss.mean()
-    return loss.sum() / (target != ignore_index).sum().clamp(min=1)
+    return loss.sum() / mean_count(target != ignore_index)

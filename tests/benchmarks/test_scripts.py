@@ -84,6 +84,6 @@ def test_presence_scan_runs(tmp_path: Path, run) -> None:
 
 def test_every_script_is_run() -> None:
     shared = {'timing', 'training', 'plain_losses'}
-    elsewhere = {'presence_scan', 'step_cost', 'torture', 'attribution'}  # the last two take minutes
+    elsewhere = {'presence_scan', 'step_cost', 'torture', 'attribution', 'processes'}  # the last three take minutes
     found = {path.stem for path in (ROOT / 'benchmarks').glob('*.py')}
     assert found == shared | elsewhere | set(CASES)

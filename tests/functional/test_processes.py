@@ -1,0 +1,112 @@
+"""Every loss of a batch that processes share has the value and the gradient that one process finds."""
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import Tensor
+
+from mmciss.functional import (auxiliary_classifier_loss, binary_cross_entropy, feature_attraction, feature_repulsion,
+                               feature_sparsity, gradient_compensation, prototype_matching,
+                               unbiased_cross_entropy)
+from mmciss.functional.processes import max_over_processes, mean_count, sum_over_processes
+
+WORLD = 2
+CLASSES, CHANNELS, SIDE = 5, 4, 6
+
+
+def labels_of_batch() -> Tensor:
+    """Four images; class 1 is in the first half only, 4 in the second, and most of the first image is ignored."""
+    labels = torch.randint(0, 4, (4, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    labels[2:][labels[2:] == 1] = 4
+    labels[0, 1:] = 255
+    return labels
+
+
+def values_of_batch(seed: int, channels: int = CHANNELS) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(4, channels, SIDE, SIDE, dtype=torch.float64, generator=generator)
+
+
+PROTOTYPES = torch.randn(CLASSES, CHANNELS, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+TEACHER = values_of_batch(2, 3)
+
+
+def matching(features: Tensor, labels: Tensor, images: slice) -> Tensor:
+    return prototype_matching(features, labels.masked_fill(labels != 255, 0), PROTOTYPES, TEACHER[images], 3)
+
+
+def compensated(logits: Tensor, labels: Tensor, images: slice) -> Tensor:
+    weights = gradient_compensation(logits, labels, (0, 0, 0, 1, 1), 3)
+    return (logits.square().sum(1) * weights).mean()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
+    'matching': matching,
+    'attraction': lambda x, y, _: feature_attraction(x, y, PROTOTYPES),
+    'repulsion': lambda x, y, _: feature_repulsion(x, y, PROTOTYPES),
+    'sparsity': lambda x, y, _: feature_sparsity(x, y, PROTOTYPES),
+    'binary cross-entropy': lambda x, y, _: binary_cross_entropy(x, y),
+    'unbiased cross-entropy': lambda x, y, _: unbiased_cross_entropy(x, y, 2, reduction='valid_mean'),
+    'auxiliary': lambda x, y, _: auxiliary_classifier_loss(x, y == 0, y == 255),
+    'gradient compensation': compensated,
+}
+
+
+def value_and_gradient(name: str, images: slice) -> tuple[Tensor, Tensor]:
+    channels = CHANNELS if name in ('matching', 'attraction', 'repulsion', 'sparsity') else CLASSES
+    values = values_of_batch(3, channels)[images].requires_grad_()
+    loss = LOSSES[name](values, labels_of_batch()[images], images)
+    loss.backward()
+    return loss.detach(), values.grad
+
+
+def on_rank(rank: int, port: int, folder: str) -> None:
+    """Saves what a process finds for its half of the batch."""
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.distributed.init_process_group('gloo', rank=rank, world_size=WORLD)
+    size = 4 // WORLD
+    images = slice(rank * size, (rank + 1) * size)
+    found = {name: value_and_gradient(name, images) for name in LOSSES}
+    own = torch.tensor([1.0, -2.0]) * (rank + 1)
+    found['sums'] = sum_over_processes(own), max_over_processes(own), mean_count(own > 0), mean_count(own > 9)
+    torch.save(found, Path(folder) / f'{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    folder = tmp_path_factory.mktemp('ranks')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    mp.start_processes(on_rank, (port, str(folder)), nprocs=WORLD, start_method='spawn')
+    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_two_processes_find_what_one_finds(name: str, ranks: list[dict]) -> None:
+    """The average over processes, which DistributedDataParallel takes; float64, sums in another order."""
+    value, gradient = value_and_gradient(name, slice(0, 4))
+    assert gradient.abs().sum() > 0
+    torch.testing.assert_close(sum(found[name][0] for found in ranks) / WORLD, value, rtol=1e-12, atol=1e-12)
+    joined = torch.cat([found[name][1] for found in ranks]) / WORLD
+    torch.testing.assert_close(joined, gradient, rtol=1e-10, atol=1e-12)
+
+
+def test_sums(ranks: list[dict]) -> None:
+    for found in ranks:
+        total, largest, count, least = found['sums']
+        assert total.tolist() == [3.0, -6.0] and largest.tolist() == [2.0, -2.0]
+        assert float(count) == 1.0 and float(least) == 1 / WORLD
+
+
+def test_one_process_changes_nothing() -> None:
+    values = torch.randn(3)
+    assert sum_over_processes(values) is values and max_over_processes(values) is values
+    assert int(mean_count(values > 9)) == 1
