@@ -6,19 +6,30 @@ from collections.abc import Mapping
 from torch import Tensor
 
 
-def balance_factor(num_old: int, num_seen: int, power: float = 1.0) -> float:
-    """Returns the weight of the old model when fusing: ``(num_old / num_seen) ** power``.
+def balance_factor(num_old: int, num_seen: int, power: float = 0.5) -> float:
+    r"""Returns the weight of the old model when fusing, :math:`1 - \beta`.
 
-    Endpoints Weight Fusion makes the balance depend on how many classes are old and new, so that
-    the old model weighs more the more it knows. The exponent of the publication could not be
-    checked; ``power=0.5`` gives the square root.
+    Endpoints Weight Fusion (CVPR 2023) gives the trained weights
+    :math:`\beta = \sqrt{N / C}` with N new classes of C channels known after the step, as its release does: the
+    more the old model knows, the more it weighs. The background counts as a channel.
+
+    Args:
+        num_old: Channels known before the step, ``C - N``.
+        num_seen: Channels known after it, ``C``.
+        power: Exponent of ``N / C``. 0.5 is the release's; 1 weighs both models by their channels.
 
     Raises:
-        ValueError: Unless ``0 <= num_old <= num_seen`` and ``num_seen > 0``.
+        ValueError: Unless ``0 <= num_old <= num_seen``, ``num_seen > 0`` and ``power >= 0``.
+
+    Examples:
+        >>> round(balance_factor(16, 17), 3)  # the first step of VOC 15-1
+        0.757
     """
     if not 0 <= num_old <= num_seen or not num_seen:
         raise ValueError(f'num_old = {num_old} and num_seen = {num_seen} are no numbers of classes')
-    return (num_old / num_seen)**power
+    if power < 0:
+        raise ValueError(f'power = {power} must not be negative')
+    return 1 - ((num_seen - num_old) / num_seen)**power
 
 
 def fuse_weights(old: Mapping[str, Tensor], new: Mapping[str, Tensor],

@@ -39,9 +39,10 @@ def test_rcil() -> None:
     assert found.structure.type == 'ParallelBranches' and 'base' not in found
 
 
-def test_ewf_is_mib_and_a_hook() -> None:
+def test_ewf_is_mib_with_frozen_old_rows_and_a_hook() -> None:
     found, host = method('ewf'), method('mib')
-    assert [hook.type for hook in found.hooks] == ['WeightFusionHook']
+    assert [dict(hook) for hook in found.hooks] == [dict(type='WeightFusionHook')], 'the release\'s factor'
+    assert found['freeze'] == dict(patterns=['*.steps.old.*'])
     assert all(found[key] == host[key] for key in host if key != 'name')
 
 

@@ -30,11 +30,20 @@ def test_endpoints(alpha: float, which: str) -> None:
     assert fused['w'].data_ptr() != models[which]['w'].data_ptr()
 
 
-def test_balance_factor() -> None:
-    assert balance_factor(16, 20) == 0.8 and balance_factor(0, 16) == 0
-    assert balance_factor(1, 4, power=0.5) == 0.5
+@pytest.mark.parametrize('num_old, num_seen, expected', [(16, 17, 0.757), (20, 21, 0.782), (16, 21, 0.512),
+                                                         (101, 151, 0.425)])
+def test_balance_factor_is_the_release_s(num_old: int, num_seen: int, expected: float) -> None:
+    """VOC 15-1, 19-1, 15-5 and ADE20K 100-50, first later step: weight of the old model, background counted."""
+    assert balance_factor(num_old, num_seen) == pytest.approx(expected, abs=5e-4)
+
+
+def test_power_of_the_balance_factor() -> None:
+    assert balance_factor(16, 20, power=1) == pytest.approx(0.8)
+    assert balance_factor(0, 16) == 0 and balance_factor(3, 3) == 1 and balance_factor(3, 4, power=0) == 0
     with pytest.raises(ValueError, match='num_old = 5'):
         balance_factor(5, 4)
+    with pytest.raises(ValueError, match='power = -1'):
+        balance_factor(3, 4, power=-1)
 
 
 @pytest.mark.parametrize('shape', [(4, 2), (2, 3)])

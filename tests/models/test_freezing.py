@@ -43,6 +43,15 @@ def test_old_groups_by_age_and_by_number() -> None:
                                                          'conv_seg.steps.1.bias']
 
 
+def test_old_groups_where_nothing_is_old() -> None:
+    """A step of new domains adds no class; a misspelt layer is still an error there."""
+    net = network()
+    net.conv_seg = GrowableConv2d(4, (3, 0))
+    assert freeze(net, ['*.steps.old.*']) == []
+    with pytest.raises(ConfigError, match='decode_head.steps.old'):
+        freeze(net, ['decode_head.steps.old.*'])
+
+
 def test_frozen_parameters_get_no_gradient() -> None:
     net = network()
     freeze(net, ['*.steps.old.*'])

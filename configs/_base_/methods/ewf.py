@@ -1,5 +1,9 @@
 # EWF, Endpoints Weight Fusion (CVPR 2023), on MiB: a step ends at a mixture of the weights it began
-# with and those it arrived at; the old ones weigh num_old / num_seen. On another host: the hooks line.
-# See docs/methods/ewf.md.
+# with and those it arrived at, which weigh sqrt(new classes / channels known). Rows of earlier steps,
+# the background's included, are frozen once MiB's start has shifted the background's bias. As released;
+# its ADE20K scripts for 100-10 and 100-5 distil with 100 (configs/recipes). See docs/methods/ewf.md.
 _base_ = './mib.py'
-method = dict(name='MiB + EWF', hooks=[dict(type='WeightFusionHook', power=1.0)])
+method = dict(
+    name='MiB + EWF',
+    freeze=dict(patterns=['*.steps.old.*']),
+    hooks=[dict(type='WeightFusionHook')])

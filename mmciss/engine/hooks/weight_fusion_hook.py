@@ -22,30 +22,33 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class WeightFusionHook(Hook):
-    """Mixes the trained weights with those of the step before, when the step ends.
+    r"""Mixes the trained weights with those of the step before, when the step ends.
 
-    EWF, Endpoints Weight Fusion (CVPR 2023). The mixture is what is evaluated, exported, and what
-    the next step starts from and learns from. New classes' rows stay as they were trained; old rows
-    are mixed with those of the step before, not with what an initializer made of them: a bias of
-    the background that is shifted at every step, and held by the mixture, would sink without end.
-    Training checkpoints hold the weights before the mixture, so a step that is killed and resumed
-    is mixed once.
+    EWF, Endpoints Weight Fusion (CVPR 2023):
+    :math:`\theta = (1 - \beta) \theta_{old} + \beta \theta_{new}` with :math:`\beta = \sqrt{N / C}` for
+    everything that existed before the step, running statistics too. The mixture is what is evaluated, exported,
+    and what the next step starts from and learns from. New classes' rows stay as they were trained. Old rows are
+    mixed with those of the step before, not with what an initializer made of them: frozen rows keep that share
+    of the shift which the trained weights have in the mixture.
+
+    Training checkpoints hold the weights before the mixture, so a step that is killed and resumed is mixed once.
 
     Args:
-        power: The old model weighs ``(num_old / num_seen) ** power``, see
-            :func:`mmciss.functional.balance_factor`.
+        power: Exponent of N / C, see :func:`mmciss.functional.balance_factor`; 0.5 is the release's.
         alpha: A fixed weight of the old model instead, None for that.
 
     Raises:
-        ConfigError: If ``alpha`` is no weight.
+        ConfigError: If ``alpha`` is no weight or ``power`` is negative.
     """
 
     priority = 'HIGH'
 
-    def __init__(self, power: float = 1.0, alpha: float | None = None) -> None:
+    def __init__(self, power: float = 0.5, alpha: float | None = None) -> None:
         if alpha is not None and not 0 <= alpha <= 1:
             raise ConfigError(
                 f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
+        if power < 0:
+            raise ConfigError(f'method.hooks: WeightFusionHook.power must not be negative, found {power}')
         self.power = power
         self.alpha = alpha
         self._start: dict[str, Tensor] | None = None

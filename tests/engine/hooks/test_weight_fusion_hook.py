@@ -47,7 +47,7 @@ def move(model: IncrementalSegmentor) -> None:
             parameter += 1
 
 
-@pytest.mark.parametrize('options, alpha', [({}, 3 / 5), (dict(power=0.5), (3 / 5)**0.5),
+@pytest.mark.parametrize('options, alpha', [({}, 1 - (2 / 5)**0.5), (dict(power=1.0), 3 / 5),
                                             (dict(alpha=0.25), 0.25)])
 @pytest.mark.parametrize('resumed', [False, True])
 def test_ends_between_start_and_end_but_for_new_rows(model: IncrementalSegmentor, options: dict,
@@ -96,5 +96,7 @@ def test_base_step_is_left_alone() -> None:
 def test_wrong_options_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'WeightFusionHook\.alpha.*1\.5'):
         WeightFusionHook(alpha=1.5)
+    with pytest.raises(ConfigError, match=r'WeightFusionHook\.power.*-1'):
+        WeightFusionHook(power=-1)
     with pytest.raises(ConfigError, match='EMAHook'):
         WeightFusionHook().before_train(runner(base_model(), [EMAHook()]))
