@@ -18,7 +18,9 @@ def test_channels_are_appended_for_a_while() -> None:
         more = segmentor(inputs, mode='tensor')
         assert segmentor.out_channels == 5
     assert count == 2 and more.shape[1] == 5
-    assert torch.equal(more[:, :3], plain) and torch.equal(segmentor(inputs, mode='tensor'), plain)
+    # Five outputs may be computed by another kernel than three, in float32.
+    torch.testing.assert_close(more[:, :3], plain, rtol=1e-5, atol=1e-6)
+    assert torch.equal(segmentor(inputs, mode='tensor'), plain)
     assert segmentor.out_channels == 3
 
 
