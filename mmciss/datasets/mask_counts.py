@@ -79,7 +79,9 @@ def _infos(part: BaseDataset) -> list[dict[str, Any]]:
     if len(set(paths)) < len(paths):
         twice = next(path for index, path in enumerate(paths) if path in paths[:index])
         raise ConfigError(f'{part.ann_file or type(part).__name__}: lists {twice} twice.')
-    missing = [info['img_path'] for info in infos if not osp.exists(info['img_path'])]
+    missing = [info['img_path'] for info in infos if not osp.isfile(info['img_path'])]
+    if missing and osp.exists(missing[0]):
+        raise ConfigError(f'{part.ann_file or type(part).__name__}: {missing[0]} is no regular file.')
     if missing:
         raise ConfigError(f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
                           f'images do not exist, the first is {missing[0]}.')

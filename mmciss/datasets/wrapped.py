@@ -9,11 +9,9 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets.transforms import LoadBiomedicalAnnotation
 
+from mmciss.datasets.loaders import NESTING
 from mmciss.datasets.transforms.map_labels import MapLabels
 from mmciss.errors import ConfigError
-
-_NESTING = ('transforms', 'subroutines')
-"""Attributes in which transforms hold others: Compose, RandomApply, RandomChoice, TestTimeAug."""
 
 
 def parts_of(dataset: Any) -> list[BaseDataset]:
@@ -56,7 +54,7 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
                 found += 1
         return nodes, found
     found = 0
-    for name in _NESTING:
+    for name in NESTING:
         if isinstance(inner := getattr(node, name, None), (list, tuple)) or hasattr(
                 inner, 'transforms'):
             twin, inside = _insert(inner, mapper)

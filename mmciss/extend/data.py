@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.errors import ConfigError
 from mmciss.extend.holdout import hold_out
 from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, read_masks
@@ -53,12 +54,14 @@ class ExtensionData:
         if isinstance(self.holdout, bool) or not 0 <= self.holdout < 1:
             raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
 
-    def read(self, step: Step, seed: int = 0) -> ReadData:
+    def read(self, step: Step, seed: int = 0,
+             readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)) -> ReadData:
         """Reads and checks everything.
 
         Args:
             step: Old and new classes.
             seed: Seed of what is held out.
+            readers: How images are going to be decoded, and how masks.
 
         Raises:
             ConfigError: Naming the flag and file.
@@ -74,7 +77,7 @@ class ExtensionData:
         labels = ', '.join(f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
                            for channel in range(step.num_old, step.num_seen))
         lines.append(f'Images with each new class: {labels}.')
-        val = self._read_val(step)
+        val = self._read_val(step, readers)
         old_val = self._read_old_val(step)
         presence = new.pixels[:, step.num_old:step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
@@ -85,24 +88,24 @@ class ExtensionData:
                          'tested on the images that they are learned from.')
         if len(train) < FEW_IMAGES:
             lines.append(f'Only {len(train)} images to train on: expect little.')
-        exemplars = self._read_exemplars(step)
+        exemplars = self._read_exemplars(step, readers)
         if exemplars is not None:
             lines.append(f'{len(exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
                          f'with the new ones.')
         for name, masks in (('validation', val), ('old validation', old_val)):
             if masks is not None:
                 lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}.')
-        return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data), lines)
+        return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data, readers), lines)
 
     def _folders(self, images: str, masks: str) -> LabelledData:
         return data_of_folders(getattr(self, images), getattr(self, masks), self.image_suffix, self.mask_suffix,
                                (_flag(images), _flag(masks)))
 
-    def _read_val(self, step: Step) -> ReadMasks | None:
+    def _read_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.val_images is None:
             return None
         data = self._folders('val_images', 'val_masks')
-        check_sizes(data)
+        check_sizes(data, readers)
         return read_masks(data, step, '--val-masks', self.mask_ids)
 
     def _read_old_val(self, step: Step) -> ReadMasks | None:
@@ -111,11 +114,11 @@ class ExtensionData:
         data = data_of_config(self.old_val_config, '--old-val-config', split='test')
         return read_masks(data, step, '--old-val-config')
 
-    def _read_exemplars(self, step: Step) -> ReadMasks | None:
+    def _read_exemplars(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.exemplar_images is None:
             return None
         data = self._folders('exemplar_images', 'exemplar_masks')
-        check_sizes(data)
+        check_sizes(data, readers)
         return read_masks(data, step, '--exemplar-masks', 'old')
 
 

@@ -22,7 +22,7 @@ from mmciss.extend.mask_ids import training_table
 from mmciss.extend.methods import extension_method, unlabelled_value
 from mmciss.extend.new_classes import check_new_names, extend_palette, extension_step
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.pipelines import with_labels
+from mmciss.extend.pipelines import model_readers, with_labels
 from mmciss.extend.report import summarize, write_extension_report
 from mmciss.extend.settings import Setting, Wishes, derive
 from mmciss.extend.test_set import write_test_set
@@ -75,7 +75,7 @@ class Extender:
         names = check_new_names(classes, old.names)
         self.step: Step = extension_step(old.names, names, old.background)
         self.palette = extend_palette(old.palette, old.num_classes, len(names), old.background)
-        self.data = data.read(self.step, seed)
+        self.data = data.read(self.step, seed, model_readers(old.cfg))
         self.settings = derive(old, len(self.data.train) + self.data.num_exemplars, self.data.sizes, wishes)
         self.method = extension_method(str(self.settings['method'].value), old.background)
         self.seed = seed

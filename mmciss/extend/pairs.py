@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mmseg.registry import DATASETS
-from PIL import Image
 
 from mmciss.datasets.expected_layout import check_layout
+from mmciss.datasets.image_files import IMAGES, MASKS, Reader
+from mmciss.datasets.image_sizes import check_pair
 from mmciss.datasets.wrapped import parts_of
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
@@ -129,26 +130,27 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
                         dict(parts[0].label_map) if parts[0].label_map else None)
 
 
-def check_sizes(data: LabelledData) -> list[tuple[int, int]]:
+def check_sizes(data: LabelledData, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
+                ) -> list[tuple[int, int]]:
     """Compares the sizes of images and masks, reading only the heads of the files.
 
+    Args:
+        data: The pairs.
+        readers: How images are going to be decoded, and how masks.
+
     Returns:
-        Height and width of every image.
+        Height and width of every image, as training sees it.
 
     Raises:
         ConfigError: If a file cannot be read, or the sizes of a pair differ.
     """
     sizes = []
     for pair in data.pairs:
-        shapes = []
-        for path in (pair.image, pair.mask):
-            try:
-                with Image.open(path) as file:
-                    shapes.append((file.height, file.width))
-            except (OSError, SyntaxError) as error:
-                raise ConfigError(f'{data.source}: {path} cannot be read as an image ({error})') from error
-        if shapes[0] != shapes[1]:
-            raise ConfigError(f'{data.source}: {pair.image} has {shapes[0][1]}x{shapes[0][0]} pixels and its mask '
-                              f'{pair.mask} {shapes[1][1]}x{shapes[1][0]}; they must be equal')
-        sizes.append(shapes[0])
+        try:
+            size = check_pair(pair.image, pair.mask, *readers)
+        except ConfigError as error:
+            raise ConfigError(f'{data.source}: {error}') from error
+        if size is None:
+            raise ConfigError(f'{data.source}: the size of {pair.image} or {pair.mask} cannot be told: unknown format')
+        sizes.append((size.height, size.width))
     return sizes

@@ -5,6 +5,9 @@ import copy
 
 from mmengine.config import Config
 
+from mmciss.datasets.image_files import Reader
+from mmciss.datasets.loaders import readers_of_configs
+
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
 
 
@@ -63,6 +66,11 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
 def default_test_pipeline() -> list[dict]:
     """Returns a pipeline that looks at images as they are."""
     return [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+
+
+def model_readers(cfg: Config) -> tuple[Reader | None, Reader | None]:
+    """Returns how the model's pipelines decode images, and how masks."""
+    return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or default_test_pipeline()))
 
 
 def crop_of(pipeline: list[dict] | None) -> tuple[int, int] | None:

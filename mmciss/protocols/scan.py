@@ -12,11 +12,15 @@ from PIL import Image
 
 from mmciss.errors import ConfigError
 from mmciss.protocols.progress import Progress
+from mmciss.utils.regular_file import check_regular
 from mmciss.utils.stopping import ignore_interrupts
 
 _CHUNK = 64
 _FEWEST_FOR_POOL = 64
 _SHOWN_ERRORS = 5
+
+LOSSY = ('JPEG', 'MPO')
+"""Formats that no mask survives: along every border they make up ids between the two classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +74,17 @@ def count_ids(path: str) -> np.ndarray:
     Raises:
         ValueError: If the file cannot be read as a mask of ids 0 to 255, saying why.
     """
+    check_regular(path)
     try:
         with Image.open(path) as mask:
+            if mask.format in LOSSY:
+                raise ValueError(f'is a {mask.format}, whose compression changes class ids; save masks as PNG')
             if mask.mode in ('L', 'P'):
                 return np.asarray(mask.histogram(), dtype=np.int64)
             if mask.mode not in ('1', 'I', 'I;16', 'I;16B', 'I;16L'):
                 raise ValueError(
                     f'has colour mode {mask.mode}; a mask has one channel of class ids')
             values = np.asarray(mask).astype(np.int64).ravel()
-    except FileNotFoundError:
-        raise ValueError('does not exist') from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'cannot be read ({error or type(error).__name__})') from None
     if values.size and not 0 <= values.min() <= values.max() <= 255:

@@ -4,12 +4,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import BaseDataset, Compose
+from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
 from mmciss.datasets.image_sizes import check_sizes
 from mmciss.errors import ConfigError
+from tests.datasets.exif import save_turned
 
 
 class Pairs(BaseDataset):
@@ -17,7 +21,7 @@ class Pairs(BaseDataset):
 
     def __init__(self, *pairs: dict[str, Any]) -> None:
         self.pairs = pairs
-        super().__init__(serialize_data=False)
+        super().__init__(serialize_data=False, pipeline=[LoadImageFromFile(), LoadAnnotations()])
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Returns the files."""
@@ -48,7 +52,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     Path(missing['img_path']).unlink()
     with pytest.raises(ConfigError, match=r'a\.png: is no readable image'):
         check_sizes(Pairs(broken))
-    with pytest.raises(ConfigError, match=r'b\.jpg: cannot be read'):
+    with pytest.raises(ConfigError, match=r'b\.jpg: does not exist'):
         check_sizes(Pairs(missing))
 
 
@@ -57,3 +61,51 @@ def test_formats_that_pillow_does_not_know_are_left_alone(tmp_path: Path) -> Non
     raw = tmp_path / 'a.raw'
     raw.write_bytes(b'sensor data')
     check_sizes(Pairs(dict(data, img_path=str(raw))))
+
+
+def turned_pair(folder: Path, orientation: int, mask: tuple[int, int]) -> dict[str, str]:
+    """Writes a photograph that is 8x6 when upright, and a mask."""
+    save_turned(folder / 'a.jpg', np.zeros((6, 8, 3), dtype=np.uint8), orientation)
+    Image.new('P', mask).save(folder / 'a.png')
+    return dict(img_path=str(folder / 'a.jpg'), seg_map_path=str(folder / 'a.png'))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_masks_belong_to_the_upright_photograph(orientation: int, tmp_path: Path) -> None:
+    check_sizes(Pairs(turned_pair(tmp_path, orientation, (8, 6))))
+    if orientation > 4:
+        with pytest.raises(ConfigError, match=rf'mask has 6x8 .* has 8x6 \(EXIF orientation {orientation}\)'):
+            check_sizes(Pairs(turned_pair(tmp_path, orientation, (6, 8))))
+
+
+@pytest.mark.parametrize('loader', [dict(color_type='color_ignore_orientation'), dict(color_type='unchanged'),
+                                    dict(color_type='color_ignore_orientation', imdecode_backend='pillow')])
+def test_a_pipeline_that_ignores_the_orientation_wants_masks_as_stored(loader: dict[str, str], tmp_path: Path) -> None:
+    for mask, fits in (((8, 6), False), ((6, 8), True)):
+        data = Pairs(turned_pair(tmp_path, 6, mask))
+        data.pipeline = Compose([LoadImageFromFile(**loader), LoadAnnotations()])
+        if fits:
+            check_sizes(data)
+        else:
+            with pytest.raises(ConfigError, match='EXIF orientation 6'):
+                check_sizes(data)
+
+
+def test_a_loader_of_the_users_own_decides_about_the_orientation(tmp_path: Path) -> None:
+
+    class OwnLoader(LoadImageFromFile):
+
+        def transform(self, results: dict) -> dict:
+            return results
+
+    for mask in ((8, 6), (6, 8)):
+        data = Pairs(turned_pair(tmp_path, 6, mask))
+        data.pipeline = Compose([OwnLoader(), LoadAnnotations()])
+        check_sizes(data)
+
+
+def test_the_orientation_of_a_mask_is_named_too(tmp_path: Path) -> None:
+    data = turned_pair(tmp_path, 6, (6, 8))
+    save_turned(tmp_path / 'a.png', np.zeros((6, 8), dtype=np.uint8), 6)  # turned as its photograph is
+    with pytest.raises(ConfigError, match=r'mask has 6x8 pixels \(EXIF orientation 6\), .* masks are taken as stored'):
+        check_sizes(Pairs(data))

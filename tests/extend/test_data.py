@@ -68,5 +68,5 @@ def test_a_class_without_a_pixel_is_refused(tmp_path: Path) -> None:
         ExtensionData(images=images, masks=masks).read(STEP)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(masks / '00.png')
     Image.fromarray(np.full((32, 32), 2, np.uint8)).save(masks / '01.png')
-    with pytest.raises(ConfigError, match='00.png has 32x32 pixels and its mask .*00.png 8x8'):
+    with pytest.raises(ConfigError, match='00.png: the mask has 8x8 pixels, its image .*00.png has 32x32'):
         ExtensionData(images=images, masks=masks).read(STEP)

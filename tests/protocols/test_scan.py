@@ -1,6 +1,7 @@
 """Scanning masks."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,10 @@ def test_long_lists_of_bad_masks_are_cut(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='^70 of 70 .*; and 65 more$') as caught:
         scan_masks([tmp_path / f'{index}.png' for index in range(70)], workers=2)
     assert str(caught.value).count('does not exist') == 5
+
+
+def test_what_is_no_mask_is_refused_without_waiting(tmp_path: Path) -> None:
+    Image.new('L', (8, 8)).save(tmp_path / 'lossy.jpg')
+    os.mkfifo(tmp_path / 'pipe.png')
+    with pytest.raises(ConfigError, match=r'lossy\.jpg is a JPEG, .*pipe\.png is a FIFO'):
+        scan_masks([tmp_path / 'lossy.jpg', tmp_path / 'pipe.png'])
