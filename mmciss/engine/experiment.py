@@ -94,6 +94,8 @@ class Experiment:
         # A slot that older runs did not have counts only where it is filled, so that their base steps stay usable.
         slots = {key: value for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
                  if value is not None or key not in ('structure', )}
+        if (slots.get('classifier') or {}).get('future_rows'):
+            slots['num_future'] = self.protocol[0].num_future
         steps = self.cfg.get('steps') or {}
         return value_checksum({
             **{key: identity[key] for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_pipeline',

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
-def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict | None = None) -> nn.Module:
+def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict | None = None,
+                          num_future: int = 0) -> nn.Module:
     """Builds a plain segmentor and makes its classifiers growable.
 
     Args:
         config: Config of the segmentor, with ``sum(sizes)`` classes.
         sizes: Channels that each step added.
         classifier: Further arguments of :func:`mmciss.models.classifiers.grow.grow_segmentor`.
+        num_future: Channels that later steps add.
 
     Raises:
         ConfigError: If a head cannot grow, or the model needs something that is not installed.
@@ -39,7 +41,7 @@ def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict |
         segmentor = MODELS.build(config)
     except (KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f'model: {kept.get("type")} cannot be built: {error}') from error
-    segmentor.growable_names = grow_segmentor(segmentor, kept, sizes, **dict(classifier or {}))
+    segmentor.growable_names = grow_segmentor(segmentor, kept, sizes, **dict(classifier or {}), num_future=num_future)
     segmentor.build_config = kept
     return segmentor
 

@@ -29,7 +29,7 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
         patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A
             growable layer's newest group is also called ``steps.new`` and all other rows
             ``steps.old``, so that ``'*.steps.old.*'`` means the old classes at every step, and nothing where
-            there are none.
+            there are none. Rows of classes to come are ``future``.
         trainable: Patterns of names that are kept out of ``patterns``.
         norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
             ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
@@ -118,9 +118,13 @@ def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _absent_old_rows(names: dict[str, tuple[str, ...]]) -> list[str]:
-    """Returns what rows of old classes would be called; a step of new domains has none, and yet a method may name them."""
-    return [alias.replace('steps.new.', 'steps.old.') for aliases in names.values() for alias in aliases[1:]]
+def _absent_rows(names: dict[str, tuple[str, ...]]) -> list[str]:
+    """Returns what rows of old classes and of those to come would be called.
+
+    A step of new domains has no old ones, the last step none to come, and yet a method names them for all steps.
+    """
+    return [alias.replace('steps.new.', age) for aliases in names.values() for alias in aliases[1:]
+            for age in ('steps.old.', 'future.')]
 
 
 def _fits(aliases: Sequence[str], patterns: Sequence[str]) -> bool:
@@ -131,7 +135,7 @@ def _check_patterns(patterns: Sequence[str], names: dict[str, tuple[str, ...]], 
     if isinstance(patterns, str):
         raise ConfigError(f'{key} must be a list of patterns, found the string {patterns!r}')
     for pattern in patterns:
-        if not any(_fits(aliases, (pattern, )) for aliases in [*names.values(), _absent_old_rows(names)]):
+        if not any(_fits(aliases, (pattern, )) for aliases in [*names.values(), _absent_rows(names)]):
             candidates = list(names) + sorted({name.rpartition('.')[0] + '.*' for name in names})
             raise ConfigError(f'{key}: the pattern {pattern!r} fits nothing; names look like '
                               f'{", ".join(list(names)[:3]) or "(there are none)"}.'

@@ -56,7 +56,8 @@ class IncrementalSegmentor(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         self.step = step if isinstance(step, Step) else Step.from_dict(step)
         self.classifier_options = dict(classifier or {})
-        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, self.classifier_options)
+        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, self.classifier_options,
+                                               self.step.num_future)
         self.structure = None if structure is None else STRUCTURES.build(structure)
         if self.structure is not None:
             self.structure(self.segmentor, self.step)
@@ -203,7 +204,7 @@ class IncrementalSegmentor(BaseModel):
         state = {'losses': self.losses.state_dict()}
         if isinstance(self.labeler, nn.Module):
             state['labeler'] = self.labeler.state_dict()
-        kept = ['.auxiliary.']
+        kept = ['.auxiliary.', '.future.']
         if self.decision is not None and self.decision.replaces_rows:
             kept.append(f'{main_classifier(self.segmentor)[0]}.steps.0.')
         if self.structure is not None:

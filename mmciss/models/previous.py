@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.future_rows import claim_future_rows
 from mmciss.models.classifiers.growable import load_old_rows
 from mmciss.models.initializers.context import InitializerContext
 from mmciss.models.building import classifiers_of
@@ -58,7 +59,8 @@ def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_
 def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     result = segmentor.load_state_dict(weights, strict=False)
     # Some layers drop entries that they compute themselves; those were there all the same.
-    missing = [name for name in result.missing_keys if '.auxiliary.' not in name and name not in weights]
+    missing = [name for name in result.missing_keys
+               if '.auxiliary.' not in name and '.future.' not in name and name not in weights]
     return missing, list(result.unexpected_keys)
 
 
@@ -69,9 +71,14 @@ def load_method_state(path: str | Path | None) -> dict[str, Any]:
 
 
 def load_auxiliary(segmentor: nn.Module, path: str | Path | None) -> dict[str, Any]:
-    """Loads the channels that are no classes, which a plain checkpoint does not hold, and returns the whole state."""
+    """Loads the channels that are no classes, which a plain checkpoint does not hold, and returns the whole state.
+
+    Rows of future classes are another step's in part, see
+    :func:`~mmciss.models.classifiers.future_rows.claim_future_rows`.
+    """
     state = load_method_state(path)
-    segmentor.load_state_dict(state.get('auxiliary', {}), strict=False)
+    known = {name: tensor for name, tensor in state.get('auxiliary', {}).items() if '.future.' not in name}
+    segmentor.load_state_dict(known, strict=False)
     return state
 
 
@@ -84,6 +91,7 @@ def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
     """
     load_plain_checkpoint(model.segmentor, previous['model'], key='previous step', old_rows=True)
     state = load_auxiliary(model.segmentor, previous.get('state'))
+    claim_future_rows(model.segmentor, state.get('auxiliary', {}))
     if model.initializer is not None and model.step.num_new:
         for name, classifier in classifiers_of(model.segmentor).items():
             model.initializer(classifier, model.step, InitializerContext(model.statistics, state, name))

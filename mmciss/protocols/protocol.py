@@ -264,7 +264,8 @@ class Protocol(Sequence[Step]):
         for index, new in enumerate(lists):
             channels += tuple(class_names[number - 1] for number in new)
             sizes += (len(new) + (background and index == 0), )
-            steps.append(Step(index, tuple(new), old, sizes, channels, background))
+            upcoming = tuple(map(len, lists[index + 1:]))
+            steps.append(Step(index, tuple(new), old, sizes, channels, background, upcoming=upcoming))
             old += tuple(new)
         options['split_files'] = tuple(map(str, options.get('split_files') or ()))
         if (setting == 'explicit') != bool(options['split_files']):

@@ -28,6 +28,7 @@ class Step:
         names: Names of all channels seen so far.
         background: Whether channel 0 is the background.
         domains: Names of the domains whose images this step sees (domain-incremental only).
+        upcoming: Channels that later steps of the protocol add, one number per step.
 
     Examples:
         >>> step = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=('background', 'a', 'b', 'c'))
@@ -42,9 +43,10 @@ class Step:
     names: tuple[str, ...]
     background: bool = True
     domains: tuple[str, ...] = ()
+    upcoming: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ('new', 'old', 'sizes', 'names', 'domains'):
+        for field in ('new', 'old', 'sizes', 'names', 'domains', 'upcoming'):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         channels = len(self.old) + len(self.new) + self.background
         if len(self.sizes) != self.index + 1:
@@ -83,6 +85,11 @@ class Step:
     def num_seen(self) -> int:
         """Channels at the end of this step."""
         return sum(self.sizes)
+
+    @property
+    def num_future(self) -> int:
+        """Channels that later steps of the protocol add; 0 where nothing is known of them."""
+        return sum(self.upcoming)
 
     @cached_property
     def channel_of(self) -> dict[int, int]:

@@ -46,10 +46,10 @@ def test_ewf_is_mib_with_frozen_old_rows_and_a_hook() -> None:
     assert all(found[key] == host[key] for key in host if key != 'name')
 
 
-def test_dft_learns_new_rows_only() -> None:
-    assert set(method('dft')) == {'name', 'freeze'} | (set(method('dft')) & {'cfg'})
-    assert method('dft')['freeze']['patterns'] == ['*']
-    assert method('dft')['freeze']['trainable'] == ['*.steps.new.*']
+def test_dft_learns_rows_that_are_not_old_and_has_those_to_come_from_the_start() -> None:
+    found = method('dft')
+    assert set(found) == {'name', 'classifier', 'freeze'} and found.classifier == dict(future_rows=True)
+    assert found['freeze']['patterns'] == ['*'] and found['freeze']['trainable'] == ['*.steps.new.*', '*.future.*']
 
 
 @pytest.mark.parametrize('name, weight', [('ewc', 500), ('pi', 500), ('rw', 100)])

@@ -133,6 +133,8 @@ class ImportanceHook(Hook):
         return {
             name: tensor.to(self.parameters[name].device)
             for name, tensor in tensors.items() if name in self.parameters
+            # Rows of future classes get fewer as these arrive; those that are left are still free.
+            and len(tensor) <= len(self.parameters[name])
         }
 
     @torch.no_grad()

@@ -12,8 +12,7 @@ from mmciss.models.classifiers.growable import Growable
 from mmciss.models.classifiers.growable_conv1d import GrowableConv1d
 from mmciss.models.classifiers.growable_conv2d import GrowableConv2d
 from mmciss.models.classifiers.growable_linear import GrowableLinear
-from mmciss.models.classifiers.head_config import (check_class_weights, check_countable,
-                                                   num_classes_of)
+from mmciss.models.classifiers.head_config import check_class_weights, check_countable, num_classes_of, rest_of
 from mmciss.models.classifiers.grown_parameters import rows_behind
 from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.classifiers.query_heads import speak_pixels
@@ -23,7 +22,7 @@ MAIN_CLASSIFIER = 'conv_seg'
 
 
 def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
-               detach_auxiliary: bool = True, rest: int = 0) -> Growable:
+               detach_auxiliary: bool = True, rest: int = 0, future: int = 0) -> Growable:
     """Makes a growable layer with the weights of a plain one.
 
     Args:
@@ -32,6 +31,7 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
         auxiliary: Number of channels that are no class.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
         rest: Number of rows at the layer's end that are no class and stay at the end.
+        future: Number of rows of classes that later steps bring.
 
     Raises:
         ValueError: If the layer's rows end in the middle of a step.
@@ -44,11 +44,11 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
     with torch.random.fork_rng(devices=[], enabled=given == sum(sizes)):
         if isinstance(layer, nn.Linear):
             grown: Growable = GrowableLinear(layer.in_features, sizes, auxiliary, detach_auxiliary,
-                                             rest, **options)
+                                             rest, future, **options)
         else:
             kind = GrowableConv1d if isinstance(layer, nn.Conv1d) else GrowableConv2d
             grown = kind(layer.in_channels, sizes, layer.kernel_size, auxiliary, detach_auxiliary,
-                         rest, stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
+                         rest, future, stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
                          **options)
     rows = 0
     with torch.no_grad():
@@ -73,7 +73,7 @@ def _copy_rows(group: nn.Module, layer: nn.Module, start: int, end: int) -> None
 
 
 def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxiliary: int = 0,
-              detach_auxiliary: bool = True) -> None:
+              detach_auxiliary: bool = True, future: int = 0) -> None:
     """Replaces layers of a head by growable ones, in place, and tells the head its new width.
 
     Args:
@@ -82,12 +82,15 @@ def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxi
         sizes: Channels added by each step.
         auxiliary: Number of channels that are no class, for the layer ``conv_seg``.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        future: Number of rows of classes that later steps bring, for the layer that gives the head's answer.
     """
+    leaves = list(leaves)
     for name in leaves:
         path, _, leaf = name.rpartition('.')
         extra = auxiliary if name == MAIN_CLASSIFIER else 0
+        upcoming = future if name == answering_layer(leaves) else 0
         grown = grow_layer(head.get_submodule(name), sizes, extra, detach_auxiliary,
-                           rows_behind(type(head), name))
+                           rows_behind(type(head), name), upcoming)
         setattr(head.get_submodule(path), leaf, grown)
     old = head.num_classes
     for module in head.modules():
@@ -117,8 +120,20 @@ def segmentation_heads(segmentor: nn.Module) -> dict[str, nn.Module]:
             if getattr(head, 'num_classes', None) == segmentor.num_classes}
 
 
+def answering_layer(leaves: Sequence[str]) -> str | None:
+    """Returns which growable layer of a head gives its answer, or None where it is none of its own.
+
+    Args:
+        leaves: Names from :func:`~mmciss.models.classifiers.probe.find_growable`.
+    """
+    if MAIN_CLASSIFIER in leaves:
+        return MAIN_CLASSIFIER
+    return leaves[0] if len(leaves) == 1 and '.' not in leaves[0] else None
+
+
 def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence[int],
-                   auxiliary: int = 0, detach_auxiliary: bool = True) -> list[str]:
+                   auxiliary: int = 0, detach_auxiliary: bool = True, future_rows: bool = False,
+                   num_future: int = 0) -> list[str]:
     """Makes every head of a segmentor growable, in place.
 
     Args:
@@ -129,17 +144,20 @@ def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence
         sizes: Channels added by each step.
         auxiliary: Number of channels that are no class, for the main head's classifier.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        future_rows: Whether heads also have rows for the classes of later steps, which their losses see. Those
+            before the last head of a cascade have none, since the next head reads their scores.
+        num_future: How many classes these are.
 
     Returns:
         Names of the growable layers.
 
     Raises:
         ConfigError: If a head cannot grow, a loss has weights for another number of classes, or
-            auxiliary channels are wanted where there is no single classifier.
+            auxiliary channels or future rows are wanted where there is no single classifier.
     """
     heads = segmentation_heads(segmentor)
     main = [name for name in heads if name.startswith('decode_head')][-1]
-    plans: list[tuple[nn.Module, list[str], str, int]] = []
+    plans: list[tuple[nn.Module, list[str], str, int, int]] = []
     for name, head in heads.items():
         head_config, key = _config_of(config, name)
         check_class_weights(head_config, sum(sizes), key)
@@ -149,12 +167,19 @@ def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence
             raise ConfigError(f'method.classifier.auxiliary={auxiliary} needs a head with one '
                               f'classifier {MAIN_CLASSIFIER!r}; {key} is '
                               f'{head_config.get("type")} with {leaves}')
-        plans.append((head, leaves, name, extra))
+        future = num_future if future_rows and (name == main or not name.startswith('decode_head')) else 0
+        if future and answering_layer(leaves) is None:
+            raise ConfigError(f'method.classifier.future_rows=True needs a head with one classifier; {key} is '
+                              f'{head_config.get("type")} with {leaves}. Set it to False to learn without rows '
+                              f'for classes to come')
+        if future and not rest_of(head_config):  # the loss of queries, which such heads list weights for, is not used
+            check_class_weights(head_config, sum(sizes) + future, key)
+        plans.append((head, leaves, name, extra, future))
         speak_pixels(head, head_config)
-    for head, leaves, _, extra in plans:
-        grow_head(head, leaves, sizes, extra, detach_auxiliary)
+    for head, leaves, _, extra, future in plans:
+        grow_head(head, leaves, sizes, extra, detach_auxiliary, future)
     _set_num_classes(segmentor, sum(sizes))
-    return [f'{name}.{leaf}' for _, leaves, name, _ in plans for leaf in leaves]
+    return [f'{name}.{leaf}' for _, leaves, name, *_ in plans for leaf in leaves]
 
 
 def _config_of(config: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:

@@ -29,44 +29,54 @@ class Growable(nn.Module):
             :meth:`auxiliary_logits`.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
         rest: Number of rows behind those of the classes, which are part of the output.
+        future: Number of rows of classes that later steps bring. They are part of the output while the layer is in
+            training mode, behind the known classes, so that a softmax over all rows keeps them down; nothing else
+            sees them, and no prediction can be one of them.
 
     Raises:
         ValueError: If the first step adds no channel or a size is negative.
     """
 
     def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module],
-                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0) -> None:
+                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, future: int = 0) -> None:
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
-        if not sizes or sizes[0] < 1 or min(sizes) < 0 or auxiliary < 0 or rest < 0:
-            raise ValueError(f'a classifier needs sizes such as (16, 1, 1), auxiliary >= 0 and '
-                             f'rest >= 0, found sizes={sizes}, auxiliary={auxiliary}, rest={rest}')
+        if not sizes or sizes[0] < 1 or min(sizes) < 0 or min(auxiliary, rest, future) < 0:
+            raise ValueError(f'a classifier needs sizes such as (16, 1, 1), and auxiliary, rest and future >= 0, '
+                             f'found sizes={sizes}, auxiliary={auxiliary}, rest={rest}, future={future}')
         self.sizes = sizes
         self.detach_auxiliary = detach_auxiliary
         # A step without channels keeps its place, so that steps[k] belongs to step k.
         self.steps = nn.ModuleList(new_layer(size) if size else nn.Identity() for size in sizes)
         self.rest = new_layer(rest) if rest else None
+        self.future = new_layer(future) if future else None
         self.auxiliary = new_layer(auxiliary) if auxiliary else None
+
+    @property
+    def all_groups(self) -> list[nn.Module]:
+        """The groups that have channels, those of future classes, and the rest."""
+        groups = [group for group, size in zip(self.steps, self.sizes) if size]
+        return [*groups, *(group for group in (self.future, self.rest) if group is not None)]
 
     @property
     def groups(self) -> list[nn.Module]:
         """The groups that have channels, and the rest."""
-        groups = [group for group, size in zip(self.steps, self.sizes) if size]
-        return groups if self.rest is None else [*groups, self.rest]
+        return [group for group in self.all_groups if group is not self.future]
+
+    @property
+    def output_groups(self) -> list[nn.Module]:
+        """The groups whose rows the output has now: in training mode those of future classes too."""
+        return self.all_groups if self.training else self.groups
 
     @property
     def weight(self) -> Tensor:
         """Rows of all classes in channel order and the rest, ``(C, D, 1, 1)`` or ``(C, D)``."""
-        groups = self.groups
-        return groups[0].weight if len(groups) == 1 else torch.cat([g.weight for g in groups])
+        return joined_rows(self.groups)[0]
 
     @property
     def bias(self) -> Tensor | None:
         """Biases of all classes in channel order and the rest, ``(C,)``, or None for a layer without."""
-        groups = self.groups
-        if groups[0].bias is None:
-            return None
-        return groups[0].bias if len(groups) == 1 else torch.cat([g.bias for g in groups])
+        return joined_rows(self.groups)[1]
 
     @property
     def out_channels(self) -> int:
@@ -77,6 +87,11 @@ class Growable(nn.Module):
     def num_rest(self) -> int:
         """Number of rows behind those of the classes."""
         return 0 if self.rest is None else len(self.rest.weight)
+
+    @property
+    def num_future(self) -> int:
+        """Number of rows of classes that later steps bring."""
+        return 0 if self.future is None else len(self.future.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits of all classes."""
@@ -90,7 +105,8 @@ class Growable(nn.Module):
 
     def extra_repr(self) -> str:
         """Shows the sizes."""
-        return f'sizes={self.sizes}' + (f', rest={self.num_rest}' if self.num_rest else '')
+        return f'sizes={self.sizes}' + ''.join(f', {name}={count}' for name, count in (
+            ('rest', self.num_rest), ('future', self.num_future)) if count)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, local_metadata: dict,
                               strict: bool, missing_keys: list[str], unexpected_keys: list[str],
@@ -108,6 +124,15 @@ class Growable(nn.Module):
                 state_dict.pop(f'{prefix}bias', None)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
                                       unexpected_keys, error_msgs)
+
+
+def joined_rows(groups: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
+    """Returns weight and bias (or None) of several groups as one layer's."""
+    first = groups[0]
+    if len(groups) == 1:
+        return first.weight, first.bias
+    bias = None if first.bias is None else torch.cat([group.bias for group in groups])
+    return torch.cat([group.weight for group in groups]), bias
 
 
 def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
@@ -155,8 +180,8 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
         weights: State of the step before, plain or native.
 
     Returns:
-        Names that the weights should have had and names they should not have had. New rows and
-        auxiliary channels are in neither; what stayed as it was is logged.
+        Names that the weights should have had and names they should not have had. New rows, rows of future
+        classes and auxiliary channels are in neither; what stayed as it was is logged.
 
     Raises:
         ValueError: If the rows end in the middle of a step.
@@ -175,7 +200,7 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
         if covered:
             new_rows += [f'{prefix}steps.{index}.' for index in range(covered, len(layer.sizes))
                          if layer.sizes[index]]
-            new_rows.append(f'{prefix}auxiliary.')
+            new_rows += [f'{prefix}auxiliary.', f'{prefix}future.']
     result = module.load_state_dict(weights, strict=False)
     kept = [name for name in result.missing_keys if name.startswith(tuple(new_rows) or ('\0', ))]
     if kept:

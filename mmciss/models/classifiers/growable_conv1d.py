@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable import Growable, joined_rows
 
 
 class GrowableConv1d(Growable):
@@ -20,6 +20,7 @@ class GrowableConv1d(Growable):
         auxiliary: Number of channels that are no class.
         detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
         rest: Number of rows behind those of the classes, which are part of the output.
+        future: Number of rows of classes that later steps bring.
         **options: ``stride``, ``padding``, ``dilation``, ``bias``, ``device`` and ``dtype`` of
             :class:`torch.nn.Conv1d`.
 
@@ -30,9 +31,9 @@ class GrowableConv1d(Growable):
     """
 
     def __init__(self, in_channels: int, sizes: Sequence[int], kernel_size: int | tuple[int] = 1,
-                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, **options: Any) -> None:
+                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, future: int = 0, **options: Any) -> None:
         super().__init__(sizes, lambda out: nn.Conv1d(in_channels, out, kernel_size, **options),
-                         auxiliary, detach_auxiliary, rest)
+                         auxiliary, detach_auxiliary, rest, future)
         first = self.steps[0]
         self.in_channels = in_channels
         self.kernel_size, self.stride = first.kernel_size, first.stride
@@ -40,4 +41,4 @@ class GrowableConv1d(Growable):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits ``(N, C, P)`` of embeddings ``(N, D, P)`` of P points."""
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
+        return F.conv1d(x, *joined_rows(self.output_groups), self.stride, self.padding, self.dilation)

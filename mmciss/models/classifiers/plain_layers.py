@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from mmciss.models.classifiers.growable import Growable, growable_layers
+from mmciss.models.classifiers.growable import Growable, growable_layers, joined_rows
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def plain_layers(module: nn.Module) -> Iterator[None]:
     finally:
         _put(module, layers)
     for name, layer in layers.items():
-        layer.load_state_dict({key: value for key, value in plain[name].state_dict().items()}, strict=False)
+        _take_over(layer, plain[name])
 
 
 def _put(module: nn.Module, layers: dict[str, nn.Module]) -> None:
@@ -39,8 +39,16 @@ def _put(module: nn.Module, layers: dict[str, nn.Module]) -> None:
         setattr(module.get_submodule(path), leaf, layer)
 
 
+@torch.no_grad()
+def _take_over(layer: Growable, plain: nn.Module) -> None:
+    groups = layer.all_groups
+    for leaf, rows in plain.named_parameters():
+        for group, part in zip(groups, rows.split([len(group.weight) for group in groups])):
+            getattr(group, leaf).copy_(part)
+
+
 def _plain(layer: Growable) -> nn.Module:
-    weight, bias = layer.weight, layer.bias
+    weight, bias = joined_rows(layer.all_groups)
     options = dict(bias=bias is not None, device=weight.device, dtype=weight.dtype)
     if weight.dim() == 2:
         plain = skip_init(nn.Linear, weight.shape[1], weight.shape[0], **options)

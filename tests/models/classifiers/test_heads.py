@@ -7,6 +7,7 @@ from mmseg.models.decode_heads import cc_head, point_head, psa_head
 from mmseg.registry import MODELS
 from torch import nn
 
+from mmciss.errors import ConfigError
 from mmciss.models.classifiers import (grow_segmentor, growable_layers, load_old_rows,
                                        plain_model_cfg, plain_state_dict)
 from tests.models.tiny_heads import (HEADS, LAYERS, CrissCrossStub, PSAMaskStub, point_sample_stub,
@@ -42,6 +43,36 @@ def losses_of(model: nn.Module, classes: int) -> dict[str, torch.Tensor]:
 
 def test_the_list_is_complete() -> None:
     assert len({name.partition('-')[0] for name in HEADS}) == 31
+
+
+@pytest.mark.parametrize('name', ['FCNHead', 'DAHead', 'EncHead', 'DDRHead', 'PIDHead', 'OCRHead', 'PointHead'])
+def test_losses_see_rows_of_future_classes_and_answers_do_not(name: str) -> None:
+    torch.manual_seed(0)
+    config = tiny_segmentor(name, sum(SIZES), auxiliary=name == 'FCNHead')
+    model = MODELS.build(config)
+    inputs, _ = tiny_batch(sum(SIZES))
+    before = logits_of(model, inputs)
+    grow_segmentor(model, config, SIZES, future_rows=True, num_future=2)
+    assert torch.equal(logits_of(model, inputs), before)
+    losses = losses_of(model, sum(SIZES))
+    sum(value.sum() for key, value in losses.items() if 'loss' in key).backward()
+    future = [layer.future for layer in growable_layers(model).values() if layer.future is not None]
+    assert len(future) == (2 if name == 'FCNHead' else 1)
+    assert all(layer.weight.shape[0] == 2 and layer.weight.grad.abs().sum() > 0 for layer in future)
+
+
+@pytest.mark.parametrize('name', ['IterativeDecodeHead', 'SegmenterMaskTransformerHead'])
+def test_future_rows_need_a_layer_that_gives_the_answer(name: str) -> None:
+    config = tiny_segmentor(name, sum(SIZES))
+    with pytest.raises(ConfigError, match=f'future_rows=True needs a head with one classifier; .*{name}.*to False'):
+        grow_segmentor(MODELS.build(config), config, SIZES, future_rows=True, num_future=2)
+
+
+def test_future_rows_and_a_list_of_class_weights_do_not_go_together() -> None:
+    config = tiny_segmentor('FCNHead', sum(SIZES))
+    config.decode_head.loss_decode.class_weight = [1.0] * sum(SIZES)
+    with pytest.raises(ConfigError, match=r'model.decode_head: class_weight of CrossEntropyLoss has 5 values.*7'):
+        grow_segmentor(MODELS.build(config), config, SIZES, future_rows=True, num_future=2)
 
 
 @pytest.mark.parametrize('name', HEADS)
