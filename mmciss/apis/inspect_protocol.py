@@ -24,12 +24,12 @@ def inspect_protocol(cfg: Config) -> dict:
         ``steps``: one dictionary per step (classes, images, test images, pixels per new class, iterations, epochs,
         learning rate); ``label_policy``: the policy's fields; ``warnings``: sentences.
     """
-    from mmciss.engine.experiment import Experiment, train_dataset
+    from mmciss.engine.experiment import Experiment
     experiment = Experiment.from_cfg(cfg)
     rows, warnings = [], []
     for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images):
-        train = train_dataset(cfg, step.index)
-        test = train_dataset(cfg, step.index, split='test')
+        train = experiment.dataset(step.index, 'train')
+        test = experiment.dataset(step.index, 'test')
         pixels = np.asarray(train.presence.pixels)[train.indices].sum(0)
         images = np.asarray(train.presence.matrix)[train.indices].sum(0)
         names = experiment.protocol.class_names

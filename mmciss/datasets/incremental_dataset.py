@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from mmciss.datasets.class_match import classes_of, match_classes
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.mask_counts import MaskCounts, count_masks
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
@@ -52,10 +53,13 @@ class IncrementalDataset(Dataset):
         cache_dir: Where to keep the label counts, if not beside the masks.
         seed: Seed of augmentation; the sampler's if None.
         lazy_init: Whether to read masks only in :meth:`full_init`.
+        classes: Class names of the training data, if this is other data: its classes are found by their names,
+            whatever their order.
 
     Attributes:
         dataset: The wrapped data set, with labels mapped.
         protocol, step, step_index, policy, split: As above.
+        classes: Class names as the training data numbers them.
         first_id: The data set's id of class 1: 1 if its class 0 is called 'background', else 0.
         table: (256,) uint8, from ids of the data set to channels.
         indices: (images,) sorted positions in the wrapped data set.
@@ -68,14 +72,18 @@ class IncrementalDataset(Dataset):
     def __init__(self, dataset: Any, protocol: Protocol | Mapping[str, Any], step_index: int,
                  policy: LabelPolicy | Mapping[str, str] | str = 'plop', split: str = 'train',
                  cache_dir: str | None = None, seed: int | None = None,
-                 lazy_init: bool = False) -> None:
+                 lazy_init: bool = False, classes: Sequence[str] | None = None) -> None:
         if split not in SPLITS:
             raise unknown_name('split', split, SPLITS, 'IncrementalDataset.split')
         if isinstance(dataset, Mapping):
             check_layout(dataset)
             dataset = DATASETS.build(dataset)
         plain = parts_of(dataset)
-        self.first_id, self.class_names = _classes(plain[0])
+        own = classes_of(plain)
+        self.classes = own if classes is None else tuple(classes)
+        self._positions = match_classes(own, self.classes, f'{split}_dataloader.dataset.metainfo.classes')
+        self.first_id = int(self.classes[0] == BACKGROUND)
+        self.class_names = self.classes[self.first_id:]
         self.protocol = build_protocol(protocol, self.class_names, background=self.first_id == 1)
         if self.protocol.num_classes != len(self.class_names):
             raise ConfigError(f'protocol: is about {self.protocol.num_classes} classes, the data '
@@ -91,6 +99,7 @@ class IncrementalDataset(Dataset):
         self.seed = seed
         make = self.policy.train_table if split == 'train' else self.policy.test_table
         self.table: np.ndarray = make(self.step, len(self.class_names), self.first_id)
+        self.table[:len(own)] = self.table[list(self._positions)]
         mapper = MapLabels(self.table)
         self.dataset = copy_parts(dataset, {
             id(part): with_label_map(part, mapper, required=split != 'test')
@@ -108,7 +117,9 @@ class IncrementalDataset(Dataset):
             return
         self.dataset.full_init()
         counts = count_masks(self.dataset, len(self.class_names), self.first_id, self.cache_dir)
-        presence = counts.presence(len(self.class_names), self.first_id)
+        numbers = [position + 1 - self.first_id for position in self._positions]
+        presence = counts.presence(len(self.class_names), self.first_id).renumbered(
+            numbers if self.first_id else [0, *numbers])
         if self.split == 'train':
             chosen = select_images(self.protocol, self.step_index, presence, counts.paths)
         else:
@@ -135,6 +146,7 @@ class IncrementalDataset(Dataset):
         if len(colours) == len(self.class_names) + self.first_id:
             numbers = sorted(self.step.channel_of, key=self.step.channel_of.get)
             black = [0, 0, 0]
+            colours = [colours[self._positions.index(place)] for place in range(len(colours))]
             meta['palette'] = [colours[n - 1 + self.first_id] if n or self.first_id else black
                                for n in numbers]
         meta.update(classes=self.step.names, label_map=None, reduce_zero_label=False)
@@ -182,19 +194,3 @@ class IncrementalDataset(Dataset):
                 return sample
         path = part.get_data_info(position).get('img_path')
         raise RuntimeError(f'{path}: the pipeline rejected it {TRIES} times.')
-
-
-def _classes(part: BaseDataset) -> tuple[int, tuple[str, ...]]:
-    """Returns the id of class 1 and the names of all classes but the background.
-
-    Raises:
-        ConfigError: If there are no names, or the background is not the first.
-    """
-    names = tuple(map(str, part.metainfo.get('classes') or ()))
-    key = f'{type(part).__name__}.metainfo.classes'
-    if not names:
-        raise ConfigError(f'{key}: not set; class names are needed.')
-    if BACKGROUND in names[1:]:
-        raise ConfigError(f'{key}: {BACKGROUND!r} must come first, found {names}.')
-    first_id = int(names[0] == BACKGROUND)
-    return first_id, names[first_id:]

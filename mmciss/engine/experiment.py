@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.config_checks import check_keys
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.errors import ConfigError
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.blame import blaming
 from mmciss.utils.files import value_checksum
@@ -36,6 +37,7 @@ class Experiment:
         num_images: Training images of every step.
         split_hash: Checksum of every step's list of training images.
         plans: Iterations and learning rate of every step.
+        classes: Class names as the training data numbers them; other data is matched by these names.
     """
 
     cfg: Config
@@ -43,6 +45,7 @@ class Experiment:
     num_images: tuple[int, ...]
     split_hash: str
     plans: tuple[StepPlan, ...]
+    classes: tuple[str, ...]
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Experiment:
@@ -59,19 +62,26 @@ class Experiment:
         protocol = first.protocol
         datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]
         # The data that every step is tested on must be there too, and now, not after hours of training.
-        train_dataset(cfg, len(protocol) - 1, split='test')
+        for split in ('test', 'val'):
+            if cfg.get(f'{split}_dataloader') is not None:
+                check_measurable(train_dataset(cfg, len(protocol) - 1, split, first.classes), f'{split}_dataloader')
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
                  for item in datasets]
         slots = [method_slots(cfg.get('method'), step) for step in protocol]
         plans = [plan_step(cfg.get('steps'), index, len(item) + stored_images(slots[index], index), batch,
                            cfg.train_cfg.get('max_iters')) for index, item in enumerate(datasets)]
-        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans))
+        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans),
+                   first.classes)
+
+    def dataset(self, index: int, split: str) -> IncrementalDataset:
+        """Builds the data set of one step as the runner will."""
+        return train_dataset(self.cfg, index, split, self.classes)
 
     def step_config(self, index: int, previous: StepFiles | None) -> Config:
         """Returns the plain config of one step."""
         return make_step_config(self.cfg, self.protocol[index], self.plans[index], previous,
-                                self.protocol.report_sizes(index))
+                                self.protocol.report_sizes(index), self.classes)
 
     def identity(self) -> dict[str, Any]:
         """Returns what decides the results; two runs with equal identities are the same experiment."""
@@ -120,14 +130,34 @@ class Experiment:
         }
 
 
-def train_dataset(cfg: Config, index: int, split: str = 'train') -> IncrementalDataset:
-    """Builds the data set of one step as the runner will."""
+def train_dataset(cfg: Config, index: int, split: str = 'train',
+                  classes: Sequence[str] | None = None) -> IncrementalDataset:
+    """Builds the data set of one step as the runner will.
+
+    Args:
+        cfg: The user's config.
+        index: The step.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        classes: Class names of the training data, for other splits.
+    """
     protocol = dict(cfg.protocol)
     policy = protocol.pop('label_policy', 'plop')
-    key = 'train_dataloader' if split == 'train' else 'test_dataloader'
+    key = f'{split}_dataloader'
     with blaming(f'{key}.dataset'):
         return DATASETS.build(dict(type='IncrementalDataset', dataset=cfg[key].dataset, protocol=protocol,
-                                   step_index=index, policy=policy, split=split))
+                                   step_index=index, policy=policy, split=split, classes=classes))
+
+
+def check_measurable(dataset: IncrementalDataset, key: str) -> None:
+    """Refuses data to test on in which no class is labelled: there would be nothing to measure.
+
+    Raises:
+        ConfigError: Naming the data set.
+    """
+    if not dataset.presence.pixels[:, list(dataset.step.seen)].any():
+        raise ConfigError(f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
+                          f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
+                          f'so that there is nothing to measure')
 
 
 def pipelines(dataset: dict) -> list[Any]:

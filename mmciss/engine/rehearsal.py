@@ -15,7 +15,7 @@ from mmseg.registry import DATA_SAMPLERS, MODELS
 from mmciss.datasets.image_sizes import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.experiment import Experiment, train_dataset
+from mmciss.engine.experiment import Experiment
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.previous import load_plain_checkpoint
@@ -103,12 +103,12 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
 
 
 def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> None:
-    dataset = train_dataset(experiment.cfg, 0)
+    dataset = experiment.dataset(0, 'train')
     if not is_distributed():  # samplers of mmengine talk to the other ranks
         sampler = copy.deepcopy(cfg.train_dataloader.sampler)
         build(DATA_SAMPLERS, sampler, 'train_dataloader.sampler', default_args=dict(dataset=dataset))
     samples = {}
-    for split, data in (('train', dataset), ('test', train_dataset(experiment.cfg, 0, split='test'))):
+    for split, data in (('train', dataset), ('test', experiment.dataset(0, 'test'))):
         check_sizes(data.dataset)
         key = f'{split}_dataloader.dataset.pipeline'
         if not len(data):

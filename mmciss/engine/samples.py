@@ -64,8 +64,7 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
         experiment: The experiment.
         path: Where the ``.npz`` goes: ``images (M, S, S, 3)`` RGB, ``labels`` and ``predictions (M, S, S)`` channels.
     """
-    from mmciss.engine.experiment import train_dataset
-    dataset: IncrementalDataset = train_dataset(experiment.cfg, len(experiment.protocol) - 1, split='test')
+    dataset: IncrementalDataset = experiment.dataset(len(experiment.protocol) - 1, 'test')
     matrix = dataset.presence.matrix[dataset.indices][:, list(experiment.protocol[-1].seen)]
     model = unwrap(runner.model)
     model.eval()

@@ -67,7 +67,7 @@ def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
 
 
 def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFiles | None = None,
-                     report_sizes: Sequence[int] | None = None) -> Config:
+                     report_sizes: Sequence[int] | None = None, classes: Sequence[str] | None = None) -> Config:
     """Makes the plain mmengine config of one step.
 
     Args:
@@ -77,6 +77,7 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
         previous: What the step before left; None at the base step.
         report_sizes: Channels per step that results are reported by, if they differ from the step's own (a joint
             model learns in one step and is compared with protocols of several).
+        classes: Class names of the training data, by which those of validation and test data are found.
 
     Returns:
         A new config; ``cfg`` is not changed.
@@ -93,7 +94,7 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
     for key in ('protocol', 'method', 'steps', 'runner_type', 'base_from'):
         out.pop(key, None)
     _model(out, slots, step, previous)
-    _data(out, step, protocol, slots, plan.global_batch, previous)
+    _data(out, step, protocol, slots, plan.global_batch, previous, classes)
     _schedule(out, plan)
     _evaluation(out, step, report_sizes or step.sizes)
     _housekeeping(out, step, slots)
@@ -123,7 +124,7 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
 
 
 def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: int | None,
-          previous: StepFiles | None) -> None:
+          previous: StepFiles | None, classes: Sequence[str] | None) -> None:
     policy = protocol.pop('label_policy', 'plop')
     seed = int((out.get('randomness') or {}).get('seed') or 0)
     for split in ('train', 'val', 'test'):
@@ -132,6 +133,8 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
             continue
         loader.dataset = ConfigDict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
                                     step_index=step.index, policy=policy, split=split)
+        if split != 'train' and classes is not None:
+            loader.dataset.classes = list(classes)
         if split == 'train':
             options = ReplayOptions.from_method(slots)
             if options is not None and previous is not None and previous.memory is not None:

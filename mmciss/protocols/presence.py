@@ -69,6 +69,20 @@ class ClassPresence:
         """Number of foreground classes."""
         return self.pixels.shape[1] - 1
 
+    def renumbered(self, numbers: Sequence[int]) -> ClassPresence:
+        """Returns the same images with other numbers for the classes.
+
+        Args:
+            numbers: The new number of every column.
+
+        Examples:
+            >>> ClassPresence.from_counts([[9, 0, 5]]).renumbered([0, 2, 1]).pixels
+            array([[9, 5, 0]])
+        """
+        pixels = np.empty_like(self.pixels)
+        pixels[:, list(numbers)] = self.pixels
+        return ClassPresence.from_counts(pixels)
+
     def has_any(self, numbers: Sequence[int]) -> np.ndarray:
         """Returns (images,) bool: whether the image shows any of the classes."""
         return self.matrix[:, list(numbers)].any(axis=1)
