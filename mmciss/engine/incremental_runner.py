@@ -131,7 +131,7 @@ class IncrementalRunner:
 
     def _step_config(self, index: int) -> Config:
         cfg = self.experiment.step_config(index, self._previous(index))
-        checkpoint = self.folder.usable_checkpoint(index) if is_main_process() else None
+        checkpoint = self.folder.usable_checkpoint(index, self.logger.warning) if is_main_process() else None
         checkpoint = broadcast_object(checkpoint)
         # mmengine resumes from load_from if that is set; without a checkpoint there is nothing to resume.
         cfg.resume = checkpoint is not None
@@ -158,7 +158,7 @@ class IncrementalRunner:
                 result = self._result(index, runner, metric, time.perf_counter() - start)
                 runner.visualizer.add_scalars(scalars(result), step=index)
                 write_json(folder / 'result.json', result)
-                self._remove_training_checkpoints(folder)
+                self._remove_training_checkpoints(index)
             barrier()
         finally:
             close_runner(runner)
@@ -181,10 +181,11 @@ class IncrementalRunner:
             'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'),
         }
 
-    def _remove_training_checkpoints(self, folder: Path) -> None:
+    def _remove_training_checkpoints(self, index: int) -> None:
         if self.cfg.get('keep_training_checkpoints'):
             return
-        removed = [path.unlink() or path.name for path in sorted(folder.glob('iter_*.pth'))]
+        folder = self.folder.step(index)
+        removed = [path.unlink() or path.name for path in self.folder.checkpoints(index)]
         (folder / 'last_checkpoint').unlink(missing_ok=True)
         if removed:
             self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '

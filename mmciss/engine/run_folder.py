@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,19 +45,34 @@ class RunFolder:
         """Returns the first step that is not done; ``num_steps`` if all are."""
         return next((index for index in range(num_steps) if self.result(index) is None), num_steps)
 
-    def usable_checkpoint(self, index: int) -> Path | None:
+    def usable_checkpoint(self, index: int, warn: Callable[[str], Any]) -> Path | None:
         """Returns the newest training checkpoint of a step that can be read.
 
         mmengine writes checkpoints in place; one that was being written when the process died is moved aside.
+
+        Args:
+            index: The step.
+            warn: Is told which checkpoint was moved aside, why, and where the step goes on instead.
         """
-        paths = self.step(index).glob('iter_*.pth')
-        for path in sorted(paths, key=lambda path: int(path.stem.rpartition('_')[2]), reverse=True):
+        problems: list[str] = []
+        found = None
+        for path in self.checkpoints(index):
             try:
                 read_checkpoint(path)
-                return path
-            except ValueError:
-                path.rename(path.with_suffix('.pth.damaged'))
-        return None
+                found = path
+                break
+            except ConfigError as error:
+                aside = path.with_suffix('.pth.damaged')
+                path.rename(aside)
+                problems.append(f'{error}. It was moved to {aside.name}')
+        for problem in problems:
+            warn(f'{problem}; step {index} {f"continues from {found.name}" if found else "starts from its beginning"}.')
+        return found
+
+    def checkpoints(self, index: int) -> list[Path]:
+        """Returns the training checkpoints of a step, the newest first."""
+        paths = [path for path in self.step(index).glob('iter_*.pth') if re.fullmatch(r'iter_\d+', path.stem)]
+        return sorted(paths, key=lambda path: int(path.stem.removeprefix('iter_')), reverse=True)
 
     def has_started(self) -> bool:
         """Whether an experiment was begun here."""

@@ -1,11 +1,13 @@
 """Learning the new classes: one mmengine run that can be interrupted."""
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmciss.engine.close import close_runner
@@ -94,7 +96,7 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
         return done
     start = time.perf_counter()
     config = step_config(prepare_config(cfg), step, previous, manifest, palette)
-    checkpoint = folder.usable_checkpoint(1)
+    checkpoint = folder.usable_checkpoint(1, lambda text: print_log(text, 'current', logging.WARNING))
     config.resume, config.load_from = checkpoint is not None, checkpoint and str(checkpoint)
     runner = Runner.from_cfg(config)
     path = folder.step(1)
@@ -106,7 +108,7 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
     finally:
         close_runner(runner)
     if not (cfg.get('keep_training_checkpoints') or False):
-        for item in path.glob('iter_*.pth'):
+        for item in folder.checkpoints(1):
             item.unlink()
         (path / 'last_checkpoint').unlink(missing_ok=True)
     result = {

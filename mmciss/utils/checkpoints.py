@@ -1,65 +1,118 @@
 """Reading MMSegmentation checkpoints, of ours or of anybody, without executing what is in them."""
 from __future__ import annotations
 
+import re
+import warnings
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
-import numpy as np
 import torch
-from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, first_line
+from mmciss.utils.checkpoint_types import real, substitutes
+
+UNKNOWN = re.compile(r'GLOBAL (\S+)(?: of .+? and (\S+))?|reduce for unrecognized function (.+)|'
+                     r'allowlisted via `add_safe_globals`,? but got (.+)|Unsupported operand (149)')
+"""How torch words that a pickle names something that may not be called, or that it has frames (149: protocol 4)."""
+
+WEIGHTS = ('state_dict', 'model', 'model_state_dict')
+"""Where files keep weights beside other things: mmengine, torchvision and its heirs (DeiT, MAE)."""
 
 
-def safe_types() -> list[Any]:
-    """Returns the harmless types that checkpoints of mmengine hold beside tensors.
+def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Reads a checkpoint file of MMSegmentation, torchvision or a kindred package; nothing in it is ever run.
 
-    mmengine's own list contains ``getattr``, with which a pickle can reach anything, so this one is shorter.
-    """
-    return [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar, slice,
-            *{type(np.dtype(name)) for name in ('uint8', 'int32', 'int64', 'uint32', 'float32', 'float64', 'bool')}]
+    What it holds beside tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
 
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint file with ``weights_only=True``.
+    Args:
+        path: The file, as ``torch.save`` writes it, in the present format or the one before.
+        map_location: Where the tensors shall be, as ``torch.load`` takes it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ConfigError: If it is truncated, no checkpoint, or holds objects that could run code.
+        ConfigError: If it is truncated, no checkpoint, or names anything that could run code.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
-    try:
-        with torch.serialization.safe_globals(safe_types()):
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise ConfigError(f'{path} cannot be read safely: it is truncated, no checkpoint, or it holds objects other '
-                         f'than tensors and plain values ({first_line(error)})') from error
+    content = load_safely(path, lambda: torch.load(path, map_location=map_location, weights_only=True))
     if not isinstance(content, dict):
         raise ConfigError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
     return content
 
 
+def load_safely(source: Any, load: Callable[[], Any]) -> Any:
+    """Reads a file of torch with the stand-ins of :mod:`mmciss.utils.checkpoint_types` in place.
+
+    Args:
+        source: The file, for messages.
+        load: Calls ``torch.load`` with ``weights_only=True``.
+
+    Raises:
+        ConfigError: If the file cannot be read, or names anything that could run code.
+    """
+    try:
+        with only_globals(substitutes()), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Detected pickle protocol')
+            return real(load())
+    except (PermissionError, URLError):
+        raise
+    except Exception as error:
+        raise ConfigError(f'{source} cannot be read safely: {_reason(error, source)}') from error
+
+
+@contextmanager
+def only_globals(allowed: list[Any]) -> Iterator[None]:
+    """Lets torch know no other names than these for a while, whatever the process has allowed so far."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(allowed)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _reason(error: Exception, source: Any) -> str:
+    """Says what is wrong with a file, and what to do where it is not damaged but holds foreign objects."""
+    found = UNKNOWN.search(str(error))
+    if found is None:
+        inner = re.search('WeightsUnpickler error: (.+)', str(error))
+        return f'it is truncated or no checkpoint ({inner.group(1) if inner else first_line(error)})'
+    name = ' '.join(part for part in found.groups() if part).rstrip('.')
+    what = ('it was written with a newer pickle protocol than torch.save takes by itself' if found.group(5)
+            else f'it names {name}, which could run code')
+    return (f'{what}. If you trust the file, keep its weights alone, where the packages that it needs are installed: '
+            f'python -c "import torch; weights = torch.load(\'{source}\', map_location=\'cpu\', '
+            f'weights_only=False)[\'state_dict\']; torch.save(dict(state_dict=weights), \'weights.pth\')"')
+
+
 def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     """Returns the weights of a segmentor, whatever wrapped them.
 
-    Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints.
+    Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints, and leaves out the
+    copies that an average of the weights keeps under other names (``ema_backbone_conv1_weight``, MMSegmentation 0.x).
 
     Raises:
         ConfigError: If the file holds no weights.
     """
     content = read_checkpoint(path)
-    weights = content.get('state_dict', content)
-    weights = OrderedDict((name.removeprefix('module.'), value) for name, value in weights.items()
-                          if isinstance(value, Tensor))
+    found = next((content[key] for key in WEIGHTS if isinstance(content.get(key), dict)), content)
+    weights = OrderedDict((name.removeprefix('module.'), value.detach()) for name, value in found.items()
+                          if isinstance(name, str) and isinstance(value, Tensor))
     if any(name.startswith('segmentor.') for name in weights):
         weights = OrderedDict((name.removeprefix('segmentor.'), value) for name, value in weights.items()
                               if name.startswith('segmentor.'))
+    copies = {f'ema_{name.replace(".", "_")}' for name in weights}
+    weights = OrderedDict((name, value) for name, value in weights.items() if name not in copies)
     if not weights:
-        raise ConfigError(f'{path} holds no weights (no tensors under state_dict or at the top)')
+        raise ConfigError(f'{path} holds no weights (no tensors under {", ".join(WEIGHTS)} or at the top)')
     return weights
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,31 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_moved_aside(tmp_path: Path
     whole, cut = folder.step(0) / 'iter_2.pth', folder.step(0) / 'iter_10.pth'
     torch.save({'state_dict': {'a': torch.ones(3)}}, whole)
     cut.write_bytes(whole.read_bytes()[:left])
-    assert folder.usable_checkpoint(0) == whole
+    warnings: list[str] = []
+    assert folder.usable_checkpoint(0, warnings.append) == whole
+    assert len(warnings) == 1 and re.search(r'iter_10\.pth cannot be read safely: it is truncated.*'
+                                            r'iter_10\.pth\.damaged; step 0 continues from iter_2\.pth', warnings[0])
     assert not cut.exists() and cut.with_suffix('.pth.damaged').exists()
     with pytest.raises(ValueError, match='iter_10.pth.damaged'):
         load_tensors(cut.with_suffix('.pth.damaged'))
+
+
+def test_without_a_checkpoint_that_can_be_read_the_step_starts_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.step(1).mkdir(parents=True)
+    (folder.step(1) / 'iter_4.pth').write_bytes(b'')
+    warnings: list[str] = []
+    assert folder.usable_checkpoint(1, warnings.append) is None
+    assert 'step 1 starts from its beginning' in warnings[0]
+
+
+def test_other_files_called_iter_are_left_alone(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.step(0).mkdir(parents=True)
+    for name in ('iter_best.pth', 'iter_.pth', 'iter_4.bak.pth'):
+        (folder.step(0) / name).write_bytes(b'mine')
+    assert folder.usable_checkpoint(0, print) is None and folder.checkpoints(0) == []
+    assert len(list(folder.step(0).iterdir())) == 3
 
 
 def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,226 @@
+"""What may stand in a checkpoint beside tensors, and what is made of it.
+
+A pickle names classes and functions; torch calls those that it is told are safe. Here every name stands for a class or
+function of this file that runs nothing: most take what they are given and do nothing with it. :func:`real` makes arrays,
+histories and dictionaries of them afterwards, from checked parts alone.
+"""
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+from mmengine.logging.history_buffer import HistoryBuffer
+
+STATISTICS = ('mean', 'max', 'min', 'current')
+"""The methods that a pickled ``HistoryBuffer`` of mmengine names. It has its own, so those of the file are dropped."""
+
+IGNORED = (
+    'argparse.Namespace', 'pathlib.Path', 'pathlib.PosixPath', 'pathlib.WindowsPath', 'pathlib.PurePath',
+    'pathlib.PurePosixPath', 'pathlib.PureWindowsPath', 'pathlib._local.PosixPath', 'pathlib._local.WindowsPath',
+    'datetime.datetime', 'datetime.date', 'datetime.time', 'datetime.timedelta', 'datetime.timezone',
+    'decimal.Decimal', 'uuid.UUID', 'typing.Any',
+    'mmengine.config.config.Config', 'mmengine.config.Config', 'mmcv.utils.config.Config', 'mmcv.Config',
+    'omegaconf.dictconfig.DictConfig', 'omegaconf.listconfig.ListConfig', 'omegaconf.base.ContainerMetadata',
+    'omegaconf.base.Metadata', 'omegaconf.nodes.AnyNode', 'omegaconf.nodes.StringNode',
+    'builtins.list', 'builtins.dict', 'builtins.tuple', 'builtins.int', 'builtins.float', 'builtins.str',
+    'builtins.bool', 'builtins.object',
+    *(f'numpy.{name}' for name in ('bool', 'bool_', 'uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32',
+                                   'int64', 'float16', 'float32', 'float64', 'str_', 'generic')))
+"""Classes that only say how a model was trained: a file may hold them, and they read as None."""
+
+MAPPINGS = ('mmengine.config.config.ConfigDict', 'mmengine.config.ConfigDict', 'mmcv.utils.config.ConfigDict',
+            'addict.addict.Dict', 'addict.Dict', 'easydict.EasyDict', 'yacs.config.CfgNode')
+"""Dictionaries of other packages; they read as plain ones."""
+
+
+class StandIn:
+    """Takes whatever a pickle gives to a class, and does nothing with it."""
+
+    args: Any
+    state: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes an object that keeps its arguments aside; a pickle need not call ``__init__``."""
+        self = object.__new__(cls)
+        self.args, self.state = args, None
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Keeps the state aside, for :func:`real`."""
+        self.state = state
+
+
+class DTypeStandIn(StandIn):
+    """``numpy.dtype``: numbers, bytes and text, and objects in arrays."""
+
+
+class ArrayStandIn(StandIn):
+    """``numpy.ndarray``, whose own constructor makes objects out of any bytes."""
+
+
+class HistoryStandIn(StandIn):
+    """``HistoryBuffer``: mmengine's record of a logged value."""
+
+
+class Mapping(StandIn):
+    """A dictionary of another package."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes what torch fills: an ordered dictionary."""
+        return OrderedDict(args[0] if args and isinstance(args[0], dict) else ())
+
+
+class Text(StandIn):
+    """Text of a class of its own, such as torch's version."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Makes plain text."""
+        return str(args[0]) if args and isinstance(args[0], str) else ''
+
+
+def statistics_method(owner: Any, name: Any, *default: Any) -> None:
+    """Stands for ``getattr``, of which a pickled ``HistoryBuffer`` needs its own statistics and nothing else.
+
+    Raises:
+        UnpicklingError: If anything else is asked for.
+    """
+    if default or owner is not HistoryStandIn or not isinstance(name, str) or name not in STATISTICS:
+        raise UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {getattr(owner, "__name__", "a value")!r}'
+                              f' and {name!r} was not allowed')
+
+
+def array(*args: Any) -> ArrayStandIn:
+    """Stands for the function by which NumPy starts an array that a pickle fills."""
+    return ArrayStandIn()
+
+
+def scalar(kind: Any, raw: Any = b'') -> Any:
+    """Stands for the function by which NumPy pickles a number."""
+    return np.frombuffer(_bytes(raw), dtype_of(kind), count=1)[0]
+
+
+def empty_mapping(*args: Any) -> OrderedDict:
+    """Stands for ``defaultdict``."""
+    return OrderedDict()
+
+
+def empty_bytes(*args: Any) -> bytes:
+    """Stands for ``bytes``, which a pickle of torch's kind names for empty ones."""
+    return b''
+
+
+def as_list(items: Any = (), *args: Any) -> list:
+    """Stands for ``deque``."""
+    return list(items) if isinstance(items, list | tuple) else []
+
+
+def _bytes(raw: Any) -> bytes:
+    if not isinstance(raw, bytes | bytearray):
+        raise UnpicklingError(f'expected bytes, found {type(raw).__name__}')
+    return bytes(raw)
+
+
+def dtype_of(kind: Any) -> np.dtype:
+    """Returns the type of numbers or text that a stand-in describes.
+
+    Raises:
+        UnpicklingError: If it is another: a record, or objects.
+    """
+    name = kind.args[0] if type(kind) is DTypeStandIn and kind.args else None
+    if not isinstance(name, str) or not re.fullmatch(r'[<>=|]?([biufc?]\d{0,2}|[SU]\d*)', name):
+        raise UnpicklingError(f'Unsupported global: GLOBAL numpy.dtype of {name!r} was not allowed')
+    found = np.dtype(name)
+    order = kind.state[1] if isinstance(kind.state, tuple) and len(kind.state) > 1 else '='
+    return found.newbyteorder(order) if isinstance(order, str) and order in ('<', '>', '=', '|') else found
+
+
+def _real_array(found: ArrayStandIn, seen: dict[int, tuple[Any, Any]]) -> np.ndarray:
+    if not isinstance(found.state, tuple) or len(found.state) != 5:
+        raise UnpicklingError('an array without content')
+    _, shape, kind, fortran, raw = found.state
+    if isinstance(raw, list):  # of objects
+        flat = np.empty(len(raw), dtype=object)
+        for index, item in enumerate(real(raw, seen)):
+            flat[index] = item
+    else:
+        flat = np.frombuffer(_bytes(raw), dtype_of(kind)).copy()
+    return flat.reshape(shape, order='F' if fortran else 'C')
+
+
+def _real_history(found: HistoryStandIn) -> HistoryBuffer:
+    state = found.state if isinstance(found.state, dict) else {}
+    return HistoryBuffer(state.get('_log_history', []), state.get('_count_history', []),
+                         max_length=int(state.get('max_length', 1000000)))
+
+
+def real(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """Replaces every stand-in inside a value by what it stands for; dictionaries and lists are changed in place.
+
+    Args:
+        value: What torch has read.
+        seen: Containers and stand-ins already met, by id: the object itself, which keeps the id taken, and the result.
+
+    Raises:
+        UnpicklingError: If an array or a history is not whole.
+    """
+    seen = {} if seen is None else seen
+    if id(value) in seen:
+        return seen[id(value)][1]
+    if type(value) in (tuple, set, frozenset):
+        return type(value)(real(item, seen) for item in value)
+    if isinstance(value, StandIn):
+        result = _without_stand_in(value, seen)
+        seen[id(value)] = value, result
+        return result
+    if isinstance(value, type) and issubclass(value, StandIn):
+        return None
+    if isinstance(value, dict):
+        return _real_dict(value, seen)
+    if type(value) is list:
+        seen[id(value)] = value, value
+        value[:] = [real(item, seen) for item in value]
+    return value
+
+
+def _real_dict(value: dict, seen: dict[int, tuple[Any, Any]]) -> dict:
+    # A pickle may hang attributes on an ordered dictionary, which would hide its methods.
+    hidden = getattr(value, '__dict__', {}).keys() - {'_metadata'}
+    result = OrderedDict(type(value).items(value)) if hidden else value
+    seen[id(value)] = value, result
+    for key in list(dict.keys(result)):
+        found = real(result[key], seen)
+        if isinstance(key, StandIn | tuple):
+            del result[key]
+            key = real(key, seen)
+        result[key] = found
+    return result
+
+
+def _without_stand_in(value: StandIn, seen: dict[int, Any]) -> Any:
+    if type(value) is ArrayStandIn:
+        return _real_array(value, seen)
+    if type(value) is HistoryStandIn:
+        value.state = real(value.state, seen)
+        return _real_history(value)
+    return None
+
+
+def substitutes() -> list[tuple[Callable[..., Any], str]]:
+    """Returns what stands for each name, as ``torch.serialization.safe_globals`` takes it."""
+    numpy = [(function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
+             for function, name in ((array, '_reconstruct'), (scalar, 'scalar'))]
+    return [
+        *numpy, (ArrayStandIn, 'numpy.ndarray'), (DTypeStandIn, 'numpy.dtype'),
+        (HistoryStandIn, 'mmengine.logging.history_buffer.HistoryBuffer'), (statistics_method, 'builtins.getattr'),
+        (empty_mapping, 'collections.defaultdict'), (as_list, 'collections.deque'),
+        (empty_bytes, 'builtins.bytes'),
+        (Text, 'torch.torch_version.TorchVersion'), (slice, 'builtins.slice'), (range, 'builtins.range'),
+        (frozenset, 'builtins.frozenset'),
+        *((Mapping, name) for name in MAPPINGS), *((StandIn, name) for name in IGNORED)]
