@@ -52,7 +52,7 @@ html_copy_source = False
 
 CONTENTS = {
     'Use it': ['install', 'benchmark', 'extend', 'own_data', 'own_protocol'],
-    'Look it up': ['config', 'files', 'results', 'methods/index', 'models'],
+    'Look it up': ['config', 'files', 'results', 'methods/index', 'fidelity', 'models'],
     'Measured': ['benchmarks', 'extend_results', 'performance'],
     'Develop': ['write_a_method', 'api/index'],
 }
