@@ -1,7 +1,7 @@
 """The old and the extended model on the same images: what was kept, what was learned, what changed."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 
 from mmciss.models.labelers.teacher_labeler import UNLABELLED
 from mmciss.models.previous import load_plain_checkpoint
+from mmciss.protocols.step import Step
 
 NUM_PICTURES = 6
 LONG_SIDE = 320
@@ -33,14 +34,18 @@ class Picture:
 
 @dataclass
 class Comparison:
-    """Counts over a data set, for ``K`` old and ``N`` new classes.
+    """Counts over a test set, for ``K`` old and ``N`` new classes.
 
-    Rows of ``before`` and ``after`` are true classes and, last, pixels that are labelled as none of the new classes.
+    Rows of ``before`` and ``after`` are the labels: classes and, last, pixels labelled as none of those that the
+    test set labels.
 
     Attributes:
         before: Old model, ``(K + N + 1, K)``.
         after: Extended model, ``(K + N + 1, K + N)``.
-        agreement: Old model's class (row) and extended model's class, where no new class is labelled, ``(K, K + N)``.
+        agreement: Old model's class (row) and extended model's class, where no new class is labelled and the labels
+            can tell whether the extended model is right to see a new one, ``(K, K + N)``.
+        labelled: The classes that the test set labels; of others its labels say nothing.
+        background: Whether class 0 is the background: 'none of the classes that are labelled'.
         num_images: Number of images.
         pictures: The images to show.
     """
@@ -48,15 +53,17 @@ class Comparison:
     before: np.ndarray
     after: np.ndarray
     agreement: np.ndarray
+    labelled: frozenset[int]
+    background: bool
     num_images: int = 0
     pictures: list[Picture] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, num_old: int, num_new: int) -> Comparison:
+    def empty(cls, num_old: int, num_new: int, labelled: Collection[int], background: bool) -> Comparison:
         """Returns zero counts."""
         rows = num_old + num_new + 1
-        return cls(*(np.zeros(shape, dtype=np.int64) for shape in
-                     ((rows, num_old), (rows, num_old + num_new), (num_old, num_old + num_new))))
+        shapes = ((rows, num_old), (rows, num_old + num_new), (num_old, num_old + num_new))
+        return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes), frozenset(labelled), background)
 
     def add(self, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
         """Counts one image: label (channels, :data:`UNLABELLED` or 255) and predictions, all ``(H, W)``."""
@@ -68,13 +75,12 @@ class Comparison:
         valid = rows >= 0
         for table, prediction in ((self.before, before), (self.after, after)):
             np.add.at(table, (rows[valid], prediction[valid]), 1)
-        kept = valid & ~((rows >= num_old) & (rows < total))
+        new_label = (rows >= num_old) & (rows < total)
+        open_label = (rows == total) | ((rows == 0) & self.background)
+        untold = open_label & np.isin(after, sorted(set(range(num_old, total)) - self.labelled))
+        kept = valid & ~new_label & ~untold
         np.add.at(self.agreement, (before[kept], after[kept]), 1)
         self.num_images += 1
-
-    def __add__(self, other: Comparison) -> Comparison:
-        return Comparison(self.before + other.before, self.after + other.after, self.agreement + other.agreement,
-                          self.num_images + other.num_images, self.pictures + other.pictures)
 
 
 def load_plain(folder: Path, device: str) -> nn.Module:
@@ -86,7 +92,7 @@ def load_plain(folder: Path, device: str) -> nn.Module:
 
 
 @torch.no_grad()
-def compare(before: nn.Module, after: nn.Module, dataset: Any, num_old: int, num_new: int,
+def compare(before: nn.Module, after: nn.Module, dataset: Any, step: Step, labelled: Collection[int],
             limit: int | None = None) -> Comparison:
     """Predicts every image of a data set with both models.
 
@@ -94,11 +100,11 @@ def compare(before: nn.Module, after: nn.Module, dataset: Any, num_old: int, num
         before: The old model.
         after: The extended model.
         dataset: Samples of MMSegmentation with labels: channels, :data:`UNLABELLED` or 255.
-        num_old: Number of old classes.
-        num_new: Number of new classes.
+        step: Old and new classes.
+        labelled: The classes that the data set labels.
         limit: At most this many images, evenly spread.
     """
-    found = Comparison.empty(num_old, num_new)
+    found = Comparison.empty(step.num_old, step.num_new, labelled, step.background)
     count = len(dataset)
     chosen = range(count) if limit is None or count <= limit else np.linspace(0, count - 1, limit).astype(int)
     for index in chosen:
@@ -107,7 +113,7 @@ def compare(before: nn.Module, after: nn.Module, dataset: Any, num_old: int, num
         predictions = [_predict(model, data) for model in (before, after)]
         label = item['data_samples'].gt_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         found.add(label, *predictions)
-        _keep_picture(found.pictures, item, label, *predictions, num_old=num_old)
+        _keep_picture(found.pictures, item, label, *predictions, num_old=step.num_old)
     return found
 
 
@@ -136,55 +142,3 @@ def pair_dataset(manifest: str, classes: Sequence[str], palette: Sequence, pipel
     """Builds the listed pairs as a test set."""
     return DATASETS.build(dict(type='PairDataset', manifest=manifest, classes=list(classes),
                                palette=[list(colour) for colour in palette], pipeline=pipeline, test_mode=True))
-
-
-def class_iou(table: np.ndarray) -> list[float | None]:
-    """Returns the IoU in percent of every column's class, None where no pixel has it as its true class.
-
-    A table with fewer columns than true classes is that of a model that does not know the others: their pixels are
-    its mistakes, whatever it says. In the last row, of pixels that may be any old class, only a new class is wrong.
-
-    Args:
-        table: ``before`` or ``after`` of :class:`Comparison`.
-    """
-    columns, classes = table.shape[1], len(table) - 1
-    found: list[float | None] = []
-    for channel in range(columns):
-        true = int(table[channel].sum())
-        hit = int(table[channel, channel])
-        claimed = int(table[:classes, channel].sum())
-        found.append(None if not true else 100 * hit / (true + claimed - hit))
-    return found
-
-
-def new_class_iou(table: np.ndarray, num_old: int) -> list[float | None]:
-    """Returns the IoU in percent of the new classes; on pixels labelled as no new class they are wrong.
-
-    Args:
-        table: ``after`` of :class:`Comparison`.
-        num_old: Number of old classes.
-    """
-    found: list[float | None] = []
-    for channel in range(num_old, table.shape[1]):
-        true, hit, claimed = (int(item) for item in (table[channel].sum(), table[channel, channel],
-                                                    table[:, channel].sum()))
-        found.append(None if not true else 100 * hit / (true + claimed - hit))
-    return found
-
-
-def agreement_iou(table: np.ndarray) -> tuple[float | None, list[float | None]]:
-    """Compares the models where no new class is labelled, the old one taken for the truth.
-
-    Args:
-        table: ``agreement`` of :class:`Comparison`.
-
-    Returns:
-        Share of pixels with the same class, and the IoU of every old class, None where the old model did not see it;
-        percent.
-    """
-    total = int(table.sum())
-    ious: list[float | None] = []
-    for channel, row in enumerate(table):
-        true, hit, claimed = int(row.sum()), int(row[channel]), int(table[:, channel].sum())
-        ious.append(None if not true else 100 * hit / (true + claimed - hit))
-    return (100 * int(np.trace(table)) / total if total else None), ious

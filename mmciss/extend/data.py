@@ -3,11 +3,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.errors import ConfigError
+from mmciss.evaluation.markdown import names
 from mmciss.extend.holdout import hold_out
 from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, read_masks
 from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
@@ -78,14 +80,15 @@ class ExtensionData:
                            for channel in range(step.num_old, step.num_seen))
         lines.append(f'Images with each new class: {labels}.')
         val = self._read_val(step, readers)
-        old_val = self._read_old_val(step)
+        old_val = self._read_old_val(step, readers)
         presence = new.pixels[:, step.num_old:step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
         if val is None:
             lines.append(f'No validation images were given: {len(held)} of the {len(data.pairs)} new images are held out '
                          f'for testing (seed {seed}).' if len(held) else
                          'No validation images were given and too few new ones to hold any out: new classes are '
-                         'tested on the images that they are learned from.')
+                         'tested on the images that they are learned from'
+                         + (', but for those that --old-val-config labels.' if old_val is not None else '.'))
         if len(train) < FEW_IMAGES:
             lines.append(f'Only {len(train)} images to train on: expect little.')
         exemplars = self._read_exemplars(step, readers)
@@ -94,7 +97,8 @@ class ExtensionData:
                          f'with the new ones.')
         for name, masks in (('validation', val), ('old validation', old_val)):
             if masks is not None:
-                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}.')
+                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
+                             f'{_which(masks.labelled, step)}.')
         return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data, readers), lines)
 
     def _folders(self, images: str, masks: str) -> LabelledData:
@@ -108,10 +112,11 @@ class ExtensionData:
         check_sizes(data, readers)
         return read_masks(data, step, '--val-masks', self.mask_ids)
 
-    def _read_old_val(self, step: Step) -> ReadMasks | None:
+    def _read_old_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.old_val_config is None:
             return None
         data = data_of_config(self.old_val_config, '--old-val-config', split='test')
+        check_sizes(data, readers)
         return read_masks(data, step, '--old-val-config')
 
     def _read_exemplars(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
@@ -120,6 +125,14 @@ class ExtensionData:
         data = self._folders('exemplar_images', 'exemplar_masks')
         check_sizes(data, readers)
         return read_masks(data, step, '--exemplar-masks', 'old')
+
+
+class TestSet(NamedTuple):
+    """Images to test on: what they are called, the pairs, and what their masks mean."""
+
+    title: str
+    pairs: list[Pair]
+    masks: ReadMasks
 
 
 @dataclass(frozen=True)
@@ -156,17 +169,22 @@ class ReadData:
         """Number of images of the old data to train on."""
         return 0 if self.exemplars is None else len(self.exemplars.data.pairs)
 
-    def tests(self) -> dict[str, tuple[list[Pair], ReadMasks]]:
-        """Returns the images to test on, by what their labels are mostly about: ``'new'`` and ``'old'``."""
-        found: dict[str, tuple[list[Pair], ReadMasks]] = {}
+    def tests(self) -> dict[str, TestSet]:
+        """Returns the test sets: ``'new'``, given or of the new images, and ``'old'`` if there is one."""
         if self.val is not None:
-            found['new'] = (list(self.val.data.pairs), self.val)
+            found = {'new': TestSet('validation images', list(self.val.data.pairs), self.val)}
         else:
-            chosen = self.held_indices if len(self.held_indices) else self.train_indices
-            found['new'] = ([self.new.data.pairs[index] for index in chosen], self.new)
+            held = len(self.held_indices) > 0
+            pairs = [self.new.data.pairs[index] for index in (self.held_indices if held else self.train_indices)]
+            found = {'new': TestSet('held-out new images' if held else 'images learned from', pairs, self.new)}
         if self.old_val is not None:
-            found['old'] = (list(self.old_val.data.pairs), self.old_val)
+            found['old'] = TestSet('old validation images', list(self.old_val.data.pairs), self.old_val)
         return found
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of test sets in the order in which new classes are looked for; old ones first in ``'old'``."""
+        return ('new', 'old') if self.val is not None else ('old', 'new')
 
     def checksum(self) -> str:
         """Returns a checksum of what is trained on."""
@@ -175,6 +193,14 @@ class ReadData:
         if self.exemplars is not None:
             sources.append([[pair.image, pair.mask] for pair in self.exemplars.data.pairs])
         return value_checksum(sources)
+
+
+def _which(labelled: frozenset[int], step: Step) -> str:
+    known, every = sorted(labelled), step.num_seen
+    if len(known) == every:
+        return 'all classes'
+    kinds = {tuple(range(step.num_old)): 'the old classes only', tuple(range(step.num_old, every)): 'the new classes only'}
+    return kinds.get(tuple(known)) or names([step.names[channel] for channel in known])
 
 
 def _flag(name: str) -> str:

@@ -18,16 +18,17 @@ from mmciss.engine.run_folder import RunFolder
 from mmciss.extend import training
 from mmciss.extend.comparison import Comparison, compare, load_plain, pair_dataset
 from mmciss.extend.data import ExtensionData
+from mmciss.extend.judging import judging_lines
 from mmciss.extend.mask_ids import training_table
 from mmciss.extend.methods import extension_method, unlabelled_value
 from mmciss.extend.new_classes import check_new_names, extend_palette, extension_step
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import model_readers, with_labels
-from mmciss.extend.report import summarize, write_extension_report
+from mmciss.extend.report import write_extension_report
 from mmciss.extend.settings import Setting, Wishes, derive
+from mmciss.extend.summary import summarize
 from mmciss.extend.test_set import write_test_set
 from mmciss.extend.training_config import drop_class_weights, training_config
-from mmciss.models.labelers.teacher_labeler import UNLABELLED
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import file_checksum, value_checksum
@@ -99,8 +100,11 @@ class Extender:
                                   'close, and all numbers here are those of the exported model.')
             config, checkpoint = self._export()
             comparisons = self._compare()
-            summary = summarize(self.step, comparisons, self._facts(result))
+            titles = {name: test.title for name, test in self.data.tests().items()}
+            summary = summarize(self.step, comparisons, titles, self.data.judges, self._facts(result))
             report = write_extension_report(path, summary, comparisons, self.palette)
+            for line in judging_lines(summary):
+                self.logger.info(line)
             self.logger.info(f'The extended model is {config} with {checkpoint}; the report is {report}.')
         return Extension(config, checkpoint, self.step.names, report, summary)
 
@@ -157,8 +161,8 @@ class Extender:
             sources.append((self._files(self.data.exemplars.data.pairs),
                             training_table(self.data.exemplars, self.step, IGNORE)))
         write_manifest(folder / 'train.json', sources)
-        for name, (pairs, masks) in self.data.tests().items():
-            write_manifest(folder / f'{name}.json', [(self._files(pairs), masks.table)])
+        for name, test in self.data.tests().items():
+            write_manifest(folder / f'{name}.json', [(self._files(test.pairs), test.masks.table)])
         return str(folder / 'train.json')
 
     @staticmethod
@@ -167,14 +171,9 @@ class Extender:
 
     def _export(self) -> tuple[Path, Path]:
         path = self.folder.path
-        tests = self.data.tests()
-        dataset = None
-        if tests:
-            pairs, masks = tests.get('new') or next(iter(tests.values()))
-            # Plain MMSegmentation has no label for 'any old class'; it counts as background or is ignored.
-            rest = 0 if self.old.background else IGNORE
-            table = {raw: rest if label == UNLABELLED else label for raw, label in masks.table.items()}
-            dataset = write_test_set(path / 'data' / 'test', pairs, table)
+        # A set that labels all classes if there is one, else that of the new images.
+        test = max(self.data.tests().values(), key=lambda item: len(item.masks.labelled) == self.step.num_seen)
+        dataset = write_test_set(path / 'data' / 'test', test.pairs, test.masks.table)
         config = training.final_config(self.old, self.step, self.cfg, self.palette, dataset)
         training.write_config(config, path / 'model_config.py')
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
@@ -185,10 +184,10 @@ class Extender:
         before, after = (load_plain(self.folder.step(index), device) for index in (0, 1))
         pipeline = with_labels(training.plain_test_pipeline(self.old.cfg))
         found = {}
-        for name in self.data.tests():
+        for name, test in self.data.tests().items():
             manifest = str(self.folder.path / 'data' / f'{name}.json')
             dataset = pair_dataset(manifest, self.step.names, self.palette, pipeline)
-            found[name] = compare(before, after, dataset, self.step.num_old, self.step.num_new)
+            found[name] = compare(before, after, dataset, self.step, test.masks.labelled)
         return found
 
     def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,12 +31,14 @@ class ReadMasks:
             ones), or 255 (ignored).
         meaning: The convention, in words.
         pixels: Pixels per label and image, ``(images, 256)``.
+        labelled: The channels that the masks label: a pixel of any other class does not say so.
     """
 
     data: LabelledData
     table: dict[int, int]
     meaning: str
     pixels: np.ndarray
+    labelled: frozenset[int]
 
     @property
     def totals(self) -> np.ndarray:
@@ -69,19 +71,20 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
     except ConfigError as error:
         raise ConfigError(f'{flag}: {error}') from error
     if data.names is None:
-        table, meaning = _folder_table(scan, data, step, flag, convention, training)
+        table, meaning, labelled = _folder_table(scan, data, step, flag, convention, training)
     else:
         table, meaning = _named_table(data, step, flag)
+        labelled = frozenset(table.values()) - {UNLABELLED, IGNORE}
     lookup = np.full(256, IGNORE, dtype=np.int64)
     lookup[list(table)] = list(table.values())
     dense = scan.dense()
     pixels = np.zeros_like(dense)
     np.add.at(pixels.T, lookup, dense.T)
-    return ReadMasks(data, table, meaning, pixels)
+    return ReadMasks(data, table, meaning, pixels, labelled)
 
 
 def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
-                  convention: str, training: bool) -> tuple[dict[int, int], str]:
+                  convention: str, training: bool) -> tuple[dict[int, int], str, frozenset[int]]:
     found = sorted(set(map(int, np.unique(scan.ids))) - {IGNORE})
     num_old, num_new, total = step.num_old, step.num_new, step.num_seen
     allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
@@ -99,18 +102,23 @@ def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
                           f'{data.pairs[image].mask}. Allowed are {"; or ".join(words[name] for name in choices)}; '
                           f'and 255 = ignored.')
     chosen = fitting[0]
+    new = frozenset(range(num_old, total))
     if chosen == 'new':
         return ({0: UNLABELLED, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
-                f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled')
-    return {**{index: index for index in allowed[chosen]}, **_rest(found, step)}, f'ids of the {chosen} model'
+                f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled', new)
+    shows_old = any(step.background <= index < num_old for index in found)
+    shows_new = any(index in new for index in found)
+    # Masks without a pixel of any new class are older than the new classes.
+    labelled = frozenset(range(total)) if shows_old and shows_new else new if shows_new else frozenset(range(num_old))
+    return ({**{index: index for index in allowed[chosen]}, **_rest(step, only_new=not shows_old)},
+            f'ids of the {chosen} model', labelled)
 
 
-def _rest(found: Sequence[int], step: Step) -> dict[int, int]:
+def _rest(step: Step, only_new: bool) -> dict[int, int]:
     """Returns what 0 and 255 mean where masks hold ids of the model.
 
     Masks that show no old class at all label the new ones only.
     """
-    only_new = not any(step.background <= index < step.num_old for index in found)
     if step.background:
         return {0: UNLABELLED if only_new else 0, IGNORE: IGNORE}
     return {IGNORE: UNLABELLED if only_new else IGNORE}

@@ -1,7 +1,6 @@
 """The report of an extension: what it did, what it kept, what it learned."""
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,54 +9,12 @@ import numpy as np
 
 from mmciss.evaluation.figure_style import save_figure
 from mmciss.evaluation.markdown import duration, number, table
-from mmciss.extend.comparison import Comparison, agreement_iou, class_iou, new_class_iou
+from mmciss.extend.comparison import Comparison
 from mmciss.extend.figures import plot_changes, plot_classes, plot_confusion
-from mmciss.protocols.step import Step
+from mmciss.extend.judging import judging_lines
 from mmciss.utils.files import write_atomically, write_json
 
 FIGURES = 'figures'
-
-
-def summarize(step: Step, comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Computes everything that the report says.
-
-    Args:
-        step: Old and new classes.
-        comparisons: By kind of data: ``'old'`` (labels of old classes), ``'new'`` (labels of new ones).
-        facts: What is not computed from predictions: settings, data, times, files.
-    """
-    num_old = step.num_old
-    total = sum(comparisons.values(), Comparison.empty(num_old, step.num_new))
-    before, after = class_iou(total.before), class_iou(total.after)
-    after[num_old:] = new_class_iou(total.after, num_old)
-    # Without a labelled pixel of an old class there is no IoU; then the old model is the measure.
-    measured = any(value is not None for value in before[:num_old])
-    same, agreement = agreement_iou(total.agreement)
-    confused = total.after[:num_old, num_old:].sum(), total.after[num_old:step.num_seen, :num_old].sum()
-    truths = total.after[:num_old].sum(), total.after[num_old:step.num_seen].sum()
-    return {
-        **facts, 'num_old': num_old, 'num_new': step.num_new, 'background': step.background,
-        'measured': measured,
-        'classes': [{'id': index, 'name': name, 'new': index >= num_old,
-                     'before': before[index] if index < num_old else None, 'after': after[index],
-                     'agreement': agreement[index] if index < num_old else None,
-                     'pixels': int(total.after[index].sum())} for index, name in enumerate(step.names)],
-        'old_before': _mean(before[:num_old]), 'old_after': _mean(after[:num_old]), 'new_after': _mean(after[num_old:]),
-        'agreement_pixels': same, 'agreement': _mean(agreement),
-        'old_called_new': _share(confused[0], truths[0]), 'new_called_old': _share(confused[1], truths[1]),
-        'unlabelled_called_new': _share(total.after[-1, num_old:].sum(), total.after[-1].sum()),
-        'confusion': total.after.tolist(), 'confusion_before': total.before.tolist(),
-        'images': {name: item.num_images for name, item in comparisons.items()},
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
-
-
-def _share(part: Any, whole: Any) -> float | None:
-    return 100 * int(part) / int(whole) if whole else None
 
 
 def write_extension_report(path: Path, summary: Mapping[str, Any], comparisons: Mapping[str, Comparison],
@@ -90,6 +47,7 @@ def report_text(summary: Mapping[str, Any], pictures: bool = True) -> str:
              f'Training took {duration(summary["seconds"])} for {summary["settings"]["iters"]["value"]} iterations.', '',
              '`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.', '',
              '## Result', '', _headline(summary), '', _class_table(summary), '',
+             *(f'- {line}' for line in judging_lines(summary)), '',
              f'![classes]({FIGURES}/classes.png)', '', '## Old and new', '', _confusion_text(summary), '',
              f'![confusion]({FIGURES}/confusion.png)', '']
     if pictures:
@@ -109,9 +67,11 @@ def _moved(summary: Mapping[str, Any]) -> str:
 def _headline(summary: Mapping[str, Any]) -> str:
     rows = []
     if summary['measured']:
-        rows.append(['old classes, mean IoU', number(summary['old_before']), number(summary['old_after'])])
-    rows.append(['old classes, agreement with the old model (mean IoU)', '100.0', number(summary['agreement'])])
-    rows.append(['new classes, mean IoU', '–', number(summary['new_after'])])
+        rows.append(['old classes, mean IoU', _iou(summary['old_before']), _iou(summary['old_after'])])
+    rows.append(['old classes, agreement with the old model (mean IoU)', '100.00', _iou(summary['agreement'])])
+    rows.append(['new classes, mean IoU', '–', _iou(summary['new_after'])])
+    if summary['all_after'] is not None and summary['measured']:
+        rows.append(['all classes, mean IoU', '–', _iou(summary['all_after'])])
     text = table(['percent', 'before', 'after'], rows)
     if not summary['measured']:
         text += ('\n\nNo labels of old classes were given, so what was forgotten is estimated: the old model\'s answers '
@@ -120,9 +80,28 @@ def _headline(summary: Mapping[str, Any]) -> str:
 
 
 def _class_table(summary: Mapping[str, Any]) -> str:
-    rows = [[item['id'], f'**{item["name"]}** (new)' if item['new'] else item['name'], number(item['before']),
-             number(item['after']), number(item['agreement'])] for item in summary['classes']]
-    return table(['id', 'class', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=2)
+    rows = [[item['id'], f'**{item["name"]}** (new)' if item['new'] else item['name'],
+             summary['sets'][item['judged_on']]['title'] if item['judged_on'] else '–', _iou(item['before']),
+             _iou(item['after']), _iou(item['agreement'])] for item in summary['classes']]
+    text = table(['id', 'class', 'judged on', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=3)
+    return '\n\n'.join([text, *_other_tables(summary)])
+
+
+def _other_tables(summary: Mapping[str, Any]) -> list[str]:
+    """Writes a table for every test set that also labels classes that are judged on another one."""
+    texts = []
+    for key, found in summary['sets'].items():
+        rows = [[item['id'], item['name'], _iou(item['before']), _iou(item['after'])] for item in found['classes']
+                if item['after'] is not None and summary['classes'][item['id']]['judged_on'] != key]
+        if rows:
+            texts += [f'Also labelled in the {found["images"]} {found["title"]}:',
+                      table(['id', 'class', 'IoU before', 'IoU after'], rows, text_columns=2)]
+    return texts
+
+
+def _iou(value: float | None) -> str:
+    """Writes percent as MMSegmentation prints it."""
+    return number(value, 2)
 
 
 def _confusion_text(summary: Mapping[str, Any]) -> str:

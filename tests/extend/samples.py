@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from PIL import Image
 
@@ -66,6 +67,24 @@ def write_model(folder: Path, names: Sequence[str] = OLD, kind: str = 'fcn', nam
     config.write_text(cfg.pretty_text, encoding='utf-8')
     torch.save({'state_dict': built.state_dict(), 'meta': meta if named else {}}, checkpoint)
     return config, checkpoint
+
+
+def train_model(config: Path, checkpoint: Path, images: Path, masks: Path, iters: int, lr: float = 0.05) -> None:
+    """Trains a model of :func:`write_model` with plain MMSegmentation, in place."""
+    cfg = Config.fromfile(config)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+    dataset = dict(type='BaseSegDataset', img_suffix='.png', pipeline=pipeline,
+                   data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
+    content = torch.load(checkpoint, weights_only=True)
+    runner = Runner.from_cfg(Config(dict(
+        default_scope='mmseg', model=cfg.model, load_from=str(checkpoint), work_dir=str(config.parent / 'train'),
+        experiment_name=f'train_{config.parent.parent.name}', randomness=dict(seed=0), log_level='ERROR',
+        train_dataloader=dict(batch_size=4, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=True),
+                              dataset=dataset),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr, momentum=0.9)),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters), default_hooks=dict(checkpoint=None))))
+    runner.train()
+    torch.save({**content, 'state_dict': runner.model.state_dict()}, checkpoint)
 
 
 def write_images(folder: Path, count: int = 6, ids: Sequence[int] = (0, 1, 2), side: int = SIDE,

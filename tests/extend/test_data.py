@@ -18,8 +18,8 @@ STEP = extension_step(OLD, ['fork', 'pallet'], background=True)
 def test_a_part_is_held_out_and_said(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=10)
     data = ExtensionData(images=images, masks=masks).read(STEP)
-    assert len(data.train) == 8 and len(data.tests()['new'][0]) == 2
-    assert not {pair.image for pair in data.train} & {pair.image for pair in data.tests()['new'][0]}
+    assert len(data.train) == 8 and len(data.tests()['new'].pairs) == 2
+    assert not {pair.image for pair in data.train} & {pair.image for pair in data.tests()['new'].pairs}
     assert any('2 of the 10 new images are held out' in line for line in data.lines)
     assert data.checksum() == ExtensionData(images=images, masks=masks).read(STEP).checksum()
     assert data.checksum() != ExtensionData(images=images, masks=masks, holdout=0.4).read(STEP).checksum()
@@ -28,7 +28,7 @@ def test_a_part_is_held_out_and_said(tmp_path: Path) -> None:
 def test_few_images_are_all_learned(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=3)
     data = ExtensionData(images=images, masks=masks).read(STEP)
-    assert len(data.train) == 3 and data.tests()['new'][0] == data.train
+    assert len(data.train) == 3 and data.tests()['new'].pairs == data.train
     assert any('too few new ones to hold any out' in line for line in data.lines)
     assert any('Only 3 images' in line for line in data.lines)
 
@@ -45,9 +45,10 @@ def test_validation_old_validation_and_exemplars(tmp_path: Path) -> None:
                          exemplar_masks=stored[1]).read(STEP)
     assert len(data.train) == 6 and data.num_exemplars == 2, 'nothing is held out'
     tests = data.tests()
-    assert list(tests) == ['new', 'old']
-    assert tests['new'][1].table[1] == 1, 'the validation masks have ids of the extended model'
-    assert tests['old'][1].table[2] == 2 and data.exemplars.table[2] == 2
+    assert list(tests) == ['new', 'old'] and data.judges == ('new', 'old')
+    assert data.lines[-2].endswith('They label all classes.') and data.lines[-1].endswith('They label the old classes only.')
+    assert tests['new'].masks.table[1] == 1, 'the validation masks have ids of the extended model'
+    assert tests['old'].masks.table[2] == 2 and data.exemplars.table[2] == 2
 
 
 @pytest.mark.parametrize(('options', 'message'), [

@@ -91,3 +91,21 @@ def test_pixels_are_counted_by_label(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='--masks: no labelled pixel of pallet in 1 masks; labelled are fork'):
         check_every_new_class(read, WITH, '--masks')
     assert training_table(read, WITH, 0)[0] == 0 and training_table(read, WITH, 0)[1] == 3
+
+
+@pytest.mark.parametrize(('ids', 'step', 'options', 'expected'), [
+    ((0, 1, 2), WITH, {}, {3, 4}),
+    ((0, 3, 4), WITH, {}, {3, 4}),
+    ((0, 1, 3), WITH, {}, {0, 1, 2, 3, 4}),
+    ((0, 1, 2), WITH, dict(convention='final'), {0, 1, 2}),
+    ((0, 1), WITH, dict(names=OLD), {0, 1, 2}),
+    ((0, 1), WITH, dict(names=('background', 'fork', 'truck')), {3}),
+    ((0, 1), WITH, dict(names=('background', 'dog', 'fork')), {0, 2, 3}),
+    ((3, 4), WITHOUT, {}, {3, 4}),
+    ((0, 1, 2), WITHOUT, dict(names=STUFF), {0, 1, 2}),
+])
+def test_which_classes_masks_label(ids: tuple[int, ...], step, options: dict, expected: set[int], tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1, ids=ids)
+    options = dict(options)
+    convention = options.pop('convention', 'auto')
+    assert read_masks(labelled(images, masks, **options), step, '--masks', convention).labelled == expected

@@ -1,0 +1,85 @@
+"""IoU of the classes that a test set labels, and of no others."""
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from mmciss.extend.comparison import Comparison
+
+
+def told_apart(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
+    """Returns counts without the pixels of which the labels cannot tell whether the prediction is right.
+
+    Where a test set does not label a class, its 'background' means 'background, or one of the classes that nobody
+    labelled here'. A model that sees such a class there may be right: this counts neither for nor against it.
+
+    Args:
+        table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
+        labelled: The classes that the test set labels.
+        background: Whether class 0 is the background.
+    """
+    told = table.copy()
+    if background and 0 in labelled:
+        told[0, [channel for channel in range(table.shape[1]) if channel not in labelled]] = 0
+    return told
+
+
+def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) -> list[float | None]:
+    """Returns the IoU in percent of every column's class; None where the test set does not label or never shows it.
+
+    For a test set that labels all classes this is MMSegmentation's ``IoUMetric``. A table with fewer columns than
+    true classes is that of a model that does not know the others: their pixels are its mistakes, whatever it says.
+
+    Args:
+        table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
+        labelled: The classes that the test set labels.
+        background: Whether class 0 is the background.
+
+    Examples:
+        >>> table = np.array([[6, 0, 2], [1, 3, 0], [0, 0, 0], [0, 0, 0]])
+        >>> class_iou(table, {0, 1}, background=True)[0], class_iou(table, {0, 1, 2}, background=True)[0]
+        (85.71428571428571, 66.66666666666667)
+    """
+    told = told_apart(table, labelled, background)
+    found: list[float | None] = []
+    for channel in range(told.shape[1]):
+        true, hit = int(told[channel].sum()), int(told[channel, channel])
+        # A pixel of a class that no model knows is background to a model.
+        rows = told[:-1] if background and channel == 0 else told
+        claimed = int(rows[:, channel].sum())
+        found.append(100 * hit / (true + claimed - hit) if true and channel in labelled else None)
+    return found
+
+
+def open_pixels(counts: Comparison) -> int:
+    """Returns how many pixels of :func:`told_apart` the extended model's counts leave out."""
+    return int((counts.after - told_apart(counts.after, counts.labelled, counts.background)).sum())
+
+
+def background_if_wrong(counts: Comparison) -> float | None:
+    """Returns the extended model's IoU of the background in percent with the pixels that are left out as mistakes.
+
+    This is what MMSegmentation's ``IoUMetric`` measures with the same labels.
+    """
+    if not counts.background or 0 not in counts.labelled:
+        return None
+    return class_iou(counts.after, range(counts.after.shape[1]), counts.background)[0]
+
+
+def agreement_iou(table: np.ndarray) -> tuple[float | None, list[float | None]]:
+    """Compares the models where no new class is labelled, the old one taken for the truth.
+
+    Args:
+        table: ``agreement`` of :class:`Comparison`.
+
+    Returns:
+        Share of pixels with the same class, and the IoU of every old class, None where the old model did not see it;
+        percent.
+    """
+    total = int(table.sum())
+    ious: list[float | None] = []
+    for channel, row in enumerate(table):
+        true, hit, claimed = int(row.sum()), int(row[channel]), int(table[:, channel].sum())
+        ious.append(None if not true else 100 * hit / (true + claimed - hit))
+    return (100 * int(np.trace(table)) / total if total else None), ious

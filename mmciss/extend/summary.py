@@ -1,0 +1,100 @@
+"""Every number of an extension's report."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmciss.extend.comparison import Comparison
+from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels, told_apart
+from mmciss.protocols.step import Step
+
+
+def summarize(step: Step, comparisons: Mapping[str, Comparison], titles: Mapping[str, str], judges: Sequence[str],
+              facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Computes everything that the report says.
+
+    Each class is judged on one test set, which labels and shows it: an old class on ``'old'`` if it can be, a new
+    class on the first of ``judges`` that can. So every IoU is that of one set, as MMSegmentation measures it there.
+
+    Args:
+        step: Old and new classes.
+        comparisons: Counts by test set: ``'new'``, and ``'old'`` if there is one.
+        titles: What the test sets are called.
+        judges: Names of test sets in the order in which they are asked for the new classes.
+        facts: What is not computed from predictions: settings, data, times, files.
+    """
+    num_old = step.num_old
+    sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
+    judged_on = [_judge(comparisons, index, ('old', 'new') if index < num_old else judges)
+                 for index in range(step.num_seen)]
+    classes = []
+    same, agreement = agreement_iou(sum(counts.agreement for counts in comparisons.values()))
+    for index, name in enumerate(step.names):
+        judge = sets[judged_on[index]]['classes'][index] if judged_on[index] else {}
+        classes.append({'id': index, 'name': name, 'new': index >= num_old, 'judged_on': judged_on[index],
+                        'before': judge.get('before'), 'after': judge.get('after'), 'pixels': judge.get('pixels', 0),
+                        'agreement': agreement[index] if index < num_old else None})
+    before, after = [item['before'] for item in classes], [item['after'] for item in classes]
+    confusion, confusion_before = (_joined(comparisons, judged_on, step, key) for key in ('after', 'before'))
+    old, new = confusion[:num_old], confusion[num_old:step.num_seen]
+    return {
+        **facts, 'num_old': num_old, 'num_new': step.num_new, 'background': step.background,
+        # Without a labelled pixel of an old class there is no IoU; then the old model is the measure.
+        'measured': any(value is not None for value in before[:num_old]), 'classes': classes,
+        'old_before': _mean(before[:num_old]), 'old_after': _mean(after[:num_old]), 'new_after': _mean(after[num_old:]),
+        # A mean over classes of different images would look like MMSegmentation's mIoU and be none.
+        'all_after': _mean(after) if len(set(judged_on)) == 1 else None,
+        'agreement_pixels': same, 'agreement': _mean(agreement),
+        'old_called_new': _share(old[:, num_old:].sum(), old.sum()),
+        'new_called_old': _share(new[:, :num_old].sum(), new.sum()),
+        'unlabelled_called_new': _share(confusion[-1, num_old:].sum(), confusion[-1].sum()),
+        'confusion': confusion.tolist(), 'confusion_before': confusion_before.tolist(),
+        'images': {name: counts.num_images for name, counts in comparisons.items()}, 'sets': sets,
+    }
+
+
+def _test_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
+    """Returns what one test set says on its own; its confusions leave nothing out."""
+    before, after = (class_iou(table, counts.labelled, counts.background) for table in (counts.before, counts.after))
+    before += [None] * step.num_new
+    left_out = open_pixels(counts)
+    return {
+        'title': title, 'images': counts.num_images, 'labelled': [step.names[index] for index in sorted(counts.labelled)],
+        'classes': [{'id': index, 'name': name, 'before': before[index], 'after': after[index],
+                     'pixels': int(counts.after[index].sum())} for index, name in enumerate(step.names)],
+        'open_pixels': left_out, 'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
+        'background_if_wrong': background_if_wrong(counts) if left_out else None,
+        'confusion': counts.after.tolist(), 'confusion_before': counts.before.tolist()}
+
+
+def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[str]) -> str | None:
+    for name in order:
+        counts = comparisons.get(name)
+        if counts is not None and channel in counts.labelled and counts.after[channel].any():
+            return name
+    return None
+
+
+def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | None], step: Step, key: str) -> np.ndarray:
+    """Returns each class's row from the set that judges it; pixels of no label from the sets of the new classes."""
+    told = {name: told_apart(getattr(counts, key), counts.labelled, counts.background)
+            for name, counts in comparisons.items()}
+    joined = np.zeros_like(next(iter(told.values())))
+    for channel, name in enumerate(judged_on):
+        if name is not None:
+            joined[channel] = told[name][channel]
+    for name in set(judged_on[step.num_old:]) - {None}:
+        joined[-1] += told[name][-1]
+    return joined
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _share(part: Any, whole: Any) -> float | None:
+    return 100 * int(part) / int(whole) if whole else None

@@ -1,0 +1,56 @@
+"""IoU of the classes that a test set labels, checked against sums by hand."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmciss.extend.comparison import Comparison
+from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels
+
+# Two old classes, one new; the last row is of pixels that are labelled as none of the labelled classes.
+AFTER = np.array([[6, 1, 2], [1, 4, 1], [0, 1, 3], [2, 1, 1]])
+ALL, OLD, NEW = {0, 1, 2}, {0, 1}, {2}
+
+
+def test_all_classes_labelled() -> None:
+    assert class_iou(AFTER, ALL, background=False) == pytest.approx([100 * 6 / 12, 100 * 4 / 9, 100 * 3 / 8])
+    # A pixel of none of the labelled classes is rightly called background.
+    assert class_iou(AFTER, ALL, background=True)[0] == pytest.approx(100 * 6 / 10)
+
+
+def test_old_classes_labelled() -> None:
+    found = class_iou(AFTER, OLD, background=True)
+    # Two pixels labelled background are called new: they may be.
+    assert found[:2] == pytest.approx([100 * 6 / 8, 100 * 4 / 9]) and found[2] is None
+    assert class_iou(AFTER, OLD, background=False)[0] == pytest.approx(100 * 6 / 12)
+
+
+def test_new_classes_labelled() -> None:
+    assert class_iou(AFTER, NEW, background=True) == [None, None, pytest.approx(100 * 3 / 8)]
+
+
+def test_the_old_model_does_not_know_the_new_class() -> None:
+    # Its pixels are mistakes of the classes that it names instead.
+    assert class_iou(AFTER[:, :2], ALL, background=True) == pytest.approx([100 * 6 / 8, 100 * 4 / 8])
+
+
+def test_classes_that_no_pixel_shows() -> None:
+    assert class_iou(np.zeros((4, 3), np.int64), ALL, background=True) == [None] * 3
+    assert agreement_iou(np.zeros((2, 3), np.int64)) == (None, [None, None])
+
+
+def test_what_is_left_out_is_counted() -> None:
+    def counts(labelled: set[int], background: bool) -> Comparison:
+        found = Comparison.empty(2, 1, labelled, background)
+        found.after += AFTER
+        return found
+
+    assert open_pixels(counts(OLD, True)) == 2 and background_if_wrong(counts(OLD, True)) == pytest.approx(60.0)
+    for labelled, background in ((OLD, False), (ALL, True), (NEW, True)):
+        assert open_pixels(counts(labelled, background)) == 0
+    assert background_if_wrong(counts(NEW, True)) is None and background_if_wrong(counts(OLD, False)) is None
+
+
+def test_agreement() -> None:
+    same, ious = agreement_iou(np.array([[1, 0, 1], [1, 1, 1]]))
+    assert same == pytest.approx(40.0) and ious == [pytest.approx(100 / 3), pytest.approx(100 / 3)]
