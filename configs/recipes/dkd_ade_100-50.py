@@ -1,7 +1,7 @@
 # DKD on ADE20K as published: batch 24, 0.025 then 0.0025 for the head and a tenth of it for the
 # backbone, 100 epochs per step, a linear warm-up over a fifth of them, mixed precision.
 _base_ = [
-    '../_base_/models/deeplabv3_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
+    '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
     '../_base_/schedules/ade_60e.py', '../_base_/methods/dkd.py',
     '../_base_/default_runtime.py'
 ]

@@ -1,7 +1,7 @@
 # DKD on VOC as published: batch 32, 0.01 then 0.001 for the head and a tenth of it for the backbone,
 # 60 epochs per step, mixed precision.
 _base_ = [
-    '../_base_/models/deeplabv3_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
     '../_base_/schedules/voc_30e.py', '../_base_/methods/dkd.py',
     '../_base_/default_runtime.py'
 ]

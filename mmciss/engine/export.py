@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
-from mmciss.engine.plain_imports import plain_imports
+from mmciss.engine.plain_imports import needs_mmciss, plain_imports
 from mmciss.engine.plain_pipeline import without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
@@ -103,4 +104,9 @@ def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
                       if hasattr(hook, 'method_state')}
     save_tensors(folder / 'state.pth', state)
     config = plain_config(cfg, model.step.num_seen, dataset_meta)
-    write_atomically(folder / 'model_config.py', lambda path: path.write_text(config.pretty_text, encoding='utf-8'))
+    text = config.pretty_text
+    if needs_mmciss(config):
+        text = f'# Plain MMSegmentation does not have all layers of this model: loading it needs mmciss.\n{text}'
+        print_log(f'{folder / "model_config.py"} imports mmciss, since plain MMSegmentation does not have all layers '
+                  f'of this model.', logger='current')
+    write_atomically(folder / 'model_config.py', lambda path: path.write_text(text, encoding='utf-8'))

@@ -5,7 +5,7 @@ import pytest
 from mmseg.registry import MODELS, TRANSFORMS
 from torch import nn
 
-from mmciss.engine.plain_imports import plain_imports
+from mmciss.engine.plain_imports import needs_mmciss, plain_imports
 
 MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_head=[dict(type='FCNHead')])
 
@@ -32,8 +32,13 @@ def test_a_transform_of_the_users_own_is_imported() -> None:
     assert plain_imports(dict(imports='crops'), {}, pipeline) == dict(imports=['crops'], allow_failed_imports=False)
 
 
-def test_mmciss_is_never_imported() -> None:
+def test_mmciss_is_imported_for_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     import mmciss.register_all  # noqa: F401
+    monkeypatch.setattr(MODELS.get('OwnNetOfATest'), '__module__', 'mmciss.models.net')
+    found = plain_imports(None, MODEL, [])
+    assert found == dict(imports=['mmciss.register_all'], allow_failed_imports=False)
+    assert needs_mmciss(dict(custom_imports=found)) and not needs_mmciss(dict(custom_imports=None))
+    monkeypatch.undo()
     pipeline = [dict(type='SegCenterCrop', crop_size=8)]
     assert plain_imports(dict(imports=['mmciss.register_all']), MODEL, pipeline) is None
 

@@ -9,7 +9,6 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.classifiers.head_config import num_classes_of, with_num_classes
 
@@ -47,8 +46,8 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
         model: The segmentor's config.
         num_classes: Channels of the exported model.
 
-    Raises:
-        ConfigError: If a part other than a loss comes from mmciss, since no plain model has it.
+    Returns:
+        The config; losses of mmciss are replaced. Heads and other layers of mmciss stay, and need it to be loaded.
     """
     model = copy.deepcopy(model)
     classes = num_classes_of(_heads(model, 'decode_head')[-1])
@@ -59,11 +58,8 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
         if heads:
             model[slot] = heads if isinstance(model[slot], list | tuple) else heads[0]
     for slot, node in list(_typed_nodes(model)):
-        if not _is_ours(node['type']):
+        if slot != 'loss_decode' or not _is_ours(node['type']):
             continue
-        if slot != 'loss_decode':
-            raise ConfigError(f'model: {node["type"]} belongs to mmciss, so that the finished '
-                              f'model could not be loaded by plain MMSegmentation')
         weight = node.get('loss_weight', 1.0)
         node.clear()
         node.update(type='CrossEntropyLoss', loss_weight=weight)

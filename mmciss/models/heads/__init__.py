@@ -1,0 +1,4 @@
+"""Decode heads of papers that MMSegmentation does not have."""
+from mmciss.models.heads.projected_aspp_head import ProjectedASPPHead
+
+__all__ = ['ProjectedASPPHead']
