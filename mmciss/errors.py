@@ -9,14 +9,14 @@ class ConfigError(ValueError):
     """A config asks for something that cannot be done; the message names the key to change."""
 
 
-def close_matches(name: str, allowed: Iterable[str], count: int = 3) -> str:
+def close_matches(name: str, allowed: Iterable[str], count: int = 3, cutoff: float = 0.6) -> str:
     """Returns `` Did you mean 'a' or 'b'?`` for a misspelt name, or an empty string.
 
     Examples:
         >>> close_matches('overlaped', ['overlapped', 'disjoint'])
         " Did you mean 'overlapped'?"
     """
-    found = difflib.get_close_matches(str(name), [str(item) for item in allowed], count)
+    found = difflib.get_close_matches(str(name), sorted({str(item) for item in allowed}), count, cutoff)
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else ''
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from mmciss.apis.cfg_options import CfgOptions
 from mmciss.apis.command import run_command
 from mmciss.errors import ConfigError
 
@@ -83,7 +84,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1' (default: a GPU if there is one)")
     parser.add_argument('--resume', action='store_true', help='continue an interrupted extension')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
                         help='override settings of the training config, key=value')
     return parser.parse_args(arguments)
 

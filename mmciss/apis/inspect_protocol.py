@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.config import Config
 
-from mmciss.apis.train import add_protocol_arguments
 from mmciss.apis.overrides import apply_overrides
+from mmciss.apis.train import add_protocol_arguments
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
 
@@ -74,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         import mmciss.register_all  # noqa: F401
+        from mmciss.engine.config_changes import apply_cfg_options
         cfg = load_config(args.config)
         apply_overrides(cfg, args)
-        if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+        apply_cfg_options(cfg, args.cfg_options)
         sys.stdout.write(describe(inspect_protocol(cfg)) + '\n')
     except (ConfigError, FileNotFoundError) as error:
         sys.stderr.write(f'error: {error}\n')

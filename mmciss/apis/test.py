@@ -103,11 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         import mmciss.register_all  # noqa: F401
+        from mmciss.engine.config_changes import apply_cfg_options
         cfg = load_config(args.config)
         cfg.launcher = args.launcher
         apply_overrides(cfg, args)
-        if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+        apply_cfg_options(cfg, args.cfg_options)
         index, checkpoint = find_step(Path(args.checkpoint), args.step)
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
         if args.show_dir:

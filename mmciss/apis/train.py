@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from mmciss.apis.cfg_options import CfgOptions
 from mmciss.apis.command import run_command
 from mmciss.apis.overrides import apply_overrides
-from mmciss.utils.blame import blaming
 from mmciss.utils.configs import load_config
 
 
@@ -25,7 +25,7 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', help="run only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
     parser.add_argument('--base-from', help='work directory of a run whose base step is taken over')
     parser.add_argument('--seed', type=int, help='random seed')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
                         help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b')
 
 
@@ -50,12 +50,11 @@ def config_from_args(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: If something named does not exist.
     """
+    from mmciss.engine.config_changes import apply_cfg_options
     cfg = load_config(args.config)
     cfg.launcher = args.launcher
     apply_overrides(cfg, args)
-    if args.cfg_options is not None:
-        with blaming(f'--cfg-options {" ".join(args.cfg_options)}'):
-            cfg.merge_from_dict(args.cfg_options)
+    apply_cfg_options(cfg, args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -13,6 +13,8 @@ from mmengine.registry import MODEL_WRAPPERS  # the runner looks wrappers up in 
 from mmseg.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from mmciss.errors import ConfigError
+
 
 @OPTIM_WRAPPERS.register_module()
 class CpuAmpOptimWrapper(OptimWrapper):
@@ -46,12 +48,12 @@ def init_cpu_distributed(launcher: str) -> None:
         launcher: The config key ``launcher``.
 
     Raises:
-        RuntimeError: If the launcher is not supported on CPUs.
+        ConfigError: If the launcher is not supported on CPUs.
     """
     import torch.distributed as dist
     if dist.is_initialized():
         return
     if launcher != 'pytorch':
-        raise RuntimeError(f"launcher={launcher!r} is not supported without CUDA; use 'pytorch' (torchrun)")
+        raise ConfigError(f"launcher: {launcher!r} is not supported without CUDA; use 'pytorch' (torchrun)")
     os.environ.setdefault('LOCAL_RANK', '0')
     dist.init_process_group('gloo')

@@ -16,6 +16,7 @@ from mmseg.registry import RUNNERS
 from mmciss.engine.base_step import adopt_base_step
 from mmciss.engine.close import close_runner
 from mmciss.engine.cpu import init_cpu_distributed
+from mmciss.engine.environment_checks import check_launcher, check_work_dir
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
@@ -47,6 +48,7 @@ class IncrementalRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = prepare_config(cfg)
+        check_work_dir(self.cfg.work_dir)
         init_distributed(self.cfg)
         self.folder = RunFolder(self.cfg.work_dir)
         # The first process reads the masks and leaves a cache; the others wait for it rather than read them too.
@@ -200,10 +202,15 @@ def decision_of(model: Any) -> dict[str, Any]:
 
 
 def init_distributed(cfg: Config) -> None:
-    """Starts the process group; mmengine would only do it in the first step's runner, too late for the lock."""
-    launcher = cfg.get('launcher', 'none')
+    """Starts the process group; mmengine would only do it in the first step's runner, too late for the lock.
+
+    Raises:
+        ConfigError: If the launcher's environment variables are not there.
+    """
+    launcher = cfg.get('launcher') or 'none'
     if launcher == 'none' or is_distributed():
         return
+    check_launcher(launcher)
     if torch.cuda.is_available():
         init_dist(launcher, **(cfg.get('env_cfg') or {}).get('dist_cfg', {}))
     else:
@@ -224,11 +231,12 @@ def prepare_config(cfg: Config) -> Config:
         ConfigError: If it has no work directory.
     """
     cfg = Config(cfg.to_dict(), filename=cfg.filename) if isinstance(cfg, Config) else Config(dict(cfg))
-    if not cfg.get('work_dir'):
+    if not isinstance(cfg.get('work_dir'), str | Path) or not str(cfg.work_dir).strip():
         raise ConfigError('work_dir: where shall the results go? Give --work-dir or work_dir in the config')
     if not torch.cuda.is_available():
-        if cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
-            cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'
+        wrapper = cfg.get('optim_wrapper')
+        if isinstance(wrapper, dict) and wrapper.get('type') == 'AmpOptimWrapper':
+            wrapper.type = 'CpuAmpOptimWrapper'
         if cfg.get('launcher', 'none') != 'none':
             cfg.model_wrapper_cfg = dict(type='CpuDistributedDataParallel', broadcast_buffers=False,
                                          find_unused_parameters=cfg.get('find_unused_parameters', False))

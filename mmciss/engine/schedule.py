@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmciss.engine.value_checks import MOST_ITERATIONS, is_number
 from mmciss.errors import ConfigError, unknown_name
 
 STEP_KEYS = ('lr', 'iters', 'epochs', 'cfg')
@@ -73,8 +74,10 @@ def plan_step(steps: dict | None, index: int, num_images: int, global_batch: int
         raise ConfigError(f"{group}: give 'iters' or 'epochs', not both")
     for key in ('iters', 'epochs', 'lr'):
         value = options.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+        if value is not None and not (is_number(value) and value > 0):
             raise ConfigError(f'{group}.{key} must be a positive number, found {value!r}')
+    if (options.get('iters') or 0) % 1:
+        raise ConfigError(f'{group}.iters must be a whole number, found {options["iters"]!r}')
     if 'iters' in options:
         iterations = int(options['iters'])
     elif 'epochs' in options:
@@ -83,6 +86,10 @@ def plan_step(steps: dict | None, index: int, num_images: int, global_batch: int
         iterations = int(default_iterations)
     else:
         raise ConfigError(f"{group}: no length; give 'iters' or 'epochs', or train_cfg.max_iters")
+    if iterations > MOST_ITERATIONS:
+        key = 'iters' if 'iters' in options else 'epochs'
+        raise ConfigError(f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; allowed are at most '
+                          f'{MOST_ITERATIONS:,}')
     return StepPlan(max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}),
                     global_batch)
 

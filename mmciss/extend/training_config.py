@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.engine.config_changes import apply_cfg_options
+from mmciss.engine.config_checks import check_settings
 from mmciss.engine.model_config import heads_of
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.step_config import StepFiles, make_step_config
@@ -61,8 +63,8 @@ def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settin
         visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
         log_processor=dict(by_epoch=False), log_level='INFO', randomness=dict(seed=seed), work_dir=work_dir,
         experiment_name='extend', load_from=None, resume=False))
-    if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
+    apply_cfg_options(cfg, cfg_options)
+    check_settings(cfg)
     return cfg
 
 

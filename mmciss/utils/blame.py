@@ -33,7 +33,7 @@ def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Ite
         text = text[0] if text else type(error).__name__
         if isinstance(error, KeyError) and 'is not in the' in text:
             raise ConfigError(f'{key}: nothing is called {kind or text.split()[0]!r}.'
-                              f'{close_matches(str(kind), _names(registry))}') from error
+                              f'{close_matches(str(kind), registered_names(registry))}') from error
         if isinstance(error, KeyError):
             text = f'lacks or does not know {text}'
         raise ConfigError(f'{key}: {text}') from error
@@ -51,7 +51,7 @@ def build(registry: Registry, config: Any, key: str, **defaults: Any) -> Any:
         return registry.build(dict(config), **defaults)
 
 
-def _names(registry: Registry | None) -> list[str]:
+def registered_names(registry: Registry | None) -> list[str]:
     """Returns the names in a registry and its parents."""
     names: list[str] = []
     while registry is not None:

@@ -34,7 +34,10 @@ def load_method(name: str) -> Config:
     path = Path(name)
     if path.suffix == '.py' and path.is_file():
         with blaming(f'--method {path}'):
-            return Config.fromfile(path)
+            cfg = _read(path)
+        if not isinstance(cfg.get('method'), dict):
+            raise ConfigError(f"--method {path}: the file has no dictionary 'method'; write method = dict(name=..., ...)")
+        return cfg
     if name not in method_names():
         raise unknown_name('method', name, method_names(), '--method')
     return Config.fromfile(configs_folder() / '_base_' / 'methods' / f'{name}.py')

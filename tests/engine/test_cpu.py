@@ -8,6 +8,7 @@ from torch import nn
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.cpu import CpuAmpOptimWrapper, init_cpu_distributed
 from mmciss.engine.incremental_runner import prepare_config
+from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config
 
 
@@ -34,5 +35,5 @@ def test_configs_get_the_substitutes_of_this_machine() -> None:
 
 
 def test_other_launchers_need_cuda() -> None:
-    with pytest.raises(RuntimeError, match="launcher='slurm' is not supported without CUDA"):
+    with pytest.raises(ConfigError, match="launcher: 'slurm' is not supported without CUDA"):
         init_cpu_distributed('slurm')

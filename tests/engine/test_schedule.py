@@ -34,6 +34,10 @@ def test_default_length_is_the_configs_own() -> None:
 
 
 @pytest.mark.parametrize(('steps', 'message'), [
+    ({'base': {'lr': float('nan'), 'iters': 3}}, 'steps.base.lr must be a positive number, found nan'),
+    ({'base': {'iters': 1e30}}, 'steps.base.iters: 1e[+]30 makes 1e[+]30 iterations; allowed are at most 1,000,000,000'),
+    ({'base': {'epochs': 1e12}}, 'steps.base.epochs: 1000000000000.0 makes'),
+    ({'base': {'iters': 2.5}}, 'steps.base.iters must be a whole number, found 2.5'),
     ({'base': {'lr': -1, 'iters': 3}}, 'steps.base.lr must be a positive number, found -1'),
     ({'base': {'iters': 3, 'epochs': 2}}, "'iters' or 'epochs', not both"),
     ({'base': {'epoch': 3}}, "steps.base.epoch: unknown option 'epoch'.*epochs"),

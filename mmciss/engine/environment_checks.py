@@ -1,0 +1,67 @@
+"""What a run needs from its surroundings: a folder it may write into, and the variables of its launcher."""
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from mmciss.errors import ConfigError
+
+LAUNCHERS = {
+    'none': ((), ''),
+    'pytorch': (('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+                'tools/dist_train.sh CONFIG NUMBER_OF_PROCESSES (or torchrun)'),
+    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'tools/slurm_train.sh PARTITION JOB_NAME CONFIG (or srun)'),
+    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'MASTER_ADDR'), 'mpirun')}
+"""Which variables each launcher sets, and what starts it."""
+NUMBERS = ('RANK', 'WORLD_SIZE', 'MASTER_PORT', 'SLURM_PROCID', 'SLURM_NTASKS',
+           'OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK')
+
+
+def check_launcher(launcher: object) -> None:
+    """Refuses a launcher whose environment variables are not there.
+
+    Raises:
+        ConfigError: Naming the launcher, the variables that are missing, and what sets them.
+    """
+    if launcher not in LAUNCHERS:
+        raise ConfigError(f'launcher: must be one of {", ".join(map(repr, LAUNCHERS))}; found {launcher!r}')
+    variables, command = LAUNCHERS[str(launcher)]
+    missing = [name for name in variables if not os.environ.get(name)]
+    if missing:
+        raise ConfigError(f'launcher: {launcher!r} needs the environment variable{"s" if len(missing) > 1 else ""} '
+                          f'{", ".join(missing)}, which {command} sets. Start the run with that, or leave --launcher out')
+    for name in set(variables) & set(NUMBERS):
+        if not os.environ[name].isdigit():
+            raise ConfigError(f'launcher: the environment variable {name} must be a number, found {os.environ[name]!r}')
+    if launcher == 'pytorch' and int(os.environ['RANK']) >= int(os.environ['WORLD_SIZE']):
+        raise ConfigError(f'launcher: RANK={os.environ["RANK"]} must be less than WORLD_SIZE={os.environ["WORLD_SIZE"]}')
+
+
+def check_work_dir(path: str | Path, key: str = 'work_dir') -> None:
+    """Refuses a folder that cannot be made or written into, without making it.
+
+    Raises:
+        ConfigError: Naming what is in the way.
+    """
+    folder = Path(path)
+    try:
+        while (mode := _mode(folder)) is None:
+            if folder.is_symlink():
+                raise ConfigError(f'{key}: {folder} is a link to something that does not exist')
+            folder = folder.parent
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:  # too long a name, a zero byte, a folder that must not be looked into
+        raise ConfigError(f'{key}: cannot use {str(path)!r}: {getattr(error, "strerror", None) or error}') from error
+    if not stat.S_ISDIR(mode):
+        raise ConfigError(f'{key}: {folder} is a file; a folder is needed')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f'{key}: {folder} cannot be written into')
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,67 @@
+"""The table of what values must be."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mmciss.engine.value_checks import LARGEST_SEED, check_values, walk
+from mmciss.errors import ConfigError
+
+NAN, INF = float('nan'), float('inf')
+
+
+def config(key: str, value: Any) -> Any:
+    """Returns a config with one value; numbers in the key are places in a list."""
+    for part in reversed(key.split('.')):
+        value = [value] if part.isdigit() else {part: value}
+    return value
+
+
+@pytest.mark.parametrize(('key', 'good', 'bad'), [
+    ('optim_wrapper.optimizer.lr', (0.1, 0, 1), (NAN, INF, -0.1, '0.1', True)),
+    ('optim_wrapper.optimizer.betas.0', (0.9, ), ('0.9', NAN)),
+    ('optim_wrapper.clip_grad.max_norm', (1.0, INF), (NAN, -INF, -1)),
+    ('optim_wrapper.paramwise_cfg.custom_keys.backbone.layer4.lr_mult', (0.1, ), (-1, '10', NAN)),
+    ('optim_wrapper.accumulative_counts', (1, 4), (0, 1.5, True)),
+    ('method.losses.kd.loss_weight', (10, 0.5), (NAN, INF, '10', True)),
+    ('method.losses.kd.temperature', (2.0, ), (NAN, -INF)),
+    ('model.decode_head.loss_decode.0.loss_weight', (1.0, ), (NAN, '1')),
+    ('model.data_preprocessor.std.0', (57.1, ), (0, NAN, '1')),
+    ('steps.base.lr', (0.1, ), (NAN, )),
+    ('param_scheduler.0.power', (0.9, ), (NAN, 'linear')),
+    ('param_scheduler.0.end', (40000, ), (-1, 2.5, 10**30)),
+    ('train_cfg.max_iters', (1, 10**9), (0, 1e30, '9', True, 10**9 + 1)),
+    ('train_dataloader.batch_size', (1, ), (0, '4', True, 10**20)),
+    ('val_dataloader.num_workers', (0, 8), (-1, '2', 10**6)),
+    ('train_dataloader.pin_memory', (True, ), ('yes', 1)),
+    ('randomness.seed', (0, LARGEST_SEED), (-1, 10**20, '1', 1.0, True)),
+    ('default_hooks.logger.interval', (1, ), (0, -5, '10')),
+    ('default_hooks.checkpoint.interval', (500, -1), (0, -2, 0.5)),
+    ('log_level', ('INFO', 'DEBUG', 20), ('info', 'LOUD', 1.5, [])),
+    ('env_cfg.mp_cfg.mp_start_method', ('fork', 'spawn'), ('frok', 3)),
+    ('env_cfg.dist_cfg.backend', ('nccl', 'gloo'), ('ncl', )),
+    ('launcher', ('none', 'pytorch'), ('torch', )),
+    ('resume', (True, False), ('yes', 1)),
+    ('work_dir', ('here', ), (3, ' ', [])),
+    ('protocol.joint', (True, ), ('no', )),
+])
+def test_values(key: str, good: tuple, bad: tuple) -> None:
+    for value in good:
+        check_values(config(key, value))
+    for value in bad:
+        with pytest.raises(ConfigError, match=rf'^{key}: must be .*found'):
+            check_values(config(key, value))
+
+
+def test_what_is_not_there_passes() -> None:
+    check_values(dict(load_from=None, optim_wrapper=dict(clip_grad=None), param_scheduler=None))
+
+
+def test_a_slip_in_a_choice_is_recognised() -> None:
+    with pytest.raises(ConfigError, match="found 'spwan'. Did you mean 'spawn'"):
+        check_values(config('env_cfg.mp_cfg.mp_start_method', 'spwan'))
+
+
+def test_walking_names_every_place() -> None:
+    assert [key for key, _ in walk(dict(a=({'b': 1}, ), c=2))] == ['a', 'a.0', 'a.0.b', 'c']
