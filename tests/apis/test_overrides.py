@@ -41,6 +41,22 @@ def test_unknown_methods_and_configs_are_refused_with_what_is_allowed() -> None:
         load_config('nowhere.py')
 
 
+@pytest.mark.parametrize('text', ['', 'methd = dict()', 'method = 3', 'method = dict('])
+def test_a_file_without_a_method_is_refused(text: str, tmp_path) -> None:
+    path = tmp_path / 'mine.py'
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f'--method {path}'):
+        load_method(str(path))
+
+
+@pytest.mark.parametrize('text', ['protocol.name', '=3', 'a..b=3', 'x=[1,(2]', '.x=1'])
+def test_what_is_no_key_and_value_ends_as_wrong_flags_do(text: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_args([CONFIG, '--cfg-options', 'steps.base.iters=5', text])
+    assert caught.value.code == 2
+    assert f'argument --cfg-options: cannot read {text!r}' in capsys.readouterr().err
+
+
 def test_flags_reach_the_config_and_name_the_work_directory() -> None:
     cfg = config_from_args(parse_args([CONFIG, '--method', 'lwf', '--protocol', '10-5', '--setting', 'disjoint',
                                        '--order', '3', '--seed', '4', '--steps', '0', '--amp', '--resume',
