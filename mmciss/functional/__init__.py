@@ -15,7 +15,7 @@ from .decomposed_distillation import decompose, decomposed_distillation
 from .elastic_weight_consolidation import update_fisher
 from .entropy_pseudo_labels import entropy_pseudo_labels, normalised_entropy
 from .entropy_thresholds import (entropy_histogram, entropy_thresholds, histogram_medians,
-                                 released_thresholds)
+                                 binned_thresholds)
 from .feature_attraction import feature_attraction
 from .feature_distillation import feature_distillation
 from .feature_repulsion import feature_repulsion
@@ -47,7 +47,7 @@ from .unbiased_distillation import unbiased_distillation
 __all__ = [
     'accumulate_path', 'accumulate_walk', 'at_least_float32', 'attribution_scores',
     'attribution_sum', 'auxiliary_classifier_loss', 'background_attribution', 'balance_factor',
-    'binary_cross_entropy', 'class_sums', 'ClassSums', 'ConvNorm', 'decompose',
+    'binary_cross_entropy', 'binned_thresholds', 'class_sums', 'ClassSums', 'ConvNorm', 'decompose',
     'decomposed_distillation', 'entropy_histogram', 'entropy_pseudo_labels', 'entropy_thresholds',
     'feature_attraction', 'feature_distillation', 'feature_repulsion', 'feature_sparsity',
     'finish_walk', 'fuse_weights', 'gradient_compensation', 'histogram_medians',
@@ -55,7 +55,7 @@ __all__ = [
     'masked_sum', 'merge_new_into_background', 'merge_parallel_branches', 'new_class_bce',
     'normalise_importance', 'normalised_entropy', 'path_importance', 'pooled_cube_distillation',
     'prototype_matching', 'prototype_relabel', 'rectified_log_probabilities', 'reduce_pixels',
-    'released_thresholds', 'select_channels', 'sharp_relation', 'sigmoid_distillation',
+    'select_channels', 'sharp_relation', 'sigmoid_distillation',
     'soft_relation', 'threshold_pseudo_labels', 'unbiased_cross_entropy', 'unbiased_distillation',
     'update_fisher', 'update_prototypes', 'upsampling_gain'
 ]

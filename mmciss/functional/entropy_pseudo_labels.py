@@ -60,7 +60,7 @@ def entropy_pseudo_labels(target: Tensor,
                           num_seen: int,
                           ignore_index: int = 255,
                           minimum_factor: float = 0.0,
-                          compat: bool = False,
+                          full_factor: float = 0.0,
                           align_corners: bool = False) -> tuple[Tensor, Tensor]:
     r"""Completes labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
 
@@ -79,8 +79,8 @@ def entropy_pseudo_labels(target: Tensor,
         num_seen: Number of all channels, background included.
         ignore_index: Label of ignored pixels; they stay ignored.
         minimum_factor: Lower bound of ``nu``.
-        compat: The release gives an image without any background pixel the factor 0 (it computes
-            ``0 / (0 + 1e-6)``), which throws away the image's labels; the default gives 1.
+        full_factor: ``nu`` of an image without any background pixel. 0 is the release's
+            ``0 / (0 + 1e-6)``, which throws away the image's labels; 1 keeps them.
         align_corners: How scores are upsampled.
 
     Returns:
@@ -93,6 +93,5 @@ def entropy_pseudo_labels(target: Tensor,
     labels = torch.where(background, predicted.masked_fill(~accepted, ignore_index), target)
     count = background.flatten(1).sum(1)
     factor = accepted.flatten(1).sum(1) / (count + 1e-6)
-    if not compat:
-        factor = factor.masked_fill(count == 0, 1.0)
+    factor = factor.masked_fill(count == 0, full_factor)
     return labels, factor.clamp(min=minimum_factor)

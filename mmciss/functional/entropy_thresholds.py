@@ -6,24 +6,20 @@ import math
 import torch
 from torch import Tensor
 
-RELEASED_BINS = 100
+BINS = 100
 
 
 def entropy_thresholds(entropies: Tensor,
                        classes: Tensor,
                        num_classes: int,
-                       minimum: float = 0.001,
-                       compat: bool = False) -> Tensor:
-    """Returns each class's median entropy, the thresholds of PLOP (arXiv 2011.11390).
+                       minimum: float = 0.001) -> Tensor:
+    """Returns each class's median entropy, the thresholds of PLOP's paper (arXiv 2011.11390).
 
     Args:
         entropies: Normalised entropies of pixels, any shape.
         classes: The teacher's prediction at the same pixels, same shape.
         num_classes: Number of thresholds wanted.
         minimum: Lower bound of a threshold, and the threshold of classes never predicted.
-        compat: Whether to reproduce the release, which looks for the median in a histogram of 100
-            bins and adds the bin's index where it means the bin's count. Thresholds come out
-            right only where one bin holds half of a class. The default is the exact median.
 
     Returns:
         Thresholds, shape ``(num_classes,)``.
@@ -34,9 +30,6 @@ def entropy_thresholds(entropies: Tensor,
     if entropies.shape != classes.shape:
         raise ValueError(f'entropies {tuple(entropies.shape)} and classes {tuple(classes.shape)} '
                          'differ in shape')
-    if compat:
-        histogram = entropy_histogram(entropies, classes, num_classes)
-        return released_thresholds(histogram, minimum)
     entropies, classes = entropies.flatten(), classes.flatten()
     entropies, order = entropies.sort()
     order = classes[order].sort(stable=True).indices
@@ -56,7 +49,7 @@ def entropy_thresholds(entropies: Tensor,
 def entropy_histogram(entropies: Tensor,
                       classes: Tensor,
                       num_classes: int,
-                      bins: int = RELEASED_BINS,
+                      bins: int = BINS,
                       maximum: float = 1.0) -> Tensor:
     """Counts entropies per class in equal bins, a summary that adds up over batches and ranks.
 
@@ -99,8 +92,13 @@ def histogram_medians(histogram: Tensor, minimum: float = 0.001, maximum: float 
     return median.masked_fill(count.squeeze(1) == 0, minimum).clamp(min=minimum)
 
 
-def released_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
-    """Finds "medians" exactly as PLOP's release does, mistakes included.
+def binned_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
+    """Returns the thresholds of PLOP's release, found by walking over 100 bins.
+
+    The walk is meant to stop in the bin with the median, but adds a bin's index where its count is
+    meant. Where one bin holds half of a class it interpolates inside that bin: with the entropies of
+    a trained teacher this is the first one, and the threshold lies between 0.005 and 0.01. Elsewhere
+    it ends at the lower bound or at infinity.
 
     Args:
         histogram: Counts in 100 bins over ``[0, 1]``, shape ``(C, 100)``.
@@ -109,21 +107,21 @@ def released_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
     Returns:
         Shape ``(C,)``, float32.
     """
-    medians = [_released_median(row) for row in histogram.tolist()]
+    medians = [_walked_median(row) for row in histogram.tolist()]
     return torch.tensor(medians, device=histogram.device).clamp(min=minimum)
 
 
-def _released_median(counts: list[int]) -> float:
+def _walked_median(counts: list[int]) -> float:
     half, running = sum(counts) / 2, 0.0
     if not half:
         return 0.0
-    for k in range(RELEASED_BINS):
-        lower = k / RELEASED_BINS
-        inside = counts[int(lower * RELEASED_BINS)]  # floating point: bin k - 1 for k = 29, 57, 58
+    for k in range(BINS):
+        lower = k / BINS
+        inside = counts[int(lower * BINS)]  # floating point: bin k - 1 for k = 29, 57, 58
         if running <= half <= running + inside:
             break
-        running += lower * RELEASED_BINS  # the index, where the count was meant
+        running += lower * BINS  # the index, where the count was meant
     missing = half - running
     if inside:
-        return lower + missing / inside / RELEASED_BINS
+        return lower + missing / inside / BINS
     return math.copysign(math.inf, missing) if missing else 0.0

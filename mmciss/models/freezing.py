@@ -18,8 +18,9 @@ NormPolicy = str | dict[str, str]
 
 def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
            norm: NormPolicy = 'train', dropout: str = 'train',
+           norm_momentum: dict[str, float] | None = None,
            key: str = 'method.freeze') -> list[str]:
-    """Freezes parameters by name and sets the mode of norm and dropout layers.
+    """Freezes parameters by name, slows running statistics down, and sets the mode of norm and dropout layers.
 
     To be called before the model is wrapped for distributed training. The modes do not survive
     ``module.train()``, so that :func:`apply_modes` must follow it with the same arguments.
@@ -35,6 +36,9 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
             ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
             policy per pattern of module names, the first that fits counts.
         dropout: ``'train'`` or ``'eval'`` (also drop path).
+        norm_momentum: Share of a batch in the running statistics of batch norms, by patterns of module
+            names, the first that fits counts. After n batches ``(1 - momentum) ** n`` of the old ones
+            is left. A part without batch norms has none to slow down.
         key: The config key that holds these arguments.
 
     Returns:
@@ -53,6 +57,7 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
     policies = _norm_policies(module, norm, key)
     if dropout not in DROPOUT_POLICIES:
         raise unknown_name('policy', dropout, DROPOUT_POLICIES, f'{key}.dropout')
+    _set_momentum(module, norm_momentum or {}, f'{key}.norm_momentum')
     chosen = {name for name, aliases in names.items()
               if _fits(aliases, patterns) and not _fits(aliases, trainable)}
     for name, policy in policies.items():
@@ -71,6 +76,7 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
 
 def apply_modes(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
                 norm: NormPolicy = 'train', dropout: str = 'train',
+                norm_momentum: dict[str, float] | None = None,
                 key: str = 'method.freeze') -> None:
     """Holds norm and dropout layers in evaluation mode; to be called after each ``module.train()``.
 
@@ -83,6 +89,19 @@ def apply_modes(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequ
         for layer in module.modules():
             if isinstance(layer, _DropoutNd) or type(layer).__name__ == 'DropPath':
                 layer.eval()
+
+
+def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> None:
+    if not isinstance(momenta, dict):
+        raise ConfigError(f"{key} must be a dictionary such as dict({{'backbone.*': 0.01}}), found {momenta!r}")
+    for pattern, value in momenta.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ConfigError(f'{key}[{pattern!r}] must lie between 0 and 1, found {value!r}')
+    _check_patterns(momenta, {name: (name, ) for name, _ in module.named_modules() if name}, key)
+    for name, layer in module.named_modules():
+        if isinstance(layer, _NormBase):
+            layer.momentum = next((value for pattern, value in momenta.items() if fnmatchcase(name, pattern)),
+                                  layer.momentum)
 
 
 def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, str]:

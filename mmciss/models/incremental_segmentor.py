@@ -112,9 +112,11 @@ class IncrementalSegmentor(BaseModel):
     def init_weights(self) -> None:
         """Loads what the step starts from; called by the runner after the teacher's passes over the data."""
         if self.previous is None:
-            structure = nullcontext() if self.structure is None else self.structure.plain(self.segmentor)
-            with plain_layers(self.segmentor), structure:
-                self.segmentor.init_weights()
+            with plain_layers(self.segmentor):
+                if self.structure is None:
+                    self.segmentor.init_weights()
+                else:
+                    self.structure.initialise(self.segmentor, self.segmentor.init_weights)
             if self.checkpoint is not None:
                 load_plain_checkpoint(self.segmentor, self.checkpoint, key='load_from')
             return

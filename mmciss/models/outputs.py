@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmciss.models.taps import flat_maps
+
 
 @dataclass
 class SegOutput:
@@ -65,9 +67,7 @@ class SegOutput:
         A module that gives several maps gives all of them, so ``'backbone'`` stands for the maps of
         every stage that a backbone hands on.
         """
-        values = (self.features[name] for name in names)
-        return [item for value in values
-                for item in (value if isinstance(value, list | tuple) else [value])]
+        return flat_maps(self.features[name] for name in names)
 
     def auxiliary_at(self, size: tuple[int, int]) -> Tensor | None:
         """Returns the auxiliary channels upsampled to ``size`` (H, W), or None without any."""

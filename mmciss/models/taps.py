@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mmciss.errors import ConfigError, close_matches
+from mmciss.models.stages import PRE_ACTIVATION, STAGES, stage_taps
 
 PORTS = ('output', 'input')
 
@@ -58,6 +59,7 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
     Args:
         root: The module that names are relative to.
         names: ``'module'`` or ``'module:input'``; see :func:`resolve` for negative numbers.
+            ``'stages'`` and ``'stages:pre_activation'`` are found by themselves.
         key: The config key that holds the names.
 
     Raises:
@@ -66,13 +68,23 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
     modules = dict(root.named_modules())
     for name in names:
         module, port = split_name(name)
-        module = resolve(root, module)
-        if port not in PORTS:
+        ports = ('output', PRE_ACTIVATION) if module == STAGES else PORTS
+        if port not in ports:
             raise ConfigError(f'{key}: {name!r} ends in {port!r}; allowed after the colon: '
-                              f'{", ".join(PORTS)}.')
+                              f'{", ".join(ports)}.')
+        if module == STAGES:
+            continue
+        module = resolve(root, module)
         if module not in modules:
             raise ConfigError(f'{key}: {type(root).__name__} has no module {module!r}.'
-                              f'{close_matches(module, modules)}{_children_hint(modules, module)}')
+                              f'{close_matches(module, modules)}{_children_hint(modules, module)} '
+                              f"'stages' means every stage of any backbone, 'backbone' the maps that it hands on.")
+
+
+def expand(root: nn.Module, name: str) -> tuple[str, ...]:
+    """Returns the taps that a name stands for: those of ``'stages'`` in this model, else itself."""
+    module, port = split_name(name)
+    return stage_taps(root, port == PRE_ACTIVATION) if module == STAGES else (name, )
 
 
 def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
@@ -91,6 +103,9 @@ class FeatureTap:
     blocks call one ReLU after every convolution, ``'backbone.layer1.-1.relu:input'`` is the
     residual sum of the last block (see :func:`resolve`) before its final activation, the map that
     PLOP distils (arXiv 2011.11390).
+
+    ``'stages'`` records the map of every stage as a tuple, ``'stages:pre_activation'`` the same before
+    the last activation, on any backbone (see :func:`mmciss.models.stages.stage_taps`).
 
     A tensor that its module overwrites (``inplace=True``) is cloned by itself; where a *later*
     module overwrites it, ``clone`` must ask for that.
@@ -127,15 +142,17 @@ class FeatureTap:
     def __enter__(self) -> FeatureTap:
         check_names(self.root, self.names)
         self.records.clear()
-        for name in self.names:
+        taps = dict.fromkeys(tap for name in self.names for tap in expand(self.root, name))
+        copied = {tap for name in self.clone for tap in expand(self.root, name)}
+        for name in taps:
             path, port = split_name(name)
             module = self.root.get_submodule(resolve(self.root, path))
             if port == 'input':
-                clone = name in self.clone or bool(getattr(module, 'inplace', False))
+                clone = name in copied or bool(getattr(module, 'inplace', False))
                 hook = _input_hook(self.records, name, module, clone)
                 self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
             else:
-                hook = _output_hook(self.records, name, module, name in self.clone)
+                hook = _output_hook(self.records, name, module, name in copied)
                 self._handles.append(module.register_forward_hook(hook))
         return self
 
@@ -144,6 +161,15 @@ class FeatureTap:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for name in self.names:
+            taps = expand(self.root, name)
+            if taps != (name, ) and all(tap in self.records for tap in taps):
+                self.records[name] = tuple(flat_maps(self.records[tap] for tap in taps))
+
+
+def flat_maps(values: Iterable[Any]) -> list[Any]:
+    """Returns recorded values one after the other, those of a module that gives several maps too."""
+    return [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _input_hook(records: dict[str, Any], name: str, module: nn.Module,

@@ -4,15 +4,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from torch import nn
 
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.step_config import METHOD_SLOTS
-from mmciss.models.taps import FeatureTap
 from mmciss.registry import INITIALIZERS, LABELERS
 from tests.paths import ROOT
 
@@ -61,17 +57,13 @@ def test_finetuning_fills_no_slot_and_joint_changes_the_protocol_only() -> None:
     assert Config.fromfile(ROOT / 'configs/_base_/methods/joint.py').protocol == {'joint': True}
 
 
-@pytest.mark.parametrize(('model', 'layer', 'channels'), [
-    ('fcn_tiny', None, 128), ('deeplabv3_mbv2-d16', None, 320), ('upernet_swin-t', None, 768),
-    ('upernet_convnext-t', None, 768), ('segformer_mit-b0', 'backbone.layers.-1.-1', 256)])
-def test_ilt_taps_the_last_map_of_every_backbone(model: str, layer: str | None,
-                                                 channels: int) -> None:
-    init_default_scope('mmseg')
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'models' / f'{model}.py').model
-    network = nn.ModuleDict({'backbone': MODELS.build({**cfg.backbone, 'init_cfg': None})})
-    layer = layer or load('ilt').losses.features.layer
-    with FeatureTap(network, [layer]) as tap, torch.no_grad():
-        last = network['backbone'](torch.rand(2, 3, 64, 64))[-1]
-    # Tokens (N, H * W, D) or a map (N, D, H, W).
-    assert channels in tap.records[layer].shape
-    assert tap.records[layer].numel() == last.numel()
+def test_the_rule_and_the_maps_of_the_releases() -> None:
+    """What PLOP's relatives and RCIL inherit: which pseudo labels are believed, and where maps are tapped."""
+    for name in ('plop', 'awt_plop', 'gsc'):
+        assert load(name).labeler.thresholds == 'binned'
+        assert load(name).losses.pod.layers == 'stages:pre_activation'
+    assert load('rcil').losses.cube.layers == 'stages'
+    assert load('ilt').losses.features.layer == 'backbone'
+    for name in ('sdr', 'sdr_mib'):
+        for slots in (load(name), load(name).base):
+            assert slots['freeze'].norm_momentum == {'backbone.*': 3e-4}

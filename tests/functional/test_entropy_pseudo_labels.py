@@ -50,10 +50,9 @@ def test_threshold_is_that_of_the_predicted_class() -> None:
 def test_image_without_background() -> None:
     y = torch.full((1, 2, 2), 5)
     arguments = y, torch.zeros(1, 4, 2, 2), torch.ones(6), 4, 6
-    assert entropy_pseudo_labels(*arguments)[1] == 1
-    assert entropy_pseudo_labels(*arguments, compat=True)[1] == 0
-    assert entropy_pseudo_labels(*arguments, compat=True,
-                                 minimum_factor=0.2)[1] == pytest.approx(0.2)
+    assert entropy_pseudo_labels(*arguments)[1] == 0
+    assert entropy_pseudo_labels(*arguments, minimum_factor=0.2)[1] == pytest.approx(0.2)
+    assert entropy_pseudo_labels(*arguments, full_factor=1.0)[1] == 1
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])

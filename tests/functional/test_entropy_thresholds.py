@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmciss.functional import (entropy_histogram, entropy_thresholds, histogram_medians,
-                               normalised_entropy, released_thresholds)
+from mmciss.functional import (binned_thresholds, entropy_histogram, entropy_thresholds,
+                               histogram_medians, normalised_entropy)
 from tests.functional import closed_form as cf
 
 
@@ -19,10 +19,10 @@ def test_golden_values_of_the_release() -> None:
     ]
     entropies, classes = (torch.cat(values) for values in zip(*pairs))
     expected = torch.tensor([0.009000, 0.007753, 0.007758, 0.008708, 0.001, 0.001])
-    found = entropy_thresholds(entropies, classes, 6, compat=True)
+    found = binned_thresholds(entropy_histogram(entropies, classes, 6))
     torch.testing.assert_close(found, expected, rtol=0, atol=6e-7)
     added = sum(entropy_histogram(*pair, 6) for pair in pairs)
-    torch.testing.assert_close(released_thresholds(added), found)
+    torch.testing.assert_close(binned_thresholds(added), found)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 3)), max_size=40))
@@ -52,7 +52,7 @@ def test_release_gives_up_where_no_bin_holds_half_a_class() -> None:
     entropies = torch.linspace(0.005, 0.995, 100).repeat_interleave(2)
     classes = torch.zeros(200, dtype=torch.long)
     assert float(entropy_thresholds(entropies, classes, 1)) == pytest.approx(0.5)
-    assert float(entropy_thresholds(entropies, classes, 1, compat=True)) < 0.01
+    assert float(binned_thresholds(entropy_histogram(entropies, classes, 1))) < 0.01
 
 
 def test_shapes_that_differ() -> None:

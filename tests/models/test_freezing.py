@@ -108,3 +108,20 @@ def test_nothing_asked_nothing_done() -> None:
 def test_errors_name_key_value_and_what_is_allowed(arguments: dict, words: str) -> None:
     with pytest.raises(ConfigError, match=rf'method\.freeze\.{words}|method\.freeze.*{words}'):
         freeze(network(), **arguments)
+
+
+def test_running_statistics_of_a_part_move_by_its_momentum() -> None:
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)), nn.BatchNorm2d(2), nn.GroupNorm(1, 2))
+    freeze(net, norm_momentum={'0.*': 0.25, '2': 0.5})
+    net.train()(torch.full((2, 1, 2, 2), 3.0))
+    mean = net[0][0](torch.full((1, 1, 1, 1), 3.0)).flatten()
+    torch.testing.assert_close(net[0][1].running_mean, 0.25 * mean)
+    assert net[1].momentum == 0.1
+
+
+@pytest.mark.parametrize(('momentum', 'message'), [
+    (0.1, 'norm_momentum must be a dictionary'), ({'*': 1.5}, r"norm_momentum\['\*'\] must lie between 0 and 1, found 1.5"),
+    ({'body.*': 0.1}, r"norm_momentum: the pattern 'body\.\*' fits nothing")])
+def test_a_momentum_that_cannot_be_set_is_refused(momentum: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        freeze(nn.Sequential(nn.BatchNorm2d(2)), norm_momentum=momentum)

@@ -2,8 +2,7 @@
 # that is frozen after the base step and one that learns; pooled maps stay close to the teacher's;
 # MiB's losses. As published: 0.01 / 0.0005 for VOC (these), 5e-6 / 5e-7 for ADE20K, learning rate
 # 0.02 then 0.001 (VOC) or 0.01 then 0.001 (ADE20K), batch 24, mixed precision, 30 epochs (VOC) or 60,
-# label_policy='plop'. The layers are the last residual sums of a ResNet's stages; any other backbone:
-# --cfg-options method.losses.cube.layers="['backbone']". See docs/methods/rcil.md.
+# label_policy='plop'. Maps are those after each stage's last activation. See docs/methods/rcil.md.
 method = dict(
     name='RCIL',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
@@ -11,10 +10,7 @@ method = dict(
         kd=dict(type='UnbiasedDistillationLoss', loss_weight=100.0),
         cube=dict(
             type='PooledCubeLoss',
-            layers=[
-                'backbone.layer1.-1.relu:input', 'backbone.layer2.-1.relu:input',
-                'backbone.layer3.-1.relu:input', 'backbone.layer4.-1.relu:input'
-            ],
+            layers='stages',
             factor=0.01,
             last_factor=0.0005)),
     initializer=dict(type='BackgroundInitializer', bias_shift=True),

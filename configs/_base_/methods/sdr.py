@@ -3,7 +3,9 @@
 # class's, classes keep a distance, few channels are active. Published with learning rate 0.001 then
 # 0.0001, batch 8 (4 on ADE20K), 30 epochs (60), label_policy='mib'; the distillation weighs 1 to 100
 # by protocol. The base step gathers mean features only. 'backbone' is the backbone's last map.
-# Another layer: both lines, here and in base. See docs/methods/sdr.md.
+# Another layer: both lines, here and in base. The momentum of the backbone's running statistics is the
+# release's, for pretrained weights and steps of thousands of iterations; shorter ones need a larger
+# one, as in configs/shapes/methods/sdr.py. See docs/methods/sdr.md.
 method = dict(
     name='SDR',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
@@ -16,7 +18,9 @@ method = dict(
             attraction_weight=0.001,
             repulsion_weight=0.001,
             sparsity_weight=0.001)),
+    freeze=dict(norm_momentum={'backbone.*': 3e-4}),
     base=dict(
+        freeze=dict(norm_momentum={'backbone.*': 3e-4}),
         losses=dict(
             latent=dict(
                 type='PrototypeLoss',

@@ -14,11 +14,12 @@ from mmciss.registry import STATISTICS
 
 @STATISTICS.register_module()
 class RectifiedEntropyThresholds(EntropyThresholds):
-    """Median entropy per class of the probabilities that GSC labels with, in a pass of its own.
+    """PLOP's thresholds of the probabilities that GSC labels with, in a pass of its own.
 
-    GSC (arXiv 2307.10822), reconstructed. A threshold must be a median of the very quantity it is
+    GSC (arXiv 2307.10822), reconstructed. A threshold must be found from the very quantity it is
     compared with: prototypes sharpen the probabilities, and under the thresholds of the plain ones
-    almost every pixel would pass. Requires the statistic ``prototypes``.
+    almost every pixel would pass. Requires the statistic ``prototypes``; finds
+    ``rectified_entropy_thresholds`` and ``rectified_entropy_medians``.
 
     Args:
         layer: As in the labeler and in the pass that finds the prototypes.
@@ -28,7 +29,7 @@ class RectifiedEntropyThresholds(EntropyThresholds):
 
     needs = ('logits', 'features')
     requires = ('prototypes', )
-    statistic = 'rectified_entropy_thresholds'
+    prefix = 'rectified_'
 
     def __init__(self, layer: str, temperature: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -43,5 +44,5 @@ class RectifiedEntropyThresholds(EntropyThresholds):
                                            self.temperature)
 
     def finish(self) -> dict[str, Tensor]:
-        """Returns the thresholds ``(C_old,)`` and what they belong to."""
+        """Returns both sets of thresholds, each ``(C_old,)``, and the temperature they belong to."""
         return {**super().finish(), 'rectified_temperature': torch.tensor(float(self.temperature))}

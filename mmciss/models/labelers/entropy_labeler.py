@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mmciss.errors import unknown_name
 from mmciss.functional.entropy_pseudo_labels import entropy_pseudo_labels
 from mmciss.models.labelers.labeling import LabelBatch, Labels
 from mmciss.models.labelers.statistic import statistic
@@ -11,31 +12,44 @@ from mmciss.protocols.step import Step
 from mmciss.registry import LABELERS
 
 
+THRESHOLDS = {'binned': ('entropy_thresholds', 0.0), 'median': ('entropy_medians', 1.0)}
+"""The statistic of each choice, and the weight of an image without background."""
+
+
 @LABELERS.register_module()
 class EntropyLabeler:
     """Background becomes the teacher's class where that is sure, and is ignored elsewhere.
 
-    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Sure means an entropy below the median of the
+    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Sure means an entropy below a threshold of the
     predicted class. Each image's loss is multiplied by the share of its background pixels that got
-    a label. Needs the statistic ``entropy_thresholds``. In a domain-incremental step nothing is
-    hidden in the background, and the labels stay as they are.
+    a label. Needs the statistics of
+    :class:`~mmciss.engine.statistics.entropy_thresholds.EntropyThresholds`. In a domain-incremental
+    step nothing is hidden in the background, and the labels stay as they are.
 
     Args:
         adaptive: Whether images are weighted.
         minimum_factor: Lower bound of an image's weight.
-        compat: Whether an image without background pixels gets weight 0, as in the release.
+        thresholds: ``'binned'``: those of the release, with which the published numbers were made.
+            They accept nearly all that a trained teacher says, and an image without any background
+            pixel has weight 0. ``'median'``: the medians that the paper describes, which reject half
+            of each class's pixels; an image without background has weight 1.
+
+    Raises:
+        ConfigError: If ``thresholds`` is unknown.
     """
 
     needs: tuple[str, ...] = ('logits', )
     layers: tuple[str, ...] = ()
     uses_teacher = True
-    thresholds = 'entropy_thresholds'
+    prefix = ''
 
     def __init__(self,
                  adaptive: bool = True,
                  minimum_factor: float = 0.0,
-                 compat: bool = False) -> None:
-        self.adaptive, self.minimum_factor, self.compat = adaptive, minimum_factor, compat
+                 thresholds: str = 'binned') -> None:
+        if thresholds not in THRESHOLDS:
+            raise unknown_name('thresholds', thresholds, tuple(THRESHOLDS), 'method.labeler.thresholds')
+        self.adaptive, self.minimum_factor, self.thresholds = adaptive, minimum_factor, thresholds
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
         """Returns the scores ``(N, C_old, h, w)`` that labels are taken from, of any size."""
@@ -46,7 +60,8 @@ class EntropyLabeler:
         """Completes the labels."""
         if not step.num_new:
             return Labels(target)
-        thresholds = statistic(batch, self.thresholds, self)
+        name, full_factor = THRESHOLDS[self.thresholds]
+        thresholds = statistic(batch, f'{self.prefix}{name}', self)
         scores = self.teacher_scores(target, teacher, batch)
         labels, factor = entropy_pseudo_labels(target,
                                                scores,
@@ -54,6 +69,6 @@ class EntropyLabeler:
                                                step.num_old,
                                                step.num_seen,
                                                minimum_factor=self.minimum_factor,
-                                               compat=self.compat,
+                                               full_factor=full_factor,
                                                align_corners=teacher.align_corners)
         return Labels(labels, factor.view(-1, 1, 1) if self.adaptive else None)

@@ -19,13 +19,14 @@ class PrototypeEntropyLabeler(EntropyLabeler):
     """PLOP's test on the teacher's probabilities after correction by distances to class prototypes.
 
     GSC (arXiv 2307.10822), reconstructed; see :func:`mmciss.functional.prototype_relabel` for what
-    is certain. Needs the statistics ``prototypes`` and ``rectified_entropy_thresholds``.
+    is certain. Needs the statistics ``prototypes`` and those of
+    :class:`~mmciss.engine.statistics.rectified_entropy_thresholds.RectifiedEntropyThresholds`.
 
     Args:
         layer: Module whose output the prototypes were averaged from; of several maps the last.
         temperature: Factor on the distances.
-        relabel: False leaves the correction out, which is PLOP's labeler; then only the statistic
-            ``entropy_thresholds`` is needed.
+        relabel: False leaves the correction out, which is PLOP's labeler; then only the statistics of
+            :class:`~mmciss.engine.statistics.entropy_thresholds.EntropyThresholds` are needed.
         **options: Arguments of :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler`.
     """
 
@@ -38,7 +39,7 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         self.temperature, self.relabel = temperature, relabel
         if relabel:
             self.needs, self.layers = ('logits', 'features'), (layer, )
-            self.thresholds = 'rectified_entropy_thresholds'
+            self.prefix = 'rectified_'
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
         """Returns the corrected log-probabilities.

@@ -24,16 +24,17 @@ class ExtraLoss(nn.Module):
     Args:
         loss_weight: Factor of the loss, applied by the loss itself.
         layers: Names of the modules whose output it reads from ``features``, relative to the
-            segmentor.
+            segmentor; one alone may stand without a list. See
+            :class:`~mmciss.models.taps.FeatureTap`.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('logits', )
     uses_teacher: bool = True
 
-    def __init__(self, loss_weight: float = 1.0, layers: Iterable[str] = ()) -> None:
+    def __init__(self, loss_weight: float = 1.0, layers: str | Iterable[str] = ()) -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self.layers = tuple(layers)
+        self.layers = (layers, ) if isinstance(layers, str) else tuple(layers)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
                 step: Step) -> Tensor:

@@ -22,13 +22,14 @@ class FeatureDistillationLoss(ExtraLoss):
     ILT (ICCVW 2019, arXiv 1907.13372), with the factor 100 of the MiB family's tables.
 
     Args:
-        layer: Name of the module, relative to the segmentor, for example ``'backbone.layer4'``.
+        layer: Name of the module, relative to the segmentor; of several maps the last is taken, so that
+            ``'backbone'`` is the last map of any backbone.
         loss_weight: Factor of the loss.
     """
 
     needs: ClassVar[tuple[str, ...]] = ('features', )
 
-    def __init__(self, layer: str, loss_weight: float = 100.0) -> None:
+    def __init__(self, layer: str = 'backbone', loss_weight: float = 100.0) -> None:
         super().__init__(loss_weight, (layer, ))
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
@@ -36,6 +37,5 @@ class FeatureDistillationLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        layer = self.layers[0]
-        return self.loss_weight * feature_distillation(student.features[layer],
-                                                       teacher.features[layer])
+        new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
+        return self.loss_weight * feature_distillation(new, old)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class LocalPODLoss(ExtraLoss):
     """Local POD of the named maps, then of the embedding and of the logits as the head gives them.
 
-    PLOP (CVPR 2021, arXiv 2011.11390). The paper taps each stage's last residual sum before its
-    activation, in a ResNet of any depth ``'backbone.layer1.-1.relu:input'`` and so on.
+    PLOP (CVPR 2021, arXiv 2011.11390).
 
     Args:
-        layers: Names of modules, relative to the segmentor. ``['backbone']`` stands for the maps
-            that a backbone of any kind hands to the head, after their activations.
+        layers: Names of modules, relative to the segmentor. The default is the release's: each
+            stage's last residual sum before its activation, in a ResNet of any depth
+            ``'backbone.layer1.-1.relu:input'`` and so on; on other backbones the maps that they hand
+            on, see :func:`mmciss.models.stages.stage_taps`.
         factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
         logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
         scales: Numbers of regions along each side.
@@ -35,7 +36,7 @@ class LocalPODLoss(ExtraLoss):
     needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
 
     def __init__(self,
-                 layers: Iterable[str],
+                 layers: str | Iterable[str] = 'stages:pre_activation',
                  factor: float = 0.01,
                  logits_factor: float = 0.0005,
                  scales: Iterable[int] = (1, 2, 4),

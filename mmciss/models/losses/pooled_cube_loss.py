@@ -25,7 +25,8 @@ class PooledCubeLoss(ExtraLoss):
     last map.
 
     Args:
-        layers: Names of modules, relative to the segmentor.
+        layers: Names of modules, relative to the segmentor. The default is the release's: the map of
+            each stage after its activation, on any backbone.
         factor: Weight of each map; 0.01 for VOC, 5e-6 for ADE20K.
         last_factor: Weight of the last map of the spatial part; 0.0005 for VOC, 5e-7 for ADE20K.
         channel_factor: As ``factor``, for the channel part; None for the same.
@@ -37,7 +38,7 @@ class PooledCubeLoss(ExtraLoss):
     needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
 
     def __init__(self,
-                 layers: Iterable[str],
+                 layers: str | Iterable[str] = 'stages',
                  factor: float = 0.01,
                  last_factor: float = 0.0005,
                  channel_factor: float | None = None,
@@ -45,12 +46,9 @@ class PooledCubeLoss(ExtraLoss):
                  kernels: Iterable[int] = (4, 8, 12, 16, 20, 24),
                  loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight, layers)
-        channel_factor = factor if channel_factor is None else channel_factor
-        if last_channel_factor is None:
-            last_channel_factor = last_factor
-        number = len(self.layers)
-        self.spatial_factors = (factor, ) * (number + 1) + (last_factor, )
-        self.channel_factors = (channel_factor, ) * number + (last_channel_factor, )
+        self.factor, self.last_factor = factor, last_factor
+        self.channel_factor = factor if channel_factor is None else channel_factor
+        self.last_channel_factor = last_factor if last_channel_factor is None else last_channel_factor
         self.kernels = tuple(kernels)
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
@@ -58,14 +56,11 @@ class PooledCubeLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        new, old = ([output.features[name]
-                     for name in self.layers] + [output.embedding, output.logits]
+        new, old = ([*output.maps(self.layers), output.embedding, output.logits]
                     for output in (student, teacher))
         sizes = step.num_old, step.num_seen
-        spatial = pooled_cube_distillation(new, old, self.spatial_factors, *sizes, self.kernels)
-        channel = pooled_cube_distillation(new[:-1],
-                                           old[:-1],
-                                           self.channel_factors,
-                                           *sizes,
-                                           mode='channel')
+        number = len(new) - 1  # of maps without the logits
+        spatial = pooled_cube_distillation(new, old, [self.factor] * number + [self.last_factor], *sizes, self.kernels)
+        factors = [self.channel_factor] * (number - 1) + [self.last_channel_factor]
+        channel = pooled_cube_distillation(new[:-1], old[:-1], factors, *sizes, mode='channel')
         return self.loss_weight * (spatial + channel)

@@ -1,17 +1,18 @@
 """Two parallel branches in the place of every 3x3 convolution (RCIL)."""
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Callable, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from mmciss.errors import ConfigError
-from mmciss.models.structures.parallel_layers import (ParallelConv, ParallelNorm, freeze_first,
-                                                      merge_layers)
+from mmciss.models.structures.parallel_layers import (Parallel, ParallelConv, ParallelNorm,
+                                                      freeze_first, merge_layers)
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 
@@ -24,7 +25,7 @@ class ParallelBranches(Structure):
     """Gives convolutions a frozen branch that knows the old classes and one that learns.
 
     RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches
-    start from the same weights and learn. From then on the first is the average of both branches as
+    learn; they start from the same weights where those are pretrained, else each from its own. From then on the first is the average of both branches as
     the step before left them, merged into one layer and frozen; the second goes on from where it
     was. A layer's output is the average, with random choices per channel while it trains, see
     :class:`ParallelNorm`.
@@ -88,23 +89,24 @@ class ParallelBranches(Structure):
     def _fits(self, conv: nn.Module) -> bool:
         return conv.kernel_size == (self.kernel_size, self.kernel_size)
 
-    @contextmanager
-    def plain(self, segmentor: nn.Module) -> Iterator[None]:
-        """Shows the first branches as plain layers; afterwards both branches are equal."""
-        layers = {
-            name: layer
-            for name, layer in segmentor.named_modules()
-            if isinstance(layer, ParallelConv | ParallelNorm)
-        }
+    def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
+        """Fills the first branches and all other layers as in the plain model, then the second ones.
+
+        The second branches are those of another plain model, built and filled once more: what
+        pretrained weights fill is equal in both, what is drawn is drawn for each by the same rule.
+        """
+        layers = {name: layer for name, layer in segmentor.named_modules() if isinstance(layer, Parallel)}
         for name, layer in layers.items():
             _put(segmentor, name, layer.branches[0])
         try:
-            yield
+            initialise()
         finally:
             for name, layer in layers.items():
                 _put(segmentor, name, layer)
-        for layer in layers.values():
-            layer.equalise()
+        other = MODELS.build(copy.deepcopy(segmentor.build_config))
+        other.init_weights()
+        for name, layer in layers.items():
+            layer.branches[1].load_state_dict(other.get_submodule(name).state_dict())
 
     def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
         """Merges the branches."""

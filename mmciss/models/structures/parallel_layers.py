@@ -23,10 +23,6 @@ class Parallel(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList([layer, copy.deepcopy(layer)])
 
-    def equalise(self) -> None:
-        """Copies the first branch to the second."""
-        self.branches[1].load_state_dict(self.branches[0].state_dict())
-
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name in [name for name in state_dict if name.startswith(prefix)]:
             leaf = name.removeprefix(prefix)

@@ -1,8 +1,7 @@
 """What all structures share."""
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
@@ -34,10 +33,14 @@ class Structure:
         """
         raise NotImplementedError
 
-    @contextmanager
-    def plain(self, segmentor: nn.Module) -> Iterator[None]:
-        """Shows the plain layers for a while, to be initialised by MMSegmentation."""
-        yield
+    def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
+        """Lets MMSegmentation fill a base step's layers with random or pretrained weights.
+
+        Args:
+            segmentor: The student.
+            initialise: Fills the layers that the segmentor has when it is called.
+        """
+        initialise()
 
     def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
         """Replaces the structure's own tensors by those of the plain layers, in place.

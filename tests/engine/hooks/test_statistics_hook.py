@@ -91,7 +91,9 @@ def test_looks_at_every_image_once_and_leaves_no_trace_in_random_numbers(
     StatisticsHook(PASSES).before_run(runner)
     assert random_state() == before
     assert sorted(images.read) == [0, 1, 2, 3, 4]
-    assert set(runner.model.statistics) == {'entropy_thresholds', 'attribution', 'channel_mask'}
+    assert set(runner.model.statistics) == {
+        'entropy_thresholds', 'entropy_medians', 'attribution', 'channel_mask'
+    }
     assert not any(parameter.grad is not None for parameter in runner.model.parameters())
     assert runner.model.teacher is not None, 'the labeler needs it'
 

@@ -29,21 +29,20 @@ def test_equals_the_exact_median_of_all_pixels() -> None:
     entropies, classes = pixels()
     assert len(classes.unique()) > 1, 'the sample must predict several classes'
     expected = entropy_thresholds(entropies, classes, LATER.num_old, minimum=0.0)
-    torch.testing.assert_close(found['entropy_thresholds'], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found['entropy_medians'], expected, rtol=0, atol=1e-5)
     for channel in classes.unique():
-        share = (entropies[classes == channel]
-                 < found['entropy_thresholds'][channel]).float().mean()
+        share = (entropies[classes == channel] < found['entropy_medians'][channel]).float().mean()
         assert share == pytest.approx(0.5, abs=0.02)
 
 
 def test_floor_and_classes_never_predicted() -> None:
     found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(),
                        samples.batches)
-    assert found['entropy_thresholds'].tolist() == [9.0] * 3
+    assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [9.0] * 3
     labels = [(inputs, torch.full_like(target, 3)) for inputs, target in samples.batches()]
     found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(),
                        lambda: labels)
-    assert found['entropy_thresholds'].tolist() == [0.5] * 3
+    assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [0.5] * 3
 
 
 def test_golden_values_of_the_release() -> None:
@@ -51,7 +50,7 @@ def test_golden_values_of_the_release() -> None:
     from mmciss.models.outputs import SegOutput
     from mmciss.protocols.step import Step
     step = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=('background', *'abcde'))
-    measure = EntropyThresholds(compat=True)
+    measure = EntropyThresholds()
     measure.begin(step, None)
     for index, size in enumerate((40, 25, 12, 3)):
         logits = cf.wave((1, 4, 16, 16), 0.53, 0.7 + index, size)

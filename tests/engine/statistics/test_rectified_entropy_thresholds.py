@@ -29,13 +29,11 @@ def test_medians_of_the_quantity_that_is_compared_with_them() -> None:
         entropies.append(entropy[target == 0])
         classes.append(predicted[target == 0])
     expected = entropy_thresholds(torch.cat(entropies), torch.cat(classes), 3, minimum=0.0)
-    torch.testing.assert_close(found['rectified_entropy_thresholds'], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found['rectified_entropy_medians'], expected, rtol=0, atol=1e-5)
     assert found['rectified_temperature'] == 0.5
 
 
 def test_without_distances_they_are_the_plain_thresholds() -> None:
     found = run(0.0)
-    torch.testing.assert_close(found['rectified_entropy_thresholds'],
-                               found['entropy_thresholds'],
-                               rtol=0,
-                               atol=1e-5)
+    for name in ('entropy_thresholds', 'entropy_medians'):
+        torch.testing.assert_close(found[f'rectified_{name}'], found[name], rtol=0, atol=1e-5)

@@ -98,8 +98,8 @@ def test_three_processes_find_what_one_finds(tmp_path: Path) -> None:
     for rank in range(3):
         found = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
         assert found.keys() == alone.keys()
-        for name in ('entropy_thresholds', 'rectified_entropy_thresholds', 'prototypes',
-                     'attribution'):
+        for name in ('entropy_thresholds', 'entropy_medians', 'rectified_entropy_thresholds',
+                     'prototypes', 'attribution'):
             torch.testing.assert_close(found[name],
                                        alone[name],
                                        rtol=1e-5,

@@ -54,3 +54,17 @@ def test_a_missing_statistic_is_named() -> None:
                        match=r"EntropyLabeler needs 'entropy_thresholds', found \['prototypes'\]"):
         EntropyLabeler()(cf.labels(), samples.output(), later_step(),
                          samples.batch(prototypes=torch.zeros(1)))
+
+
+def test_each_choice_reads_its_thresholds_and_weighs_images_without_background() -> None:
+    batch = samples.batch(entropy_thresholds=torch.full((4, ), 9.0), entropy_medians=torch.zeros(4))
+    target = cf.labels().masked_fill(cf.labels() < 4, 4)
+    target[1, :2] = 0
+    weights = [
+        EntropyLabeler(thresholds=name)(target, samples.output(), later_step(), batch).weights
+        for name in ('binned', 'median')
+    ]
+    assert weights[0].flatten().tolist() == pytest.approx([0, 1], abs=1e-6)
+    assert weights[1].flatten().tolist() == [1, 0]
+    with pytest.raises(ConfigError, match=r"method\.labeler\.thresholds.*'mean'"):
+        EntropyLabeler(thresholds='mean')

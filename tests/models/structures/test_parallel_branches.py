@@ -52,23 +52,44 @@ def plain_of(model: IncrementalSegmentor) -> nn.Module:
     return plain.eval()
 
 
-def test_base_step_starts_as_plain_mmsegmentation_with_equal_branches() -> None:
+def branches(model: IncrementalSegmentor, part: str, leaf: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Returns both tensors of every doubled layer in a part of the model."""
+    state = model.segmentor.state_dict()
+    found = [(state[name], state[name.replace('.branches.0.', '.branches.1.')]) for name in state
+             if name.startswith(part) and '.branches.0.' in name and name.endswith(leaf)]
+    assert found
+    return [(first, second) for first, second in found if first.dim() == 4]
+
+
+def test_base_step_starts_as_plain_mmsegmentation_with_branches_of_their_own() -> None:
     torch.manual_seed(BASE.index)
     plain = MODELS.build(ConfigDict(segmentor_config(3)))
     plain.init_weights()
     model = build(BASE)
     state = model.segmentor.state_dict()
-    for name, tensor in state.items():
-        if '.branches.1.' in name:
-            assert torch.equal(tensor, state[name.replace('.branches.1.', '.branches.0.')])
     for name, tensor in plain.state_dict().items():
         path, leaf = name.rsplit('.', 1)
-        found = state.get(f'{path}.branches.0.{leaf}', state.get(name))
-        if found is not None:
-            assert torch.equal(found, tensor), name
-    inputs, _ = batch()
-    expected = plain.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(model.eval()(inputs, mode='tensor'), expected, rtol=1e-4, atol=1e-5)
+        assert torch.equal(state.get(f'{path}.branches.0.{leaf}', state.get(name, tensor)), tensor), name
+    for part in ('backbone', 'decode_head'):
+        for first, second in branches(model, part, '.weight'):
+            assert not torch.equal(first, second)
+            # Drawn by the same rule: the standard deviations of some hundred numbers are close.
+            assert second.std() == pytest.approx(first.std().item(), rel=0.35)
+
+
+def test_pretrained_weights_are_equal_in_both_branches_and_the_head_is_drawn_twice(tmp_path: Path) -> None:
+    config = segmentor_config(3)
+    config.pop('auxiliary_head')
+    source = MODELS.build(ConfigDict(config))
+    torch.save(source.backbone.state_dict(), tmp_path / 'imagenet.pth')
+    config['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint=str(tmp_path / 'imagenet.pth'))
+    model = build(BASE, config)
+    assert all(torch.equal(first, second) for first, second in branches(model, 'backbone', '.weight'))
+    assert not any(torch.equal(first, second) for first, second in branches(model, 'decode_head', '.weight'))
+    for name, tensor in source.backbone.state_dict().items():
+        path, leaf = name.rsplit('.', 1)
+        own = model.segmentor.backbone.state_dict()
+        assert torch.equal(own.get(f'{path}.branches.1.{leaf}', own.get(name, tensor)), tensor), name
 
 
 @pytest.mark.parametrize('depth', [18, 50])

@@ -41,12 +41,12 @@ def test_equal_branches_merge_into_a_layer_with_the_true_statistics() -> None:
     conv, norm = layers()
     norm.branches[0].weight.data.abs_()
     for layer in (conv, norm):
-        layer.equalise()
+        layer.branches[1].load_state_dict(layer.branches[0].state_dict())
     x = torch.randn(8, 4, 9, 9)
     for _ in range(200):  # running statistics become those of x
         norm.branches[0].train()(conv.branches[0](x))
     for layer in (conv, norm):
-        layer.equalise()
+        layer.branches[1].load_state_dict(layer.branches[0].state_dict())
     plain = nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
     for layer, state in zip(plain, merge_layers(conv, norm)):
         layer.load_state_dict(state)
