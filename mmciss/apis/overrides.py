@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_method
@@ -13,10 +15,17 @@ from mmciss.utils.configs import load_method
 def use_method(cfg: Config, name: str) -> None:
     """Replaces the method of a config by another, in place; other keys of the method's file are merged.
 
+    A method that a folder of configs adapts to its data goes first: ``configs/voc6/methods/plop.py`` is the ``plop`` of
+    the configs in ``configs/voc6``. The log says so.
+
     Args:
         cfg: The config.
         name: A name out of ``configs/_base_/methods``, or a path.
     """
+    own = Path(cfg.filename or '').parent / 'methods' / f'{name}.py'
+    if cfg.filename and own.is_file():
+        print_log(f'--method {name}: {own}, made for the configs beside it', logger='current')
+        name = str(own)
     chosen = load_method(name).to_dict()
     cfg.pop('method', None)
     cfg.method = chosen.pop('method')

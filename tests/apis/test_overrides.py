@@ -72,3 +72,14 @@ def test_configs_are_found_by_their_name_from_anywhere(tmp_path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     assert load_config('configs/shapes/shapes_15-1.py').protocol.name == '15-1'
     assert load_config('shapes/shapes_15-1.py').protocol.name == '15-1'
+
+
+def test_a_method_made_for_a_folder_of_configs_goes_first() -> None:
+    cfg = load_config('configs/voc6/deeplabv3_mbv2_voc6_3-1.py')
+    use_method(cfg, 'plop')
+    assert cfg.method.losses.pod.factor == 0.1
+    cfg = load_config('configs/shapes/shapes_15-1.py')
+    use_method(cfg, 'plop')
+    assert cfg.method.losses.pod.factor == 0.01
+    use_method(cfg, 'configs/voc6/methods/plop.py')
+    assert cfg.method.losses.pod.factor == 0.1
