@@ -42,8 +42,8 @@ from tests.fidelity.network import Answer, answer, float64, settle, tiny
 from tests.paths import ROOT
 
 NAMES = ('background', 'a', 'b', 'c', 'd', 'e')
-BASE = Step(0, new=(1, 2, 3), old=(), sizes=(4, ), names=NAMES[:4])
-LATER = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=NAMES)
+BASE = Step(0, new=(1, 2, 3), old=(), sizes=(4, ), names=NAMES[:4], upcoming=(2, 1))
+LATER = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=NAMES, upcoming=(1, ))
 IMAGES, SIDE = 3, 64
 
 
