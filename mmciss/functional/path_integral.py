@@ -10,12 +10,14 @@ def accumulate_path(path: Tensor, gradient: Tensor, before: Tensor, after: Tenso
 
     Args:
         path: Integral so far.
-        gradient: Gradient that the iteration used.
+        gradient: In the paper the gradient that the update used; in the release of MiB's authors (arXiv
+            2002.00718) the one after it, that of the next update.
         before: The parameter before the update.
         after: The parameter after it.
 
     Returns:
-        ``path + gradient * (before - after)``, the loss that the update saved.
+        ``path + gradient * (before - after)``, the loss that the update saved; with the gradient after it, to
+        first order from the other end.
     """
     return path + gradient * (before - after)
 

@@ -12,10 +12,12 @@ def accumulate_walk(score: Tensor, gradient: Tensor, before: Tensor, after: Tens
     Args:
         score: Score so far.
         gradient: Gradient at the end of the stretch.
-        before: The parameter at its beginning; the reference takes stretches of 10 iterations.
-        after: The parameter at its end.
+        before: The parameter at its beginning; the release of MiB (arXiv 2002.00718) takes stretches of 10
+            iterations.
+        after: The parameter at its end, with which ``gradient`` was computed.
         fisher: Running Fisher information, see
-            :func:`~mmciss.functional.elastic_weight_consolidation.update_fisher`.
+            :func:`~mmciss.functional.elastic_weight_consolidation.update_fisher`; in that release without
+            ``gradient``.
     """
     saved = gradient * (before - after)
     return score + saved / (0.5 * fisher * (after - before).square() + 1e-8)

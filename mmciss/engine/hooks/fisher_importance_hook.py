@@ -1,7 +1,6 @@
 """Importance of parameters by their squared gradients."""
 from __future__ import annotations
 
-import torch
 from mmseg.registry import HOOKS
 from torch import Tensor
 
@@ -11,7 +10,9 @@ from mmciss.functional import normalise_importance, update_fisher
 
 @HOOKS.register_module()
 class FisherImportanceHook(ImportanceHook):
-    """Elastic weight consolidation, EWC (PNAS 2017, arXiv 1612.00796).
+    """Elastic weight consolidation, EWC (PNAS 2017, arXiv 1612.00796), as MiB's authors released it.
+
+    The running mean of squared gradients goes on from step to step.
 
     Args:
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
@@ -22,8 +23,8 @@ class FisherImportanceHook(ImportanceHook):
         self.rate = rate
 
     def begin(self) -> dict[str, Tensors]:
-        """Starts from ones."""
-        return {'fisher': {name: torch.ones_like(p) for name, p in self.parameters.items()}}
+        """Goes on from the step before; what is new starts at one."""
+        return {'fisher': self.continued('fisher', 1.0)}
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Continues the running mean."""

@@ -53,6 +53,7 @@ class ImportanceHook(Hook):
         self.start: Tensors = {}
         self.state: dict[str, Tensors] = {}
         self.carried: dict[str, Tensors] = {}
+        self._known: dict[str, Tensors] = {}
         self.stiffness: Tensors = {}
         self.parameters: dict[str, nn.Parameter] = {}
         self._stiffest: dict[str, float] = {}
@@ -63,6 +64,17 @@ class ImportanceHook(Hook):
     def begin(self) -> dict[str, Tensors]:
         """Returns the state before the first update: tensors by kind and parameter."""
         raise NotImplementedError
+
+    def continued(self, kind: str, fill: float) -> Tensors:
+        """Returns what the step before left, for a state that goes on from there.
+
+        Args:
+            kind: Which of the tensors that :meth:`finish` returned.
+            fill: Value of all that the step before did not have, at the base step of everything.
+        """
+        known = self._known.get(kind, {})
+        return {name: padded(known[name], p.shape, fill).clone() if name in known else torch.full_like(p, fill)
+                for name, p in self.parameters.items()}
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Changes the state of one parameter, from the gradient that the update will use."""
@@ -105,7 +117,7 @@ class ImportanceHook(Hook):
     def _prepare(self, model: nn.Module) -> None:
         previous = {} if model.previous is None else load_method_state(model.previous.get('state'))
         carried = previous.get('hooks', {}).get(type(self).__name__, {})
-        known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
+        known = self._known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
         # What a parameter got longer by has no importance yet: it is free, and as if not measured.
         self.carried = {kind: {name: self._fitting(name, tensor) for name, tensor in tensors.items()}
                         for kind, tensors in known.items()}

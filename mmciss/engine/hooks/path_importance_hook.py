@@ -6,7 +6,10 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mmciss.engine.hooks.importance_hook import ImportanceHook, Tensors
+from mmciss.errors import unknown_name
 from mmciss.functional import accumulate_path, normalise_importance, path_importance
+
+GRADIENTS = ('next', 'own')
 
 
 @HOOKS.register_module()
@@ -15,22 +18,37 @@ class PathImportanceHook(ImportanceHook):
 
     Args:
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
+        gradient: Which gradient the way of an update is multiplied with. ``'next'``: that of the update after it,
+            as in the release of MiB's authors, whose table has PI on segmentation; the way of the last update has
+            none. ``'own'``: that of the same update, as the paper's integral says.
+
+    Raises:
+        ConfigError: If ``gradient`` is neither.
     """
 
-    uses_update = True
-
-    def __init__(self, weight: float = 500.0) -> None:
+    def __init__(self, weight: float = 500.0, gradient: str = 'next') -> None:
         super().__init__(weight)
+        if gradient not in GRADIENTS:
+            raise unknown_name('gradient', gradient, GRADIENTS, 'method.hooks: PathImportanceHook.gradient')
+        self.gradient = gradient
+        self.uses_update = gradient == 'own'
 
     def begin(self) -> dict[str, Tensors]:
-        """Starts from zeros."""
-        return {'path': {name: torch.zeros_like(p) for name, p in self.parameters.items()}}
+        """Starts from a path of zeros, at the weights of the step before."""
+        state = {'path': {name: torch.zeros_like(p) for name, p in self.parameters.items()}}
+        if self.gradient == 'next':
+            state['before'] = {name: p.detach().clone() for name, p in self.parameters.items()}
+        return state
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Does nothing: the path is known after the update."""
+        """Adds what the update before saved, by the gradient where it arrived."""
+        if self.gradient == 'next':
+            path, before = self.state['path'], self.state['before']
+            path[name] = accumulate_path(path[name], gradient, before[name], parameter)
+            before[name] = parameter.clone()
 
     def after_update(self, name: str, parameter: Tensor, gradient: Tensor, before: Tensor) -> None:
-        """Adds what the update saved."""
+        """Adds what the update saved, by its own gradient."""
         path = self.state['path']
         path[name] = accumulate_path(path[name], gradient, before, parameter)
 

@@ -6,31 +6,38 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mmciss.engine.hooks.importance_hook import ImportanceHook, Tensors
+from mmciss.errors import ConfigError
 from mmciss.functional import accumulate_walk, finish_walk, normalise_importance, update_fisher
 
 
 @HOOKS.register_module()
 class WalkImportanceHook(ImportanceHook):
-    """Riemannian walk, RW (ECCV 2018, arXiv 1801.10112).
+    """Riemannian walk, RW (ECCV 2018, arXiv 1801.10112), as MiB's authors released it.
+
+    A stretch reaches from the weights that one update finds to those that another finds ``stretch`` updates later:
+    1 to 11, 11 to 21. What it saved is measured with the gradient and the weights at its end, and with the Fisher
+    information of the updates before. That goes on from step to step; stretches begin anew.
 
     Args:
         weight: Factor of the penalty; 100 in MiB's and PLOP's experiments, 1000 in SDR's.
         rate: Weight of the newest squared gradient in the running Fisher information.
-        stretch: Updates between two additions to the score.
+        stretch: Updates from the beginning of a stretch to its end.
+
+    Raises:
+        ConfigError: If ``stretch`` is below 1.
     """
     def __init__(self, weight: float = 100.0, rate: float = 0.9, stretch: int = 10) -> None:
         super().__init__(weight)
+        if stretch < 1:
+            raise ConfigError(f'method.hooks: WalkImportanceHook.stretch must be at least 1, found {stretch}')
         self.rate = rate
         self.stretch = stretch
 
     def begin(self) -> dict[str, Tensors]:
-        """Starts with a Fisher information of ones and a score of zeros."""
+        """Goes on with the Fisher information of the step before; what is new starts at one, the score at zero."""
         parameters = self.parameters.items()
         return {
-            'fisher': {
-                name: torch.ones_like(p)
-                for name, p in parameters
-            },
+            'fisher': self.continued('fisher', 1.0),
             'score': {
                 name: torch.zeros_like(p)
                 for name, p in parameters
@@ -42,13 +49,13 @@ class WalkImportanceHook(ImportanceHook):
         }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Continues the Fisher information and, at the end of a stretch, the score."""
+        """Adds a stretch that ends here to the score, then continues the Fisher information."""
         fisher, score, before = (self.state[kind] for kind in ('fisher', 'score', 'before'))
-        fisher[name] = update_fisher(fisher[name], gradient, self.rate)
-        if self.updates % self.stretch == 0:
+        if (self.updates - 1) % self.stretch == 0:  # at the first update nothing has moved: it adds zero
             score[name] = accumulate_walk(score[name], gradient, before[name], parameter,
                                           fisher[name])
             before[name] = parameter.clone()
+        fisher[name] = update_fisher(fisher[name], gradient, self.rate)
 
     def finish(self) -> dict[str, Tensors]:
         """Returns the Fisher information, and the score averaged with that of the steps before."""

@@ -111,11 +111,11 @@ def old_lengths(module: nn.Module, weights: dict[str, Any]) -> dict[str, tuple[i
     return found
 
 
-def padded(old: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Returns a tensor with zeros behind it along every dimension in which ``shape`` is longer."""
+def padded(old: Tensor, shape: tuple[int, ...], fill: float = 0.0) -> Tensor:
+    """Returns a tensor with ``fill`` behind it along every dimension in which ``shape`` is longer."""
     if old.shape == shape:
         return old
-    result = old.new_zeros(shape)
+    result = old.new_full(shape, fill)
     result[tuple(slice(length) for length in old.shape)] = old
     return result
 

@@ -54,6 +54,7 @@ def test_a_step_is_held_and_fused(head: str, tmp_path: Path, monkeypatch: pytest
     cfg.model = model
     fusion = dict(type='WeightFusionHook', alpha=0.25)
     cfg.method = ConfigDict(name='all', hooks=[*HOOKS, fusion], base=dict(hooks=HOOKS))
+    cfg.steps.base.iters = 3  # a move is weighed by the gradient after it
     base = _trained_base(cfg, tmp_path)
     look = Look()
     run_step(cfg, base, look)

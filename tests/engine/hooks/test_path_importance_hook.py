@@ -3,20 +3,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
+from mmciss.errors import ConfigError
 from tests.engine.hooks.toy_run import Toy, later_toy, leave, toy_runner, train
 
 
-def test_is_the_loss_saved_over_the_squared_way() -> None:
-    hook = PathImportanceHook()
+@pytest.mark.parametrize('options', [{}, dict(gradient='next'), dict(gradient='own')])
+def test_is_the_loss_saved_over_the_squared_way(options: dict[str, str]) -> None:
+    """By default with the gradient of the update after each move, as MiB's authors released it."""
+    hook = PathImportanceHook(**options)
     trace = train(hook, toy_runner(Toy()), range(5))
     for name, score in hook.method_state()['score'].items():
-        path = sum(gradient * (before - after)
-                   for before, gradient, after in (update[name] for update in trace))
+        moves = [before - after for before, _, after in (update[name] for update in trace)]
+        gradients = [update[name][1] for update in trace]
+        if options.get('gradient') == 'own':
+            path = sum(g * move for g, move in zip(gradients, moves))
+        else:
+            path = sum(g * move for g, move in zip(gradients[1:], moves[:-1]))
         way = trace[-1][name][2] - trace[0][name][0]
         torch.testing.assert_close(score, (path / (way**2 + 1e-20)).clamp(min=0))
+
+
+def test_another_gradient_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"PathImportanceHook\.gradient.*'last'.*next, own"):
+        PathImportanceHook(gradient='last')
 
 
 def test_scores_of_the_steps_before_are_added(tmp_path: Path) -> None:
