@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,25 +88,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def use_device(device: str | None) -> None:
-    """Makes one device the only visible one; to be called before torch looks for GPUs.
-
-    Raises:
-        ConfigError: If the device is none.
-    """
-    if device is None:
-        return
-    kind, _, index = device.partition(':')
-    if kind not in ('cpu', 'cuda') or (index and not index.isdigit()) or (kind == 'cpu' and index):
-        raise ConfigError(f"--device: {device!r}; allowed: 'cpu', 'cuda', 'cuda:1'")
-    os.environ['CUDA_VISIBLE_DEVICES'] = '-1' if kind == 'cpu' else index or os.environ.get('CUDA_VISIBLE_DEVICES', '0')
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
     args = vars(parse_args(arguments))
 
     def work() -> None:
+        from mmciss.utils.devices import use_device
         use_device(args.pop('device'))
         extend(**args)
 

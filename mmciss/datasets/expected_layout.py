@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmseg.datasets import BaseCDDataset, BaseSegDataset
+from mmseg.registry import DATASETS
+
 from mmciss.errors import ConfigError
+from mmciss.utils.text_files import read_text
+
+READERS = (BaseSegDataset.load_data_list, BaseCDDataset.load_data_list)
+"""How MMSegmentation reads lists of images; other data sets may keep anything under ``ann_file``."""
 
 
 @dataclass(frozen=True)
@@ -111,5 +118,26 @@ def check_layout(config: dict[str, Any]) -> None:
         for key, path in _paths(plain):
             if not osp.exists(path):
                 raise ConfigError(_message(plain, key, path))
-            if key == 'ann_file' and osp.isfile(path) and not osp.getsize(path):
-                raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')
+            if key == 'ann_file':
+                _check_list(plain, name, path)
+        classes = (plain.get('metainfo') or {}).get('classes')
+        if isinstance(classes, str) and osp.isfile(classes):
+            read_text(classes, f'{name}.metainfo.classes', mark_allowed=False)
+
+
+def _check_list(config: dict[str, Any], name: str, path: str) -> None:
+    """Refuses image lists that MMSegmentation would not read, or would read as something else."""
+    known = _lists_in_files(config)
+    if known and osp.isdir(path):
+        # BaseSegDataset would take all images instead.
+        raise ConfigError(f'{name}.ann_file: {path} is a folder; it must be a file that lists the images, or be left out '
+                          f'to take all images of data_prefix.img_path.')
+    if osp.isfile(path) and not (read_text(path, f'{name}.ann_file', False).strip() if known else osp.getsize(path)):
+        raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')
+
+
+def _lists_in_files(config: dict[str, Any]) -> bool:
+    """Whether a data set reads its list as MMSegmentation's own do, one name per line."""
+    kind = config.get('type')
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return getattr(kind, 'load_data_list', None) in READERS

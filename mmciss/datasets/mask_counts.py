@@ -63,22 +63,19 @@ class MaskCounts:
                       where=masks[image])
 
 
-def _infos(part: BaseDataset) -> list[dict[str, Any]]:
+def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
     """Returns what a data set knows about each image, checked.
 
     Raises:
-        ConfigError: If an entry leads out of the data set, an image is missing, or there are no
-            masks.
+        ConfigError: If an entry leads out of the data set, an image is missing or listed twice, or
+            there are no masks.
     """
     infos = [part.get_data_info(i) for i in range(len(part))]
     check_inside(part, infos)
     if any('seg_map_path' not in info for info in infos):
         raise ConfigError(f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks '
                           'decide which images a step sees.')
-    paths = [info['img_path'] for info in infos]
-    if len(set(paths)) < len(paths):
-        twice = next(path for index, path in enumerate(paths) if path in paths[:index])
-        raise ConfigError(f'{part.ann_file or type(part).__name__}: lists {twice} twice.')
+    check_no_repeats([info['img_path'] for info in infos], part.ann_file or type(part).__name__)
     missing = [info['img_path'] for info in infos if not osp.isfile(info['img_path'])]
     if missing and osp.exists(missing[0]):
         raise ConfigError(f'{part.ann_file or type(part).__name__}: {missing[0]} is no regular file.')
@@ -86,6 +83,21 @@ def _infos(part: BaseDataset) -> list[dict[str, Any]]:
         raise ConfigError(f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
                           f'images do not exist, the first is {missing[0]}.')
     return infos
+
+
+def check_no_repeats(paths: Sequence[str], source: str) -> None:
+    """Refuses lists that name one image twice, in whatever spelling: ``./a`` and ``b/../a`` are ``a``.
+
+    Raises:
+        ConfigError: Naming the list and both spellings.
+    """
+    first: dict[str, str] = {}
+    for path in paths:
+        plain = osp.normpath(path)
+        if plain in first:
+            beside = '' if first[plain] == path else f', once as {first[plain]}'
+            raise ConfigError(f'{source}: lists {path} twice{beside}.')
+        first[plain] = path
 
 
 def count_masks(dataset: Any, num_classes: int, first_id: int,
@@ -105,7 +117,7 @@ def count_masks(dataset: Any, num_classes: int, first_id: int,
             classes, or an entry of the image list leads out of the data set.
     """
     parts = parts_of(dataset)
-    infos = [_infos(part) for part in parts]
+    infos = [checked_infos(part) for part in parts]
     masks = [info['seg_map_path'] for group in infos for info in group]
     if not masks:
         names = ', '.join(part.ann_file or type(part).__name__ for part in parts)

@@ -16,6 +16,7 @@ from mmciss.evaluation.published import method_key, published
 from mmciss.evaluation.recipes import by_method, recipe_notes
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain
+from mmciss.utils.files import value_checksum
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
@@ -26,7 +27,7 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
 
     Raises:
         FileNotFoundError: If a path is no run folder and has none inside.
-        ConfigError: If a run is given twice.
+        ConfigError: If a run is given twice, or its copy is there.
     """
     records: list[RunRecord] = []
     for path in map(Path, paths):
@@ -42,7 +43,28 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
     )
     if twice:
         raise ConfigError(f'given twice: {", ".join(twice)}. Every run counts once in a mean.')
+    check_no_copies(records)
     return records
+
+
+def check_no_copies(records: Sequence[RunRecord]) -> None:
+    """Refuses two folders with one run: the same experiment, seed included, with the same results.
+
+    Raises:
+        ConfigError: Naming both folders.
+    """
+    seen: dict[str, RunRecord] = {}
+    for record in records:
+        results = [result and [result['classes'], result['confusion']] for result in record.results]
+        if not any(results):
+            continue
+        content = value_checksum([*map(record.info.get, ('method', 'experiment', 'seed')), results])
+        first = seen.setdefault(content, record)
+        if first is not record:
+            raise ConfigError(
+                f'{record.path}: the same run as {first.path}: experiment, seed and all confusion matrices are '
+                f'equal. Every run counts once in a mean; leave one of the two out.'
+            )
 
 
 def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:

@@ -14,7 +14,9 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.published import TITLES, dataset_of
+from mmciss.evaluation.result_checks import check_counts, check_list, is_count
 from mmciss.utils.files import read_json
+from mmciss.utils.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def read_run(path: str | Path) -> RunRecord:
 
     Raises:
         FileNotFoundError: If the folder does not exist or is no run folder.
-        ConfigError: If a result contradicts itself.
+        ConfigError: If a result contradicts itself, or holds what no step can have written.
     """
     path = Path(path)
     if not path.is_dir():
@@ -167,13 +169,17 @@ def read_run(path: str | Path) -> RunRecord:
 
 def _result(path: Path, index: int) -> Mapping[str, Any] | None:
     """Reads one result; a missing or truncated one gives None, a wrong one an error."""
+    if path.is_file():
+        read_text(path)  # A step that was cut off is not finished; one in another encoding was changed by hand.
     result = read_json(path)
     if not isinstance(result, dict):
         return None
     missing = [key for key in ('step', 'sizes', 'classes', 'confusion') if key not in result]
     if missing:
         raise ConfigError(f'{path}: misses {", ".join(missing)}')
-    shape = np.shape(result['confusion'])
+    check_list(path, 'sizes', result['sizes'], 'numbers of channels, each 0 or more', is_count)
+    check_list(path, 'classes', result['classes'], 'names', lambda name: isinstance(name, str))
+    shape = check_counts(path, result['confusion'])
     count = len(result['classes'])
     if result['step'] != index or shape != (count, count) or sum(result['sizes']) != count:
         raise ConfigError(

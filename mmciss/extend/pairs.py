@@ -12,6 +12,7 @@ from mmseg.registry import DATASETS
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.datasets.image_sizes import check_pair
+from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import parts_of
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
@@ -119,13 +120,14 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
     if not names:
         raise ConfigError(f'{flag}: {path}: the data set has no class names (metainfo.classes)')
-    pairs = []
-    for part in parts:
-        for index in range(len(part)):
-            info = part.get_data_info(index)
-            if not info.get('seg_map_path'):
-                raise ConfigError(f'{flag}: {path}: the data set has no masks (data_prefix.seg_map_path)')
-            pairs.append(Pair(info['img_path'], info['seg_map_path']))
+    try:
+        pairs = [Pair(info['img_path'], info['seg_map_path']) for part in parts for info in checked_infos(part)]
+    except ConfigError as error:
+        raise ConfigError(f'{flag}: {path}: {error}') from error
+    readings = {(bool(part.reduce_zero_label), tuple(sorted((part.label_map or {}).items()))) for part in parts}
+    if len(readings) > 1:
+        raise ConfigError(f'{flag}: {path}: its {len(parts)} data sets read their masks differently (reduce_zero_label, '
+                          f'classes); give one at a time, or masks with the same ids')
     return LabelledData(f'{flag} {path}', tuple(pairs), names, bool(parts[0].reduce_zero_label),
                         dict(parts[0].label_map) if parts[0].label_map else None)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from mmciss.errors import ConfigError
+from mmciss.utils.text_files import read_text
 
 
 def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
-    """Returns the sorted indices of the images that a file lists.
+    r"""Returns the sorted indices of the images that a file lists.
 
-    A line is a file name without suffix, or a path (or its end), of an image; further columns, such
-    as the mask's path, are skipped. A file whose lines are all integers that are no image's name
+    A line is a file name without suffix, or a path (or its end), of an image, with ``/`` or ``\``;
+    further columns, such as the mask's path, are skipped. A file whose lines are all integers that are no image's name
     lists positions in the data set, from 0 (MiB's published lists).
 
     Args:
@@ -23,7 +24,7 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such list.
-        ConfigError: If a line names no image, or several, with file and line number.
+        ConfigError: If a line names no image, or several, or is no UTF-8, with file and line number.
     """
     file = Path(file)
     if not file.is_file():
@@ -31,7 +32,7 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
             f'protocol.split_files: no file {str(file)!r}; one text file per step is '
             f'needed, with one image per line')
     lines = [(number, line.strip())
-             for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1)
+             for number, line in enumerate(read_text(file, 'protocol.split_files').splitlines(), 1)
              if line.strip()]
     by_stem: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
@@ -56,7 +57,7 @@ def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: 
           number: int) -> int:
     # The whole line first: file names may hold spaces.
     for name in (line, line.split()[0]):
-        candidates = _candidates(name, by_stem, paths)
+        candidates = _candidates(os.path.normpath(name.replace('\\', '/')), by_stem, paths)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
@@ -73,7 +74,7 @@ def _candidates(name: str, by_stem: dict[str, list[int]], paths: Sequence[str]) 
     if '/' not in name and len(found) < 2:
         return found
     ending = '/' + name.lstrip('/')
-    whole = {index: f'/{paths[index]}' for index in found}
+    whole = {index: f'/{os.path.normpath(paths[index])}' for index in found}
     return [index for index, path in whole.items()
             if path.endswith(ending) or os.path.splitext(path)[0].endswith(ending)]
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmciss.apis.extend import main, parse_args, use_device
-from mmciss.errors import ConfigError
+from mmciss.apis.extend import main, parse_args
 from tests.extend.samples import write_images, write_model
 from tests.paths import ROOT
 
@@ -33,6 +32,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (['--method', 'mbi'], "error: --method: unknown method 'mbi'"),
     (['--iters', '0'], 'error: --iters: 0; it must be a positive number'),
     (['--device', 'tpu'], "error: --device: 'tpu'"),
+    (['--device', 'cuda:99'], "error: --device: 'cuda:99' is not there; allowed here: cpu"),
     (['--val-images', 'x'], 'error: --val-images and --val-masks: give both or none'),
     (['--old-val-config', 'no.py'], 'error: config: no file no.py'),
 ])
@@ -73,16 +73,6 @@ def test_it_ends_without_a_traceback(command: list[str], error: BaseException, s
     monkeypatch.setattr('mmciss.extend.old_model.read_old_model', fail)
     assert main(command) == status
     assert capsys.readouterr().err.startswith(line)
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    for device, expected in (('cpu', '-1'), ('cuda:1', '1')):
-        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
-        use_device(device)
-        import os
-        assert os.environ['CUDA_VISIBLE_DEVICES'] == expected
-    with pytest.raises(ConfigError, match="--device: 'cpu:1'"):
-        use_device('cpu:1')
 
 
 def test_every_flag_reaches_the_call(command: list[str]) -> None:

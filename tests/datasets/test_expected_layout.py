@@ -82,3 +82,33 @@ def test_nested_configs() -> None:
         inner[0], dict(type='RepeatDataset', dataset=inner[1]),
         dict(type='ConcatDataset', datasets=[inner[2]])])
     assert list(plain_configs(nested)) == inner
+
+
+def test_a_folder_instead_of_a_list_is_refused(tmp_path: Path) -> None:
+    # BaseSegDataset takes all images of the folder then, the validation images too.
+    make(tmp_path)
+    for ann_file in ('lists', 'lists/', '.'):
+        with pytest.raises(ConfigError, match='PascalVOCDataset.ann_file: .* is a folder; it must be a file'):
+            check_layout({**voc(tmp_path), 'ann_file': ann_file})
+    check_layout({**voc(tmp_path), 'ann_file': ''})
+    check_layout({**voc(tmp_path), 'type': 'DatasetOfSomebody', 'ann_file': 'lists'})
+
+
+@pytest.mark.parametrize('content, message', [
+    ('b\ncafé\n'.encode('latin-1'), 'train.txt, line 2: byte 0xE9 is no UTF-8'),
+    ('a\n'.encode('utf-16'), 'train.txt, line 1: the file is in UTF-16'),
+    (b'\xef\xbb\xbfa\n', 'train.txt, line 1: begins with a byte order mark'),
+    (b'a\n\0\n', 'train.txt, line 2: holds NUL bytes'),
+    (b' \n\n', 'train.txt is empty')])
+def test_lists_that_are_no_plain_text_are_named(content: bytes, message: str, tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / 'lists/train.txt').write_bytes(content)
+    with pytest.raises(ConfigError, match=f'PascalVOCDataset.ann_file: .*{message}'):
+        check_layout(voc(tmp_path))
+
+
+def test_a_file_of_class_names_is_text_too(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / 'names.txt').write_text('café\n', encoding='latin-1')
+    with pytest.raises(ConfigError, match='PascalVOCDataset.metainfo.classes: .*names.txt, line 1'):
+        check_layout(voc(tmp_path, metainfo=dict(classes=str(tmp_path / 'names.txt'))))

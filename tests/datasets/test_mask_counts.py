@@ -108,3 +108,13 @@ def test_entry_leading_out(tmp_path: Path) -> None:
     (root / 'ImageSets/Segmentation/train.txt').write_text('../JPEGImages/im0\n../../x\n')
     with pytest.raises(ConfigError, match='leads out'):
         mask_counts.count_masks(DATASETS.build(voc_config(root)), 20, 1)
+
+
+@pytest.mark.parametrize('line', ['im0', './im0', 'im1/../im0', './/im0', 'im0 '])
+def test_an_image_listed_twice_is_refused_in_any_spelling(line: str, tmp_path: Path) -> None:
+    root = write_voc(tmp_path, [[1], [2]])
+    config = voc_config(root)
+    with open(root / config['ann_file'], 'a', encoding='utf-8') as file:
+        file.write(f'{line}\n')
+    with pytest.raises(ConfigError, match=r'\.txt: lists .*im0.jpg twice'):
+        count_masks(DATASETS.build(config), 20, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import shutil
 import statistics
 from pathlib import Path
 from types import ModuleType
@@ -144,6 +145,17 @@ def test_figure_shows_every_method_and_the_published_results(runs: Path) -> None
 def test_same_run_twice(runs: Path) -> None:
     with pytest.raises(ConfigError, match='given twice: .*ft'):
         find_runs([runs / 'ft', runs])
+
+
+def test_a_copy_of_a_run(tmp_path: Path) -> None:
+    first = write_run(tmp_path / 'a', sizes=(2, 1), names=('x', 'y'))
+    shutil.copytree(first, tmp_path / 'b')
+    write_run(tmp_path / 'c', sizes=(2, 1), names=('x', 'y'), seed=1)
+    with pytest.raises(ConfigError, match='/b: the same run as .*/a: experiment, seed and all confusion'):
+        find_runs([tmp_path])
+    assert len(find_runs([tmp_path / 'a', tmp_path / 'c'])) == 2, 'another seed is another run'
+    write_run(tmp_path / 'd', sizes=(2, 1), names=('x', 'y'), method='other')
+    assert len(find_runs([tmp_path / 'a', tmp_path / 'd'])) == 2, 'another method may come to the same result'
 
 
 def test_nothing_complete(runs: Path) -> None:

@@ -83,6 +83,18 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         ({'step': 4}, 'step 4'),
         ({'confusion': [[1]]}, r'shape \(1, 1\)'),
         ({'classes': None}, 'misses classes'),
+        ({'classes': 'abcd'}, "classes: 'abcd'; allowed is a list of names"),
+        ({'classes': ['a', 'b', 'c', 4]}, 'classes: holds 4'),
+        ({'sizes': [5, -1]}, 'sizes: holds -1'),
+        ({'sizes': 4}, 'sizes: 4; allowed is a list'),
+        ({'confusion': [[1, 0, 0, 0]] * 3 + [[0, 0, -7, 1]]}, 'confusion, row 3, column 2: -7'),
+        ({'confusion': [[1, 0.5, 0, 0]] * 4}, 'confusion, row 0, column 1: 0.5'),
+        ({'confusion': [[1, True, 0, 0]] * 4}, 'confusion, row 0, column 1: True'),
+        ({'confusion': [[1, '2', 0, 0]] * 4}, "confusion, row 0, column 1: '2'"),
+        ({'confusion': [[1, float('nan'), 0, 0]] * 4}, 'confusion, row 0, column 1: nan'),
+        ({'confusion': [[1, 0, 0, 0]] * 3 + [[1]]}, 'confusion: its rows have 1 to 4 values'),
+        ({'confusion': [[1, 0, 0, 0]] * 3}, r'shape \(3, 4\)'),
+        ({'confusion': {}}, 'confusion: {}; allowed is a list'),
     ],
 )
 def test_a_wrong_result_names_its_file(tmp_path: Path, change: dict, message: str) -> None:
@@ -92,4 +104,13 @@ def test_a_wrong_result_names_its_file(tmp_path: Path, change: dict, message: st
     result = json.loads(path.read_text()) | change
     path.write_text(json.dumps({key: value for key, value in result.items() if value is not None}))
     with pytest.raises(ConfigError, match=f'step_1/result.json: .*{message}'):
+        read_run(path.parent.parent)
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
+def test_a_result_in_another_encoding_names_its_file(tmp_path: Path, encoding: str) -> None:
+    path = write_run(tmp_path / 'run', sizes=(2, 1), names=('é', 'b')) / 'step_1' / 'result.json'
+    text = json.dumps(json.loads(path.read_text()), ensure_ascii=False)
+    path.write_text(text, encoding=encoding)
+    with pytest.raises(ConfigError, match='step_1/result.json, line 1: .*Convert it'):
         read_run(path.parent.parent)

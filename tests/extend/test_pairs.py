@@ -88,3 +88,21 @@ def test_a_data_set_of_mmsegmentation(tmp_path: Path) -> None:
     config.write_text('x = 1', encoding='utf-8')
     with pytest.raises(ConfigError, match='has neither train_dataloader.dataset nor'):
         data_of_config(config, '--data-config')
+
+
+def list_config(path: Path, images: Path, masks: Path, lines: list[str]) -> Path:
+    """Writes a config of a data set that reads a list."""
+    (path.parent / 'list.txt').write_text('\n'.join(lines), encoding='utf-8')
+    dataset = dict(type='BaseSegDataset', img_suffix='.png', metainfo=dict(classes=('background', 'fork')),
+                   ann_file=str(path.parent / 'list.txt'),
+                   data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
+    path.write_text(f'train_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
+    return path
+
+
+@pytest.mark.parametrize(('lines', 'message'), [
+    (['00', '01', './00'], r'list.txt: lists .*/\./00.png twice, once as'), (['00', '02'], '1 of 2 images do not exist')])
+def test_lists_of_a_config_are_checked(lines: list[str], message: str, tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=2)
+    with pytest.raises(ConfigError, match=f'--data-config: .*{message}'):
+        data_of_config(list_config(tmp_path / 'data.py', images, masks, lines), '--data-config')

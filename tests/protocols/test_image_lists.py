@@ -14,7 +14,7 @@ PATHS = ['data/img/2007_000032.jpg', 'data/img/2007_000039.jpg', 'data/a/7.png',
 
 def read(folder: Path, text: str, paths: list[str] = PATHS) -> list[int]:
     file = folder / 'train-0.txt'
-    file.write_text(text)
+    file.write_text(text, encoding='utf-8')
     return read_image_list(file, paths).tolist()
 
 
@@ -23,7 +23,8 @@ def read(folder: Path, text: str, paths: list[str] = PATHS) -> list[int]:
     ('2007_000039\n2007_000039', [1]), ('img/2007_000039.jpg', [1]),
     ('/img/2007_000039.jpg /SegmentationClassAug/2007_000039.png', [1]),
     ('a/7.png\nb/7', [2, 3]), ('two words', [4]), ('v1.2\nv1.2.jpg', [5]), ('', []),
-    ('5\n0\n3\n', [0, 3, 5]), ('2007_000032\nimg/v1.2.jpg\n', [0, 5]),
+    ('./2007_000039\nimg/../2007_000039', [1]), ('./a/7.png\na//7', [2]), ('img\\v1.2.jpg', [5]),
+    ('\ufeff2007_000039', [1]), ('5\n0\n3\n', [0, 3, 5]), ('2007_000032\nimg/v1.2.jpg\n', [0, 5]),
 ])
 def test_names_paths_and_positions(tmp_path: Path, text: str, found: list[int]) -> None:
     assert read(tmp_path, text) == found
@@ -49,3 +50,11 @@ def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
 def test_a_missing_list(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'protocol\.split_files.*none.txt'):
         read_image_list(tmp_path / 'none.txt', PATHS)
+
+
+@pytest.mark.parametrize(('encoding', 'line'), [('utf-16', 1), ('latin-1', 2)])
+def test_lists_in_other_encodings_are_named(tmp_path: Path, encoding: str, line: int) -> None:
+    file = tmp_path / 'train-0.txt'
+    file.write_text('2007_000039\ncafé\n', encoding=encoding)
+    with pytest.raises(ConfigError, match=rf'protocol\.split_files: .*train-0.txt, line {line}: .*iconv'):
+        read_image_list(file, PATHS)
