@@ -1,0 +1,135 @@
+"""PLOP and PLOP + AWT: local POD, the release's thresholds and pseudo labels, and the start of the rows."""
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.fidelity.compose import ComposedStep, Composition, compare, compose
+from tests.fidelity.network import Answer, answer
+from tests.fidelity.test_attribution import channel_mask
+
+VOID = 255
+STAGES = [f'backbone.layer{stage}.{last}.relu:input' for stage, last in zip((1, 2, 3, 4), (2, 3, 5, 2))]
+"""Residual sums of the last block of every stage of a ResNet-50, before the activation."""
+
+
+def uncertainty(teacher: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """The old class and how unsure it is: entropy, divided by what it can be, twice, as released."""
+    old = teacher.shape[1]
+    q = torch.softmax(teacher, 1)
+    entropy = -(q * (q + 1e-8).log()).mean(1) / math.log(old)
+    return q.argmax(1), entropy / math.log(channels)
+
+
+def binned(values: Tensor) -> float:
+    """The release's walk over 100 bins: it adds a bin's index where its count is meant."""
+    counts = [0] * 100
+    for value in values.tolist():
+        counts[min(99, int(100 * value))] += 1
+    half, passed = len(values) / 2, 0.0
+    for number in range(100):
+        lower = number / 100
+        index = int(lower * 100)
+        if passed <= half <= passed + counts[index]:
+            break
+        passed += lower * 100
+    inside = (half - passed) / counts[index] if counts[index] else math.copysign(math.inf, half - passed)
+    return max(lower + inside * 0.01, 0.001)
+
+
+def thresholds(step: ComposedStep, rule: str) -> list[float]:
+    """How sure the old model must be of each old class, from one pass over the step's images."""
+    found: list[list[Tensor]] = [[] for _ in range(4)]
+    for inputs, target in step.batches:
+        with torch.no_grad():
+            seen, unsure = uncertainty(answer(step.old, inputs).logits, 6)
+        for number in range(4):
+            found[number].append(unsure[(target == 0) & (seen == number)])
+    values = [torch.cat(item) for item in found]
+    if rule == 'binned':
+        return [binned(item) if len(item) else 0.001 for item in values]
+    return [max(float(item.quantile(0.5)), 0.001) if len(item) else 0.001 for item in values]
+
+
+def pseudo_cross_entropy(step: ComposedStep, logits: Tensor, teacher: Tensor, limit: list[float]) -> Tensor:
+    """Cross entropy on completed labels; an image counts as much as its background is sure."""
+    seen, unsure = uncertainty(teacher, 6)
+    hidden = step.target < 4
+    sure = unsure < torch.tensor(limit)[seen]
+    labels = torch.where(hidden, seen.where(sure, VOID), step.target)
+    share = (hidden & sure).sum((1, 2)) / (hidden.sum((1, 2)) + 1e-6)
+    assert 0.05 < float(share.mean()) < 0.95, limit
+    picked = torch.log_softmax(logits, 1).gather(1, labels.where(labels != VOID, 0)[:, None])[:, 0]
+    return -(picked * (labels != VOID) * share[:, None, None]).sum() / labels.numel()
+
+
+def strips(maps: Tensor) -> Tensor:
+    """Means over width and over height of the squares of a map, cut in 1, 4 and 16 parts, ``(N, ...)``."""
+    parts = []
+    for scale in (1, 2, 4):
+        side = maps.shape[-1] // scale
+        for i in range(scale):
+            for j in range(scale):
+                region = maps[:, :, i * side:(i + 1) * side, j * side:(j + 1) * side]
+                parts += [region.mean(3).flatten(1), region.mean(2).flatten(1)]
+    return torch.cat(parts, 1)
+
+
+def local_pod(new: Answer, old: Answer, factor: float = 0.01, logits_factor: float = 0.0005) -> Tensor:
+    """Distances of pooled squares of five maps and of the logits, where new classes count as background."""
+    merged = torch.cat([new.small[:, :1] + new.small[:, 4:].sum(1, keepdim=True), new.small[:, 1:4]], 1)
+    pairs = [(new.maps[name], old.maps[name], factor) for name in STAGES]
+    pairs += [(new.embedding, old.embedding, factor), (merged, old.small, logits_factor)]
+    total = merged.new_zeros(())
+    for a, b, weight in pairs:
+        distance = (strips(a.square()) - strips(b.square())).square().sum(1).sqrt().mean()
+        total = total + weight * math.sqrt(6 / 2) * distance
+    return total / len(pairs)
+
+
+@torch.no_grad()
+def sharpened(run: Composition, factor: float = 5.0) -> Composition:
+    """Makes the base step's model sure of most pixels, so that one bin holds half of a class."""
+    for parameter in run.base.model.segmentor.decode_head.conv_seg.parameters():
+        parameter *= factor
+    return run
+
+
+def plop(step: ComposedStep, rule: str = 'binned') -> Tensor:
+    """PLOP with the factors for VOC."""
+    new, old = step.answer(*STAGES), step.teacher(*STAGES)
+    return pseudo_cross_entropy(step, new.logits, old.logits, thresholds(step, rule)) + local_pod(new, old)
+
+
+@pytest.mark.parametrize('method', ['plop', 'awt_plop'])
+def test_loss_and_gradients(method: str) -> None:
+    run = sharpened(compose('plop_voc_15-1', method))
+    run.later.move()
+    compare(run.later, plop(run.later))
+
+
+def test_start() -> None:
+    """MiB's rows; with AWT the random ones and the background's channels that the attribution chose."""
+    run = compose('plop_voc_15-1')
+    weight, bias = run.base.rows(), run.base.rows('bias')
+    shared = bias[:1] - math.log(3)
+    torch.testing.assert_close(run.later.rows(), torch.cat([weight, weight[:1], weight[:1]]))
+    torch.testing.assert_close(run.later.rows('bias'), torch.cat([shared, bias[1:], shared, shared]))
+    run = compose('plop_voc_15-1', 'awt_plop')
+    random = compose('plop_voc_15-1', 'awt_plop', method__initializer=None).later
+    masks = torch.stack([channel_mask(run.later, (number, )) for number in (4, 5)])[:, :, None, None]
+    expected = torch.cat([run.base.rows(), random.rows()[4:] + masks * run.base.rows()[:1]])
+    torch.testing.assert_close(run.later.rows(), expected)
+    torch.testing.assert_close(run.later.rows('bias'), random.rows('bias'))
+
+
+def test_binned_rule_is_not_the_median() -> None:
+    """It adds bin numbers to a count, so it stops at once where one bin holds half, and far off elsewhere."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.rand(1000, generator=generator) * 0.3
+    assert abs(binned(values / 40) - 0.0050) < 1e-4 and abs(float((values / 40).median()) - 0.0037) < 3e-4
+    assert binned(values) in (0.001, math.inf)
