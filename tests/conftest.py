@@ -32,10 +32,15 @@ def quick_runs() -> None:
     mmengine formats the whole config with yapf for every checkpoint, and collects garbage for every data set; frozen
     objects are left out of the latter.
     """
-    import mmengine.config.config as config
+    import yapf.yapflib.yapf_api as yapf_api
+    from mmengine.config import Config
 
     import mmciss.register_all  # noqa: F401
-    config.FormatCode = lambda text, **options: (text, True)
+    formatted = []
+    # mmengine imports it by this name whenever it prints a config.
+    yapf_api.FormatCode = lambda text, **options: (formatted.append(text) or text, True)
+    assert Config(dict(a=1)).pretty_text == formatted.pop(), 'mmengine formats configs in another way now'
+    yapf_api.FormatCode = lambda text, **options: (text, True)
     gc.collect()
     gc.freeze()
 
