@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 # One thread: several small tensors on two cores only fight for them.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -29,9 +30,9 @@ def data_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 def quick_runs() -> None:
     """Takes the two things out of tiny runs that cost half of their time and mean nothing to tests.
 
-    mmengine formats the whole config with yapf for every checkpoint, and collects garbage for every data set; frozen
-    objects are left out of the latter.
+    mmengine formats the whole config with yapf for every checkpoint, and collects garbage for every data set.
     """
+    import mmengine.dataset.base_dataset as base_dataset
     import yapf.yapflib.yapf_api as yapf_api
     from mmengine.config import Config
 
@@ -41,8 +42,16 @@ def quick_runs() -> None:
     yapf_api.FormatCode = lambda text, **options: (formatted.append(text) or text, True)
     assert Config(dict(a=1)).pretty_text == formatted.pop(), 'mmengine formats configs in another way now'
     yapf_api.FormatCode = lambda text, **options: (text, True)
+    base_dataset.gc = SimpleNamespace(collect=lambda: 0)
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the figures out of reports, which take a third of a tiny run."""
+    import mmciss.evaluation.report as report
+    monkeypatch.setattr(report, '_write_figures', lambda *arguments, **options: [])
 
 
 @pytest.fixture(scope='session')

@@ -18,6 +18,8 @@ from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.files import load_tensors
 from tests.smoke import smoke_config
 
+pytestmark = pytest.mark.usefixtures('no_figures')
+
 
 class Interruption(Exception):
     """Stands for whatever ends a process."""
