@@ -1,6 +1,7 @@
 """What the command line may change about a config."""
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,13 @@ def parse_steps(text: str | None) -> list[int] | None:
     """
     if text is None:
         return None
-    try:
-        chosen: set[int] = set()
-        for part in text.split(','):
-            first, _, last = part.partition('-')
-            chosen |= set(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise ConfigError(f"--steps: cannot read {text!r}; allowed: '2', '0-2', '0,1,2'") from None
+    chosen: set[int] = set()
+    for part in text.split(','):
+        found = re.fullmatch(r'(\d{1,4})(?:-(\d{1,4}))?', part.strip(), re.ASCII)
+        steps = range(int(found[1]), int(found[2] or found[1]) + 1) if found else ()
+        if not steps:
+            raise ConfigError(f"--steps: cannot read {text!r}; allowed: '2', '0-2' (the smaller first), '0,1,2'")
+        chosen |= set(steps)
     return sorted(chosen)
 
 
@@ -74,7 +75,7 @@ def apply_overrides(cfg: Config, args: Namespace) -> None:
             cfg.protocol.setting = args.setting
         if args.order:
             cfg.protocol.order = parse_order(args.order)
-    if args.steps:
+    if args.steps is not None:
         cfg.run_steps = parse_steps(args.steps)
     if args.base_from:
         cfg.base_from = args.base_from

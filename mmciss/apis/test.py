@@ -126,7 +126,8 @@ def find_step(path: Path, step: int | None) -> tuple[int, Path]:
         FileNotFoundError: If there is no such checkpoint.
     """
     if path.is_dir():
-        folders = sorted(path.glob('step_*/model.pth'), key=lambda item: int(item.parent.name.rpartition('_')[2]))
+        folders = sorted((item for item in path.glob('step_*/model.pth') if item.parent.name[5:].isdecimal()),
+                         key=lambda item: int(item.parent.name[5:]))
         if (path / 'model.pth').is_file():
             path = path / 'model.pth'
         elif not folders:

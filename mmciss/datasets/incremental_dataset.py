@@ -160,6 +160,11 @@ class IncrementalDataset(Dataset):
         np.add.at(counts, self.table, pixels)
         return counts[:self.step.num_seen]
 
+    def describe(self) -> dict[str, Any]:
+        """Returns how many images the step has, and a checksum of their names and of what their masks show."""
+        self.full_init()
+        return {'images': len(self.indices), 'labels': self._counts.checksum(self.indices)}
+
     def get_data_info(self, index: int) -> dict[str, Any]:
         """Returns paths and settings of one image."""
         self.full_init()

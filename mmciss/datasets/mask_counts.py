@@ -1,6 +1,7 @@
 """How many pixels of which label every image of a data set has."""
 from __future__ import annotations
 
+import hashlib
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,18 @@ class MaskCounts:
         counts = np.zeros(256, dtype=np.int64)
         np.add.at(counts, self.label[kept], self.pixels[kept])
         return counts
+
+    def checksum(self, indices: np.ndarray) -> str:
+        """Returns a checksum of images in an order: their file names and how many pixels of which id each shows."""
+        digest = hashlib.sha256()
+        starts = np.searchsorted(self.image, np.asarray(indices))
+        ends = np.searchsorted(self.image, np.asarray(indices), side='right')
+        for index, start, end in zip(indices, starts, ends):
+            digest.update(f'{osp.basename(self.paths[index])}\0'.encode('utf-8', 'surrogateescape'))
+            order = np.argsort(self.label[start:end], kind='stable')
+            digest.update(self.label[start:end][order].astype('<i8').tobytes())
+            digest.update(self.pixels[start:end][order].astype('<i8').tobytes())
+        return digest.hexdigest()
 
     def check(self, masks: Sequence[str], num_classes: int, first_id: int) -> None:
         """Refuses masks with an id outside the classes.

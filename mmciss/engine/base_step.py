@@ -8,11 +8,37 @@ from typing import TYPE_CHECKING
 
 from mmengine.logging import print_log
 
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.run_folder import REMADE, RunFolder, checksums, move_aside
 from mmciss.errors import ConfigError
+from mmciss.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
     from mmciss.engine.experiment import Experiment
+
+
+def check_base_step(source: str | Path, experiment: Experiment) -> None:
+    """Checks that a run has a base step that would come out the same in another.
+
+    Args:
+        source: The work directory of the run that has it.
+        experiment: The experiment that wants it.
+
+    Raises:
+        ConfigError: If ``source`` has no finished base step, or one of a different experiment.
+    """
+    other = RunFolder(source)
+    result = other.result(0)
+    if result is None:
+        raise ConfigError(f'base_from: {source} holds no finished base step (looked for '
+                          f'{other.step(0) / "result.json"}: {other.fault(0)})')
+    if result.get('base_identity') != experiment.base_identity():
+        raise ConfigError(f'base_from: the base step in {source} was trained differently (data, model, classes, '
+                          f'seed, schedule, label policy or the method\'s slots of the base step differ; compare its '
+                          f'run.json). Train a new one by leaving base_from out.')
+    if result.get('base_data') not in (None, experiment.data['train'][0]):
+        raise ConfigError(f'base_from: the base step in {source} was trained on other images or masks: found '
+                          f'{result["base_data"]}, now {experiment.data["train"][0]}. Train a new one by leaving '
+                          f'base_from out.')
 
 
 def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experiment) -> None:
@@ -26,15 +52,8 @@ def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experimen
     Raises:
         ConfigError: If ``source`` has no finished base step, or one of a different experiment.
     """
+    check_base_step(source, experiment)
     other = RunFolder(source)
-    result = other.result(0)
-    if result is None:
-        raise ConfigError(f'base_from: {source} holds no finished base step (looked for '
-                          f'{other.step(0) / "result.json"} with a matching model.pth)')
-    if result.get('base_identity') != experiment.base_identity():
-        raise ConfigError(f'base_from: the base step in {source} was trained differently (data, model, classes, '
-                          f'seed, schedule, label policy or the method\'s slots of the base step differ; compare its '
-                          f'run.json). Train a new one by leaving base_from out.')
     target = folder.step(0)
     temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
     shutil.rmtree(temporary, ignore_errors=True)
@@ -42,8 +61,12 @@ def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experimen
     for name in ('model.pth', 'model_config.py', 'state.pth', 'samples.npz', 'result.json'):
         if (other.step(0) / name).is_file():
             shutil.copy2(other.step(0) / name, temporary / name)
+    # The other run's memory stays there: this run's method chooses its own images.
+    known = {name: checksum for name, checksum in other.files(0).items() if name not in REMADE}
+    result = read_json(temporary / 'result.json')
+    write_json(temporary / 'result.json', {**result, 'files': {**checksums(temporary), **known}})
     if target.exists():
         # A killed base step of our own: its checkpoints lie in the way; move them aside rather than delete them.
-        target.rename(target.with_name(f'{target.name}.unfinished'))
+        move_aside(target, 'unfinished')
     os.replace(temporary, target)
     print_log(f'Step 0 was taken over from {other.step(0)}.', logger='current')

@@ -37,6 +37,8 @@ class Experiment:
         num_images: Training images of every step.
         split_hash: Checksum of every step's list of training images.
         plans: Iterations and learning rate of every step.
+        data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of the
+            last step.
         classes: Class names as the training data numbers them; other data is matched by these names.
     """
 
@@ -45,6 +47,7 @@ class Experiment:
     num_images: tuple[int, ...]
     split_hash: str
     plans: tuple[StepPlan, ...]
+    data: dict[str, Any]
     classes: tuple[str, ...]
 
     @classmethod
@@ -62,16 +65,19 @@ class Experiment:
         protocol = first.protocol
         datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]
         # The data that every step is tested on must be there too, and now, not after hours of training.
+        data: dict[str, Any] = {'train': [item.describe() for item in datasets]}
         for split in ('test', 'val'):
             if cfg.get(f'{split}_dataloader') is not None:
-                check_measurable(train_dataset(cfg, len(protocol) - 1, split, first.classes), f'{split}_dataloader')
+                found = train_dataset(cfg, len(protocol) - 1, split, first.classes)
+                check_measurable(found, f'{split}_dataloader')
+                data[split] = found.describe()
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
                  for item in datasets]
         slots = [method_slots(cfg.get('method'), step) for step in protocol]
         plans = [plan_step(cfg.get('steps'), index, len(item) + stored_images(slots[index], index), batch,
                            cfg.train_cfg.get('max_iters')) for index, item in enumerate(datasets)]
-        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans),
+        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans), data,
                    first.classes)
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
@@ -96,6 +102,10 @@ class Experiment:
             'global_batch': int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size(),
             'images': list(self.num_images), 'split_hash': self.split_hash,
             'iterations': [plan.iterations for plan in self.plans],
+            # Folders of older versions do not have the keys below.
+            **{f'{split}_data': found for split, found in self.data.items()},
+            'sampler': _plain(cfg.train_dataloader.get('sampler')),
+            'val_pipeline': _plain(pipelines(cfg.val_dataloader.dataset)) if cfg.get('val_dataloader') else None,
         }
 
     def base_identity(self) -> str:

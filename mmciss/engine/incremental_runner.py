@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmciss.engine.base_step import adopt_base_step
+from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.engine.close import close_runner
 from mmciss.engine.cpu import init_cpu_distributed
 from mmciss.engine.environment_checks import check_launcher, check_work_dir
@@ -22,11 +22,12 @@ from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.rehearsal import rehearse
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
+from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import file_checksum, write_json
 from mmciss.utils.log_filters import drop_frozen_parameter_notes
 
@@ -56,6 +57,9 @@ class IncrementalRunner:
             barrier()
         self.experiment = Experiment.from_cfg(self.cfg)
         memory_options(self.experiment)  # fails before any model is built
+        check_run_steps(self.cfg.get('run_steps'), self.experiment.protocol)
+        if self._adopts():
+            check_base_step(self.cfg.base_from, self.experiment)
         if is_main_process():
             steps = len(self.experiment.protocol)
             if self.folder.first_open_step(steps) < steps:
@@ -98,10 +102,15 @@ class IncrementalRunner:
         steps = len(self.experiment.protocol)
         done = self.folder.first_open_step(steps)
         if started and done < steps and not self.cfg.get('resume'):
-            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps done). '
+            fault = self.folder.fault(done)
+            why = '' if fault == NOT_FINISHED else f'; step {done} does not count as done: {fault}'
+            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps done{why}). '
                               f'Add --resume to continue it, or choose another --work-dir.')
-        if self.cfg.get('base_from') and self.folder.result(0) is None:
+        if self._adopts():
             adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+
+    def _adopts(self) -> bool:
+        return bool(self.cfg.get('base_from')) and self.folder.result(0) is None
 
     def _train(self) -> list[dict[str, Any]]:
         steps = len(self.experiment.protocol)
@@ -111,9 +120,14 @@ class IncrementalRunner:
                              f'nothing to train.')
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
+            if (self.folder.result(index) or {}).get('previous'):
+                continue  # a step before it was learned again, and left the same files
             if index not in chosen:
                 self.logger.info(f'Step {index} is not among the steps to run now ({list(chosen)}); stopping here.')
                 break
+            if is_main_process():
+                self.folder.reopen(index, self.logger.warning)
+            barrier()
             self._run_step(index)
         results = [result for result in map(self.folder.result, range(steps)) if result is not None]
         if is_main_process():
@@ -179,8 +193,10 @@ class IncrementalRunner:
             'iterations': self.experiment.plans[index].iterations, 'seconds': round(seconds, 3),
             'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
             'base_identity': self.experiment.base_identity() if index == 0 else None,
+            'base_data': self.experiment.data['train'][0] if index == 0 else None,
             'decision': decision_of(unwrap(runner.model)),
-            'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'),
+            'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'), 'files': checksums(folder),
+            'previous': self.folder.files(index - 1) if index else None,
         }
 
     def _remove_training_checkpoints(self, index: int) -> None:
@@ -192,6 +208,20 @@ class IncrementalRunner:
         if removed:
             self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
                              f'(keep_training_checkpoints=True keeps them).')
+
+
+def check_run_steps(chosen: Any, protocol: Protocol) -> None:
+    """Refuses steps that a protocol does not have.
+
+    Raises:
+        ConfigError: If ``chosen`` is no list of its steps.
+    """
+    if chosen is None:
+        return
+    allowed = range(len(protocol))
+    if not isinstance(chosen, list | tuple) or not chosen or any(index not in allowed for index in chosen):
+        raise ConfigError(f'--steps (run_steps): {chosen!r} are not steps of {protocol.name}; allowed: 0 to '
+                          f'{len(protocol) - 1}')
 
 
 def decision_of(model: Any) -> dict[str, Any]:

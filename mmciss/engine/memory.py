@@ -1,6 +1,7 @@
 """Choosing, after a step, which of its images later steps may see again."""
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.datasets.seeding import mix
 from mmciss.engine.experiment import train_dataset
 from mmciss.errors import ConfigError
-from mmciss.utils.files import value_checksum
+from mmciss.utils.files import file_checksum, value_checksum
 
 if TYPE_CHECKING:
     from mmciss.datasets.incremental_dataset import IncrementalDataset
@@ -53,13 +54,18 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
         return None
     seed = int((experiment.cfg.get('randomness') or {}).get('seed') or 0)
     path = folder.step(index) / FILE
+    known = folder.files(index).get(FILE)
     key = value_checksum([options.size, options.selection, options.labels, seed, index,
                           experiment.split_hash])
     try:
-        if Memory.load(path).key == key:
+        if Memory.load(path).key == key and known in (None, file_checksum(path)):
+            folder.add_file(index, FILE)
             return path
     except ConfigError:
         pass
+    if known is not None:
+        print_log(f'{path} is not the file that result.json names, or was made with other options; it is made again.',
+                  logger='current', level=logging.WARNING)
     before: tuple[Exemplar, ...] = ()
     if index:
         before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
@@ -67,6 +73,7 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     found = candidates(before, dataset, full_labels=options.labels == 'full')
     chosen = SELECTIONS[options.selection](found, options.size, mix(seed, index))
     Memory(index, tuple(chosen), key).save(path)
+    folder.add_file(index, FILE)
     print_log(f'{len(chosen)} of {len(found)} images are kept for later steps, listed in {path}.',
               logger='current')
     return path

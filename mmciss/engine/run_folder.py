@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
+import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,16 @@ from typing import Any
 from mmciss.errors import ConfigError
 from mmciss.utils.checkpoints import read_checkpoint
 from mmciss.utils.files import file_checksum, read_json, write_json
+
+
+CARRIED = ('model.pth', 'state.pth')
+"""What a step leaves for later ones, and its result vouches for."""
+
+NOT_FINISHED = 'not finished'
+"""The fault of a step without a result."""
+
+REMADE = ('memory.json', )
+"""What can be made again from the data, so that a step need not be learned again for it."""
 
 
 class RunFolder:
@@ -31,15 +43,62 @@ class RunFolder:
     def result(self, index: int) -> dict[str, Any] | None:
         """Returns the result of a finished step, or None.
 
-        A step is done when its ``result.json`` is whole and names a model file whose checksum matches.
+        A step is done when its ``result.json`` is whole, every file that it names has the checksum written there, and it
+        started from what the step before left.
         """
-        result = read_json(self.step(index) / 'result.json')
-        if not isinstance(result, dict) or result.get('step') != index:
-            return None
-        model = self.step(index) / str(result.get('model'))
-        if not model.is_file() or file_checksum(model) != result.get('sha256'):
-            return None
-        return result
+        return None if self.fault(index) else read_json(self.step(index) / 'result.json')
+
+    def fault(self, index: int) -> str | None:
+        """Says why a step is not done; None if it is."""
+        path = self.step(index) / 'result.json'
+        if not path.exists():
+            return NOT_FINISHED
+        result = read_json(path)
+        files = _files(result)
+        if files is None or result.get('step') != index:
+            return f'{path.name} cannot be read'
+        for name, checksum in files.items():
+            if name in REMADE:
+                continue
+            if not (self.step(index) / name).is_file():
+                return f'{name} is missing'
+            if file_checksum(self.step(index) / name) != checksum:
+                return f'{name} is not the file that {path.name} names (its checksum differs)'
+        before = _files(read_json(self.step(index - 1) / 'result.json')) if index else None
+        started = result.get('previous')
+        if before is not None and isinstance(started, dict):
+            for name in sorted(started.keys() & before.keys()):
+                if started[name] != before[name]:
+                    return f'it started from another {name} than step {index - 1} has now'
+        return None
+
+    def files(self, index: int) -> dict[str, str]:
+        """Returns the checksums of what a finished step left for later ones."""
+        return _files(read_json(self.step(index) / 'result.json')) or {}
+
+    def add_file(self, index: int, name: str) -> None:
+        """Writes the checksum of a file that was made after its step into the step's result."""
+        path = self.step(index) / 'result.json'
+        result = read_json(path)
+        checksum = file_checksum(self.step(index) / name)
+        if isinstance(result, dict) and (result.get('files') or {}).get(name) != checksum:
+            write_json(path, {**result, 'files': {**_files(result), name: checksum}})
+
+    def reopen(self, index: int, warn: Callable[[str], Any]) -> None:
+        """Renames what makes a step count as done, since it has to be learned again; nothing of it is deleted.
+
+        Args:
+            index: The step; nothing happens if it never was done.
+            warn: Is told why, and what the files are called now.
+        """
+        if not (self.step(index) / 'result.json').exists():
+            return
+        fault = self.fault(index) or 'it does not say what it started from, and a step before it was learned again'
+        names = ['result.json', *self.files(index), 'model.pth', 'state.pth']
+        paths = [self.step(index) / name for name in dict.fromkeys(names) if name not in REMADE]
+        kept = [move_aside(path).name for path in paths if path.is_file()]
+        warn(f'{self.step(index)} holds a result, but does not count as done: {fault}. The step is learned again; what '
+             f'was there is kept as {", ".join(kept)}.')
 
     def first_open_step(self, num_steps: int) -> int:
         """Returns the first step that is not done; ``num_steps`` if all are."""
@@ -62,8 +121,7 @@ class RunFolder:
                 found = path
                 break
             except ConfigError as error:
-                aside = path.with_suffix('.pth.damaged')
-                path.rename(aside)
+                aside = move_aside(path)
                 problems.append(f'{error}. It was moved to {aside.name}')
         for problem in problems:
             warn(f'{problem}; step {index} {f"continues from {found.name}" if found else "starts from its beginning"}.')
@@ -95,13 +153,21 @@ class RunFolder:
                                   f'which experiment they belong to. Choose another --work-dir or move them away.')
             write_json(self.path / 'run.json', {'experiment': experiment, **details})
             return
-        different = sorted(key for key in experiment.keys() | known.get('experiment', {}).keys()
-                           if experiment.get(key) != known.get('experiment', {}).get(key))
+        before = known.get('experiment') if isinstance(known, dict) else None
+        if not isinstance(before, dict):
+            raise ConfigError(f'work_dir: {self.path / "run.json"} does not say which experiment the folder belongs to '
+                              f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or move '
+                              f'the folder away.')
+        # As JSON has it: tuples are lists there.
+        experiment = json.loads(json.dumps(experiment))
+        # Folders of older versions lack the keys that came later; what those say now holds from now on.
+        different = sorted(key for key in before if experiment.get(key) != before[key])
         if different:
-            lines = [f'  {key}: found {_short(known.get("experiment", {}).get(key))}, '
-                     f'now {_short(experiment.get(key))}' for key in different]
+            lines = [f'  {key}: found {_short(before[key])}, now {_short(experiment.get(key))}' for key in different]
             raise ConfigError(f'work_dir: {self.path} belongs to a different experiment. Different are:\n'
                               + '\n'.join(lines) + '\nChoose another --work-dir.')
+        if experiment.keys() - before.keys():
+            write_json(self.path / 'run.json', {**known, 'experiment': {**before, **experiment}})
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -122,6 +188,26 @@ class RunFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def checksums(folder: Path, names: Iterable[str] = CARRIED) -> dict[str, str]:
+    """Returns the checksums of those files that are in a folder."""
+    return {name: file_checksum(folder / name) for name in names if (folder / name).is_file()}
+
+
+def move_aside(path: Path, word: str = 'damaged') -> Path:
+    """Renames a file to ``NAME.damaged``, or ``NAME.damaged2`` and so on if there is one, and returns the new path."""
+    places = (path.with_name(f'{path.name}.{word}{number if number > 1 else ""}') for number in itertools.count(1))
+    aside = next(place for place in places if not place.exists())
+    path.rename(aside)
+    return aside
+
+
+def _files(result: Any) -> dict[str, str] | None:
+    """Returns the checksums in a result, those of older versions (the model's alone) too; None if it has none."""
+    if not isinstance(result, dict) or not isinstance(result.get('files', {}), dict):
+        return None
+    return {str(result.get('model')): str(result.get('sha256')), **result.get('files', {})}
 
 
 def _short(value: Any, length: int = 160) -> str:

@@ -14,7 +14,7 @@ from mmciss.engine.close import close_runner
 from mmciss.engine.export import RECORD, export_step, plain_config
 from mmciss.engine.incremental_runner import prepare_config
 from mmciss.engine.plain_pipeline import without_mmciss
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.run_folder import RunFolder, checksums
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
@@ -94,9 +94,10 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
     done = folder.result(1)
     if done is not None:
         return done
+    folder.reopen(1, warn)
     start = time.perf_counter()
     config = step_config(prepare_config(cfg), step, previous, manifest, palette)
-    checkpoint = folder.usable_checkpoint(1, lambda text: print_log(text, 'current', logging.WARNING))
+    checkpoint = folder.usable_checkpoint(1, warn)
     config.resume, config.load_from = checkpoint is not None, checkpoint and str(checkpoint)
     runner = Runner.from_cfg(config)
     path = folder.step(1)
@@ -112,11 +113,17 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
             item.unlink()
         (path / 'last_checkpoint').unlink(missing_ok=True)
     result = {
-        'step': 1, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'classes': list(step.names),
+        'step': 1, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'files': checksums(path),
+        'previous': folder.files(0), 'classes': list(step.names),
         'background': step.background, 'sizes': list(step.sizes), 'iterations': int(cfg.train_cfg.max_iters),
         'seconds': round(time.perf_counter() - start, 3), 'plain': plain}
     write_json(path / 'result.json', result)
     return result
+
+
+def warn(text: str) -> None:
+    """Logs a warning."""
+    print_log(text, 'current', logging.WARNING)
 
 
 def final_config(old: OldModel, step: Step, cfg: Config, palette: tuple, dataset: dict | None) -> Config:

@@ -20,8 +20,9 @@ def test_orders() -> None:
 
 def test_steps() -> None:
     assert parse_steps('2') == [2] and parse_steps('0-2') == [0, 1, 2] and parse_steps('0,3-4') == [0, 3, 4]
-    with pytest.raises(ConfigError, match="--steps: cannot read 'x'"):
-        parse_steps('x')
+    for text in ('x', '', '1-0', '0,', '-1', '0-', '0-99999999999', '1.0', '0--1'):
+        with pytest.raises(ConfigError, match=f"--steps: cannot read '{text}'; allowed"):
+            parse_steps(text)
 
 
 def test_a_method_replaces_the_configs_own_completely() -> None:

@@ -10,6 +10,7 @@ from mmciss.engine.experiment import Experiment, check_keys, dataset_type, model
 from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config
 from tests.smoke import smoke_config
+from tests.step_run import block_masks, step_run_config, write_pictures
 
 
 @pytest.fixture(scope='module')
@@ -42,6 +43,32 @@ def test_identity_tells_experiments_apart_but_not_folders(experiment: Experiment
                    dict(method__losses__kd__loss_weight=1.0), dict(train_dataloader__batch_size=2)):
         other = Experiment.from_cfg(smoke_config(tmp_path, **change))
         assert other.identity() != experiment.identity(), change
+
+
+def pictures(folder: Path, masks: list, count: int, **options: object) -> dict:
+    """Returns the identity of an experiment on some of the pictures."""
+    write_pictures(folder, masks)
+    (folder / 'list.txt').write_text(''.join(f'p{index}\n' for index in range(12)))
+    (folder / 'test.txt').write_text(''.join(f'p{index}\n' for index in range(count)))
+    cfg = step_run_config(folder, Path('unused'), 'mib', **options)
+    cfg.test_dataloader.dataset.ann_file = 'test.txt'
+    return Experiment.from_cfg(cfg).identity()
+
+
+def test_changed_data_is_another_experiment_and_the_key_says_which(tmp_path: Path) -> None:
+    """Ids exchanged in a mask, a shorter list, another sampler; but not a copy elsewhere."""
+    masks = block_masks(0, 12)
+    known = pictures(tmp_path / 'a', masks, 12)
+    exchanged = [masks[0].copy(), *masks[1:]]
+    shown = sorted(set(exchanged[0].flat) - {255})[-1]
+    exchanged[0][exchanged[0] == shown] = 255
+    sampler = dict(train_dataloader__sampler=dict(type='InfiniteSampler', shuffle=False))
+    for changes, expected in (((masks, 12), set()), ((masks, 11), {'test_data'}),
+                              ((exchanged, 12), {'train_data', 'val_data', 'test_data'})):
+        found = pictures(tmp_path / f'b{len(expected)}', *changes)
+        assert {key for key in known if known[key] != found[key]} - {'images', 'split_hash'} == expected
+    found = pictures(tmp_path / 'a', masks, 12, **sampler)
+    assert {key for key in known if known[key] != found[key]} == {'sampler'}
 
 
 def test_base_identity_is_shared_by_methods_that_differ_in_later_steps_only(experiment: Experiment,

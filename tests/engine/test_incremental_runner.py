@@ -18,6 +18,7 @@ import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError
+from tests.engine.step_logs import resumed_at
 from tests.paths import ROOT
 from tests.smoke import smoke_config, start
 
@@ -79,6 +80,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: P
     for index, moment in enumerate(moments):
         kill_when(start(folder, *(['--resume'] if index else [])), moment)
     assert RunFolder(folder).first_open_step(2) <= 1
+    assert resumed_at(folder / 'step_0')[0] >= 2, 'it continues where its checkpoint is'
     process = start(folder, '--resume')
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -110,6 +112,28 @@ def test_a_deleted_step_is_learned_again(finished_run: Path, tmp_path: Path) -> 
     assert results(folder) == results(finished_run)
 
 
+def test_a_lost_state_is_named_and_its_step_learned_again(finished_run: Path, tmp_path: Path) -> None:
+    """The step after it started from the very files that come out, and stays."""
+    folder = tmp_path / 'run'
+    shutil.copytree(finished_run, folder)
+    (folder / 'step_0' / 'state.pth').unlink()
+    with pytest.raises(ConfigError, match=r'0 of 2 steps done; step 0 does not count as done: state.pth is missing'):
+        train(smoke_config(folder))
+    before = (folder / 'step_1' / 'result.json').stat().st_mtime_ns
+    train(smoke_config(folder, resume=True))
+    assert results(folder) == results(finished_run)
+    assert 'state.pth is missing. The step is learned again' in (folder / 'run.log').read_text()
+    assert (folder / 'step_0' / 'model.pth.damaged').is_file()
+    assert (folder / 'step_1' / 'result.json').stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize('steps', [[9], [], [-1], [0, 2], 'x'], ids=str)
+def test_steps_that_are_none_are_refused_before_the_folder_is_claimed(tmp_path: Path, steps: object) -> None:
+    with pytest.raises(ConfigError, match=r'--steps \(run_steps\): .* are not steps of 15-5; allowed: 0 to 1'):
+        train(smoke_config(tmp_path / 'run', run_steps=steps))
+    assert not (tmp_path / 'run').exists()
+
+
 def test_another_experiment_in_the_same_folder_is_refused(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
     shutil.copytree(finished_run, folder)
@@ -122,10 +146,18 @@ def test_another_experiment_in_the_same_folder_is_refused(finished_run: Path, tm
 def test_base_step_is_shared_between_methods(finished_run: Path, tmp_path: Path) -> None:
     found = train(smoke_config(tmp_path / 'ft', method='finetuning', base_from=str(finished_run)))
     assert found[0]['sha256'] == results(finished_run)[0]['sha256']
+    assert not RunFolder(tmp_path / 'ft').fault(0)
     with pytest.raises(ConfigError, match='was trained differently'):
         train(smoke_config(tmp_path / 'other', base_from=str(finished_run), randomness__seed=1))
     with pytest.raises(ConfigError, match='holds no finished base step'):
         train(smoke_config(tmp_path / 'none', base_from=str(tmp_path)))
+    assert not (tmp_path / 'other').exists() and not (tmp_path / 'none').exists(), 'a refusal leaves nothing behind'
+    shutil.copytree(finished_run / 'step_0', tmp_path / 'exchanged' / 'step_0')
+    result = json.loads((tmp_path / 'exchanged' / 'step_0' / 'result.json').read_text())
+    result['base_data']['labels'] = 'of other masks'
+    (tmp_path / 'exchanged' / 'step_0' / 'result.json').write_text(json.dumps(result))
+    with pytest.raises(ConfigError, match='trained on other images or masks'):
+        train(smoke_config(tmp_path / 'masks', base_from=str(tmp_path / 'exchanged')))
 
 
 def test_steps_can_be_run_one_at_a_time(finished_run: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mmciss.engine.experiment import Experiment
 from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError
+from mmciss.utils.files import file_checksum, write_json
 from tests.datasets.voc_folder import voc_config, write_voc
 
 # Steps of 15-1: base 1..15, then 16, 17, 18, 19, 20.
@@ -81,6 +82,18 @@ def test_a_finished_file_is_left_alone_and_one_of_other_options_is_not(tmp_path:
     store_exemplars(run, experiment(tmp_path, size=3), 0)
     assert path.stat().st_mtime_ns == before
     assert len(stored(store_exemplars(run, experiment(tmp_path, size=4), 0))) == 4
+
+
+def test_an_exchanged_file_is_made_again(tmp_path: Path) -> None:
+    """Its checksum stands in the result of its step."""
+    kept = experiment(tmp_path, size=3)
+    run = RunFolder(tmp_path / 'run')
+    write_json(run.step(0) / 'result.json', {'step': 0, 'model': 'model.pth', 'sha256': ''})
+    path = store_exemplars(run, kept, 0)
+    whole = path.read_text()
+    assert run.files(0)['memory.json'] == file_checksum(path)
+    path.write_text(whole.replace('"exemplars": [', '"exemplars": [ '))
+    assert store_exemplars(run, kept, 0) == path and path.read_text() == whole
 
 
 def test_the_seed_matters(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.run_folder import CARRIED, RunFolder, checksums
 from mmciss.errors import ConfigError
-from mmciss.utils.files import file_checksum, load_tensors, write_json
+from mmciss.utils.files import file_checksum, load_tensors, read_json, write_json
 
 
 def finish(folder: RunFolder, index: int) -> Path:
@@ -37,6 +37,88 @@ def test_a_step_is_done_only_with_a_whole_result_and_the_right_model(tmp_path: P
     assert folder.first_open_step(3) == 1, 'a truncated model makes the step count as not done'
     (path / 'model.pth').unlink()
     assert folder.result(1) is None
+
+
+def finish_two(folder: RunFolder) -> None:
+    """Writes two finished steps with everything that a later step reads."""
+    for index in range(2):
+        path = folder.step(index)
+        path.mkdir(parents=True)
+        for name in CARRIED:
+            (path / name).write_text(f'{name} of {index}')
+        write_json(path / 'result.json', {
+            'step': index, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'files': checksums(path),
+            'previous': folder.files(0) if index else None})
+
+
+@pytest.mark.parametrize('name', CARRIED)
+@pytest.mark.parametrize('loss', ['lost', 'exchanged'])
+def test_a_step_that_lost_what_later_ones_read_is_not_done(tmp_path: Path, name: str, loss: str) -> None:
+    folder = RunFolder(tmp_path)
+    finish_two(folder)
+    assert folder.first_open_step(2) == 2
+    path = folder.step(0) / name
+    path.unlink() if loss == 'lost' else path.write_text('another')
+    assert folder.first_open_step(2) == 0
+    assert re.match(rf'{name} is (missing|not the file that result.json names)', folder.fault(0))
+
+
+def test_a_step_that_started_from_other_files_is_not_done(tmp_path: Path) -> None:
+    """The step before was learned again and came out differently."""
+    folder = RunFolder(tmp_path)
+    finish_two(folder)
+    path = folder.step(0)
+    (path / 'state.pth').write_text('another')
+    write_json(path / 'result.json', {**folder_result(path), 'files': checksums(path)})
+    assert folder.result(0) is not None and folder.result(1) is None
+    assert folder.fault(1) == 'it started from another state.pth than step 0 has now'
+
+
+def folder_result(path: Path) -> dict:
+    found = read_json(path / 'result.json')
+    assert isinstance(found, dict)
+    return found
+
+
+def test_what_is_learned_again_is_kept_under_another_name(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    finish_two(folder)
+    for attempt, suffix in enumerate(('damaged', 'damaged2')):
+        if attempt:
+            finish(RunFolder(tmp_path / 'other'), 0)
+            for item in (tmp_path / 'other' / 'step_0').iterdir():
+                item.rename(folder.step(0) / item.name)
+        (folder.step(0) / 'model.pth').write_text(f'another {attempt}')
+        warnings: list[str] = []
+        folder.reopen(0, warnings.append)
+        assert len(warnings) == 1 and f'model.pth.{suffix}' in warnings[0] and 'checksum differs' in warnings[0]
+        assert (folder.step(0) / f'model.pth.{suffix}').read_text() == f'another {attempt}'
+    assert not (folder.step(0) / 'result.json').exists() and not folder.reopen(0, print)
+
+
+def test_results_of_older_versions_vouch_for_the_model_alone(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    path = finish(folder, 0)
+    (path / 'state.pth').write_text('state')
+    assert folder.result(0) is not None and list(folder.files(0)) == ['model.pth']
+
+
+@pytest.mark.parametrize('files', [[], 'model.pth', {'model.pth': None}, {'state.pth': 3}])
+def test_a_result_with_nonsense_in_it_is_none(tmp_path: Path, files: object) -> None:
+    folder = RunFolder(tmp_path)
+    path = finish(folder, 0)
+    write_json(path / 'result.json', {**folder_result(path), 'files': files})
+    assert folder.result(0) is None and folder.fault(0)
+
+
+def test_a_file_made_after_its_step_is_added_to_the_result(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    finish_two(folder)
+    (folder.step(0) / 'memory.json').write_text('{}')
+    folder.add_file(0, 'memory.json')
+    assert folder.files(0)['memory.json'] == file_checksum(folder.step(0) / 'memory.json')
+    (folder.step(0) / 'memory.json').unlink()
+    assert folder.first_open_step(2) == 2, 'a list of images can be made again; nothing has to be learned again for it'
 
 
 @pytest.mark.parametrize('left', (0, 1, 60, 400))
@@ -79,6 +161,23 @@ def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: P
     folder.claim({'seed': 0, 'protocol': {'name': '15-1'}}, {})
     with pytest.raises(ConfigError, match=r"(?s)different experiment.*seed: found 0, now 1.*Choose another --work-dir"):
         folder.claim({'seed': 1, 'protocol': {'name': '15-1'}}, {})
+
+
+def test_folders_of_older_versions_learn_the_keys_that_came_later(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim({'seed': 0}, {'method': 'MiB'})
+    folder.claim({'seed': 0, 'val_data': {'images': 3}, 'sizes': (1, 2)}, {})
+    with pytest.raises(ConfigError, match=r"(?s)val_data: found {'images': 3}, now {'images': 2}"):
+        folder.claim({'seed': 0, 'val_data': {'images': 2}, 'sizes': (1, 2)}, {})
+    assert read_json(tmp_path / 'run.json')['method'] == 'MiB'
+
+
+@pytest.mark.parametrize('content', ['[]', '[{"experiment": {}}]', '"text"', '{"experiment": []}', '{}', '3'])
+def test_a_run_file_of_another_kind_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / 'run.json').write_text(content)
+    with pytest.raises(ConfigError, match='run.json does not say which experiment'):
+        RunFolder(tmp_path).claim({'seed': 0}, {})
+    assert (tmp_path / 'run.json').read_text() == content
 
 
 def test_steps_without_run_file_are_not_taken_over(tmp_path: Path) -> None:

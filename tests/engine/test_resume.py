@@ -1,0 +1,88 @@
+"""A step that was interrupted goes on where its checkpoint is, and ends as if nothing had happened, bit by bit."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+import mmciss.register_all  # noqa: F401
+from mmciss.apis.train import train
+from mmciss.engine.checkpoint_interval import save_between_updates
+from mmciss.utils.checkpoints import read_checkpoint
+from tests.engine.step_logs import resumed_at
+from tests.smoke import smoke_config
+
+
+@HOOKS.register_module()
+class InterruptHook(Hook):
+    """Ends a run as a signal would."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == self.at:
+            raise KeyboardInterrupt
+
+
+EVERYTHING = dict(
+    optim_wrapper__type='AmpOptimWrapper', optim_wrapper__loss_scale='dynamic', optim_wrapper__optimizer__momentum=0.9,
+    train_dataloader__num_workers=2, train_dataloader__persistent_workers=True,
+    custom_hooks=[dict(type='EMAHook', momentum=0.2)])
+ACCUMULATION = dict(optim_wrapper__accumulative_counts=3, optim_wrapper__optimizer=dict(type='AdamW', lr=0.01, _delete_=True))
+
+
+@pytest.mark.parametrize(('options', 'interval', 'at', 'continued'), [
+    (EVERYTHING, 2, 5, 4), (ACCUMULATION, 1, 5, 3)], ids=['amp-ema-momentum-workers', 'accumulation-adamw'])
+def test_an_interrupted_step_is_the_uninterrupted_one(tmp_path: Path, options: dict, interval: int, at: int,
+                                                      continued: int) -> None:
+    def config(name: str, *hooks: dict, **more: Any) -> Any:
+        cfg = smoke_config(tmp_path / name, run_steps=[0], default_hooks__checkpoint__interval=interval,
+                           keep_training_checkpoints=True, **{**options, **more})
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
+        return cfg
+
+    train(config('whole'))
+    with pytest.raises(KeyboardInterrupt):
+        train(config('cut', dict(type='InterruptHook', at=at)))
+    train(config('cut', resume=True))
+    assert resumed_at(tmp_path / 'cut' / 'step_0') == [continued]
+    whole, cut = (read_checkpoint(tmp_path / name / 'step_0' / 'iter_6.pth') for name in ('whole', 'cut'))
+    for part in ('state_dict', 'optimizer', 'param_schedulers', 'ema_state_dict'):
+        same(whole.get(part), cut.get(part), part)
+    for name, log in whole['message_hub']['log_scalars'].items():
+        if not re.search('time|memory', name):
+            assert log.data[0].tolist() == cut['message_hub']['log_scalars'][name].data[0].tolist(), name
+    files = [(tmp_path / name / 'step_0' / 'model.pth').read_bytes() for name in ('whole', 'cut')]
+    assert files[0] == files[1]
+
+
+def same(first: Any, second: Any, where: str) -> None:
+    """Asserts that two nested values are equal."""
+    assert type(first) is type(second), where
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for key in first:
+            same(first[key], second[key], f'{where}.{key}')
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), where
+        for index, pair in enumerate(zip(first, second)):
+            same(*pair, f'{where}[{index}]')
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    else:
+        assert first == second, where
+
+
+@pytest.mark.parametrize(('count', 'interval', 'rounded'), [(1, 4, 4), (3, 1, 3), (3, 3, 3), (3, 4, 6), (2, -1, -1)])
+def test_checkpoints_are_written_between_two_updates(count: int, interval: int, rounded: int) -> None:
+    cfg = smoke_config(Path('unused'), optim_wrapper__accumulative_counts=count,
+                       default_hooks__checkpoint__interval=interval, default_hooks__checkpoint__save_begin=interval)
+    save_between_updates(cfg)
+    assert cfg.default_hooks.checkpoint.interval == cfg.default_hooks.checkpoint.save_begin == rounded
