@@ -3,8 +3,8 @@
     python benchmarks/attribution.py [--config CONFIG] [--crop 96] [--images 24] [--batch 8]
                                      [--rounds 3]
 
-Both attribute the background logit of the same random model to the input of its classifier, with a
-black image as baseline, and run the same number of images at a time. Prints the median time per
+Both attribute the background logit of the same random model to the input of its classifier, with
+an image of the mean colour as baseline, and run the same number of images at a time. Prints the median time per
 image of each, their ratio, and whether they choose the same channels. The release of AWT (arXiv
 2210.07207) integrates over 50 steps.
 """

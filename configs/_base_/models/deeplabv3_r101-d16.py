@@ -1,8 +1,9 @@
-# DeepLabV3 on ResNet-101 at output stride 16, as the papers use it: one 256-channel ASPP head with
-# rates 6, 12 and 18 and nothing beside it. There is no auxiliary head, because the papers train a
-# single cross entropy, and no dropout, because distillation would compare dropped features with
-# clean ones. MiB, PLOP, RCIL and AWT use in-place activated batch norm with leaky ReLU; this is the
-# plain ResNet of DKD and SDR.
+# DeepLabV3 on ResNet-101 at output stride 16 in MMSegmentation's form: five branches of 256 channels, image
+# pooling one of them, joined by a 3x3 convolution; rates 6, 12 and 18. No paper of the field uses exactly
+# this head: MiB's family has deeplabv3-added-pool_r101-d16.py, DKD and SSUL deeplabv3-projected_r101-d16.py,
+# which configs/recipes take. This one needs nothing but MMSegmentation, also when it is exported.
+# There is no auxiliary head, because the papers train a single cross entropy, and no dropout, because
+# distillation would compare dropped features with clean ones.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 # Of each batch the images have one size already, so nothing is padded: any crop size fits this
 # file.

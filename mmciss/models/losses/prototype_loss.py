@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, unknown_name
 from mmciss.functional import (ClassSums, class_sums, feature_attraction, feature_repulsion,
                                feature_sparsity, labels_at, prototype_matching, update_prototypes)
 
@@ -19,6 +19,9 @@ from .extra_loss import ExtraLoss
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
     from mmciss.protocols.step import Step
+
+
+FORMS = ('paper', 'release')
 
 
 @MODELS.register_module()
@@ -44,9 +47,11 @@ class PrototypeLoss(ExtraLoss):
             where it hides other classes (overlapped, and disjoint after the base step).
         labels_hide_old: Whether old classes are labelled background, so that the teacher has to
             find them; False in the sequential setting.
-        compat: Whether to behave as the release: mixed feature dimensions; a nested mean in the
-            attraction, in which the background always takes part; and, without ``background``, the
-            smallest label of each batch is left out of the prototypes, whatever it is.
+        form: ``'paper'`` or ``'release'``, whose published numbers come from one GPU: there features are
+            laid out image by image and channel by channel and cut into rows, which mixes channels and images;
+            the attraction is a nested mean, in which the background always takes part; the smallest label of
+            each batch is left out of the prototypes, whatever it is, unless ``background``; and 255 is a class
+            of the sparsity. Only ``'paper'`` gives the same with several processes as with one.
         loss_weight: Factor of the whole.
     """
 
@@ -61,9 +66,11 @@ class PrototypeLoss(ExtraLoss):
                  sparsity_weight: float = 0.001,
                  background: bool = False,
                  labels_hide_old: bool = True,
-                 compat: bool = False,
+                 form: str = 'paper',
                  loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight, (layer, ))
+        if form not in FORMS:
+            raise unknown_name('form', form, FORMS, 'PrototypeLoss.form')
         self.channels = channels
         self.matching_weight = matching_weight
         self.attraction_weight = attraction_weight
@@ -71,7 +78,8 @@ class PrototypeLoss(ExtraLoss):
         self.sparsity_weight = sparsity_weight
         self.background = background
         self.labels_hide_old = labels_hide_old
-        self.compat = compat
+        self.form = form
+        self.released = form == 'release'
         self.uses_teacher = bool(matching_weight) and labels_hide_old
         self.register_buffer('prototypes', torch.zeros(0, channels or 0))
         self.register_buffer('counts', torch.zeros(0, dtype=torch.long))
@@ -126,18 +134,18 @@ class PrototypeLoss(ExtraLoss):
         loss = features.new_zeros(())
         if self.matching_weight and step.num_old:
             found_by = teacher.logits if self.labels_hide_old else None
-            matching = prototype_matching(*given, found_by, step.num_old, self.compat,
+            matching = prototype_matching(*given, found_by, step.num_old, self.released,
                                           self.counts > 0, target.shape[-2:],
                                           student.align_corners)
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:
-            attracted = self.background or self.compat
+            attracted = self.background or self.released
             loss = loss + self.attraction_weight * feature_attraction(*given, attracted,
-                                                                      self.compat)
+                                                                      self.released)
         if self.repulsion_weight:
-            loss = loss + self.repulsion_weight * feature_repulsion(*given, self.compat)
+            loss = loss + self.repulsion_weight * feature_repulsion(*given, self.released)
         if self.sparsity_weight:
-            loss = loss + self.sparsity_weight * feature_sparsity(*given, self.compat)
+            loss = loss + self.sparsity_weight * feature_sparsity(*given, self.released)
         return self.loss_weight * loss
 
     @torch.no_grad()
@@ -148,9 +156,9 @@ class PrototypeLoss(ExtraLoss):
             features: Shape ``(N, D, h, w)``.
             labels: Channels or 255, shape ``(N, h, w)``.
         """
-        sums, counts = class_sums(features, labels, len(self.prototypes), self.compat)
+        sums, counts = class_sums(features, labels, len(self.prototypes), self.released)
         if not self.background:
-            left_out = counts.nonzero()[:1, 0] if self.compat else 0
+            left_out = counts.nonzero()[:1, 0] if self.released else 0
             sums[left_out], counts[left_out] = 0, 0
         all_reduce(sums)
         all_reduce(counts)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -20,44 +20,48 @@ if TYPE_CHECKING:
     from mmciss.protocols.step import Step
 
 
+DEFAULT = {'backbone.*': 3, 'decode_head.*': 3}
+
+
 @STRUCTURES.register_module()
 class ParallelBranches(Structure):
     """Gives convolutions a frozen branch that knows the old classes and one that learns.
 
     RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches
-    learn; they start from the same weights where those are pretrained, else each from its own. From then on the first is the average of both branches as
-    the step before left them, merged into one layer and frozen; the second goes on from where it
-    was. A layer's output is the average, with random choices per channel while it trains, see
-    :class:`ParallelNorm`.
+    learn; they start from the same weights where those are pretrained, else each from its own. From
+    then on the first is the average of both branches as the step before left them, merged into one
+    layer and frozen; the second goes on from where it was. A layer's output is the average, with
+    random choices per channel while it trains, see :class:`ParallelNorm`.
 
     The average of both branches is one plain layer (:func:`merge_layers`), so the exported model,
     the teacher and the frozen branch are all the plain model of the step before.
 
     Args:
-        convolutions: Shell patterns of names of modules. Of those that fit, every convolution with
-            the kernel size below takes part whose parent says which batch norm follows it, as
-            ResNet's blocks and MMCV's ConvModule do.
-        kernel_size: Side of the kernels.
+        convolutions: Sides of kernels by shell patterns of names of modules, ``{'backbone.*': 3,
+            'decode_head.branches.*': (1, 3)}``. Of the convolutions that fit, every one takes part whose
+            parent says which batch norm follows it, as ResNet's blocks and MMCV's ConvModule do. A list
+            of patterns means 3x3 kernels.
         alone: Probability that a channel takes the first branch alone while training, and the
             second.
 
     Raises:
-        ConfigError: If ``alone`` is no such probability.
+        ConfigError: If ``alone`` is no such probability, or ``convolutions`` holds no patterns.
     """
 
     kept = ('.branches.1.', )
 
     def __init__(self,
-                 convolutions: Sequence[str] = ('backbone.*', 'decode_head.*'),
-                 kernel_size: int = 3,
+                 convolutions: Mapping[str, int | Sequence[int]] | Sequence[str] = DEFAULT,
                  alone: float = 0.33) -> None:
         if not 0 <= alone <= 0.5:
             raise ConfigError(f'method.structure.alone must lie between 0 and 0.5, found {alone}')
-        if isinstance(convolutions, str):
-            raise ConfigError(
-                f'method.structure.convolutions must be a list of patterns, found {convolutions!r}')
-        self.convolutions = tuple(convolutions)
-        self.kernel_size = kernel_size
+        if isinstance(convolutions, str) or not isinstance(convolutions, Mapping | Sequence):
+            raise ConfigError('method.structure.convolutions must be a list of patterns, or a dictionary of kernel sizes '
+                              f"such as {{'backbone.*': 3}}, found {convolutions!r}")
+        if not isinstance(convolutions, Mapping):
+            convolutions = dict.fromkeys(convolutions, 3)
+        self.convolutions = {pattern: (sides, ) if isinstance(sides, int) else tuple(sides)
+                             for pattern, sides in convolutions.items()}
         self.alone = alone
 
     def __call__(self, segmentor: nn.Module, step: Step) -> None:
@@ -66,15 +70,14 @@ class ParallelBranches(Structure):
         Raises:
             ConfigError: If a pattern fits no convolution that can have two branches.
         """
-        found = [(name, place) for name, place in conv_norm_pairs(segmentor)
-                 if self._fits(segmentor.get_submodule(name)) and self._matches(name)]
-        for pattern in self.convolutions:
-            if not any(fnmatchcase(name, pattern) for name, _ in found):
-                side = self.kernel_size
-                parts = ' and '.join(type(part).__name__
-                                     for part in (segmentor.backbone, segmentor.decode_head))
-                raise ConfigError(f'method.structure.convolutions: {pattern!r} fits no '
-                                  f'{side}x{side} convolution that a batch norm follows, in {parts}')
+        pairs = conv_norm_pairs(segmentor)
+        fitting = {pattern: {name for name, _ in pairs if fnmatchcase(name, pattern)
+                             and tuple(segmentor.get_submodule(name).kernel_size) in {(side, side) for side in sides}}
+                   for pattern, sides in self.convolutions.items()}
+        for pattern, names in fitting.items():
+            if not names:
+                raise ConfigError(self._refusal(segmentor, pattern, [other for other in fitting if fitting[other]]))
+        found = [(name, norm_name) for name, norm_name in pairs if any(name in names for names in fitting.values())]
         for name, norm_name in found:
             conv = ParallelConv(segmentor.get_submodule(name))
             norm = ParallelNorm(segmentor.get_submodule(norm_name), self.alone)
@@ -83,11 +86,15 @@ class ParallelBranches(Structure):
             _put(segmentor, name, conv)
             _put(segmentor, norm_name, norm)
 
-    def _matches(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.convolutions)
-
-    def _fits(self, conv: nn.Module) -> bool:
-        return conv.kernel_size == (self.kernel_size, self.kernel_size)
+    def _refusal(self, segmentor: nn.Module, pattern: str, others: list[str]) -> str:
+        sides = ' or '.join(f'{side}x{side}' for side in self.convolutions[pattern])
+        parts = ' and '.join(type(part).__name__ for part in (segmentor.backbone, segmentor.decode_head))
+        if others:
+            instead = f'--cfg-options "method.structure.convolutions=[{",".join(others)}]" doubles the rest alone'
+        else:
+            instead = '--cfg-options method.structure=None leaves the losses of the method, which work on any network'
+        return (f'method.structure.convolutions: {pattern!r} fits no {sides} convolution that a batch norm follows, in '
+                f'{parts}; {instead}')
 
     def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
         """Fills the first branches and all other layers as in the plain model, then the second ones.

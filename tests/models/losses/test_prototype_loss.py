@@ -40,7 +40,7 @@ def test_is_the_weighted_sum_of_its_terms_on_the_updated_prototypes(compat: bool
                  attraction_weight=2.,
                  repulsion_weight=3.,
                  sparsity_weight=4.,
-                 compat=compat,
+                 form='release' if compat else 'paper',
                  loss_weight=0.5)
     loss.prototypes.copy_(prototypes)
     loss.counts.fill_(1)
@@ -73,7 +73,7 @@ def test_background_and_what_the_release_leaves_out() -> None:
     loss = build(background=True, **NO_TERM)
     run(loss)
     assert loss.counts.tolist() == [20, 0, 0, 0, 8, 4]
-    released = build(compat=True, **NO_TERM)
+    released = build(form='release', **NO_TERM)
     released.update(features, labels.masked_fill(labels == 0, 255)[:, ::2, ::2])
     assert released.counts.tolist() == [0, 0, 0, 0, 0, 4]
     released.update(features, torch.full((2, 4, 4), 255))

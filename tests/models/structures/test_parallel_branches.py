@@ -171,7 +171,10 @@ def test_names_of_pairs_and_patterns() -> None:
                            r"method\.structure\.convolutions: 'backbone\.stages\.\*' fits no 3x3"),
                           (dict(convolutions='backbone.*'), 'must be a list'),
                           (dict(alone=0.7), r'method\.structure\.alone.*0\.7'),
-                          (dict(kernel_size=5), 'fits no 5x5 convolution')])
+                          (dict(convolutions={'backbone.*': 5}),
+                           r'fits no 5x5 convolution .*, in ResNetV1c and FCNHead; --cfg-options method\.structure=None'),
+                          (dict(convolutions={'backbone.*': 3, 'decode_head.*': (5, 7)}),
+                           r'fits no 5x5 or 7x7 .*"method\.structure\.convolutions=\[backbone\.\*\]" doubles the rest')])
 def test_what_cannot_work_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(BASE, structure={**STRUCTURE, **changes})

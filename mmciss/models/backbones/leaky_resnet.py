@@ -1,0 +1,32 @@
+"""ResNet with leaky ReLUs."""
+from __future__ import annotations
+
+from typing import Any
+
+from mmseg.models.backbones import ResNet
+from mmseg.registry import MODELS
+from torch import nn
+
+
+@MODELS.register_module()
+class LeakyResNet(ResNet):
+    """MMSegmentation's ResNet with leaky ReLU in the place of every ReLU.
+
+    The MiB family has activated batch norm: batch norm whose scale is its weight's absolute value, and a leaky ReLU of
+    slope 0.01. Batch norm and a leaky ReLU are the same function where that weight is positive, and need no compiled
+    operation. Parameters have the names of a ResNet's, so its pretrained weights load.
+
+    Args:
+        negative_slope: Slope below 0.
+        stem_activation: Whether the first convolution's batch norm is activated; RCIL's is not.
+        **kwargs: Arguments of :class:`mmseg.models.backbones.ResNet`.
+    """
+
+    def __init__(self, negative_slope: float = 0.01, stem_activation: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for module in list(self.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.ReLU):
+                    setattr(module, name, nn.LeakyReLU(negative_slope, inplace=True))
+        if not stem_activation:
+            self.relu = nn.Identity()
