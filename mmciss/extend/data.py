@@ -79,7 +79,7 @@ class ExtensionData:
         labels = ', '.join(f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
                            for channel in range(step.num_old, step.num_seen))
         lines.append(f'Images with each new class: {labels}.')
-        val = self._read_val(step, readers)
+        val = self._read_val(step, readers, new)
         old_val = self._read_old_val(step, readers)
         presence = new.pixels[:, step.num_old:step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
@@ -105,12 +105,12 @@ class ExtensionData:
         return data_of_folders(getattr(self, images), getattr(self, masks), self.image_suffix, self.mask_suffix,
                                (_flag(images), _flag(masks)))
 
-    def _read_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
+    def _read_val(self, step: Step, readers: tuple[Reader | None, Reader | None], new: ReadMasks) -> ReadMasks | None:
         if self.val_images is None:
             return None
         data = self._folders('val_images', 'val_masks')
         check_sizes(data, readers)
-        return read_masks(data, step, '--val-masks', self.mask_ids)
+        return read_masks(data, step, '--val-masks', self.mask_ids, like=new)
 
     def _read_old_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.old_val_config is None:

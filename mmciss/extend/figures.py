@@ -101,7 +101,7 @@ def plot_changes(pictures: Sequence[Picture], names: Sequence[str], palette: Seq
             label = np.where(picture.label == UNLABELLED, IGNORE, picture.label).astype(np.uint8)
             changed = np.where(picture.before != picture.after, picture.after, IGNORE).astype(np.uint8)
             maps = [None, label, picture.before, picture.after, changed]
-            shown |= set(np.unique(picture.after).tolist())
+            shown |= set(np.unique(np.stack([label, picture.before, picture.after])).tolist()) - {IGNORE}
             for axes, title, item in zip(grid[row], titles, maps):
                 axes.imshow(picture.image if item is None else colorize(item, picture.image, colors, background),
                             interpolation='nearest', aspect='auto')

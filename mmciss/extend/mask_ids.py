@@ -20,6 +20,8 @@ CONVENTIONS = ('auto', 'new', 'final', 'old')
 """What ids of folders mean: ``'new'``: 1..n are the new classes in the order of ``--classes``, 0 is not labelled;
 ``'final'``: ids of the extended model; ``'old'``: ids of the old model; ``'auto'``: what fits."""
 
+_OF_MODEL = 'ids of the {} model'
+
 
 @dataclass(frozen=True)
 class ReadMasks:
@@ -51,7 +53,7 @@ class ReadMasks:
 
 
 def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'auto',
-               training: bool = False) -> ReadMasks:
+               training: bool = False, like: ReadMasks | None = None) -> ReadMasks:
     """Finds out what the ids of masks mean.
 
     Args:
@@ -60,6 +62,7 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
         flag: The flag that named the masks.
         convention: One of :data:`CONVENTIONS`; a data set of MMSegmentation has class names that decide.
         training: Whether new classes must be labelled, which rules meanings of ids out.
+        like: Masks of the same user: what their ids mean is tried first.
 
     Raises:
         ConfigError: If masks are unreadable or hold ids that match no class.
@@ -71,7 +74,7 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
     except ConfigError as error:
         raise ConfigError(f'{flag}: {error}') from error
     if data.names is None:
-        table, meaning, labelled = _folder_table(scan, data, step, flag, convention, training)
+        table, meaning, labelled = _folder_table(scan, data, step, flag, _choices(convention, like), training)
     else:
         table, meaning = _named_table(data, step, flag)
         labelled = frozenset(table.values()) - {UNLABELLED, IGNORE}
@@ -83,13 +86,18 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
     return ReadMasks(data, table, meaning, pixels, labelled)
 
 
+def _choices(convention: str, like: ReadMasks | None) -> tuple[str, ...]:
+    if convention != 'auto':
+        return (convention, )
+    return ('final', 'new') if like is not None and like.meaning == _OF_MODEL.format('final') else ('new', 'final')
+
+
 def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
-                  convention: str, training: bool) -> tuple[dict[int, int], str, frozenset[int]]:
+                  choices: tuple[str, ...], training: bool) -> tuple[dict[int, int], str, frozenset[int]]:
     found = sorted(set(map(int, np.unique(scan.ids))) - {IGNORE})
     num_old, num_new, total = step.num_old, step.num_new, step.num_seen
     allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
-    choices = ('new', 'final') if convention == 'auto' else (convention, )
-    if convention == 'auto' and training and not set(found) & set(range(num_old, total)):
+    if len(choices) > 1 and training and not set(found) & set(range(num_old, total)):
         choices = ('new', )  # Ids of the extended model without a new class among them would teach nothing.
     fitting = [name for name in choices if set(found) <= allowed[name]]
     if not fitting:
@@ -111,7 +119,7 @@ def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
     # Masks without a pixel of any new class are older than the new classes.
     labelled = frozenset(range(total)) if shows_old and shows_new else new if shows_new else frozenset(range(num_old))
     return ({**{index: index for index in allowed[chosen]}, **_rest(step, only_new=not shows_old)},
-            f'ids of the {chosen} model', labelled)
+            _OF_MODEL.format(chosen), labelled)
 
 
 def _rest(step: Step, only_new: bool) -> dict[int, int]:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from mmciss.extend.comparison import Comparison
-from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels, told_apart
+from mmciss.extend.labelled_iou import (
+    agreement_iou,
+    background_if_wrong,
+    class_iou,
+    open_pixels,
+    plain_mean,
+    told_apart,
+)
 from mmciss.protocols.step import Step
 
 
@@ -67,6 +74,9 @@ def _test_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
                      'pixels': int(counts.after[index].sum())} for index, name in enumerate(step.names)],
         'open_pixels': left_out, 'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
         'background_if_wrong': background_if_wrong(counts) if left_out else None,
+        'mean_before': _mean(before), 'mean_after': _mean(after),
+        'plain_mean_before': plain_mean(counts.before, counts.labelled),
+        'plain_mean_after': plain_mean(counts.after, counts.labelled),
         'confusion': counts.after.tolist(), 'confusion_before': counts.before.tolist()}
 
 

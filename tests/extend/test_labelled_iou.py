@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from mmseg.evaluation import IoUMetric
 
 from mmciss.extend.comparison import Comparison
-from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels
+from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels, plain_mean
 
 # Two old classes, one new; the last row is of pixels that are labelled as none of the labelled classes.
 AFTER = np.array([[6, 1, 2], [1, 4, 1], [0, 1, 3], [2, 1, 1]])
@@ -54,3 +56,16 @@ def test_what_is_left_out_is_counted() -> None:
 def test_agreement() -> None:
     same, ious = agreement_iou(np.array([[1, 0, 1], [1, 1, 1]]))
     assert same == pytest.approx(40.0) and ious == [pytest.approx(100 / 3), pytest.approx(100 / 3)]
+
+
+def test_the_mean_of_mmsegmentation() -> None:
+    pairs = [(label, found) for label, row in enumerate(AFTER[:3]) for found, count in enumerate(row) for _ in range(count)]
+    label, found = (torch.tensor(side) for side in zip(*pairs))
+    for ghosts, table in ((0, AFTER[:3]), (1, np.pad(AFTER[:3], ((0, 1), (0, 1))))):
+        areas = IoUMetric.intersect_and_union(found, label, 3 + ghosts, 255)
+        expected = IoUMetric.total_area_to_metrics(*areas)['IoU']
+        mine = plain_mean(np.vstack([table, np.zeros_like(table[:1])]), range(3 + ghosts))
+        assert mine == pytest.approx(100 * float(np.nanmean(expected)), rel=1e-5)
+    missing = np.array([[6, 0, 2], [1, 3, 0], [0, 0, 0], [0, 0, 0]])
+    assert plain_mean(missing, {0, 1, 2}) == pytest.approx(100 * (6 / 9 + 3 / 4 + 0) / 3), 'predicted, and never true'
+    assert plain_mean(missing, {0, 1}) == pytest.approx(100 * (6 / 9 + 3 / 4) / 2)

@@ -42,6 +42,14 @@ def test_a_convention_can_be_given(tmp_path: Path) -> None:
         table(tmp_path, (0, 1), WITH, 'neu')
 
 
+def test_validation_masks_mean_what_the_training_masks_mean(tmp_path: Path) -> None:
+    # Ids 0 to 2 fit both: old classes of the extended model, or new ones in their order.
+    val = labelled(*write_images(tmp_path / 'val', count=1, ids=(0, 1, 2)))
+    for ids, meant in (((0, 1, 3, 4), 1), ((0, 1, 2), 3)):
+        new = read_masks(labelled(*write_images(tmp_path / str(meant), count=1, ids=ids)), WITH, '--masks', training=True)
+        assert read_masks(val, WITH, '--val-masks', like=new).table[1] == meant
+
+
 def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r'--masks: ids 5, 77 match no class, first in .*00.png. Allowed are 1 to 2 '
                                           r'\(the new classes fork, pallet\).*or 0 to 4'):

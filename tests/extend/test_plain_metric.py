@@ -135,6 +135,7 @@ def test_old_classes_on_the_old_images_and_new_ones_on_the_fully_labelled(case: 
     text = out.report.read_text(encoding='utf-8')
     assert 'Judged on the 6 old validation images: background, cat, dog.' in text
     assert 'Judged on the 6 validation images: fork, pallet.' in text
+    assert 'means of old and new classes stand on different images' in text
     assert f'{on_full[3]:.2f}' in text and f'{before[1]:.2f}' in text
 
 
@@ -157,6 +158,9 @@ def test_a_new_class_found_where_the_label_says_background_is_not_judged(case: C
     assert out.summary['classes'][0]['after'] == pytest.approx(expected)
     strict = plain(out.config, out.checkpoint, *data['old'], (*OLD, *NEW))[0]
     assert found['background_if_wrong'] == pytest.approx(strict, abs=1e-4)
+    everything = plain(out.config, out.checkpoint, *data['old'], (*OLD, *NEW))
+    assert found['plain_mean_after'] == pytest.approx(np.mean(everything[:3]), abs=1e-4)
+    assert found['plain_mean_before'] == pytest.approx(found['mean_before'])
     assert f'counted as mistakes, background has {strict:.2f}' in out.report.read_text(encoding='utf-8')
 
 
