@@ -11,5 +11,5 @@ optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 model = dict(backbone=dict(stem_activation=False))
 method = dict(
     initializer=dict(bias=False),
-    structure=dict(convolutions={'decode_head.branches.*': (1, 3)}),
+    structure=dict(convolutions={'decode_head.pyramid.*': (1, 3)}),
     losses=dict(cube=dict(factor=5e-6, last_factor=5e-7)))

@@ -11,7 +11,7 @@ steps = dict(base=dict(lr=0.02), later=dict(lr=0.002))
 # Its stem has no activation, and all four branches of its head are doubled.
 model = dict(backbone=dict(stem_activation=False))
 method = dict(
-    structure=dict(convolutions={'decode_head.branches.*': (1, 3)}),
+    structure=dict(convolutions={'decode_head.pyramid.*': (1, 3)}),
     main_loss=None,
     losses=dict(
         kd=None,

@@ -12,4 +12,4 @@ steps = dict(base=dict(lr=0.02))
 model = dict(backbone=dict(stem_activation=False))
 method = dict(
     initializer=dict(bias=False),
-    structure=dict(convolutions={'decode_head.branches.*': (1, 3)}))
+    structure=dict(convolutions={'decode_head.pyramid.*': (1, 3)}))

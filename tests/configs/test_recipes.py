@@ -60,7 +60,7 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
 
 
 RCIL = {'initializer.bias': False, 'structure.convolutions': {'backbone.*': 3, 'decode_head.*': 3,
-                                                              'decode_head.branches.*': (1, 3)}}
+                                                              'decode_head.pyramid.*': (1, 3)}}
 CHANGED: dict[str, dict[str, Any]] = {
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},

@@ -83,7 +83,7 @@ def test_loss_and_gradients() -> None:
 
 
 def test_where_the_branches_are() -> None:
-    """In every block of the body, and the four parallel convolutions of the head."""
+    """In every block of the body, and the four parallel convolutions of the head, the 1x1 one among them."""
     found = sorted(pairs(composed().later.model.segmentor))
     assert len([name for name in found if name.startswith('backbone.')]) == 3 + 4 + 6 + 3
     assert len([name for name in found if name.startswith('decode_head.')]) == 4
@@ -127,7 +127,7 @@ def test_a_channel_takes_either_branch_or_their_average() -> None:
 
 def test_start() -> None:
     """New rows are the background's; in the release all biases stay, those of new classes as torch drew them."""
-    run = composed(method__initializer__bias=False)
+    run = composed()
     weight, bias = run.base.rows(), run.base.rows('bias')
     torch.testing.assert_close(run.later.rows(), torch.cat([weight, weight[:1], weight[:1]]))
     torch.testing.assert_close(run.later.rows('bias')[:4], bias)

@@ -113,8 +113,9 @@ def base_prototypes(run: Composition, released: bool) -> Prototypes:
 @pytest.mark.parametrize('released', [False, True])
 @pytest.mark.parametrize('method', METHODS)
 def test_loss_and_gradients(method: str, released: bool) -> None:
-    where = 'losses__latent__compat'
-    run = compose(METHODS[method], **{f'method__{where}': released, f'method__base__{where}': released})
+    where, form = 'losses__latent__form', 'release' if released else 'paper'
+    run = compose(METHODS[method], **{f'method__{where}': form, f'method__base__{where}': form})
+    assert compose(METHODS[method]).later.model.losses['latent'].form == 'release'
     known = base_prototypes(run, released)
     run.later.move()
     compare(run.later, sdr(run.later, known, released))

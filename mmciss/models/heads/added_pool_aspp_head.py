@@ -18,7 +18,7 @@ INITIALISATIONS = ('xavier', 'torch')
 class AddedPoolASPPHead(BaseDecodeHead):
     r"""Atrous spatial pyramid pooling with four branches, to whose reduction the pooled branch is added.
 
-    The network of MiB (CVPR 2020), PLOP, AWT, RCIL and EWF. With :math:`B_i` the branches (a 1x1 convolution and
+    The network of MiB (CVPR 2020), PLOP, AWT, RCIL and EWF. With :math:`B_i` the branches (``pyramid``) (a 1x1 convolution and
     dilated 3x3 ones), each with batch norm and activation a:
 
     .. math:: f = a(\mathrm{BN}(W_r [B_1, ..., B_4] + W_p\, a(\mathrm{BN}(W_g\, \mathrm{pool}(x)))))
@@ -51,10 +51,10 @@ class AddedPoolASPPHead(BaseDecodeHead):
         self.pool_size = pool_size
         self.initialisation = initialisation
         layers = dict(bias=False, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
-        self.branches = nn.ModuleList(
+        self.pyramid = nn.ModuleList(
             ConvModule(self.in_channels, self.channels, 1 if dilation == 1 else 3, dilation=dilation,
                        padding=0 if dilation == 1 else dilation, **layers) for dilation in dilations)
-        self.reduce = nn.Conv2d(len(self.branches) * self.channels, self.channels, 1, bias=False)
+        self.reduce = nn.Conv2d(len(self.pyramid) * self.channels, self.channels, 1, bias=False)
         self.pooled = ConvModule(self.in_channels, self.channels, 1, **layers)
         self.pooled_reduce = nn.Conv2d(self.channels, self.channels, 1, bias=False)
         self.norm = build_norm_layer(self.norm_cfg, self.channels)[1]
@@ -79,7 +79,7 @@ class AddedPoolASPPHead(BaseDecodeHead):
 
     def embed(self, x: Tensor) -> Tensor:
         """Returns the embedding ``(N, D, h, w)`` of one map ``(N, D_in, h, w)``."""
-        reduced = self.reduce(torch.cat([branch(x) for branch in self.branches], 1))
+        reduced = self.reduce(torch.cat([branch(x) for branch in self.pyramid], 1))
         pooled = self.pooled_reduce(self.pooled(self._pool(x)))
         return self.activation(self.norm(reduced + pooled))
 

@@ -38,7 +38,7 @@ class ParallelBranches(Structure):
 
     Args:
         convolutions: Sides of kernels by shell patterns of names of modules, ``{'backbone.*': 3,
-            'decode_head.branches.*': (1, 3)}``. Of the convolutions that fit, every one takes part whose
+            'decode_head.pyramid.*': (1, 3)}``. Of the convolutions that fit, every one takes part whose
             parent says which batch norm follows it, as ResNet's blocks and MMCV's ConvModule do. A list
             of patterns means 3x3 kernels.
         alone: Probability that a channel takes the first branch alone while training, and the

@@ -47,7 +47,7 @@ def activated(x: Tensor, norm: nn.Module, slope: float) -> Tensor:
 
 def by_hand(net: AddedPoolASPPHead, x: Tensor, pooled: Tensor, slope: float) -> Tensor:
     branches = []
-    for dilation, branch in zip((1, 2, 3), net.branches):
+    for dilation, branch in zip((1, 2, 3), net.pyramid):
         padding = 0 if dilation == 1 else dilation
         assert branch.conv.weight.shape[-1] == (1 if dilation == 1 else 3)
         branches.append(activated(F.conv2d(x, branch.conv.weight, None, 1, padding, dilation), branch.bn, slope))
@@ -88,9 +88,9 @@ def test_weights_start_as_in_the_releases() -> None:
     for module in (net, plain):
         module.init_weights()
     gain = (2 / (1 + 0.01**2))**0.5
-    for conv, fans in ((net.reduce, 4 * 64), (net.branches[1].conv, 2 * 9 * 64), (net.pooled.conv, 2 * 64)):
+    for conv, fans in ((net.reduce, 4 * 64), (net.pyramid[1].conv, 2 * 9 * 64), (net.pooled.conv, 2 * 64)):
         assert conv.weight.std().item() == pytest.approx(gain * (2 / fans)**0.5, rel=0.05)
-    for conv, fan_in in ((plain.reduce, 3 * 64), (plain.branches[1].conv, 9 * 64), (net.conv_seg, 64)):
+    for conv, fan_in in ((plain.reduce, 3 * 64), (plain.pyramid[1].conv, 9 * 64), (net.conv_seg, 64)):
         assert conv.weight.abs().max() <= fan_in**-0.5
         assert conv.weight.std().item() == pytest.approx(fan_in**-0.5 / 3**0.5, rel=0.15)
     assert net.conv_seg.bias.abs().max() > 0
@@ -118,11 +118,11 @@ def networks() -> dict[str, ConfigDict]:
 @pytest.mark.parametrize('name', ['deeplabv3-added-pool_r101-d16', 'deeplabv3-added-pool-linear_r101-d16'])
 def test_the_published_networks_teach_and_are_exported(networks: dict, name: str, tmp_path: Any) -> None:
     """Two steps with every kind of loss on it: maps before and after activations, embedding, logits, parallel branches."""
-    structure = dict(type='ParallelBranches', convolutions={'backbone.*': 3, 'decode_head.branches.*': (1, 3)})
+    structure = dict(type='ParallelBranches', convolutions={'backbone.*': 3, 'decode_head.pyramid.*': (1, 3)})
     before = IncrementalSegmentor(networks[name], BASE, structure=structure)
     before.init_weights()
     doubled = [path for path, layer in before.named_modules() if isinstance(layer, ParallelConv)]
-    assert len([path for path in doubled if 'decode_head.branches' in path]) == 4 and len(doubled) == 16 + 4
+    assert len([path for path in doubled if 'decode_head.pyramid' in path]) == 4 and len(doubled) == 16 + 4
     inputs, samples = batch(side=64)
     plain = MODELS.build(ConfigDict(before.segmentor.build_config))
     plain.load_state_dict(before.plain_weights(), strict=True)
