@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Show what a protocol does, without training')
     parser.add_argument('config', help='config file')
     add_protocol_arguments(parser)
+    parser.add_argument('--check-data', action='store_true', help='decode every image and mask once, on all cores')
     args = parser.parse_args(arguments)
     try:
         import mmciss.register_all  # noqa: F401
@@ -78,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cfg = load_config(args.config)
         apply_overrides(cfg, args)
         apply_cfg_options(cfg, args.cfg_options)
+        if args.check_data:
+            from mmciss.engine.check_data import require_whole_data
+            sys.stdout.write(f'{require_whole_data(cfg)}\n\n')
         sys.stdout.write(describe(inspect_protocol(cfg)) + '\n')
     except (ConfigError, FileNotFoundError) as error:
         sys.stderr.write(f'error: {error}\n')

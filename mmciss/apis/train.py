@@ -35,6 +35,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs, models and the report')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
+    parser.add_argument('--check-data', action='store_true',
+                        help='decode every image and mask once before training, on all cores')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
     add_protocol_arguments(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -65,6 +67,8 @@ def config_from_args(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     cfg.resume = args.resume
+    if args.check_data:
+        cfg.check_data = True
     return cfg
 
 

@@ -18,9 +18,6 @@ from PIL import ExifTags, Image, PngImagePlugin
 from mmciss.errors import first_line
 from mmciss.utils.regular_file import check_regular
 
-MOST_PIXELS = 2 * 89_478_485
-"""Images with more pixels (about 179 million) are taken for decompression bombs, as Pillow does."""
-
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 
@@ -64,6 +61,25 @@ MASKS = Reader('pillow', 'unchanged')
 """How MMSegmentation reads masks unless told otherwise."""
 
 
+def check_whole(path: str) -> None:
+    """Decodes a file with Pillow, which refuses damage that other decoders fill with grey.
+
+    Files in formats that Pillow does not know are let through.
+
+    Raises:
+        ValueError: If the file is damaged, saying how.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(path) as file:
+                file.load()
+    except Image.UnidentifiedImageError:
+        return
+    except Exception as error:  # every decoder has errors of its own
+        raise ValueError(f'is damaged ({first_line(error)})') from error
+
+
 @dataclass(frozen=True)
 class ImageSize:
     """How large a picture is.
@@ -105,15 +121,14 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(path) as file:
                 width, height = file.size
-                if width * height > MOST_PIXELS:
-                    raise _bomb(width, height)
                 kind, orientation, plain = file.format, *_orientation(file)
     except Image.UnidentifiedImageError:
         if path.rpartition('.')[2].lower() in ('png', 'jpg', 'jpeg'):
             raise ValueError('is no readable image') from None
         return None
     except Image.DecompressionBombError as error:
-        raise ValueError(f'is refused as a decompression bomb: {first_line(error)}') from None
+        raise ValueError(f'is refused, its head claims too many pixels ({first_line(error)}; the limit is twice '
+                         f'PIL.Image.MAX_IMAGE_PIXELS)') from None
     except (OSError, SyntaxError) as error:
         raise ValueError(f'cannot be read ({first_line(error)})') from None
     if orientation in SIDEWAYS:
@@ -140,11 +155,6 @@ def turns(kind: str, reader: Reader) -> bool:
         width, height = file.size
     pixels = mmcv.imfrombytes(buffer.getvalue(), flag=reader.flag, backend=reader.backend)
     return pixels.shape[:2] != (height, width)
-
-
-def _bomb(width: int, height: int) -> ValueError:
-    return ValueError(f'is refused as a decompression bomb: {width}x{height} = {width * height:,} pixels, allowed are '
-                      f'{MOST_PIXELS:,}')
 
 
 def _orientation(file: Image.Image) -> tuple[int, bool]:

@@ -10,6 +10,9 @@ from mmciss.datasets.loaders import readers_of
 from mmciss.datasets.wrapped import parts_of
 from mmciss.errors import ConfigError
 
+SHORTEST = 2
+"""MMSegmentation's loader of masks drops a direction of one pixel."""
+
 
 def check_sizes(dataset: Any) -> None:
     """Refuses masks of another size than their image, which would fail, or teach nonsense, during training.
@@ -51,6 +54,9 @@ def check_pair(image: str, mask: str, images: Reader | None = IMAGES, masks: Rea
     found = [_size(image, images or IMAGES), _size(mask, masks or MASKS)]
     if found[0] is None or found[1] is None:
         return None
+    for path, size in zip((image, mask), found):
+        if min(size.width, size.height) < SHORTEST:
+            raise ConfigError(f'{path}: has {size} pixels; at least {SHORTEST} are needed in either direction')
     turned = any(size.orientation != 1 for size in found)
     if turned and (images is None or masks is None):
         return found[1]  # A loader of the user's own: what it makes of the orientation is not known.

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from mmciss.datasets.broken_sample import naming_broken_files
 from mmciss.datasets.class_match import classes_of, match_classes
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.mask_counts import MaskCounts, count_masks
@@ -178,6 +179,7 @@ class IncrementalDataset(Dataset):
         """Returns one image through the pipeline.
 
         Raises:
+            BrokenSampleError: If the image or its mask is broken.
             RuntimeError: If the pipeline gives nothing.
         """
         if not isinstance(index, DrawnIndex):
@@ -192,10 +194,11 @@ class IncrementalDataset(Dataset):
             if position < len(part):
                 break
             position -= len(part)
-        for _ in range(TRIES):
-            # Not part[position]: that would replace a rejected image by any other, of any step.
-            sample = part.prepare_data(position)
-            if sample is not None:
-                return sample
-        path = part.get_data_info(position).get('img_path')
-        raise RuntimeError(f'{path}: the pipeline rejected it {TRIES} times.')
+        with naming_broken_files(part, position):
+            for _ in range(TRIES):
+                # Not part[position]: that would replace a rejected image by any other, of any step.
+                sample = part.prepare_data(position)
+                if sample is not None:
+                    return sample
+            path = part.get_data_info(position).get('img_path')
+            raise RuntimeError(f'{path}: the pipeline rejected it {TRIES} times.')

@@ -8,6 +8,7 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from mmciss.datasets.broken_sample import naming_broken_files
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.errors import ConfigError
@@ -46,6 +47,15 @@ class PairDataset(BaseSegDataset):
         tables = [{int(raw): label for raw, label in table.items()} for table in content['tables']]
         return [dict(img_path=image, seg_map_path=mask, label_map=tables[table], reduce_zero_label=False,
                      seg_fields=[]) for image, mask, table in content['pairs']]
+
+    def prepare_data(self, idx: int) -> Any:
+        """Returns one image through the pipeline.
+
+        Raises:
+            BrokenSampleError: If one of its files is broken.
+        """
+        with naming_broken_files(self, idx):
+            return super().prepare_data(idx)
 
     def __getitem__(self, index: int) -> Any:
         """Returns one image through the pipeline."""

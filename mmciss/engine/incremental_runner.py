@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import barrier, broadcast_object_list, init_dist, is_distributed, is_main_process
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmciss.engine.base_step import adopt_base_step, check_base_step
+from mmciss.engine.check_data import require_whole_data
 from mmciss.engine.close import close_runner
 from mmciss.engine.cpu import init_cpu_distributed
 from mmciss.engine.environment_checks import check_launcher, check_work_dir
@@ -55,6 +56,8 @@ class IncrementalRunner:
         # The first process reads the masks and leaves a cache; the others wait for it rather than read them too.
         if not is_main_process():
             barrier()
+        elif self.cfg.get('check_data'):
+            print_log(f'{require_whole_data(self.cfg)}.', 'current')
         self.experiment = Experiment.from_cfg(self.cfg)
         memory_options(self.experiment)  # fails before any model is built
         check_run_steps(self.cfg.get('run_steps'), self.experiment.protocol)

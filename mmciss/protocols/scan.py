@@ -1,22 +1,19 @@
 """Reading every mask of a data set once: how many pixels have which id."""
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, first_line
 from mmciss.protocols.progress import Progress
+from mmciss.utils.pool import map_chunks
 from mmciss.utils.regular_file import check_regular
-from mmciss.utils.stopping import ignore_interrupts
 
 _CHUNK = 64
-_FEWEST_FOR_POOL = 64
 _SHOWN_ERRORS = 5
 
 LOSSY = ('JPEG', 'MPO')
@@ -85,8 +82,10 @@ def count_ids(path: str) -> np.ndarray:
                 raise ValueError(
                     f'has colour mode {mask.mode}; a mask has one channel of class ids')
             values = np.asarray(mask).astype(np.int64).ravel()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f'cannot be read ({error or type(error).__name__})') from None
+    except ValueError:
+        raise
+    except Exception as error:  # damaged files make decoders fail in every way
+        raise ValueError(f'cannot be read ({first_line(error)})') from None
     if values.size and not 0 <= values.min() <= values.max() <= 255:
         raise ValueError(f'holds ids {values.min()} to {values.max()}; allowed are 0 to 255')
     return np.bincount(values, minlength=256)
@@ -102,8 +101,7 @@ def scan_masks(paths: Sequence[str | os.PathLike],
         paths: The masks.
         workers: Number of processes; all cores by default. None are started for few masks.
         progress: Whether to show a bar on a terminal.
-        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where there is one,
-            which needs no ``if __name__ == '__main__'`` in the caller's script.
+        start_method: How processes start, see :func:`mmciss.utils.pool.map_chunks`.
 
     Raises:
         ConfigError: If masks are missing or unreadable, naming the first few.
@@ -112,7 +110,7 @@ def scan_masks(paths: Sequence[str | os.PathLike],
     parts: list[MaskScan] = []
     failures: list[str] = []
     with Progress('Reading masks', len(files), progress) as bar:
-        for part, failed in _scan_chunks(files, workers or _available_cores(), start_method):
+        for part, failed in map_chunks(_scan_chunk, files, _CHUNK, workers, start_method, Image.preinit):
             parts.append(part)
             failures += failed
             bar.advance(part.num_images)
@@ -123,26 +121,6 @@ def scan_masks(paths: Sequence[str | os.PathLike],
         raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: '
                           f'{"; ".join(shown)}')
     return _concatenate(parts)
-
-
-def _scan_chunks(files: list[str], workers: int,
-                 start_method: str | None) -> Iterator[tuple[MaskScan, list[str]]]:
-    chunks = [files[start:start + _CHUNK] for start in range(0, len(files), _CHUNK)]
-    # A data loader's worker may not have children of its own.
-    if workers < 2 or len(files) < _FEWEST_FOR_POOL or multiprocessing.current_process().daemon:
-        yield from map(_scan_chunk, chunks)
-        return
-    Image.preinit()  # Importing the decoders once here spares every child the imports.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context(
-        start_method or ('fork' if 'fork' in methods else 'spawn'))
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context,
-                             initializer=ignore_interrupts) as pool:
-        try:
-            yield from pool.map(_scan_chunk, chunks)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _scan_chunk(files: list[str]) -> tuple[MaskScan, list[str]]:
@@ -161,7 +139,3 @@ def _concatenate(parts: Sequence[MaskScan]) -> MaskScan:
     return MaskScan(np.cumsum(lengths),
                     np.concatenate([np.zeros(0, np.uint8), *(part.ids for part in parts)]),
                     np.concatenate([np.zeros(0, np.int64), *(part.counts for part in parts)]))
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

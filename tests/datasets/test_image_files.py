@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmciss.datasets.image_files import IMAGES, MASKS, MOST_PIXELS, Reader, image_size
+from mmciss.datasets.image_files import IMAGES, MASKS, Reader, image_size
 from tests.datasets.exif import save_turned
 
 UPRIGHT = np.random.RandomState(0).randint(0, 256, (6, 10, 3)).astype(np.uint8)
@@ -98,9 +98,8 @@ def test_decompression_bombs_are_refused_with_their_pixels(width: int, height: i
     path = tmp_path / 'bomb.png'
     path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0))
                      + chunk(b'IDAT', zlib.compress(b'\0')) + chunk(b'IEND', b''))
-    assert (width * height > MOST_PIXELS) == refused
     if refused:
-        with pytest.raises(ValueError, match='bomb.*900000000|bomb.*900,000,000'):
+        with pytest.raises(ValueError, match='too many pixels .*900000000 pixels.* exceeds limit of 178956970'):
             image_size(str(path))
     else:
         assert str(image_size(str(path))) == f'{width}x{height}'
