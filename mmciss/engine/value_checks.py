@@ -88,7 +88,7 @@ def _is_size(value: Any) -> bool:
 RULES = (
     # What the whole run does.
     text('work_dir'), text('experiment_name'), text('load_from'), text('base_from'), text('default_scope'),
-    *map(switch, ('resume', 'keep_training_checkpoints', 'find_unused_parameters', 'protocol.joint',
+    *map(switch, ('resume', 'check_data', 'keep_training_checkpoints', 'find_unused_parameters', 'protocol.joint',
                   'auto_scale_lr.enable', 'env_cfg.cudnn_benchmark', 'randomness.deterministic',
                   'randomness.diff_rank_seed')),
     integer('randomness.seed', 0, LARGEST_SEED), integer('run_steps.*', 0),

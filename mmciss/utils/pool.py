@@ -5,17 +5,14 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Any
 
 from mmciss.utils.stopping import ignore_interrupts
 
-Item = TypeVar('Item')
-Result = TypeVar('Result')
 
-
-def map_chunks(work: Callable[[list[Item]], Result], items: Sequence[Item], chunk: int, workers: int | None = None,
+def map_chunks(work: Callable[[list[Any]], Any], items: Sequence[Any], chunk: int, workers: int | None = None,
                start_method: str | None = None, prepare: Callable[[], object] = lambda: None,
-               begin: Callable[[], object] = ignore_interrupts) -> Iterator[Result]:
+               begin: Callable[[], object] = ignore_interrupts) -> Iterator[Any]:
     """Yields the result of every chunk of items in order, from processes where that pays.
 
     Ctrl-C ends it at once.
