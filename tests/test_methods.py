@@ -43,11 +43,11 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {}
 
 
-def options_with_base(method: str, bases: dict[str, Path], folder: Path) -> dict[str, Any]:
+def options_with_base(method: str, bases: dict[str, Path], folder: Path, **options: Any) -> dict[str, Any]:
     """Returns the options of runs that begin with a shared base step, learned if need be."""
-    identity = Experiment.from_cfg(smoke_config(folder, method)).base_identity()
+    identity = Experiment.from_cfg(smoke_config(folder, method, **options)).base_identity()
     if identity not in bases:
-        train(smoke_config(folder, method, run_steps=[0]))
+        train(smoke_config(folder, method, run_steps=[0], **options))
         bases[identity] = folder
     return dict(base_from=str(bases[identity]))
 
@@ -114,8 +114,9 @@ def test_attribution_starts_new_classes_of_hosts_with_an_auxiliary_channel(
         host: str, bases: dict[str, Path], tmp_path: Path) -> None:
     line = dict(
         method__initializer=dict(_delete_=True, type='AttributionInitializer', source='auxiliary'),
-        method__statistics=dict(attribution=dict(type='BackgroundAttribution', source='auxiliary')))
-    options = options_with_base(host, bases, tmp_path / 'base')
+        method__statistics=dict(attribution=dict(type='BackgroundAttribution', source='auxiliary')),
+        method__structure=None)
+    options = options_with_base(host, bases, tmp_path / 'base', method__structure=None)
     results = train(smoke_config(tmp_path / 'run', host, **line, **options))
     assert [result['sizes'] for result in results] == [[16], [16, 5]]
     mask = load_tensors(tmp_path / 'run' / 'step_1' /

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -19,6 +19,9 @@ from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.utils.checkpoints import load_own
 from mmciss.utils.files import save_tensors, write_atomically
 
+if TYPE_CHECKING:
+    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+
 RECORD = 'extension'
 """Key of an exported config that says how the model was trained, for whoever extends it. It is not called
 ``optim_wrapper``, since MMSegmentation's ``tools/test.py`` would then ask for training data."""
@@ -33,15 +36,19 @@ def final_model(runner: Runner) -> torch.nn.Module:
     return model
 
 
-def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any]) -> Config:
+def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any],
+                 trained: IncrementalSegmentor | None = None) -> Config:
     """Makes the config with which plain MMSegmentation runs an exported model.
 
     Args:
         cfg: The user's config.
         num_classes: Channels of the exported model.
         dataset_meta: ``classes`` and ``palette`` by channel.
+        trained: The wrapper whose structure the exported model may have.
     """
     model = plain_model_cfg(cfg.model, num_classes)
+    if trained is not None and trained.structure is not None:
+        trained.structure.export_config(trained.segmentor, model)
     strip_pretrained(model)
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
@@ -103,7 +110,7 @@ def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
     state['hooks'] = {type(hook).__name__: hook.method_state() for hook in runner.hooks
                       if hasattr(hook, 'method_state')}
     save_tensors(folder / 'state.pth', state)
-    config = plain_config(cfg, model.step.num_seen, dataset_meta)
+    config = plain_config(cfg, model.step.num_seen, dataset_meta, model)
     text = config.pretty_text
     if needs_mmciss(config):
         text = f'# Plain MMSegmentation does not have all layers of this model: loading it needs mmciss.\n{text}'

@@ -75,6 +75,8 @@ def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share
     config: dict[str, Any] = copy.deepcopy(model.segmentor.build_config)
     set_num_classes(config, sum(sizes))
     segmentor = build_grown_segmentor(config, sizes, model.classifier_options)
+    if model.structure is not None and not model.structure.in_plain_model:
+        model.structure(segmentor, model.step)
     load_plain_checkpoint(segmentor, model.previous['model'], key='teacher')
     load_auxiliary(segmentor, model.previous.get('state'))
     if share_trunk:

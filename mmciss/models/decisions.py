@@ -43,7 +43,8 @@ class Decision(nn.Module):
         """Changes the rows of the exported classifier, in place.
 
         Args:
-            rows: ``'weight'`` ``(C, D, 1, 1)`` and, if the layer has one, ``'bias'`` ``(C,)``.
+            rows: ``'weight'`` ``(C, D, 1, 1)`` and, if the layer has one, ``'bias'`` ``(C,)``. Where the background
+                has a head of its own, its tensors by name, ``'weight'`` ``(1, D, 1, 1)`` among them.
             auxiliary: The layer of the auxiliary channels, or None.
         """
 
@@ -149,6 +150,10 @@ class UnknownToBackgroundDecision(Decision):
         """Puts the first unknown row in the background's place, if that was asked for."""
         if not self.replaces_rows:
             return
+        unknown = auxiliary.state_dict()
         for key, tensor in rows.items():
-            rows[key] = tensor.clone()
-            rows[key][0] = getattr(auxiliary, key).detach()[0]
+            if tensor.shape == unknown[key].shape:  # a layer before the row, or all rows there are
+                rows[key] = unknown[key].clone()
+            else:
+                rows[key] = tensor.clone()
+                rows[key][0] = unknown[key][0]

@@ -30,7 +30,8 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
         patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A
             growable layer's newest group is also called ``steps.new`` and all other rows
             ``steps.old``, so that ``'*.steps.old.*'`` means the old classes at every step, and nothing where
-            there are none. Rows of classes to come are ``future``.
+            there are none. Rows of classes to come are ``future``, those of a background that has layers
+            of its own ``background``.
         trainable: Patterns of names that are kept out of ``patterns``.
         norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
             ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
@@ -130,20 +131,21 @@ def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
             for leaf, _ in layer.steps[index].named_parameters():
                 name = f'{prefix}steps.{index}.{leaf}'
                 names[name] = (name, f'{prefix}steps.{age}.{leaf}')
-        if layer.rest is not None:  # as old as the classes of the first step
-            for leaf, _ in layer.rest.named_parameters():
-                name = f'{prefix}rest.{leaf}'
+        for part in ('background', 'rest'):  # as old as the classes of the first step
+            for leaf, _ in getattr(layer, part).named_parameters() if getattr(layer, part) is not None else ():
+                name = f'{prefix}{part}.{leaf}'
                 names[name] = (name, f'{prefix}steps.{"old" if newest else "new"}.{leaf}')
     return names
 
 
 def _absent_rows(names: dict[str, tuple[str, ...]]) -> list[str]:
-    """Returns what rows of old classes and of those to come would be called.
+    """Returns what rows of old classes, of those to come and of a background apart would be called.
 
-    A step of new domains has no old ones, the last step none to come, and yet a method names them for all steps.
+    A step of new domains has no old ones, the last step none to come, and yet a method names them for all steps and
+    heads.
     """
     return [alias.replace('steps.new.', age) for aliases in names.values() for alias in aliases[1:]
-            for age in ('steps.old.', 'future.')]
+            for age in ('steps.old.', 'future.', 'background.')]
 
 
 def _fits(aliases: Sequence[str], patterns: Sequence[str]) -> bool:

@@ -208,7 +208,8 @@ class IncrementalSegmentor(BaseModel):
             state['labeler'] = self.labeler.state_dict()
         kept = ['.auxiliary.', '.future.']
         if self.decision is not None and self.decision.replaces_rows:
-            kept.append(f'{main_classifier(self.segmentor)[0]}.steps.0.')
+            name, classifier = main_classifier(self.segmentor)
+            kept.append(f'{name}.{classifier.background_prefix}')
         if self.structure is not None:
             kept += self.structure.kept
         state['auxiliary'] = {name: tensor for name, tensor in self.segmentor.state_dict().items()
@@ -227,9 +228,10 @@ class IncrementalSegmentor(BaseModel):
         weights = self.network_weights()
         if self.decision is not None and 'classifier' in self.decision.needs:
             name, classifier = main_classifier(self.segmentor)
-            rows = {key: weights[f'{name}.{key}'] for key in ('weight', 'bias') if f'{name}.{key}' in weights}
+            prefix = f'{name}.' if classifier.linear else f'{name}.{classifier.background_prefix}'
+            rows = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
             self.decision.export(rows, classifier.auxiliary)
-            weights.update({f'{name}.{key}': tensor for key, tensor in rows.items()})
+            weights.update({f'{prefix}{key}': tensor for key, tensor in rows.items()})
         return weights
 
     @property

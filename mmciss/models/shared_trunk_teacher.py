@@ -33,7 +33,7 @@ def trunk_is_frozen(model: IncrementalSegmentor) -> bool:
     """
     segmentor = model.segmentor
     found = main_classifier(segmentor)
-    if model.layers or model.structure is not None:
+    if model.layers or (model.structure is not None and model.structure.changes_trunk):
         return False
     if found is None or not isinstance(found[1], Growable):
         return False
@@ -86,14 +86,17 @@ class SharedTrunkTeacher(Teacher):
         """Runs the trunk on a preprocessed batch ``(N, 3, H, W)`` and keeps what it gave."""
         self.to(inputs.device)
         head = self.segmentor.decode_head
-        with Readout(self.segmentor, layers) as readout:
-            self._features = self.segmentor.extract_feat(inputs)
-            answer = head.forward(self._features)
+        head.conv_seg.forward = self.classifier.forward
+        try:
+            with Readout(self.segmentor, layers) as readout:
+                self._features = self.segmentor.extract_feat(inputs)
+                answer = head.forward(self._features)
+        finally:
+            del head.conv_seg.forward
         output = readout.output()
         # A head that does more after its classifier must run as a whole.
         self._embedding = output.embedding if answer is output.logits else None
-        return SegOutput(self.classifier(output.embedding), output.embedding, output.features,
-                         self.classifier, output.align_corners)
+        return SegOutput(output.logits, output.embedding, output.features, self.classifier, output.align_corners)
 
     @contextmanager
     def lend(self) -> Iterator[None]:

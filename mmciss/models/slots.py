@@ -11,7 +11,7 @@ from mmciss.models.readout import main_classifier
 from mmciss.models.taps import check_names
 from mmciss.protocols.step import Step
 
-NEEDS = ('logits', 'embedding', 'features', 'classifier')
+NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows')
 
 
 def build_losses(losses: dict[str, dict] | None) -> nn.ModuleDict:
@@ -42,9 +42,13 @@ def check_needs(segmentor: nn.Module, slot: Any, key: str) -> None:
     needs = set(getattr(slot, 'needs', ('logits',)))
     if unknown := needs - set(NEEDS):
         raise ConfigError(f'{key}: {type(slot).__name__}.needs holds {sorted(unknown)}; allowed: {NEEDS}')
-    if needs & {'embedding', 'classifier'} and main_classifier(segmentor) is None:
+    found = main_classifier(segmentor)
+    if needs & {'embedding', 'classifier', 'rows'} and found is None:
         raise ConfigError(f"{key}: {type(slot).__name__} needs the input of a single linear classifier ('conv_seg'), "
                           f'which {type(segmentor.decode_head).__name__} (model.decode_head) does not have')
+    if 'rows' in needs and not getattr(found[1], 'linear', True):
+        raise ConfigError(f'{key}: {type(slot).__name__} needs rows over one embedding, which classes with heads of '
+                          f'their own do not share; set method.structure=None')
     if 'features' in needs:
         check_names(segmentor, slot.layers, key=f'{key}.layers')
 

@@ -1,6 +1,8 @@
 """Learning rates and weight decays of the methods that train parts of the model differently."""
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -17,10 +19,11 @@ NAMES = ('background', 'a', 'b', 'c')
 LATER = Step(1, new=(3, ), old=(1, 2), sizes=(3, 1), names=NAMES)
 
 
-def groups(method: str) -> dict[str, tuple[float, float]]:
+def groups(method: str, **slots: Any) -> dict[str, tuple[float, float]]:
     """Returns (learning rate, weight decay) of every trained parameter, for a rate of 1."""
     cfg = load_config(ROOT / 'configs/shapes/shapes_smoke.py')
     cfg.method = load_method(method).method
+    cfg.method.update(slots)
     cfg.work_dir = 'unused'
     out = make_step_config(cfg, LATER, StepPlan(3, lr=1.0, global_batch=4), StepFiles('model.pth'))
     out.model.previous = None  # nothing is loaded
@@ -46,7 +49,14 @@ def test_dkd(method: str) -> None:
 
 
 @pytest.mark.parametrize('method', ['ssul', 'ssul_m'])
-def test_ssul_trains_the_newest_and_the_unknown_rows_alone(method: str) -> None:
+def test_ssul_trains_the_newest_and_the_unknown_heads_and_that_of_the_background_hardly(method: str) -> None:
+    expected = {f'decode_head.conv_seg.{part}.{leaf}': (rate, 1e-4)
+                for part, rate in (('steps.1', 10.0), ('auxiliary', 10.0), ('background', 1e-3))
+                for leaf in ('weight', 'bias', 'conv.weight')}
+    assert groups(method) == {name: (pytest.approx(rate), decay) for name, (rate, decay) in expected.items()}
+
+
+def test_ssul_without_heads_of_its_own_trains_the_newest_and_the_unknown_rows_alone() -> None:
     names = [f'decode_head.conv_seg.{part}.{leaf}' for part in ('steps.1', 'auxiliary')
              for leaf in ('weight', 'bias')]
-    assert groups(method) == dict.fromkeys(names, (10.0, 1e-4))
+    assert groups('ssul', structure=None) == dict.fromkeys(names, (10.0, 1e-4))

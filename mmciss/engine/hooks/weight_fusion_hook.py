@@ -102,7 +102,8 @@ class WeightFusionHook(Hook):
         self._old_lengths = old_lengths(model.segmentor, weights)
         widen_parameters(model.segmentor, weights)
         for name, layer in layers.items():
-            split_rows(layer, weights, f'{name}.')
+            if layer.linear:
+                split_rows(layer, weights, f'{name}.')
             start.update((key, weights[key]) for key in weights if key.startswith(f'{name}.'))
         self._start = start
 

@@ -26,16 +26,16 @@ def plain_state_dict(segmentor: nn.Module) -> OrderedDict[str, Tensor]:
     """
     layers = growable_layers(segmentor)
     plain: OrderedDict[str, Tensor] = OrderedDict()
+    seen: set[str] = set()
     for key, tensor in segmentor.state_dict().items():
         owner = next((name for name in layers if key.startswith(f'{name}.' if name else '')), None)
         if owner is None:
             plain[key] = tensor.detach()
             continue
-        prefix = f'{owner}.' if owner else ''
-        for leaf in ('weight', 'bias'):
-            rows = getattr(layers[owner], leaf)
-            if rows is not None:
-                plain[f'{prefix}{leaf}'] = rows.detach()
+        if owner not in seen:  # where the first of its tensors stands
+            prefix = f'{owner}.' if owner else ''
+            plain.update({f'{prefix}{name}': rows for name, rows in layers[owner].exported().items()})
+            seen.add(owner)
     return plain
 
 

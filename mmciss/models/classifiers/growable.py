@@ -2,13 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmciss.models.classifiers.grown_parameters import widen_parameters
+
+
+ONE_ROW = ('these weights have one row per class, and this model a head per step (method.structure); it cannot go on '
+           'from them. Train the base step with the same structure, or set method.structure=None')
 
 
 class Growable(nn.Module):
@@ -32,13 +36,19 @@ class Growable(nn.Module):
         future: Number of rows of classes that later steps bring. They are part of the output while the layer is in
             training mode, behind the known classes, so that a softmax over all rows keeps them down; nothing else
             sees them, and no prediction can be one of them.
+        background: Whether the first row, the background's, is a group of its own.
+
+    Attributes:
+        linear: Whether the output is the rows times the input.
 
     Raises:
         ValueError: If the first step adds no channel or a size is negative.
     """
 
-    def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module],
-                 auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, future: int = 0) -> None:
+    linear: ClassVar[bool] = True
+
+    def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module], auxiliary: int = 0,
+                 detach_auxiliary: bool = True, rest: int = 0, future: int = 0, background: bool = False) -> None:
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
         if not sizes or sizes[0] < 1 or min(sizes) < 0 or min(auxiliary, rest, future) < 0:
@@ -47,7 +57,9 @@ class Growable(nn.Module):
         self.sizes = sizes
         self.detach_auxiliary = detach_auxiliary
         # A step without channels keeps its place, so that steps[k] belongs to step k.
-        self.steps = nn.ModuleList(new_layer(size) if size else nn.Identity() for size in sizes)
+        rows = (sizes[0] - background, *sizes[1:])
+        self.background = new_layer(1) if background else None
+        self.steps = nn.ModuleList(new_layer(size) if size else nn.Identity() for size in rows)
         self.rest = new_layer(rest) if rest else None
         self.future = new_layer(future) if future else None
         self.auxiliary = new_layer(auxiliary) if auxiliary else None
@@ -55,8 +67,8 @@ class Growable(nn.Module):
     @property
     def all_groups(self) -> list[nn.Module]:
         """The groups that have channels, those of future classes, and the rest."""
-        groups = [group for group, size in zip(self.steps, self.sizes) if size]
-        return [*groups, *(group for group in (self.future, self.rest) if group is not None)]
+        groups = (self.background, *self.steps, self.future, self.rest)
+        return [group for group in groups if group is not None and not isinstance(group, nn.Identity)]
 
     @property
     def groups(self) -> list[nn.Module]:
@@ -67,6 +79,16 @@ class Growable(nn.Module):
     def output_groups(self) -> list[nn.Module]:
         """The groups whose rows the output has now: in training mode those of future classes too."""
         return self.all_groups if self.training else self.groups
+
+    @property
+    def background_group(self) -> nn.Module:
+        """The group whose first row is that of the background, in protocols that have one."""
+        return self.steps[0] if self.background is None else self.background
+
+    @property
+    def background_prefix(self) -> str:
+        """What the names of that group's tensors begin with."""
+        return 'steps.0.' if self.background is None else 'background.'
 
     @property
     def weight(self) -> Tensor:
@@ -97,6 +119,11 @@ class Growable(nn.Module):
         """Returns the logits of all classes."""
         raise NotImplementedError
 
+    def exported(self) -> dict[str, Tensor]:
+        """Returns the weights that an exported model has in this place, by name."""
+        return {leaf: rows.detach() for leaf, rows in (('weight', self.weight), ('bias', self.bias))
+                if rows is not None}
+
     def auxiliary_logits(self, embedding: Tensor) -> Tensor | None:
         """Returns the output of the auxiliary channels for an embedding, or None without any."""
         if self.auxiliary is None:
@@ -113,7 +140,9 @@ class Growable(nn.Module):
                               error_msgs: list[str]) -> None:
         rows = state_dict.get(f'{prefix}weight')
         if rows is not None:
-            if len(rows) == self.out_channels + self.num_rest:
+            if not self.linear:
+                error_msgs.append(f'{prefix}weight: {ONE_ROW}')
+            elif len(rows) == self.out_channels + self.num_rest:
                 split_rows(self, state_dict, prefix)
             else:
                 rest = f', and {self.num_rest} rows behind them' if self.num_rest else ''
@@ -147,8 +176,10 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
         Number of steps that the rows cover.
 
     Raises:
-        ValueError: If the rows end in the middle of a step.
+        ValueError: If the rows end in the middle of a step, or the layer is none of rows alone.
     """
+    if not layer.linear:
+        raise ValueError(f'{prefix}weight: {ONE_ROW}')
     rows = len(state_dict[f'{prefix}weight']) - layer.num_rest
     ends = [sum(layer.sizes[:k + 1]) for k in range(len(layer.sizes))]
     if rows not in ends:
@@ -165,6 +196,24 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
         if layer.num_rest:
             state_dict[f'{prefix}rest.{key}'] = tensor[rows:]
     return covered
+
+
+def copy_row(source: nn.Module, row: int, target: nn.Module, bias: bool = True) -> None:
+    """Makes every row of a group a copy of one row of another, with all layers before it, in place.
+
+    Args:
+        source: The group to copy from.
+        row: Which row.
+        target: A group with the same layers.
+        bias: Whether the rows' biases are copied.
+    """
+    given = source.state_dict()
+    for name, tensor in target.state_dict().items():
+        if name in ('weight', 'bias'):
+            if bias or name == 'weight':
+                tensor.copy_(given[name][row:row + 1].expand_as(tensor))
+        else:
+            tensor.copy_(given[name])
 
 
 def growable_layers(module: nn.Module) -> dict[str, Growable]:

@@ -23,14 +23,16 @@ def plain_layers(module: nn.Module) -> Iterator[None]:
         module: A segmentor with growable layers.
     """
     layers = growable_layers(module)
-    plain = {name: _plain(layer) for name, layer in layers.items()}
+    # A layer of more than rows keeps what its constructor drew.
+    plain = {name: _plain(layer) if layer.linear else nn.Identity() for name, layer in layers.items()}
     _put(module, plain)
     try:
         yield
     finally:
         _put(module, layers)
     for name, layer in layers.items():
-        _take_over(layer, plain[name])
+        if layer.linear:
+            _take_over(layer, plain[name])
 
 
 def _put(module: nn.Module, layers: dict[str, nn.Module]) -> None:

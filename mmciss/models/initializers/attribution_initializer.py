@@ -68,10 +68,17 @@ class AttributionInitializer(Initializer):
         self.needs_auxiliary = source == 'auxiliary'
         self.without_mask = BackgroundInitializer()
 
+    def check(self, classifier: Growable, step: Step) -> None:
+        """Refuses also a classifier whose steps have embeddings of their own."""
+        super().check(classifier, step)
+        if not classifier.linear:
+            raise ConfigError('method.initializer: AttributionInitializer mixes rows over one embedding, which '
+                              'classes with heads of their own do not share; set method.structure=None')
+
     def start(self, classifier: Growable, new: nn.Module, step: Step,
               context: InitializerContext) -> None:
         """Combines random rows, background row and mask."""
-        group = classifier.auxiliary if self.source == 'auxiliary' else classifier.steps[0]
+        group = classifier.auxiliary if self.source == 'auxiliary' else classifier.background_group
         if group is None:  # of an auxiliary head; the main one was checked when the model was built
             self.without_mask.start(classifier, new, step, context)
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable import Growable, copy_row
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @INITIALIZERS.register_module()
 class AuxiliaryInitializer(Initializer):
-    """Copies weight and bias of an auxiliary channel into every new row.
+    """Copies weight and bias of an auxiliary channel into every new row, and the layers of its own if it has any.
 
     The auxiliary channel is trained to be negative everywhere, so that a new class starts by firing
     nowhere and costs the old ones nothing (Baek et al., NeurIPS 2022, arXiv 2210.05941).
@@ -50,10 +50,7 @@ class AuxiliaryInitializer(Initializer):
         """Copies the channel."""
         if classifier.auxiliary is None:
             return
-        row = slice(self.channel, self.channel + 1)
-        new.weight.copy_(classifier.auxiliary.weight[row].expand_as(new.weight))
-        if new.bias is not None:
-            new.bias.copy_(classifier.auxiliary.bias[row].expand_as(new.bias))
+        copy_row(classifier.auxiliary, self.channel, new)
 
 
 def check_auxiliary(initializer: Initializer, classifiers: dict[str, Growable]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable import Growable, copy_row
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
@@ -36,7 +36,7 @@ class BackgroundInitializer(Initializer):
     def start(self, classifier: Growable, new: nn.Module, step: Step,
               context: InitializerContext) -> None:
         """Copies the background's row, and shifts its bias."""
-        new.weight.copy_(classifier.steps[0].weight[:1].expand_as(new.weight))
+        copy_row(classifier.background_group, 0, new, bias=False)
         if self.bias:
             divide_background_bias(classifier, new, self.bias_shift)
 
@@ -51,7 +51,7 @@ def divide_background_bias(classifier: Growable, new: nn.Module, shift: bool = T
     """
     if new.bias is None:
         return
-    background = classifier.steps[0].bias
+    background = classifier.background_group.bias
     if shift:
         background[0] -= math.log(len(new.bias) + 1)
     new.bias.copy_(background[:1].expand_as(new.bias))

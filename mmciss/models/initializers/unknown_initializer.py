@@ -7,7 +7,7 @@ from mmciss.registry import INITIALIZERS
 
 @INITIALIZERS.register_module()
 class UnknownInitializer(AuxiliaryInitializer):
-    """Copies weight and bias of the unknown channel into every new row.
+    """Copies the unknown channel into every new row.
 
     SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562) learns objects that have no name
     yet as one class beside the background; a class that arrives was part of it. Unlike the
@@ -15,8 +15,8 @@ class UnknownInitializer(AuxiliaryInitializer):
     channels, since it is no class of the protocol; ``detach_auxiliary=False`` lets it train the
     network in the base step.
 
-    The released model gives every step a 3 x 3 convolution of its own before the classifier, which
-    is copied too. Here the heads are MMSegmentation's, with one trunk and one classifier.
+    Where every step has a head of its own (:class:`~mmciss.models.structures.StepHeads`), the whole head is copied:
+    its convolution, batch norm with statistics, and the row.
 
     Args:
         channel: Which auxiliary channel is the unknown class.

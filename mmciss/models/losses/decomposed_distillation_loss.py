@@ -29,7 +29,7 @@ class DecomposedDistillationLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('embedding', 'classifier')
+    needs: ClassVar[tuple[str, ...]] = ('embedding', 'rows')
 
     def __init__(self,
                  positive_weight: float = 5.0,

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -15,14 +15,19 @@ class Structure:
 
     The finished step is exported without the structure, and gives the same logits. So the teacher
     of the next step is a plain model, and any plain model can be the step that a structure starts
-    from.
+    from. A structure that no plain model can hold says so by ``in_plain_model``.
 
     Attributes:
         kept: Parts of the names of tensors that the next step needs and the plain model does not
             have.
+        in_plain_model: Whether the plain model can hold what the structure adds. If not, the exported model and the
+            teacher have the structure too, and mmciss is needed to load them.
+        changes_trunk: Whether layers before the main classifier are changed.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
+    in_plain_model: ClassVar[bool] = True
+    changes_trunk: ClassVar[bool] = True
 
     def __call__(self, segmentor: nn.Module, step: Step) -> None:
         """Changes a built segmentor, before any weights are loaded and before it is wrapped.
@@ -50,3 +55,11 @@ class Structure:
             weights: Its weights by name.
         """
         raise NotImplementedError
+
+    def export_config(self, segmentor: nn.Module, model: dict[str, Any]) -> None:
+        """Changes the exported model's config where the plain model cannot hold the structure, in place.
+
+        Args:
+            segmentor: The student.
+            model: Config of the plain segmentor.
+        """
