@@ -5,7 +5,7 @@ usage: python benchmarks/torture.py [--methods mib plop sdr dkd_m awt] [--kills 
 The moments lie in reading the data, training, validation, writing checkpoints, export, statistics, report.
 Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a random
 file has appeared, which is when something is being written. Every run is resumed until it ends;
-another follows until there were kills enough. Weights, confusion matrices and the report must equal those of a run that
+another follows until there were kills enough. Where each killed run continued is read from its log. Weights, confusion matrices and the report must equal those of a run that
 nobody killed, bit by bit. The killed runs are forks of a process that has imported everything; the one that nobody kills
 is an ordinary ``tools/train.py``.
 """
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -89,12 +90,13 @@ def start(method: str, folder: Path, resume: bool, fresh: bool = False) -> Proce
     """
     arguments = [str(CONFIG), '--method', method, '--work-dir', str(folder),
                  *(['--resume'] if resume else []),
-                 '--cfg-options', 'train_cfg.val_begin=1', 'train_cfg.val_interval=3']
+                 '--cfg-options', 'train_cfg.val_begin=1', 'train_cfg.val_interval=6', 'steps.base.iters=12',
+                 'steps.later.iters=8', 'default_hooks.checkpoint.interval=1']
     if method.endswith('_m'):
         arguments.append('method.memory.size=8')
     environment = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), 'MMCISS_CACHE': str(folder / 'cache'),
                    'MMCISS_SHAPES_SMOKE': str(folder.parent / 'shapes_smoke')}
-    path = folder.parent / f'{folder.name}.log'
+    path = log_of(folder)
     if not fresh:
         return Forked(arguments, environment, path)
     with open(path, 'ab') as log:
@@ -149,11 +151,28 @@ def without_times(value: object) -> object:
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
-def torture(method: str, folder: Path, kills: int, rng: random.Random) -> tuple[list[str], int, float, dict[str, bool]]:
+def log_of(folder: Path) -> Path:
+    """Returns the file with the output of all processes of a run."""
+    return folder.parent / f'{folder.name}.log'
+
+
+def continued_at(output: str) -> str:
+    """Returns where a resumed process went on: ``step:iteration``, as its output says."""
+    loaded = re.search(r'Load checkpoint from \S*/step_(\d+)/iter_(\d+)\.pth', output)
+    if loaded:
+        return ':'.join(loaded.groups())
+    begun = re.search(r'Checkpoints will be saved to \S*/step_(\d+)', output)
+    if begun:
+        return f'{begun.group(1)}:0'
+    return 'report' if 'nothing to train' in output else 'killed again before'
+
+
+def torture(method: str, folder: Path, kills: int,
+            rng: random.Random) -> tuple[list[str], list[str], int, float, dict[str, bool]]:
     """Kills and resumes runs until that has happened often enough; a run that got to its end is followed by another.
 
     Returns:
-        The moments of the kills, the number of runs, the duration of a whole run in seconds, and a comparison of
+        The moments of the kills, where each killed run continued, the number of runs, the duration of a whole run in seconds, and a comparison of
         all of them with the run that nobody killed: part -> equal.
 
     Raises:
@@ -170,32 +189,51 @@ def torture(method: str, folder: Path, kills: int, rng: random.Random) -> tuple[
     duration = time.monotonic() - begin
     same = compare(expected, outcome(timed))
     moments: list[str] = []
+    places: list[str] = []
     runs = 0
     while len(moments) < kills:
         runs += 1
         parts = folder / f'{method}_killed_{runs}'
         parts.mkdir()
-        killed = kill_until_done(method, parts, kills - len(moments), duration, rng)
+        killed, continued = kill_until_done(method, parts, kills - len(moments), duration, rng)
         moments += killed
+        places += continued
         for key, equal in compare(expected, outcome(parts)).items():
             same[key] = same[key] and equal
-    return moments, runs, duration, same
+    return moments, places, runs, duration, same
 
 
-def kill_until_done(method: str, folder: Path, kills: int, duration: float, rng: random.Random) -> list[str]:
-    """Starts, kills and resumes one run until it ends by itself; after ``kills`` kills it is left alone."""
+def kill_until_done(method: str, folder: Path, kills: int, duration: float,
+                    rng: random.Random) -> tuple[list[str], list[str]]:
+    """Starts, kills and resumes one run until it ends by itself; after ``kills`` kills it is left alone.
+
+    Returns:
+        When it was killed, and where it continued after each kill.
+    """
     moments: list[str] = []
+    outputs: list[str] = []
+    log = log_of(folder)
+
+    def places() -> list[str]:
+        return [continued_at(output) for output in outputs[1:]]
+
     for _ in range(kills):
+        begin = log.stat().st_size if log.exists() else 0
         moment: str | float = rng.choice(MOMENTS) if rng.random() < 0.5 else rng.uniform(0, 0.7 * duration)
         process = start(method, folder, (folder / 'run.json').exists())
-        if not wait_for(process, folder, moment):
+        alive = wait_for(process, folder, moment)
+        if alive:
+            kill(process)
+        outputs.append(log.read_bytes()[begin:].decode(errors='replace'))
+        if not alive:
             if process.returncode:
-                raise RuntimeError(f'{method}: a resumed run failed, see {folder}.log')
-            return moments  # it ended before the moment came
-        kill(process)
+                raise RuntimeError(f'{method}: a resumed run failed, see {log}')
+            return moments, places()  # it ended before the moment came
         moments.append(moment if isinstance(moment, str) else 'a random time')
+    begin = log.stat().st_size
     finish(start(method, folder, (folder / 'run.json').exists()), folder)
-    return moments
+    outputs.append(log.read_bytes()[begin:].decode(errors='replace'))
+    return moments, places()
 
 
 def compare(expected: dict[str, object], found: dict[str, object]) -> dict[str, bool]:
@@ -222,17 +260,18 @@ def main() -> int:
     import mmciss.apis.train  # noqa: F401  before the forks, so that they need not
     import mmciss.register_all  # noqa: F401
     print(f'{platform.machine()}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}')
-    print('| method | kills | runs | whole run | weights and matrices | report | killed at |\n'
-          '|---|---:|---:|---:|---|---|---|')
+    print('| method | kills | runs | whole run | weights and matrices | report | killed at | continued at step:iteration |\n'
+          '|---|---:|---:|---:|---|---|---|---|')
     wrong = 0
     for method in args.methods:
-        moments, runs, seconds, same = torture(method, folder, args.kills, rng)
+        moments, places, runs, seconds, same = torture(method, folder, args.kills, rng)
         steps = all(same[key] for key in same if key != 'report')
         wrong += not all(same.values())
         words = {True: 'identical', False: 'DIFFERENT'}
         counts = ', '.join(f'{moment} {count}' for moment, count in Counter(moments).most_common())
         print(f'| {method} | {len(moments)} | {runs} | {seconds:.0f} s | {words[steps]} | '
-              f'{words[bool(same["report"])]} | {counts} |', flush=True)
+              f'{words[bool(same["report"])]} | {counts} | '
+              f'{", ".join(f"{place} ({times})" if times > 1 else place for place, times in Counter(places).items())} |', flush=True)
     return int(wrong > 0)
 
 

@@ -184,17 +184,24 @@ def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ..
         The names, the colours (empty if not known), and where they were found.
     """
     for found, source in _candidates(cfg, meta if isinstance(meta, dict) else {}):
-        names = tuple(map(str, found.get('classes') or ()))
+        names = tuple(map(str, _listed(found.get('classes'))))
         if len(names) == num_classes and len(set(names)) == num_classes:
-            colours = found.get('palette') or ()
-            palette = tuple(tuple(map(int, colour)) for colour in colours) if len(colours) == num_classes else ()
+            colours = [_listed(colour) for colour in _listed(found.get('palette'))]
+            known = len(colours) == num_classes and all(len(colour) == 3 for colour in colours)
+            palette = tuple(tuple(map(int, colour)) for colour in colours) if known else ()
             return names, palette, source
     return tuple(f'class_{index}' for index in range(num_classes)), (), 'numbers, since no names were found'
 
 
+def _listed(value: Any) -> list[Any]:
+    """Returns the items of a list, tuple or array; none of anything else."""
+    return list(value) if isinstance(value, list | tuple) or getattr(value, 'ndim', 0) else []
+
+
 def _candidates(cfg: Config, meta: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     lowered = {str(key).lower(): value for key, value in meta.items()}
-    found = [(dict(meta.get('dataset_meta') or {}), 'the checkpoint'),
+    described = meta.get('dataset_meta')
+    found = [(dict(described) if isinstance(described, dict) else {}, 'the checkpoint'),
              (dict(classes=lowered.get('classes'), palette=lowered.get('palette')), 'the checkpoint')]
     for split in ('test', 'val', 'train'):
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset') or {}
