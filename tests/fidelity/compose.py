@@ -44,6 +44,9 @@ from tests.paths import ROOT
 NAMES = ('background', 'a', 'b', 'c', 'd', 'e')
 BASE = Step(0, new=(1, 2, 3), old=(), sizes=(4, ), names=NAMES[:4], upcoming=(2, 1))
 LATER = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=NAMES, upcoming=(1, ))
+DOMAINS = (Step(0, new=(1, 2, 3, 4), old=(), sizes=(4, ), names=NAMES[1:5], background=False),
+           Step(1, new=(), old=(1, 2, 3, 4), sizes=(4, 0), names=NAMES[1:5], background=False))
+"""Two steps that see other images of the same classes."""
 IMAGES, SIDE = 3, 64
 
 
@@ -148,6 +151,7 @@ class ComposedStep:
         teaching.before_run(self.runner)
         passes = {name: STATISTICS.build(dict(config)) for name, config in (self.slots['statistics'] or {}).items()
                   if config is not None}
+        passes = {name: item for name, item in passes.items() if item.applies(self.step)}
         if passes and self.model.previous is not None:
             self.model.statistics.update(run_passes(passes, self.step, self.model.teacher, lambda: self.batches))
         self.model.init_weights()
@@ -222,22 +226,22 @@ class ComposedStep:
 class Composition:
     """The base step and a later one of a config; ``later`` is made when it is asked for."""
 
-    def __init__(self, cfg: Config, seed: int) -> None:
+    def __init__(self, cfg: Config, seed: int, steps: tuple[Step, Step] = (BASE, LATER)) -> None:
         self._folder = TemporaryDirectory()
-        self.cfg, self.seed = cfg, seed
-        self.base = ComposedStep(cfg, BASE, Path(self._folder.name, 'step_0'), None, seed)
+        self.cfg, self.seed, self._steps = cfg, seed, steps
+        self.base = ComposedStep(cfg, steps[0], Path(self._folder.name, 'step_0'), None, seed)
         self._later: ComposedStep | None = None
 
     @property
     def later(self) -> ComposedStep:
         """Step 1; it starts from what the base step is when this is first asked for."""
         if self._later is None:
-            self._later = ComposedStep(self.cfg, LATER, Path(self._folder.name, 'step_1'), self.base, self.seed + 100)
+            self._later = ComposedStep(self.cfg, self._steps[1], Path(self._folder.name, 'step_1'), self.base, self.seed + 100)
         return self._later
 
 
 def compose(recipe: str, method: str | None = None, network: dict[str, Any] | None = None, seed: int = 0,
-            **options: Any) -> Composition:
+            steps: tuple[Step, Step] = (BASE, LATER), **options: Any) -> Composition:
     """Puts the two steps of a recipe together.
 
     Args:
@@ -245,13 +249,14 @@ def compose(recipe: str, method: str | None = None, network: dict[str, Any] | No
         method: Another method, out of ``configs/_base_/methods``, as ``--method`` takes it.
         network: Changes of the tiny network's config, dots in the keys.
         seed: Decides weights and data.
+        steps: The two steps.
         options: Changes of the whole config, ``__`` for dots, as ``--cfg-options``.
     """
     cfg = copy.deepcopy(read(recipe, method))
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
     cfg.pop('data_preprocessor', None)
     cfg.model = tiny(cfg.model, network)
-    return Composition(cfg, seed)
+    return Composition(cfg, seed, steps)
 
 
 def compare(step: ComposedStep, reference: Tensor, tolerance: float = 1e-9) -> dict[str, float]:

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.fidelity.compose import ComposedStep, Composition, compare, compose
+from tests.fidelity.compose import DOMAINS, ComposedStep, Composition, compare, compose
 from tests.fidelity.network import Answer, answer
 from tests.fidelity.test_attribution import channel_mask
+from tests.fidelity.test_mib_family import pixel_mean_ce
 
 VOID = 255
 STAGES = [f'backbone.layer{stage}.{last}.relu:input' for stage, last in zip((1, 2, 3, 4), (2, 3, 5, 2))]
@@ -41,7 +42,7 @@ def binned(values: Tensor) -> float:
     return max(lower + inside * 0.01, 0.001)
 
 
-def thresholds(step: ComposedStep, rule: str) -> list[float]:
+def thresholds(step: ComposedStep) -> list[float]:
     """How sure the old model must be of each old class, from one pass over the step's images."""
     found: list[list[Tensor]] = [[] for _ in range(4)]
     for inputs, target in step.batches:
@@ -50,9 +51,7 @@ def thresholds(step: ComposedStep, rule: str) -> list[float]:
         for number in range(4):
             found[number].append(unsure[(target == 0) & (seen == number)])
     values = [torch.cat(item) for item in found]
-    if rule == 'binned':
-        return [binned(item) if len(item) else 0.001 for item in values]
-    return [max(float(item.quantile(0.5)), 0.001) if len(item) else 0.001 for item in values]
+    return [binned(item) if len(item) else 0.001 for item in values]
 
 
 def pseudo_cross_entropy(step: ComposedStep, logits: Tensor, teacher: Tensor, limit: list[float]) -> Tensor:
@@ -81,13 +80,14 @@ def strips(maps: Tensor) -> Tensor:
 
 def local_pod(new: Answer, old: Answer, factor: float = 0.01, logits_factor: float = 0.0005) -> Tensor:
     """Distances of pooled squares of five maps and of the logits, where new classes count as background."""
+    num_new = new.small.shape[1] - 4
     merged = torch.cat([new.small[:, :1] + new.small[:, 4:].sum(1, keepdim=True), new.small[:, 1:4]], 1)
     pairs = [(new.maps[name], old.maps[name], factor) for name in STAGES]
     pairs += [(new.embedding, old.embedding, factor), (merged, old.small, logits_factor)]
     total = merged.new_zeros(())
     for a, b, weight in pairs:
         distance = (strips(a.square()) - strips(b.square())).square().sum(1).sqrt().mean()
-        total = total + weight * math.sqrt(6 / 2) * distance
+        total = total + weight * (math.sqrt(6 / 2) if num_new else 1.0) * distance
     return total / len(pairs)
 
 
@@ -99,17 +99,30 @@ def sharpened(run: Composition, factor: float = 5.0) -> Composition:
     return run
 
 
-def plop(step: ComposedStep, rule: str = 'binned') -> Tensor:
-    """PLOP with the factors for VOC."""
+def plop(step: ComposedStep, factors: tuple[float, float]) -> Tensor:
+    """PLOP."""
     new, old = step.answer(*STAGES), step.teacher(*STAGES)
-    return pseudo_cross_entropy(step, new.logits, old.logits, thresholds(step, rule)) + local_pod(new, old)
+    return (pseudo_cross_entropy(step, new.logits, old.logits, thresholds(step))
+            + local_pod(new, old, *factors))
 
 
-@pytest.mark.parametrize('method', ['plop', 'awt_plop'])
-def test_loss_and_gradients(method: str) -> None:
-    run = sharpened(compose('plop_voc_15-1', method))
+@pytest.mark.parametrize(('recipe', 'method', 'factors'), [
+    ('plop_voc_15-1', 'plop', (0.01, 0.0005)), ('plop_voc_15-1', 'awt_plop', (0.01, 0.0005)),
+    ('plop_ade_100-50', None, (0.001, 0.00001))])
+def test_loss_and_gradients(recipe: str, method: str | None, factors: tuple[float, float]) -> None:
+    run = sharpened(compose(recipe, method))
     run.later.move()
-    compare(run.later, plop(run.later))
+    compare(run.later, plop(run.later, factors))
+
+
+@pytest.mark.parametrize(('recipe', 'factors'), [('plop_cityscapes-domain_11-1', (0.0001, 0.0001)),
+                                                 ('plop_cityscapes-domain_1-1', (0.0001, 0.001))])
+def test_domains(recipe: str, factors: tuple[float, float]) -> None:
+    """Nothing hides in a background: cross entropy and local POD."""
+    run = compose(recipe, steps=DOMAINS)
+    run.later.move()
+    new, old = run.later.answer(*STAGES), run.later.teacher(*STAGES)
+    compare(run.later, pixel_mean_ce(new.logits, run.later.target) + local_pod(new, old, *factors))
 
 
 def test_start() -> None:

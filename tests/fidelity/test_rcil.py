@@ -4,17 +4,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.fidelity.compose import Composition, compare, compose
+from tests.fidelity.compose import DOMAINS, Composition, compare, compose
 from tests.fidelity.network import Answer
 from tests.fidelity.test_mib_family import pixel_mean_ce, unbiased_ce, unbiased_kd
 
 METHODS = {'rcil': 'rcil_voc_15-1'}
 STAGES = [f'backbone.layer{stage}' for stage in (1, 2, 3, 4)]
 """Maps after the last activation of every stage, as the release's block leaves them."""
+Factors = tuple[float, float, float, float]
 
 
 def differences(new: Answer, old: Answer) -> list[Tensor]:
@@ -30,17 +32,19 @@ def norm(maps: Tensor) -> Tensor:
     return maps.flatten(1).square().sum(1).sqrt().mean()
 
 
-def cubes(new: Answer, old: Answer, factor: float = 0.01, last: float = 0.0005) -> Tensor:
+def cubes(new: Answer, old: Answer, factors: Factors) -> Tensor:
     """Distillation over windows of 4 to 24 pixels, and over three neighbouring channels."""
     spatial = channel = new.small.new_zeros(())
-    found = differences(new, old)
+    found, num_new = differences(new, old), new.small.shape[1] - 4
+    balance = math.sqrt(6 / 2) if num_new else 1.0
+    factor, last, of_channels, last_of_channels = factors
     for index, d in enumerate(found):
         pooled = [norm(F.avg_pool2d(d, side, stride=1, padding=side // 2)) for side in (4, 8, 12, 16, 20, 24)]
-        spatial = spatial + (last if index == 5 else factor) * math.sqrt(6 / 2) * sum(pooled) / 6
+        spatial = spatial + (last if index == 5 else factor) * balance * sum(pooled) / 6
         if index < 5:
             padded = torch.cat([torch.zeros_like(d[:, :1]), d, torch.zeros_like(d[:, :1])], 1)
             three = (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / 3
-            channel = channel + (last if index == 4 else factor) * math.sqrt(6 / 2) * norm(three)
+            channel = channel + (last_of_channels if index == 4 else of_channels) * balance * norm(three)
     return spatial / 6 + channel / 5
 
 
@@ -62,9 +66,9 @@ def branch(conv: nn.Module, norms: nn.Module, index: int, x: Tensor) -> Tensor:
     return (y - bn.running_mean[:, None, None]) * scale + bn.bias[:, None, None]
 
 
-def composed(**options: Any) -> Composition:
-    """Returns the recipe with branches that differ."""
-    run = compose(METHODS['rcil'], **options)
+def composed(recipe: str = METHODS['rcil'], **options: Any) -> Composition:
+    """Returns a recipe with branches that differ."""
+    run = compose(recipe, **options)
     with torch.no_grad():
         for _, norms in pairs(run.base.model.segmentor).values():  # branches that have learned differ
             for parameter in norms.branches[1].parameters():
@@ -72,14 +76,24 @@ def composed(**options: Any) -> Composition:
     return run
 
 
-def test_loss_and_gradients() -> None:
-    run = composed()
+@pytest.mark.parametrize(('recipe', 'factors'), [('rcil_voc_15-1', (0.01, 0.0005, 0.01, 0.0005)),
+                                                 ('rcil_ade_100-50', (5e-6, 5e-7, 5e-6, 5e-7))])
+def test_loss_and_gradients(recipe: str, factors: Factors) -> None:
+    run = composed(recipe)
     compare(run.base, pixel_mean_ce(run.base.answer().logits, run.base.target))
     step = run.later
     step.move()
     new, old = step.answer(*STAGES), step.teacher(*STAGES)
     compare(step, unbiased_ce(new.logits, step.target, 4) + 100 * unbiased_kd(new.logits, old.logits)
-            + cubes(new, old))
+            + cubes(new, old, factors))
+
+
+def test_domains() -> None:
+    """Cross entropy and the pooled cubes alone."""
+    step = composed('rcil_cityscapes-domain_11-5', steps=DOMAINS).later
+    step.move()
+    new, old = step.answer(*STAGES), step.teacher(*STAGES)
+    compare(step, pixel_mean_ce(new.logits, step.target) + cubes(new, old, (5e-4, 1e-4, 1e-4, 0.0)))
 
 
 def test_where_the_branches_are() -> None:
