@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from mmciss.errors import unknown_name
+from mmciss.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
@@ -35,6 +35,19 @@ class ExtraLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.layers = (layers, ) if isinstance(layers, str) else tuple(layers)
+
+    def paired_maps(self, student: SegOutput, teacher: SegOutput) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the named maps of both, the embedding and the logits.
+
+        Raises:
+            ConfigError: If a module gives other maps while it trains (DDRNet, PIDNet).
+        """
+        new, old = ([*output.maps(self.layers), output.embedding, output.logits] for output in (student, teacher))
+        if len(new) != len(old):
+            raise ConfigError(f'method.losses: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps '
+                              f'in training and {len(old) - 2} in tests; name modules that give the same in both, or leave '
+                              'all out: --cfg-options "method.losses.NAME.layers=[]" compares embedding and logits')
+        return new, old
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
                 step: Step) -> Tensor:

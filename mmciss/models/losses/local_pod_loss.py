@@ -51,8 +51,7 @@ class LocalPODLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        new, old = ([*output.maps(self.layers), output.embedding, output.logits]
-                    for output in (student, teacher))
+        new, old = self.paired_maps(student, teacher)
         factors = (self.factor, ) * (len(new) - 1) + (self.logits_factor, )
         loss = local_pod(new, old, factors, step.num_old, step.num_seen, self.scales)
         return self.loss_weight * loss

@@ -56,8 +56,7 @@ class PooledCubeLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        new, old = ([*output.maps(self.layers), output.embedding, output.logits]
-                    for output in (student, teacher))
+        new, old = self.paired_maps(student, teacher)
         sizes = step.num_old, step.num_seen
         number = len(new) - 1  # of maps without the logits
         spatial = pooled_cube_distillation(new, old, [self.factor] * number + [self.last_factor], *sizes, self.kernels)

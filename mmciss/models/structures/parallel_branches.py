@@ -48,8 +48,6 @@ class ParallelBranches(Structure):
         ConfigError: If ``alone`` is no such probability, or ``convolutions`` holds no patterns.
     """
 
-    kept = ('.branches.1.', )
-
     def __init__(self,
                  convolutions: Mapping[str, int | Sequence[int]] | Sequence[str] = DEFAULT,
                  alone: float = 0.33) -> None:
@@ -63,6 +61,7 @@ class ParallelBranches(Structure):
         self.convolutions = {pattern: (sides, ) if isinstance(sides, int) else tuple(sides)
                              for pattern, sides in convolutions.items()}
         self.alone = alone
+        self.kept: tuple[str, ...] = ()
 
     def __call__(self, segmentor: nn.Module, step: Step) -> None:
         """Puts two branches in the place of each layer.
@@ -78,6 +77,7 @@ class ParallelBranches(Structure):
             if not names:
                 raise ConfigError(self._refusal(segmentor, pattern, [other for other in fitting if fitting[other]]))
         found = [(name, norm_name) for name, norm_name in pairs if any(name in names for names in fitting.values())]
+        self.kept = tuple(f'{name}.branches.1.' for pair in found for name in pair)
         for name, norm_name in found:
             conv = ParallelConv(segmentor.get_submodule(name))
             norm = ParallelNorm(segmentor.get_submodule(norm_name), self.alone)

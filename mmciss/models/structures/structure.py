@@ -19,13 +19,13 @@ class Structure:
 
     Attributes:
         kept: Parts of the names of tensors that the next step needs and the plain model does not
-            have.
+            have; known once the segmentor was changed.
         in_plain_model: Whether the plain model can hold what the structure adds. If not, the exported model and the
             teacher have the structure too, and mmciss is needed to load them.
         changes_trunk: Whether layers before the main classifier are changed.
     """
 
-    kept: ClassVar[tuple[str, ...]] = ()
+    kept: tuple[str, ...] = ()
     in_plain_model: ClassVar[bool] = True
     changes_trunk: ClassVar[bool] = True
 

@@ -1,9 +1,11 @@
 """Tests of the feature distillation of PLOP."""
 from __future__ import annotations
 
+import pytest
 import torch
 from mmseg.registry import MODELS
 
+from mmciss.errors import ConfigError
 from mmciss.functional import local_pod
 from mmciss.models.losses import LocalPODLoss
 from mmciss.models.outputs import SegOutput
@@ -45,3 +47,13 @@ def test_a_layer_that_gives_several_maps_stands_for_all_of_them() -> None:
 
     arguments = grouped(student_maps()), grouped(teacher_maps()), cf.labels(), samples.later_step()
     assert cf.near(LocalPODLoss(['backbone'])(*arguments), 0.12463775)
+
+
+def test_modules_that_give_other_maps_in_training_are_refused() -> None:
+    def grouped(maps: list[torch.Tensor], number: int) -> SegOutput:
+        return SegOutput(maps[5], embedding=maps[4], features={'backbone': tuple(maps[:number])})
+
+    arguments = grouped(student_maps(), 4), grouped(teacher_maps(), 2), cf.labels(), samples.later_step()
+    with pytest.raises(ConfigError, match=r"LocalPODLoss.layers=\['backbone'\] gives 4 maps in training and 2 in tests"):
+        LocalPODLoss('backbone')(*arguments)
+    assert LocalPODLoss([])(*arguments) > 0, 'what the message names works'

@@ -1,6 +1,7 @@
 """Parallel branches in whole models, and the plain model that they become."""
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,27 @@ def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_pat
                                expected,
                                rtol=1e-4,
                                atol=1e-4)
+
+
+def test_a_model_with_branches_of_its_own_keeps_them_apart(tmp_path: Path) -> None:
+    """HRNet calls its resolutions branches, too."""
+    stages = {f'stage{number}': dict(num_modules=1, num_branches=number, block='BASIC', num_blocks=(1, ) * number,
+                                     num_channels=(4, 8, 16, 32)[:number]) for number in (2, 3, 4)}
+    stages['stage1'] = dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1, ), num_channels=(4, ))
+    config = segmentor_config(3)
+    config.pop('auxiliary_head')
+    config['backbone'] = dict(type='HRNet', extra=stages, norm_cfg=dict(type='BN'))
+    config['decode_head'].update(in_channels=32)
+    before = build(BASE, config)
+    disturb(before)
+    assert any('.branches.1.0.conv1.branches.1.' in name for name in before.method_state()['auxiliary'])
+    later = copy.deepcopy(config)
+    later['decode_head'].num_classes = 5
+    model = build(LATER, later, previous=save(before, tmp_path))
+    plain, state = before.plain_weights(), model.segmentor.state_dict()
+    for name, layer in model.segmentor.named_modules():
+        if isinstance(layer, ParallelConv):
+            assert torch.equal(state[f'{name}.branches.0.weight'], plain[f'{name}.weight']), name
 
 
 def test_a_plain_base_step_becomes_both_branches(tmp_path: Path) -> None:
