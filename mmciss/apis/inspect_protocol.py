@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmciss.apis.overrides import apply_overrides
 from mmciss.apis.train import add_protocol_arguments
 from mmciss.errors import ConfigError
+from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.configs import load_config
 
 TINY_STEP = 20
@@ -22,7 +23,9 @@ def inspect_protocol(cfg: Config) -> dict:
 
     Returns:
         ``steps``: one dictionary per step (classes, images, test images, pixels per new class, iterations, epochs,
-        learning rate); ``label_policy``: the policy's fields; ``warnings``: sentences.
+        learning rate); ``label_policy``: the policy's fields; ``unlabelled``: percent of the pixels of training and test
+        data that belong to no class, where the data set has no background class and the model has; ``warnings``:
+        sentences.
     """
     from mmciss.engine.experiment import Experiment
     experiment = Experiment.from_cfg(cfg)
@@ -46,14 +49,34 @@ def inspect_protocol(cfg: Config) -> dict:
                      for name, count in rows[-1]['class_pixels'].items() if not count]
         if not len(test):
             warnings.append(f'step {step.index} has no test image')
+    unlabelled = None if experiment.classes[0] == BACKGROUND or not step.background else {
+        split: round(100 * float(pixels[:, 0].sum() / max(1, pixels.sum())), 2)
+        for split, pixels in (('train', train.presence.pixels), ('test', test.presence.pixels))}
     return {'protocol': experiment.protocol.name, 'setting': experiment.protocol.setting, 'steps': rows,
-            'label_policy': {key: str(value) for key, value in vars(train.policy).items()}, 'warnings': warnings}
+            'label_policy': {key: str(value) for key, value in vars(train.policy).items()}, 'unlabelled': unlabelled,
+            'warnings': warnings}
+
+
+def _unlabelled(found: dict) -> list[str]:
+    """Says what happens to pixels of no class in data without a background class."""
+    if found['unlabelled'] is None:
+        return []
+    policy, share = found['label_policy'], found['unlabelled']
+    fates = {'ignore': 'ignored', 'background': "as class 'background'"}
+    text = (f'the data set has no background class. Pixels of no class (255): {share["train"]:g} % in training, learned '
+            f'{fates[policy["void_train"]]}; {share["test"]:g} % in testing, tested {fates[policy["void_test"]]}. '
+            f'Headline and figures leave that class out.')
+    lines = [text.replace('learned ignored', 'ignored').replace('tested ignored', 'ignored')]
+    if 'background' in (policy['void_train'], policy['void_test']):
+        lines.append("protocol.label_policy=dict(void_train='ignore', void_test='ignore') ignores such pixels.")
+    return lines
 
 
 def describe(found: dict) -> str:
     """Turns the result of :func:`inspect_protocol` into text."""
     lines = [f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
-             'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()), '']
+             'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()),
+             *_unlabelled(found), '']
     for row in found['steps']:
         epochs = '' if row['epochs'] is None else f' = {row["epochs"]} epochs'
         lines.append(f'step {row["step"]}: {row["images"]} train images, {row["test_images"]} test images, '

@@ -29,6 +29,7 @@ from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
+from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.files import file_checksum, write_json
 from mmciss.utils.log_filters import drop_frozen_parameter_notes
 
@@ -190,7 +191,8 @@ class IncrementalRunner:
         return {
             'step': index, 'sizes': list(self.experiment.protocol.report_sizes(index)),
             'classes': list(step.names), 'class_numbers': background + list(step.seen),
-            'background': step.background, 'confusion': metric.confusion.tolist(),
+            'background': step.background, 'data_background': self.experiment.classes[0] == BACKGROUND,
+            'confusion': metric.confusion.tolist(),
             'palette': [list(map(int, color)) for color in meta['palette']],
             'num_images': len(runner.test_dataloader.dataset), 'train_images': self.experiment.num_images[index],
             'iterations': self.experiment.plans[index].iterations, 'seconds': round(seconds, 3),

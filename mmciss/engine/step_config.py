@@ -13,7 +13,7 @@ from mmciss.engine.checkpoint_interval import save_between_updates
 from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
 from mmciss.engine.schedule import StepPlan, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.protocols.step import Step
+from mmciss.protocols.step import BACKGROUND, Step
 
 METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'structure', 'decision',
                 'statistics', 'memory', 'hooks', 'cfg')
@@ -97,7 +97,7 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
     _model(out, slots, step, previous)
     _data(out, step, protocol, slots, plan.global_batch, previous, classes)
     _schedule(out, plan)
-    _evaluation(out, step, report_sizes or step.sizes)
+    _evaluation(out, step, report_sizes or step.sizes, classes)
     _housekeeping(out, step, slots)
     for changes in (slots['cfg'], copy.deepcopy(plan.cfg)):
         if changes:
@@ -181,8 +181,10 @@ def _schedule(out: Config, plan: StepPlan) -> None:
         out.optim_wrapper.inner_constructor = constructor
 
 
-def _evaluation(out: Config, step: Step, sizes: Sequence[int]) -> None:
+def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence[str] | None) -> None:
     metric = ConfigDict(type='IncrementalIoUMetric', sizes=list(sizes), background=step.background)
+    if step.background and classes is not None and classes[0] != BACKGROUND:
+        metric.count_background = False
     for split in ('val', 'test'):
         if out.get(f'{split}_dataloader') is not None:
             out[f'{split}_evaluator'] = copy.deepcopy(metric)

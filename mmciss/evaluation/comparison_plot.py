@@ -37,7 +37,7 @@ def plot_comparison(problem: Mapping[str, Any]) -> Figure:
     with style():
         left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
         _curves(left, rows, problem['num_steps'], gap=16 / height)
-        _finals(right, rows, problem['published'])
+        _finals(right, rows, problem['published'], problem['headline'])
         left.set_ylabel('mean IoU of all classes (%)')
         left.set_xlabel('step')
         left.set_title(problem['problem'], pad=10)
@@ -73,17 +73,20 @@ def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], num_steps: int, gap: 
 
 
 def _finals(
-    axes: Axes, rows: Sequence[Mapping[str, Any]], literature: Sequence[Mapping[str, Any]]
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    literature: Sequence[Mapping[str, Any]],
+    headline: str,
 ) -> None:
     """Draws a line per method.
 
-    The hollow diamond is what papers report for all, if they count the background too.
+    The hollow diamond is what papers report for all, if they count the background as the headline does.
     """
     places = np.arange(len(rows))[::-1]
     markers = (('old', OLD, 'o'), ('new', NEW, 's'), ('all', ALL, 'D'))
     shown_published = False
     for place, row in zip(places, rows):
-        scores = row['scores']['with_background']
+        scores = row['scores'][headline]
         for (key, color, marker), shift in zip(markers, (0.2, -0.2, 0.0)):
             mean, deviation = _numbers([scores[key]['mean'], scores[key]['std']])
             if np.isnan(mean):
@@ -102,7 +105,7 @@ def _finals(
             found['all']
             for found in literature
             if method_key(found['method']) == method_key(row['method'])
-            and found['background'] is not False
+            and found['background'] in (None, headline == 'with_background')
         ]
         if values:
             shown_published = True

@@ -45,6 +45,7 @@ class IncrementalIoUMetric(BaseMetric):
     Args:
         sizes: Channels added by each step, the first entry counting the background.
         background: Whether channel 0 is the background.
+        count_background: Whether the log shows means with it: where the data set has such a class.
         ignore_index: The label to leave out.
         absent: What the IoU of a class without ground truth is: ``'exclude'``, ``'zero'`` or
             ``'mmseg'``, see :func:`mmciss.evaluation.confusion.iou_from_confusion`.
@@ -69,6 +70,7 @@ class IncrementalIoUMetric(BaseMetric):
         self,
         sizes: Sequence[int],
         background: bool = True,
+        count_background: bool = True,
         ignore_index: int = 255,
         absent: str = 'exclude',
         collect_device: str = 'cpu',
@@ -88,6 +90,7 @@ class IncrementalIoUMetric(BaseMetric):
             )
         self.sizes = tuple(int(size) for size in sizes)
         self.background = background
+        self.count_background = count_background
         self.ignore_index = ignore_index
         self.absent = absent
         self.confusion: np.ndarray | None = None
@@ -169,6 +172,8 @@ class IncrementalIoUMetric(BaseMetric):
             f'all {_number(scores["all" + suffix])}'
             for title, suffix in (('with background', ''), ('without background', '_no_background'))
         ]
+        if self.background and not self.count_background:
+            lines = lines[1:]
         if not self.background:
             lines = [lines[0].replace('with background', 'mean IoU       ')]
         return '\n'.join([table.get_string(), *lines, f'{self.num_images} images'])

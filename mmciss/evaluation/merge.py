@@ -110,13 +110,15 @@ def _problem_key(record: RunRecord) -> tuple:
         record.setting,
         record.sizes,
         record.background,
+        record.counts_background,
     )
 
 
 def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     first = records[0]
     rows = [_merge_method(name, runs) for name, runs in by_method(records).items()]
-    rows.sort(key=lambda row: -row['scores']['with_background']['all']['mean'])
+    headline = 'with_background' if first.counts_background else 'without_background'
+    rows.sort(key=lambda row: -row['scores'][headline]['all']['mean'])
     literature = published(first.benchmark, first.protocol, first.setting)
     keys = {method_key(record.method) for record in records}
     images = sorted({record.last.get('num_images') or 0 for record in records})
@@ -134,6 +136,8 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
         'setting': first.setting,
         'sizes': list(first.sizes),
         'background': first.background,
+        'counts_background': first.counts_background,
+        'headline': headline,
         'num_steps': len(first.sizes),
         'rows': rows,
         'notes': notes + recipe_notes(records),
@@ -152,7 +156,11 @@ def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
         for convention, count in CONVENTIONS.items()
     }
     curves = [
-        [old_new_all(row, run.sizes, run.background)['all'] for row in run.iou()] for run in runs
+        [
+            old_new_all(row, run.sizes, run.background, run.counts_background)['all']
+            for row in run.iou()
+        ]
+        for run in runs
     ]
     return {
         'name': name,

@@ -71,13 +71,14 @@ def merged_markdown(problems: Sequence[Mapping[str, Any]], figures: Sequence[str
 
 def _own_table(problem: Mapping[str, Any]) -> str:
     old, new = problem['sizes'][0], sum(problem['sizes'][1:])
+    old -= problem['background'] and not problem['counts_background']
     titles = {
         'old': f'old ({old})',
         'new': f'new ({new})',
         'all': f'all ({old + new})',
         'backward_transfer': 'backward transfer',
     }
-    plain_scores = ('old', 'all') if problem['background'] else ()
+    plain_scores = ('old', 'all') if problem['counts_background'] else ()
     header = [
         'mean IoU (%)',
         'runs',
@@ -86,7 +87,7 @@ def _own_table(problem: Mapping[str, Any]) -> str:
     ]
     rows = []
     for row in problem['rows']:
-        scores, without = row['scores']['with_background'], row['scores']['without_background']
+        scores, without = row['scores'][problem['headline']], row['scores']['without_background']
         rows.append(
             [
                 row['name'],
@@ -96,7 +97,9 @@ def _own_table(problem: Mapping[str, Any]) -> str:
             ]
         )
     note = f'Mean ± sample standard deviation over runs, after the last step. {_seeds(problem)}.'
-    if problem['background']:
+    if problem['background'] and not problem['counts_background']:
+        note += ' The data set has no background class; the channel of that name is not counted.'
+    if problem['counts_background']:
         note += ' The counts include the background; the columns w/o bg leave it out.'
     return '\n\n'.join([table(header, rows), note])
 

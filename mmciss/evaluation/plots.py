@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from mmciss.evaluation.figure_style import ALL, FAINT, INK, NEW, OLD, SOFT, new_figure, style
+from mmciss.evaluation.scores import score_key
 
 WIDE = 40
 """From this number of classes on, cells carry no numbers."""
@@ -31,7 +32,8 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
     Args:
         report: The content of ``report.json``.
     """
-    iou = as_array(report['iou'])
+    first = int(report['background'] and not report['counts_background'])
+    iou = as_array(report['iou'])[:, first:]
     steps, classes = iou.shape
     narrow = classes <= WIDE
     width = 2.2 + (0.42 * classes if narrow else 0.135 * classes) + 1.6
@@ -44,14 +46,14 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
         image = _cells(main, iou, colors, annotate=narrow)
         _cells(side, _groups(report), colors, annotate=True)
         main.set_xticks(
-            range(classes), report['classes'], rotation=90, fontsize=8 if narrow else 5.5
+            range(classes), report['classes'][first:], rotation=90, fontsize=8 if narrow else 5.5
         )
         main.set_yticks(range(steps), [f'step {step}' for step in range(steps)])
         side.set_xticks(range(3), ['old', 'new', 'all'], rotation=90, fontsize=8)
         side.tick_params(left=False)
         for boundary in _arrivals(report):
-            main.axvline(boundary - 0.5, color='white', linewidth=3.2 if narrow else 1.8)
-            main.axvline(boundary - 0.5, color=INK, linewidth=1.0 if narrow else 0.7)
+            main.axvline(boundary - first - 0.5, color='white', linewidth=3.2 if narrow else 1.8)
+            main.axvline(boundary - first - 0.5, color=INK, linewidth=1.0 if narrow else 0.7)
         main.set_title(f'IoU after each step (%): {report["run"]["title"]}', pad=8)
         side.set_title('mean', pad=8)
         bar = figure.colorbar(
@@ -72,7 +74,8 @@ def _arrivals(report: Mapping[str, Any]) -> list[int]:
 
 def _groups(report: Mapping[str, Any]) -> np.ndarray:
     steps = [step if step['finished'] else {} for step in report['steps'][: len(report['iou'])]]
-    return as_array([[step.get(key) for key in ('old', 'new', 'all')] for step in steps])
+    keys = [score_key(report, name) for name in ('old', 'new', 'all')]
+    return as_array([[step.get(key) for key in keys] for step in steps])
 
 
 def _cells(axes: Axes, values: np.ndarray, colors: Colormap, annotate: bool) -> Any:
@@ -116,9 +119,9 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
             ('all', ALL, 'D', 'all'),
         ):
             points = [
-                (step['step'], step[key])
+                (step['step'], step[score_key(report, key)])
                 for step in report['steps']
-                if step['finished'] and step[key] is not None
+                if step['finished'] and step[score_key(report, key)] is not None
             ]
             if points:
                 axes.plot(
@@ -133,10 +136,11 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
         finish_axes(axes, report['num_steps'])
         axes.set_xlabel('step')
         axes.set_ylabel(
-            'mean IoU (%), background counted' if report['background'] else 'mean IoU (%)'
+            'mean IoU (%), background counted' if report['counts_background'] else 'mean IoU (%)'
         )
         axes.set_title(report['run']['title'], pad=10)
-        average = report['summary']['exclude']['with_background']['average']
+        convention = 'with_background' if report['counts_background'] else 'without_background'
+        average = report['summary']['exclude'][convention]['average']
         if average is not None and report['num_steps'] > 1:
             axes.text(
                 0.02,

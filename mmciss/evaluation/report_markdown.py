@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmciss.evaluation.markdown import EMPTY, duration, names, number, table
+from mmciss.evaluation.scores import score_key
 
 COLUMNS = (
     ('old', 'old'),
@@ -67,6 +68,7 @@ def _lead(report: Mapping[str, Any]) -> str:
 
 def _headline(report: Mapping[str, Any]) -> str:
     old, new = _counts(report)
+    old -= report['background'] and not report['counts_background']
     header = ['mean IoU (%)'] + [
         {'old': f'old ({old})', 'new': f'new ({new})', 'all': f'all ({old + new})'}.get(key, title)
         for key, title in COLUMNS
@@ -79,6 +81,7 @@ def _headline(report: Mapping[str, Any]) -> str:
         + [number(report['summary'][rule][name][key]) for key, _ in COLUMNS]
         for rule, suffix in rules.items()
         for name in _conventions(report)
+        if report['counts_background'] or name == 'without_background'
     ]
     notes = [
         '*old*: the classes of step 0; *new*: all later ones. *average*: of *all* over the steps, '
@@ -86,7 +89,12 @@ def _headline(report: Mapping[str, Any]) -> str:
         '*backward transfer*: final IoU minus the IoU when the class was learned. Both are means '
         'over the classes learned before the last step.'
     ]
-    if report['background']:
+    if report['background'] and not report['counts_background']:
+        notes.append(
+            'The data set has no background class. Channel 0 of the model, *background*, stands for '
+            'what is unlabelled; headline and figures leave it out, `report.json` has means with it, too.'
+        )
+    elif report['background']:
         notes.append(
             f'The counts include the background. Papers differ: MiB leaves it out, PLOP and most '
             f'later papers count it as one of the {old} old classes.'
@@ -109,15 +117,13 @@ def _counts(report: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _steps(report: Mapping[str, Any]) -> str:
-    keys = (
-        ('old', 'old'),
-        ('new', 'new'),
-        ('all', 'all'),
-        ('before', 'before'),
-        ('current', 'current'),
-    )
+    keys = [
+        (score_key(report, name), name) for name in ('old', 'new', 'all', 'before', 'current')
+    ]
     plain_keys = (
-        (('old_no_background', 'old'), ('all_no_background', 'all')) if report['background'] else ()
+        (('old_no_background', 'old'), ('all_no_background', 'all'))
+        if report['counts_background']
+        else ()
     )
     header = [
         'step',

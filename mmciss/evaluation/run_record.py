@@ -59,6 +59,11 @@ class RunRecord:
         return bool(self.last.get('background', True))
 
     @property
+    def counts_background(self) -> bool:
+        """Whether headline and figures count the background: where the data set has such a class."""
+        return self.background and bool(self.last.get('data_background', True))
+
+    @property
     def foreground(self) -> tuple[str, ...]:
         """Names of the foreground classes seen, in order of arrival."""
         return tuple(self.last['classes'])[1 if self.background else 0 :]

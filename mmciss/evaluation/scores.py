@@ -48,6 +48,17 @@ def step_scores(
     return scores
 
 
+def score_key(report: Mapping[str, Any], name: str) -> str:
+    """Gives the key of the score that headline and figures show: without a background that the data does not have.
+
+    Args:
+        report: ``background`` and ``counts_background``.
+        name: ``'old'``, ``'new'``, ``'all'``, ``'before'`` or ``'current'``.
+    """
+    without = report['background'] and not report['counts_background']
+    return f'{name}_no_background' if without and name != 'new' else name
+
+
 def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, float]:
     """Flattens the result of a step for mmengine's visualizer backends (TensorBoard, ...).
 

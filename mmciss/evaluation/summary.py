@@ -49,6 +49,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'steps': [_step(record, index) for index in range(len(record.results))],
             'sizes': list(sizes),
             'background': record.background,
+            'counts_background': record.counts_background,
             'classes': list(record.last['classes']),
             'class_numbers': record.last.get('class_numbers'),
             'learned_at': learned_at(sizes),

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.inspect_protocol import describe, inspect_protocol, main
 from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config
+from tests.step_run import CLASSES, step_run_config, write_pictures
 
 
 def test_every_step_is_described(tmp_path: Path) -> None:
@@ -20,6 +22,7 @@ def test_every_step_is_described(tmp_path: Path) -> None:
     assert base['images'] == 39 and all(count > 0 for count in later['class_pixels'].values())
     text = describe(found)
     assert 'protocol 15-5, setting overlapped, 2 steps' in text and 'label policy: void_train=ignore' in text
+    assert 'no background class' not in text
     assert not list(tmp_path.iterdir()), 'looking leaves nothing behind'
 
 
@@ -33,3 +36,18 @@ def test_wrong_input_ends_with_one_line(capsys: pytest.CaptureFixture) -> None:
     assert main([str(ROOT / SMOKE), '--protocol', '19-7']) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: protocol.name') and 'Traceback' not in error
+
+
+@pytest.mark.parametrize(('policy', 'sentence', 'hint'), [
+    ('plop', "learned as class 'background'; 25 % in testing, tested as class 'background'", True),
+    (dict(void_train='ignore', void_test='ignore'), '25 % in training, ignored; 25 % in testing, ignored', False)])
+def test_unlabelled_pixels_of_data_without_a_background_class(policy: object, sentence: str, hint: bool,
+                                                              tmp_path: Path) -> None:
+    mask = np.repeat([[255, 0, 1, 2, 3, 4, 5, 255]], 40, axis=0).repeat(5, axis=1)
+    cfg = step_run_config(write_pictures(tmp_path / 'data', [mask] * 3), tmp_path, 'finetuning')
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.metainfo = dict(classes=CLASSES[1:])
+    cfg.protocol.label_policy = policy
+    text = describe(inspect_protocol(cfg))
+    assert 'has no background class' in text and sentence in text
+    assert ("label_policy=dict(void_train='ignore'" in text) == hint

@@ -1,4 +1,4 @@
-"""A phone's photographs, stored in every orientation: accepted, trained, tested and drawn upright."""
+"""A phone's photographs, stored in every orientation, of classes without a background: trained and drawn upright."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from mmciss.evaluation.contact_sheet import read_samples
 from mmciss.evaluation.run_record import read_run
 from tests.datasets.exif import save_turned
 from tests.paths import shared_data
-from tests.step_run import step_run_config
+from tests.step_run import CLASSES, step_run_config
 
 SHORT, LONG = 48, 64
 
@@ -35,7 +35,8 @@ def write_photographs(folder: Path, upright: np.ndarray) -> Path:
     """Writes the photograph in all eight orientations; each mask is drawn on the upright picture."""
     (folder / 'images').mkdir(parents=True)
     (folder / 'masks').mkdir()
-    mask = np.arange(LONG) * 7 // LONG * np.ones((SHORT, 1), dtype=np.int64)
+    stripes = np.arange(LONG) * 7 // LONG - 1
+    mask = np.where(stripes < 0, 255, stripes) * np.ones((SHORT, 1), dtype=np.int64)
     for index in range(8):
         save_turned(folder / f'images/p{index}.jpg', upright, index + 1, quality=95)
         Image.fromarray(mask.astype(np.uint8)).save(folder / f'masks/p{index}.png')
@@ -47,6 +48,7 @@ def photograph_config(data: Path, work_dir: Path) -> Config:
     cfg = step_run_config(data, work_dir, 'finetuning')
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.img_suffix = '.jpg'
+        cfg[f'{split}_dataloader'].dataset.metainfo = dict(classes=CLASSES[1:], palette=[[0, 0, i] for i in range(6)])
         cfg[f'{split}_dataloader'].dataset.pipeline = [
             dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
     return cfg
@@ -55,6 +57,7 @@ def photograph_config(data: Path, work_dir: Path) -> Config:
 def test_photographs_of_a_phone_are_trained_and_drawn_upright(upright: np.ndarray, tmp_path: Path) -> None:
     cfg = photograph_config(write_photographs(tmp_path / 'data', upright), tmp_path / 'run')
     cfg.run_steps = [0]
+    cfg.protocol.label_policy = dict(void_train='ignore', void_test='ignore')
     IncrementalRunner.from_cfg(cfg).train()
     data = train_dataset(cfg, 0)
     assert len(data) == 8
@@ -67,6 +70,11 @@ def test_photographs_of_a_phone_are_trained_and_drawn_upright(upright: np.ndarra
     shown = np.abs(samples.images.astype(int) - samples.images[:1]).mean(axis=(1, 2, 3))
     assert (shown < 8).all(), 'the contact sheet shows pictures that are not upright'
     assert (samples.labels == samples.labels[:1]).all()
+    record = read_run(tmp_path / 'run')
+    assert record.background and not record.counts_background
+    future = 8 * SHORT * int((np.arange(LONG) * 7 // LONG > 2).sum())
+    assert np.asarray(record.last['confusion'])[0].sum() == future, 'what belongs to no class was tested'
+    assert 'The data set has no background class' in (tmp_path / 'run/report.md').read_text()
 
 
 def test_a_mask_of_the_stored_picture_is_refused_before_training(upright: np.ndarray, tmp_path: Path) -> None:
