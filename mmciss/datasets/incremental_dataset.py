@@ -18,7 +18,7 @@ from mmciss.datasets.mask_counts import MaskCounts, count_masks
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.datasets.transforms.map_labels import MapLabels
-from mmciss.datasets.wrapped import copy_parts, parts_of, with_label_map
+from mmciss.datasets.wrapped import build_dataset, copy_parts, parts_of, with_label_map
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.build import build_protocol
 from mmciss.protocols.labels import LabelPolicy, label_policy
@@ -78,7 +78,7 @@ class IncrementalDataset(Dataset):
             raise unknown_name('split', split, SPLITS, 'IncrementalDataset.split')
         if isinstance(dataset, Mapping):
             check_layout(dataset)
-            dataset = DATASETS.build(dataset)
+            dataset = build_dataset(dataset)
         plain = parts_of(dataset)
         own = classes_of(plain)
         self.classes = own if classes is None else tuple(classes)

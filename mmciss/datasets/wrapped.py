@@ -8,10 +8,27 @@ from typing import Any
 from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets.transforms import LoadBiomedicalAnnotation
+from mmseg.registry import DATASETS
 
 from mmciss.datasets.loaders import NESTING
 from mmciss.datasets.transforms.map_labels import MapLabels
 from mmciss.errors import ConfigError
+
+
+def build_dataset(config: dict[str, Any]) -> Any:
+    """Builds a data set of MMSegmentation.
+
+    Raises:
+        ConfigError: If it has no images, where mmengine fails in a sum over none.
+    """
+    try:
+        return DATASETS.build(config)
+    except ValueError as error:
+        if 'need at least one array' not in str(error):
+            raise
+        raise ConfigError(f'{str(config.get("type")).rpartition(".")[2]}: no images: none in data_prefix.img_path '
+                          f'({(config.get("data_prefix") or {}).get("img_path")}) ends with img_suffix '
+                          f'({config.get("img_suffix", "the default of the data set")}).') from error
 
 
 def parts_of(dataset: Any) -> list[BaseDataset]:

@@ -11,7 +11,7 @@ from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.errors import ConfigError
 from mmciss.evaluation.markdown import names
 from mmciss.extend.holdout import hold_out
-from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, read_masks
+from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, check_tells, read_masks
 from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum
@@ -110,14 +110,18 @@ class ExtensionData:
             return None
         data = self._folders('val_images', 'val_masks')
         check_sizes(data, readers)
-        return read_masks(data, step, '--val-masks', self.mask_ids, like=new)
+        masks = read_masks(data, step, '--val-masks', self.mask_ids, like=new)
+        check_tells(masks, range(step.num_seen), 'any class', '--val-masks')
+        return masks
 
     def _read_old_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.old_val_config is None:
             return None
         data = data_of_config(self.old_val_config, '--old-val-config', split='test')
         check_sizes(data, readers)
-        return read_masks(data, step, '--old-val-config')
+        masks = read_masks(data, step, '--old-val-config')
+        check_tells(masks, range(step.num_old), 'an old class', f'--old-val-config {self.old_val_config}')
+        return masks
 
     def _read_exemplars(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
         if self.exemplar_images is None:

@@ -14,7 +14,10 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmciss.datasets.pair_dataset import write_manifest
+from mmciss.engine.environment_checks import check_work_dir
 from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.value_checks import LARGEST_SEED, is_integer
+from mmciss.errors import ConfigError
 from mmciss.extend import training
 from mmciss.extend.comparison import Comparison, compare, load_plain, pair_dataset
 from mmciss.extend.data import ExtensionData
@@ -71,6 +74,9 @@ class Extender:
 
     def __init__(self, old: OldModel, classes: Sequence[str], data: ExtensionData, work_dir: str | Path,
                  wishes: Wishes = Wishes(), seed: int = 0, cfg_options: Mapping[str, Any] | None = None) -> None:
+        check_work_dir(work_dir, '--work-dir')
+        if not is_integer(seed, 0, LARGEST_SEED):
+            raise ConfigError(f'--seed: {seed!r}; allowed are whole numbers from 0 to {LARGEST_SEED}')
         self.old = old
         self.folder = RunFolder(work_dir)
         names = check_new_names(classes, old.names)

@@ -76,7 +76,8 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
     if data.names is None:
         table, meaning, labelled = _folder_table(scan, data, step, flag, _choices(convention, like), training)
     else:
-        table, meaning = _named_table(data, step, flag)
+        _check_named_ids(scan, data)
+        table, meaning = _named_table(data, step)
         labelled = frozenset(table.values()) - {UNLABELLED, IGNORE}
     lookup = np.full(256, IGNORE, dtype=np.int64)
     lookup[list(table)] = list(table.values())
@@ -132,7 +133,7 @@ def _rest(step: Step, only_new: bool) -> dict[int, int]:
     return {IGNORE: UNLABELLED if only_new else IGNORE}
 
 
-def _named_table(data: LabelledData, step: Step, flag: str) -> tuple[dict[int, int], str]:
+def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
     names = [name.lower() for name in data.names]
     known = {name.lower(): channel for channel, name in enumerate(step.names)}
     fitting = [name for name in names if name in known]
@@ -141,7 +142,7 @@ def _named_table(data: LabelledData, step: Step, flag: str) -> tuple[dict[int, i
         known = {name: channel for channel, name in enumerate(names)}
         fitting = names
     if not fitting:
-        raise ConfigError(f'{flag}: {data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
+        raise ConfigError(f'{data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
                           f'or one of --classes: {", ".join(step.names)}')
     labels_old = any(step.background <= known[name] < step.num_old for name in fitting)
     by_id: dict[int, int] = {}
@@ -154,6 +155,27 @@ def _named_table(data: LabelledData, step: Step, flag: str) -> tuple[dict[int, i
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     return ({raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
             f'class names of the data set ({", ".join(data.names[:6])}{", ..." if len(names) > 6 else ""})')
+
+
+def _check_named_ids(scan: MaskScan, data: LabelledData) -> None:
+    """Refuses masks with ids that are no class of their data set."""
+    table = dataset_id_table(data.reduce_zero_label, data.label_map)
+    wrong = [raw for raw in map(int, np.unique(scan.ids)) if len(data.names) <= table[raw] < IGNORE]
+    if wrong:
+        raise ConfigError(f'{data.source}: id {wrong[0]} in {data.pairs[int(scan.masks_with(wrong[0])[0])].mask} is no '
+                          f'class of the data set. Allowed are 0 to {len(data.names) - 1} ({", ".join(data.names[:6])}'
+                          f'{", ..." if len(data.names) > 6 else ""}), after reduce_zero_label, and 255 = ignored.')
+
+
+def check_tells(masks: ReadMasks, channels: range, what: str, flag: str) -> None:
+    """Refuses test sets in which none of some channels has a pixel: there is nothing to measure.
+
+    Raises:
+        ConfigError: Naming the flag.
+    """
+    if not masks.has(channels):
+        raise ConfigError(f'{flag}: no pixel of {what} is labelled in {len(masks.data.pairs)} masks ({masks.meaning}); '
+                          f'there is nothing to measure.')
 
 
 def training_table(masks: ReadMasks, step: Step, unlabelled: int) -> dict[int, int]:

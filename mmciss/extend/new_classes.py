@@ -29,6 +29,9 @@ def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
     names = tuple(str(name).strip() for name in new)
     if not names or not all(names):
         raise ConfigError(f'--classes: {list(new)}; give the name of at least one new class')
+    for name in names:
+        if not name.isprintable():
+            raise ConfigError(f'--classes: {name!r} holds characters that cannot be printed')
     # Case does not tell classes apart: 'Person' beside 'person' is a slip.
     taken = {name.lower(): (index, name) for index, name in enumerate(old)}
     for name in names:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmseg.registry import DATASETS
 
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.datasets.image_sizes import check_pair
 from mmciss.datasets.mask_counts import checked_infos
-from mmciss.datasets.wrapped import parts_of
+from mmciss.datasets.wrapped import build_dataset, parts_of
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
 
@@ -115,8 +114,11 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     if not config:
         raise ConfigError(f"{flag}: {path} has neither {order[0]}_dataloader.dataset nor a key 'dataset'")
     config = copy.deepcopy(config)
-    check_layout(config)
-    parts = parts_of(DATASETS.build(config))
+    try:
+        check_layout(config)
+        parts = parts_of(build_dataset(config))
+    except ConfigError as error:
+        raise ConfigError(f'{flag}: {path}: {error}') from error
     names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
     if not names:
         raise ConfigError(f'{flag}: {path}: the data set has no class names (metainfo.classes)')

@@ -9,6 +9,7 @@ import mmciss
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.utils.blame import blaming
 from mmciss.utils.environment import MMDET
+from mmciss.utils.text_files import read_text
 
 
 def configs_folder() -> Path:
@@ -44,6 +45,8 @@ def load_method(name: str) -> Config:
 
 
 def _read(path: Path) -> Config:
+    if path.suffix == '.py':
+        read_text(path, 'config')
     try:
         return Config.fromfile(path)
     except ImportError as error:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.extend.mask_ids import check_every_new_class, read_masks, training_table
+from mmciss.extend.mask_ids import check_every_new_class, check_tells, read_masks, training_table
 from mmciss.extend.new_classes import extension_step
 from mmciss.models.labelers.teacher_labeler import UNLABELLED
 from tests.extend.samples import OLD, STUFF, labelled, write_images
@@ -82,6 +82,19 @@ def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
         0: UNLABELLED, 1: 3, 2: 4}
     with pytest.raises(ConfigError, match=r'none of its classes \(house\) is a class of the model'):
         table(tmp_path, (0, ), WITH, names=('house', ))
+
+
+def test_ids_that_are_no_class_of_their_data_set_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='id 77 in .*00.png is no class of the data set. Allowed are 0 to 2'):
+        table(tmp_path, (0, 1, 77), WITH, names=OLD)
+    assert table(tmp_path / 'void', (0, 1, 255), WITH, names=OLD)[255] == 255
+
+
+def test_a_test_set_must_tell_something(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1, ids=(0, 255))
+    read = read_masks(labelled(images, masks), WITH, '--val-masks')
+    with pytest.raises(ConfigError, match='--val-masks: no pixel of any class is labelled in 1 masks'):
+        check_tells(read, range(5), 'any class', '--val-masks')
 
 
 def test_old_labels_of_a_data_set(tmp_path: Path) -> None:

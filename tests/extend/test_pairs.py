@@ -90,9 +90,9 @@ def test_a_data_set_of_mmsegmentation(tmp_path: Path) -> None:
         data_of_config(config, '--data-config')
 
 
-def list_config(path: Path, images: Path, masks: Path, lines: list[str]) -> Path:
+def list_config(path: Path, images: Path, masks: Path, content: bytes) -> Path:
     """Writes a config of a data set that reads a list."""
-    (path.parent / 'list.txt').write_text('\n'.join(lines), encoding='utf-8')
+    (path.parent / 'list.txt').write_bytes(content)
     dataset = dict(type='BaseSegDataset', img_suffix='.png', metainfo=dict(classes=('background', 'fork')),
                    ann_file=str(path.parent / 'list.txt'),
                    data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
@@ -100,9 +100,20 @@ def list_config(path: Path, images: Path, masks: Path, lines: list[str]) -> Path
     return path
 
 
-@pytest.mark.parametrize(('lines', 'message'), [
-    (['00', '01', './00'], r'list.txt: lists .*/\./00.png twice, once as'), (['00', '02'], '1 of 2 images do not exist')])
-def test_lists_of_a_config_are_checked(lines: list[str], message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'00\n01\n./00\n', r'list.txt: lists .*/\./00.png twice, once as'), (b'00\n02\n', '1 of 2 images do not exist'),
+    ('00\n'.encode('utf-16'), 'list.txt, line 1: the file is in UTF-16'), (b'00\n\n01\n', 'images do not exist'),
+    (b'../masks/00\n', 'leads out of the data set'), (b'', 'list.txt is empty')])
+def test_lists_of_a_config_are_checked(content: bytes, message: str, tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=2)
-    with pytest.raises(ConfigError, match=f'--data-config: .*{message}'):
-        data_of_config(list_config(tmp_path / 'data.py', images, masks, lines), '--data-config')
+    with pytest.raises(ConfigError, match=f'--data-config: .*data.py: .*{message}'):
+        data_of_config(list_config(tmp_path / 'data.py', images, masks, content), '--data-config')
+
+
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=1)
+    path = list_config(tmp_path / 'data.py', images, masks, b'00')
+    text = path.read_text(encoding='utf-8').replace("img_suffix='.png'", "img_suffix='.jpg'").replace("'.png'", "'.jpg'")
+    path.write_text(text.replace(repr(str(tmp_path / 'list.txt')), "''"), encoding='utf-8')
+    with pytest.raises(ConfigError, match=r'--data-config: .*BaseSegDataset: no images: none in .*images\) ends with .*jpg'):
+        data_of_config(path, '--data-config')
