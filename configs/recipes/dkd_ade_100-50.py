@@ -15,9 +15,9 @@ param_scheduler = [
 ]
 steps = dict(base=dict(lr=0.025, epochs=100), later=dict(lr=0.0025, epochs=100))
 method = dict(
-    main_loss=dict(pos_weight=35.0),
+    main_loss=dict(pos_weight=35.0, void_is_negative=True),
     base=dict(
-        main_loss=dict(pos_weight=35.0),
+        main_loss=dict(pos_weight=35.0, void_is_negative=True),
         # The method's own file has this for later steps.
         cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(
             custom_keys=dict(backbone=dict(lr_mult=0.1)))))))

@@ -10,6 +10,7 @@ from mmciss.errors import ConfigError, unknown_name
 
 MODES = ('concat', 'batch')
 LABELS = ('current', 'full')
+CANDIDATES = ('images', 'crops')
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,31 @@ class ReplayOptions:
         labels: ``'current'`` labels them as the step may label its own images: old classes are what
             the label policy makes of them. ``'full'`` gives them the labels of all classes seen so
             far, which presumes that those were stored with the images.
+        candidates: Where a class has to be seen for an image to be chosen for it: ``'images'`` looks at whole
+            masks, ``'crops'`` at one draw of the training pipeline, whose crop may have cut the class off (DKD-M
+            as released).
 
     Raises:
-        ConfigError: If a value is not allowed.
+        ConfigError: If a value is not allowed, or crops shall show labels that no step gives.
     """
 
     size: int
     selection: str = 'class_balanced'
     mode: str = 'concat'
     labels: str = 'current'
+    candidates: str = 'images'
 
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
             raise ConfigError(f'method.memory.size: must be a positive number of images, found '
                               f'{self.size!r}')
-        for key, allowed in (('selection', SELECTIONS), ('mode', MODES), ('labels', LABELS)):
+        for key, allowed in (('selection', SELECTIONS), ('mode', MODES), ('labels', LABELS),
+                             ('candidates', CANDIDATES)):
             if getattr(self, key) not in allowed:
                 raise unknown_name(key, getattr(self, key), list(allowed), f'method.memory.{key}')
+        if self.candidates == 'crops' and self.labels == 'full':
+            raise ConfigError("method.memory.candidates: 'crops' show the labels of their own step alone, but "
+                              "method.memory.labels='full' asks for all seen classes; allowed with it: 'images'")
 
     @classmethod
     def from_method(cls, method: Mapping[str, Any] | None) -> ReplayOptions | None:

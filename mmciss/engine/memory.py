@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmciss.datasets.exemplar_selection import SELECTIONS
 from mmciss.datasets.exemplars import Exemplar, Memory
 from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import mix
 from mmciss.engine.experiment import train_dataset
 from mmciss.errors import ConfigError
@@ -55,8 +56,10 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     seed = int((experiment.cfg.get('randomness') or {}).get('seed') or 0)
     path = folder.step(index) / FILE
     known = folder.files(index).get(FILE)
-    key = value_checksum([options.size, options.selection, options.labels, seed, index,
-                          experiment.split_hash])
+    how = [options.size, options.selection, options.labels, seed, index, experiment.split_hash]
+    if options.candidates != 'images':  # left out of files of runs that did not know this option
+        how.append(options.candidates)
+    key = value_checksum(how)
     try:
         if Memory.load(path).key == key and known in (None, file_checksum(path)):
             folder.add_file(index, FILE)
@@ -70,7 +73,8 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     if index:
         before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
     dataset = train_dataset(experiment.cfg, index)
-    found = candidates(before, dataset, full_labels=options.labels == 'full')
+    crops = in_crops(dataset, mix(seed, index)) if options.candidates == 'crops' else None
+    found = candidates(before, dataset, options.labels == 'full', crops)
     chosen = SELECTIONS[options.selection](found, options.size, mix(seed, index))
     Memory(index, tuple(chosen), key).save(path)
     folder.add_file(index, FILE)
@@ -79,8 +83,27 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     return path
 
 
-def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset,
-               full_labels: bool) -> list[Exemplar]:
+def in_crops(dataset: IncrementalDataset, seed: int) -> list[set[int]]:
+    """Returns which of the step's classes each image shows in one draw of the training pipeline.
+
+    Every image is loaded once, as for a pass over the data.
+
+    Args:
+        dataset: The step's images.
+        seed: Seed of the draws.
+    """
+    channels = dataset.step.channel_of
+    numbers = {channels[number]: number for number in dataset.step.new or dataset.step.seen}
+    found = []
+    for place in range(len(dataset)):
+        sample = dataset[DrawnIndex(place, seed, place)]
+        shown = sample['data_samples'].gt_sem_seg.data.unique().tolist()
+        found.append({numbers[channel] for channel in shown if channel in numbers})
+    return found
+
+
+def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset, full_labels: bool,
+               crops: list[set[int]] | None = None) -> list[Exemplar]:
     """Returns what may be kept after a step: what was kept before, and the step's images.
 
     An image is known to show the classes that were labelled when it was seen: those of its step;
@@ -90,6 +113,7 @@ def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset,
         before: The memory with which the step trained.
         dataset: The step's images.
         full_labels: Whether labels of all seen classes are stored with the images.
+        crops: Classes that each of the step's images shows, where that is not read off its whole mask.
     """
     matrix = dataset.presence.matrix
     step = dataset.step
@@ -104,7 +128,8 @@ def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset,
                 kept[image] = Exemplar(image, kept[image].step, shown)
     for place, position in enumerate(dataset.indices):
         image = dataset.get_data_info(place)['img_path']
-        shown = {number for number in labelled if matrix[position, number]}
+        whole = {number for number in labelled if matrix[position, number]}
+        shown = whole if crops is None else crops[place]
         known = kept.get(image)
         kept[image] = Exemplar(image, step.index if known is None else known.step,
                                tuple(shown | set(() if known is None else known.classes)))

@@ -101,7 +101,8 @@ def test_the_method_is_that_of_the_name(name: str) -> None:
         assert found.get(slot) == plain.get(slot), slot
     memory = found.get('memory')
     assert memory == (None if plain.get('memory') is None else
-                      {**plain.memory, 'size': 300 if '_ade_' in name else 100})
+                      {**plain.memory, 'size': 300 if '_ade_' in name else 100,
+                       **(dict(candidates='crops') if method == 'dkd_m' else {})})
 
 
 @pytest.mark.parametrize(('name', 'loss', 'factors'), [

@@ -19,6 +19,8 @@ def test_a_method_without_memory_has_no_options() -> None:
     (dict(size=0), r'method.memory.size: must be a positive number of images, found 0'),
     (dict(size=True), r'method.memory.size: must be'),
     (dict(size=2.5), r'method.memory.size: must be .* found 2.5'),
+    (dict(size=5, candidates='guesses'), r"method.memory.candidates.*'guesses'"),
+    (dict(size=5, candidates='crops', labels='full'), r"method.memory.candidates: 'crops'.*allowed with it: 'images'"),
     (dict(size=5, selection='best'), r"method.memory.selection.*'best'"),
     (dict(size=5, mode='concatenate'), r"method.memory.mode.*'concatenate'.*concat"),
     (dict(size=5, labels='all'), r"method.memory.labels.*'all'"),

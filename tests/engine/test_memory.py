@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmseg.registry import TRANSFORMS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.exemplars import Memory
@@ -15,7 +17,7 @@ from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, write_json
-from tests.datasets.voc_folder import voc_config, write_voc
+from tests.datasets.voc_folder import PIPELINE, voc_config, write_voc
 
 # Steps of 15-1: base 1..15, then 16, 17, 18, 19, 20.
 IMAGES = [[1], [1, 16], [2], [3, 17], [16], [16, 17], [17], [18], [19], [20], [1, 2]]
@@ -27,8 +29,20 @@ def mmseg_scope() -> Iterator[None]:
         yield
 
 
-def experiment(root: Path, seed: int = 0, protocol: str = '15-1', **memory: object) -> Experiment:
-    data = voc_config(root / 'data' if (root / 'data').exists() else write_voc(root / 'data', IMAGES))
+@TRANSFORMS.register_module(force=True)
+class LeftHalfOfATest(BaseTransform):
+    """Keeps the left half."""
+
+    def transform(self, results: dict) -> dict:
+        half = results['img'].shape[1] // 2
+        results['img'], results['gt_seg_map'] = results['img'][:, :half], results['gt_seg_map'][:, :half]
+        return results
+
+
+def experiment(root: Path, seed: int = 0, protocol: str = '15-1', pipeline: list | None = None,
+               **memory: object) -> Experiment:
+    data = voc_config(root / 'data' if (root / 'data').exists() else write_voc(root / 'data', IMAGES),
+                      pipeline=pipeline)
     loader = dict(batch_size=2, dataset=data)
     return Experiment.from_cfg(Config(dict(
         protocol=dict(name=protocol), method=dict(name='M', memory=memory or None),
@@ -61,6 +75,25 @@ def test_full_labels_know_all_seen_classes(tmp_path: Path) -> None:
     for name, (_, numbers) in after.items():
         assert set(numbers) == {number for number in IMAGES[int(name[2:])] if number <= 16}
     assert 16 in {number for _, numbers in after.values() for number in numbers}
+
+
+def test_crops_may_cut_classes_off(tmp_path: Path) -> None:
+    """Masks begin with background, then stripes in order: the left half shows the first class at most."""
+    pipeline = [*PIPELINE[:2], dict(type='LeftHalfOfATest'), PIPELINE[2]]
+    kept = experiment(tmp_path, pipeline=pipeline, size=5, candidates='crops')
+    assert stored(store_exemplars(RunFolder(tmp_path / 'run'), kept, 0)) == {
+        'im0': (0, ()), 'im1': (0, (1, )), 'im2': (0, ()), 'im3': (0, (3, )), 'im10': (0, (1, ))}
+
+
+def test_crops_are_drawn_by_the_seed_alone(tmp_path: Path) -> None:
+    pipeline = [*PIPELINE[:2], dict(type='SegRandomResizedCrop', crop_size=8, scale=(0.1, 0.2)), PIPELINE[2]]
+    found = [store_exemplars(RunFolder(tmp_path / str(index)),
+                             experiment(tmp_path, seed, pipeline=pipeline, size=5, candidates='crops'), 1)
+             for index, seed in enumerate((0, 0, 1))]
+    first, again, other = map(stored, found)
+    assert first == again and first != other
+    for name, (_, numbers) in first.items():
+        assert set(numbers) <= set(IMAGES[int(name[2:])])
 
 
 def test_earlier_files_are_made_if_they_are_missing(tmp_path: Path) -> None:

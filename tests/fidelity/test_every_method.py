@@ -17,9 +17,6 @@ PAGE = ROOT / 'docs' / 'fidelity.md'
 ROWS = {cells[0].strip('`'): cells for cells in tables(PAGE)['method']}
 RECIPES = sorted(path.stem for path in (ROOT / 'configs' / 'recipes').glob('*.py'))
 
-UNPROVEN = {'dkd', 'dkd_m'}
-"""Methods that are compared with their formulas part by part only, not as the recipe composes them."""
-
 
 def method_of(recipe: str) -> str:
     """Returns the method of ``plop_voc_15-1``: the longest one that the name begins with."""
@@ -37,7 +34,7 @@ def proven_in(path: Path) -> frozenset[str]:
 def test_every_method_has_a_proof() -> None:
     files = [path for path in FOLDER.glob('test_*.py') if path != Path(__file__)]
     proven = frozenset().union(*map(proven_in, files))
-    assert set(method_names()) - proven <= UNPROVEN
+    assert proven == set(method_names())
 
 
 def test_every_method_has_a_row() -> None:
@@ -53,6 +50,6 @@ def test_row(method: str) -> None:
         assert (ROOT / 'configs' / 'recipes' / f'{recipe}.py').is_file()
         assert method_of(recipe) == method or f'`--method {method}`' in ROWS[method][2]
     proofs = [PAGE.parent / target for target in re.findall(r'\]\((\.\./tests/[^)]+)\)', ROWS[method][3])]
-    assert proofs or method in UNPROVEN
+    assert proofs
     for path in proofs:
         assert method in proven_in(path.resolve())
