@@ -1,4 +1,5 @@
 # ADE20K, 100 classes and then fifty, two steps.
+# MMSegmentation's own DeepLabV3; the papers' networks are those of configs/recipes.
 _base_ = [
     '../_base_/models/deeplabv3_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
     '../_base_/schedules/ade_60e.py', '../_base_/methods/ewf.py',
