@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmciss.apis.command import run_command
@@ -60,42 +61,69 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def plan_runs(options: argparse.Namespace) -> list[Run]:
-    """Resolves every run, so that a wrong method or option is found before the first one trains.
+    """Resolves every run and builds what it needs, so that what cannot work is found before the first one trains.
 
     Raises:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
+            All methods that cannot work are named at once.
     """
-    from mmciss.apis.train import config_from_args
-    from mmciss.apis.train import parse_args as train_args
-    from mmciss.engine.experiment import Experiment
-    from mmciss.engine.incremental_runner import prepare_config
-    from mmciss.engine.run_folder import RunFolder
+    from mmciss.engine.environment_checks import check_work_dir
+    check_work_dir(options.work_dir, '--work-dir')
     runs: list[Run] = []
+    wrong: dict[str, str] = {}
+    checked: set[str] = set()
     for method, order, seed in itertools.product(options.methods, options.orders or [None], options.seeds):
         parts = [Path(method).stem, order and f'order{order}', f'seed{seed}']
         name = '_'.join(part for part in parts if part)
         if any(run.name == name for run in runs):
             raise ConfigError(f'--methods, --orders and --seeds: two runs would be called {name}')
-        arguments = ['--method', method, '--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
-        for flag in ('protocol', 'setting'):
-            if getattr(options, flag):
-                arguments += [f'--{flag}', getattr(options, flag)]
-        if order:
-            arguments += ['--order', order]
-        if options.amp:
-            arguments += ['--amp']
-        if options.cfg_options:
-            arguments += ['--cfg-options', *options.cfg_options]
+        if method in wrong:
+            continue
         try:
-            experiment = Experiment.from_cfg(prepare_config(config_from_args(train_args([options.config, *arguments]))))
-            # A finished run is not started again, so nobody else would notice that it was another one.
-            folder = RunFolder(Path(options.work_dir) / name)
-            if folder.has_started():
-                folder.claim(experiment.identity(), experiment.details())
+            runs.append(_plan_run(options, name, method, order, seed, checked))
         except ConfigError as error:
-            raise ConfigError(f'{name}: {error}') from error
-        runs.append(Run(name, tuple(arguments), experiment.base_identity(), len(experiment.protocol)))
+            wrong[method] = f'{name}: {error}'
+    if len(wrong) > 1:
+        raise ConfigError(f'{len(wrong)} of {len(options.methods)} methods cannot work here, and nothing was started:\n'
+                          + '\n'.join(wrong.values()))
+    if wrong:
+        raise ConfigError(*wrong.values())
     return runs
+
+
+def _plan_run(options: argparse.Namespace, name: str, method: str, order: str | None, seed: int,
+              checked: set[str]) -> Run:
+    """Resolves one run; a method that is not in ``checked`` is built once."""
+    from mmciss.apis.train import config_from_args
+    from mmciss.apis.train import parse_args as train_args
+    from mmciss.apis.working_methods import check_method
+    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.run_folder import RunFolder
+    arguments = ['--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
+    for flag in ('protocol', 'setting'):
+        if getattr(options, flag):
+            arguments += [f'--{flag}', getattr(options, flag)]
+    if order:
+        arguments += ['--order', order]
+    if options.amp:
+        arguments += ['--amp']
+    if options.cfg_options:
+        arguments += ['--cfg-options', *options.cfg_options]
+
+    def config(method: str) -> Config:
+        return config_from_args(train_args([options.config, '--method', method, *arguments]))
+
+    experiment = Experiment.from_cfg(prepare_config(config(method)))
+    # A finished run is not started again, so nobody else would notice that it was another one.
+    folder = RunFolder(Path(options.work_dir) / name)
+    if folder.has_started():
+        folder.claim(experiment.identity(), experiment.details())
+    steps = len(experiment.protocol)
+    if method not in checked and folder.first_open_step(steps) < steps:
+        check_method(experiment, method, config)
+        checked.add(method)
+    return Run(name, ('--method', method, *arguments), experiment.base_identity(), steps)
 
 
 class Comparison:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.config import Config
 
+from mmciss.apis.command import run_command
 from mmciss.apis.overrides import apply_overrides
 from mmciss.apis.train import add_protocol_arguments
-from mmciss.errors import ConfigError
 from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.configs import load_config
 
@@ -90,23 +90,31 @@ def describe(found: dict) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line."""
+    """Runs the command line; what training would refuse ends with the same line."""
     parser = argparse.ArgumentParser(description='Show what a protocol does, without training')
     parser.add_argument('config', help='config file')
     add_protocol_arguments(parser)
-    parser.add_argument('--check-data', action='store_true', help='decode every image and mask once, on all cores')
     args = parser.parse_args(arguments)
-    try:
-        import mmciss.register_all  # noqa: F401
+
+    def config(method: str | None) -> Config:
         from mmciss.engine.config_changes import apply_cfg_options
         cfg = load_config(args.config)
-        apply_overrides(cfg, args)
+        apply_overrides(cfg, argparse.Namespace(**{**vars(args), 'method': method}))
         apply_cfg_options(cfg, args.cfg_options)
+        cfg.work_dir = cfg.get('work_dir') or 'unused'  # nothing is written
+        return cfg
+
+    def work() -> None:
+        import mmciss.register_all  # noqa: F401
+        from mmciss.apis.working_methods import check_method
+        from mmciss.engine.experiment import Experiment
+        from mmciss.engine.incremental_runner import prepare_config
+        cfg = config(args.method)
         if args.check_data:
             from mmciss.engine.check_data import require_whole_data
             sys.stdout.write(f'{require_whole_data(cfg)}\n\n')
-        sys.stdout.write(describe(inspect_protocol(cfg)) + '\n')
-    except (ConfigError, FileNotFoundError) as error:
-        sys.stderr.write(f'error: {error}\n')
-        return 2
-    return 0
+        found = inspect_protocol(cfg)
+        check_method(Experiment.from_cfg(prepare_config(cfg)), args.method, config)
+        sys.stdout.write(describe(found) + '\n')
+
+    return run_command(work, again='the same command starts over')

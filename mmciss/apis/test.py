@@ -33,11 +33,10 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     Raises:
         ConfigError: If the checkpoint is not one of this step and model.
     """
-    from mmengine.runner import Runner
-
     from mmciss.engine.close import close_runner
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import init_distributed, prepare_config
+    from mmciss.engine.make_runner import make_runner
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
     cfg = prepare_config(cfg)
@@ -54,7 +53,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     step_cfg.model.update(losses=None, labeler=None, initializer=None)
     if cfg.get('launcher', 'none') != 'none':
         step_cfg.launcher = cfg.launcher
-    runner = Runner.from_cfg(step_cfg)
+    runner = make_runner(step_cfg, f'step {index}')
     try:
         model = runner.model.module if hasattr(runner.model, 'module') else runner.model
         load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmciss.apis.cfg_options import CfgOptions
 from mmciss.apis.command import run_command
 from mmciss.apis.overrides import apply_overrides
+from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
 
 
@@ -89,9 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
     args = parse_args(arguments)
 
+    def with_method(method: str) -> Config:
+        return config_from_args(argparse.Namespace(**{**vars(args), 'method': method}))
+
     def work() -> None:
         import mmciss.register_all  # noqa: F401
-        train(config_from_args(args))
+        from mmciss.apis.working_methods import with_working_file
+        try:
+            train(config_from_args(args))
+        except ConfigError as error:
+            raise with_working_file(error, args.method, with_method) from error
 
     return run_command(work)
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
@@ -74,6 +76,7 @@ class Experiment:
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
                  for item in datasets]
+        _note_unused_steps(cfg.get('steps') or {}, len(protocol))
         slots = [method_slots(cfg.get('method'), step) for step in protocol]
         plans = [plan_step(cfg.get('steps'), index, len(item) + stored_images(slots[index], index), batch,
                            cfg.train_cfg.get('max_iters')) for index, item in enumerate(datasets)]
@@ -168,6 +171,14 @@ def check_measurable(dataset: IncrementalDataset, key: str) -> None:
         raise ConfigError(f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
                           f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
                           f'so that there is nothing to measure')
+
+
+def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
+    """Says which groups of ``steps`` no step reads; not refused, since methods such as joint training have fewer steps."""
+    for name in steps:
+        if str(name).isdigit() and int(name) >= count:
+            print_log(f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing reads '
+                      f'this', level=logging.WARNING)
 
 
 def pipelines(dataset: dict) -> list[Any]:

@@ -16,11 +16,13 @@ from mmseg.registry import RUNNERS
 from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.engine.check_data import require_whole_data
 from mmciss.engine.close import close_runner
+from mmciss.engine.component_checks import check_pretrained
 from mmciss.engine.cpu import init_cpu_distributed
 from mmciss.engine.environment_checks import check_launcher, check_work_dir
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.make_runner import make_runner
 from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.rehearsal import rehearse
 from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
@@ -66,7 +68,10 @@ class IncrementalRunner:
             check_base_step(self.cfg.base_from, self.experiment)
         if is_main_process():
             steps = len(self.experiment.protocol)
-            if self.folder.first_open_step(steps) < steps:
+            first = self.folder.first_open_step(steps)
+            if first == 0 and not self._adopts():
+                check_pretrained(self.cfg.model)
+            if first < steps:
                 rehearse(self.experiment)
             barrier()
 
@@ -163,7 +168,7 @@ class IncrementalRunner:
 
     def _run_step(self, index: int) -> None:
         start = time.perf_counter()
-        runner = Runner.from_cfg(self._step_config(index))
+        runner = make_runner(self._step_config(index), f'step {index}')
         drop_frozen_parameter_notes()
         try:
             runner.train()

@@ -35,6 +35,7 @@ PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_
                   'dcn_offset_lr_mult', 'flat_decay_mult', 'bypass_duplicate')
 CLIP_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
+"""Those of mmengine, and MMSegmentation's ``visualization``."""
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
 
 
@@ -104,6 +105,8 @@ def check_nested(cfg: Mapping[str, Any]) -> None:
         check_names(list(value), allowed, key)
     hooks = cfg.get('default_hooks') or {}
     for name in hooks:
+        if name not in DEFAULT_HOOKS and hooks[name] is None:
+            raise ConfigError(f'default_hooks.{name}: only a default hook can be None: {", ".join(DEFAULT_HOOKS)}')
         if name not in DEFAULT_HOOKS and (meant := similar_key(str(name), DEFAULT_HOOKS)):
             raise ConfigError(f'default_hooks.{name}: no default hook. Did you mean {meant!r}?')
 

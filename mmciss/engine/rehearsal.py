@@ -15,6 +15,7 @@ from mmseg.registry import DATA_SAMPLERS, MODELS
 from mmciss.datasets.image_sizes import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
+from mmciss.engine.config_checks import check_settings
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
@@ -39,17 +40,47 @@ def rehearse(experiment: Experiment) -> None:
         ConfigError: Naming the config key of what does not work.
     """
     with seeded(0, 0):
+        _check_changed_settings(experiment)
         for index in range(min(2, len(experiment.protocol))):
             step = experiment.protocol[index]
             cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
-            check_slots(experiment.cfg, step)
-            _check_hooks(cfg, experiment.protocol.steps[1:] if index else [step])
-            model = _model(cfg)
-            if model.checkpoint is not None:
-                load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
-            _check_optimizer(cfg, model)
+            model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[1:] if index else [step])
             if not index:
                 _check_forward(experiment, model, cfg)
+
+
+def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step]) -> Any:
+    """Builds the slots, hooks, model, optimizer and schedule of a step.
+
+    Args:
+        user_cfg: The config with the key ``method``.
+        cfg: The plain config of the step.
+        step: The step.
+        steps: The steps that hooks are asked about.
+
+    Returns:
+        The model, without the weights of the step before.
+
+    Raises:
+        ConfigError: Naming the config key of what does not work.
+    """
+    check_slots(user_cfg, step)
+    _check_hooks(cfg, steps)
+    model = _model(cfg)
+    if model.checkpoint is not None:
+        load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
+    _check_optimizer(cfg, model)
+    return model
+
+
+def _check_changed_settings(experiment: Experiment) -> None:
+    """Looks at the configs of steps that ``steps.*.cfg`` or ``method.cfg`` change."""
+    for index, step in enumerate(experiment.protocol):
+        if experiment.plans[index].cfg or method_slots(experiment.cfg.get('method'), step)['cfg']:
+            try:
+                check_settings(experiment.step_config(index, StepFiles('model.pth') if index else None))
+            except ConfigError as error:
+                raise ConfigError(f'step {index}, as steps.*.cfg or method.cfg change it: {error}') from error
 
 
 def check_slots(cfg: Config, step: Step) -> None:
@@ -75,6 +106,9 @@ def check_slots(cfg: Config, step: Step) -> None:
 
 def _check_hooks(cfg: Config, steps: Sequence[Step]) -> None:
     """Builds the hooks, and asks those that have a ``check_step`` about every step that they will see."""
+    for name, config in (cfg.get('default_hooks') or {}).items():
+        if config is not None and name != 'visualization':  # which looks for the visualizer of a run
+            build(HOOKS, copy.deepcopy(config), f'default_hooks.{name}')
     for index, config in enumerate(cfg.custom_hooks):
         hook = build(HOOKS, copy.deepcopy(config), f'method.hooks or custom_hooks[{index}]')
         for step in steps:

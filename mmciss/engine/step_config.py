@@ -137,6 +137,8 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
                                     step_index=step.index, policy=policy, split=split)
         if split != 'train' and classes is not None:
             loader.dataset.classes = list(classes)
+        if split != 'train' and loader.get('batch_sampler') is None and loader.get('sampler') is None:
+            loader.sampler = ConfigDict(type='DefaultSampler', shuffle=False)
         if split == 'train':
             options = ReplayOptions.from_method(slots)
             if options is not None and previous is not None and previous.memory is not None:
@@ -186,9 +188,12 @@ def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence
     if step.background and classes is not None and classes[0] != BACKGROUND:
         metric.count_background = False
     for split in ('val', 'test'):
-        if out.get(f'{split}_dataloader') is not None:
-            out[f'{split}_evaluator'] = copy.deepcopy(metric)
-            out.setdefault(f'{split}_cfg', ConfigDict(type=f'{split.capitalize()}Loop'))
+        loop, evaluator = f'{split}_cfg', f'{split}_evaluator'
+        if out.get(f'{split}_dataloader') is None:
+            out[loop] = out[evaluator] = None
+            continue
+        out[evaluator] = copy.deepcopy(metric)
+        out[loop] = out.get(loop) or ConfigDict(type=f'{split.capitalize()}Loop')
 
 
 def _housekeeping(out: Config, step: Step, slots: dict) -> None:

@@ -92,6 +92,7 @@ RULES = (
                   'auto_scale_lr.enable', 'env_cfg.cudnn_benchmark', 'randomness.deterministic',
                   'randomness.diff_rank_seed')),
     integer('randomness.seed', 0, LARGEST_SEED), integer('run_steps.*', 0),
+    Rule('run_steps', lambda value: isinstance(value, list | tuple), 'a list of steps'),
     choice('launcher', 'none', 'pytorch', 'slurm', 'mpi'),
     choice('sync_bn', 'torch', 'mmcv'),
     Rule('log_level', lambda value: value in LOG_LEVELS or is_integer(value, 0, 50),
@@ -132,15 +133,21 @@ RULES = (
                                                           'milestones.*')),
     switch('param_scheduler.**.by_epoch'), switch('param_scheduler.**.convert_to_iter_based'),
     # Models and methods.
+    integer('model.**.num_classes', 1, 10**6),
     number('method.**.loss_weight'), number('model.**.loss_weight'), number('model.**.loss_weight.*'),
     *(Rule(f'model.test_cfg.{key}', _is_size, 'two integers, at least 1') for key in ('crop_size', 'stride')),
     Rule('model.data_preprocessor.std.*', lambda value: is_number(value) and value > 0, 'a positive number'),
     integer('method.memory.size', 1), integer('method.base.memory.size', 1),
 )
-"""What values must be. None is what the library makes of a key that is not there, and passes."""
+"""What values must be. None mostly is what the library makes of a key that is not there, and passes."""
 
 MAY_BE_INFINITE = ('optim_wrapper.clip_grad.max_norm', 'optim_wrapper.clip_grad.norm_type')
 """An endless largest norm is how gradients are measured and not clipped; the norm of order infinity is the maximum."""
+
+NEVER_NONE = ('log_level', 'optim_wrapper.optimizer.lr', 'train_dataloader.batch_size', 'default_hooks.logger.interval',
+              'default_hooks.checkpoint.interval', 'env_cfg.mp_cfg.mp_start_method', 'train_cfg.val_interval',
+              'train_cfg.val_begin')
+"""Where the library has another default, which None takes the place of."""
 
 
 def check_values(cfg: Mapping[str, Any]) -> None:
@@ -154,7 +161,7 @@ def check_values(cfg: Mapping[str, Any]) -> None:
             if not (key in MAY_BE_INFINITE and value == math.inf):
                 raise ConfigError(f'{key}: must be a finite number, found {value!r}')
             continue
-        if value is None:
+        if value is None and key not in NEVER_NONE:
             continue
         for rule in (*_rules_by_end().get(key.rpartition('.')[2], ()), *_rules_by_end()['*']):
             if _pattern(rule.pattern).fullmatch(key) and not rule.fits(value):

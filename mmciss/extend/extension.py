@@ -90,6 +90,7 @@ class Extender:
         self.cfg: Config = training_config(old, self.step, {key: value for key, value in self.method.items()},
                                            self.settings, str(work_dir), seed, cfg_options, size)
         self.settings['iters'] = Setting(int(self.cfg.train_cfg.max_iters), self.settings['iters'].reason)
+        training.check_training(self.cfg, self.step, self.palette)
         self.notes = self._notes()
 
     def run(self, resume: bool = False) -> Extension:

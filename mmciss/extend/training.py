@@ -8,12 +8,14 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
+from mmciss.datasets.seeding import seeded
 from mmciss.engine.close import close_runner
 from mmciss.engine.export import RECORD, export_step, plain_config
 from mmciss.engine.incremental_runner import prepare_config
+from mmciss.engine.make_runner import make_runner
 from mmciss.engine.plain_pipeline import without_mmciss
+from mmciss.engine.rehearsal import rehearse_step
 from mmciss.engine.run_folder import RunFolder, checksums
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
@@ -78,6 +80,22 @@ def write_config(cfg: Config, path: Any) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(cfg.pretty_text, encoding='utf-8'))
 
 
+def check_training(cfg: Config, step: Step, palette: tuple) -> None:
+    """Builds what :func:`learn` will need, before anything is written.
+
+    Args:
+        cfg: The training config.
+        step: Old and new classes.
+        palette: Colours of all classes.
+
+    Raises:
+        ConfigError: Naming the config key of what does not work.
+    """
+    config = step_config(prepare_config(cfg), step, StepFiles('model.pth'), 'manifest.json', palette)
+    with seeded(0, 0):
+        rehearse_step(cfg, config, step, [step])
+
+
 def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: StepFiles, manifest: str,
           palette: tuple) -> dict[str, Any]:
     """Learns the new classes, unless that is done, and returns the step's result.
@@ -99,7 +117,7 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
     config = step_config(prepare_config(cfg), step, previous, manifest, palette)
     checkpoint = folder.usable_checkpoint(1, warn)
     config.resume, config.load_from = checkpoint is not None, checkpoint and str(checkpoint)
-    runner = Runner.from_cfg(config)
+    runner = make_runner(config, 'the training')
     path = folder.step(1)
     try:
         runner.train()

@@ -9,6 +9,9 @@ from mmengine.registry import Registry
 
 from mmciss.errors import ConfigError, close_matches
 
+QUOTES = '"\''
+"""What a KeyError puts around its text."""
+
 
 @contextmanager
 def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Iterator[None]:
@@ -32,8 +35,8 @@ def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Ite
         text = str(error).strip().splitlines()
         text = text[0] if text else type(error).__name__
         if isinstance(error, KeyError) and 'is not in the' in text:
-            raise ConfigError(f'{key}: nothing is called {kind or text.split()[0]!r}.'
-                              f'{close_matches(str(kind), registered_names(registry))}') from error
+            raise ConfigError(f'{key}: nothing is called {kind or text.split()[0].strip(QUOTES)!r}.'
+                              f'{close_matches(str(kind or text.split()[0].strip(QUOTES)), registered_names(registry))}') from error
         if isinstance(error, KeyError):
             text = f'lacks or does not know {text}'
         raise ConfigError(f'{key}: {text}') from error

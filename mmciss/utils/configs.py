@@ -27,12 +27,14 @@ def method_names() -> list[str]:
 
 
 def load_method(name: str) -> Config:
-    """Loads a method's config by name or path.
+    """Loads a method's config by name or path; relative paths are looked for as in :func:`load_config`.
 
     Raises:
         ConfigError: If there is no such method.
     """
     path = Path(name)
+    if path.suffix == '.py' and not path.is_file():
+        path = _among_ours(path)
     if path.suffix == '.py' and path.is_file():
         with blaming(f'--method {path}'):
             cfg = _read(path)
@@ -42,6 +44,12 @@ def load_method(name: str) -> Config:
     if name not in method_names():
         raise unknown_name('method', name, method_names(), '--method')
     return Config.fromfile(configs_folder() / '_base_' / 'methods' / f'{name}.py')
+
+
+def _among_ours(path: Path) -> Path:
+    """Returns where a relative path, with or without ``configs/``, would lie among the configs of mmciss."""
+    parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
+    return configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
 
 
 def _read(path: Path) -> Config:
@@ -65,8 +73,7 @@ def load_config(path: str | Path) -> Config:
     if path.is_file():
         with blaming(f'config {path}'):
             return _read(path)
-    parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
-    inside = configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
+    inside = _among_ours(path)
     if inside.is_file():
         return Config.fromfile(inside)
     raise ConfigError(f'config: no file {path} (also looked in {configs_folder()})')

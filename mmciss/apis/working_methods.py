@@ -1,0 +1,62 @@
+"""Does a method work on a network? Asked before the first run of a comparison starts, and before anything is described."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.config import Config
+
+from mmciss.errors import ConfigError
+from mmciss.utils.configs import configs_folder
+
+if TYPE_CHECKING:
+    from mmciss.engine.experiment import Experiment
+
+
+def check_method(experiment: Experiment, method: str | None, with_method: Callable[[str], Config]) -> None:
+    """Builds everything that a run would need, as training does.
+
+    Args:
+        experiment: The experiment.
+        method: The value of ``--method``; None if the config's own method is meant.
+        with_method: Gives the config of the same run with another value of ``--method``.
+
+    Raises:
+        ConfigError: If training would be refused, with the method's config file that works on the network, if the
+            configs have one.
+    """
+    from mmciss.engine.rehearsal import rehearse
+    try:
+        rehearse(experiment)
+    except ConfigError as error:
+        raise with_working_file(error, method, with_method) from error
+
+
+def with_working_file(error: ConfigError, method: str | None, with_method: Callable[[str], Config]) -> ConfigError:
+    """Returns the error, with the name of a config file with which the method works on the network, if there is one."""
+    if method is None or not str(error).startswith('method'):
+        return error
+    for path in method_files(method):
+        if _works(with_method(str(path))):
+            folder = configs_folder()
+            shown = path.relative_to(folder.parent) if folder.name == 'configs' else path
+            return ConfigError(f'{str(error).rstrip(".")}. On this network {Path(method).stem} works with --method {shown}')
+    return error
+
+
+def method_files(method: str) -> list[Path]:
+    """Returns the configs of a method that were made for one network: those outside ``_base_``."""
+    files = sorted(configs_folder().glob(f'*/methods/{Path(method).stem}.py'))
+    return [path for path in files if '_base_' not in path.parts and path.resolve() != Path(method).resolve()]
+
+
+def _works(cfg: Config) -> bool:
+    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.rehearsal import rehearse
+    try:
+        rehearse(Experiment.from_cfg(prepare_config(cfg)))
+    except (ConfigError, FileNotFoundError):
+        return False
+    return True
