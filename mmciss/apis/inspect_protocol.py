@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Show what a protocol does, without training')
     parser.add_argument('config', help='config file')
     add_protocol_arguments(parser)
+    parser.add_argument('--check-data', action='store_true', help='decode every image and mask once, on all cores')
     args = parser.parse_args(arguments)
 
     def config(method: str | None) -> Config:
