@@ -16,6 +16,7 @@ from mmciss.apis.train import train
 from mmciss.engine.experiment import Experiment
 from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.files import load_tensors
+from tests.engine.step_logs import resumed_at
 from tests.smoke import smoke_config
 
 pytestmark = pytest.mark.usefixtures('no_figures')
@@ -95,6 +96,7 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
                              resume=index > 0,
                              **options))
     parts = train(smoke_config(tmp_path / 'parts', method, resume=True, **options))
+    assert resumed_at(tmp_path / 'parts' / 'step_1') == [2], 'the step continued in its middle'
     assert parts[1]['confusion'] == whole[1]['confusion']
     assert parts[1]['sha256'] == whole[1]['sha256'], 'weights differ'
 
