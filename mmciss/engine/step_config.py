@@ -9,8 +9,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmciss.datasets.replay_options import ReplayOptions
-from mmciss.engine.checkpoint_interval import save_between_updates
 from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
+from mmciss.engine.resumable_checkpoints import make_resumable
 from mmciss.engine.schedule import StepPlan, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import BACKGROUND, Step
@@ -103,7 +103,7 @@ def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFile
         if changes:
             out.merge_from_dict(dict(changes))
     _name_newest_rows(out, step)
-    save_between_updates(out)
+    make_resumable(out)
     return out
 
 

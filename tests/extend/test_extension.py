@@ -16,6 +16,7 @@ from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.extend.comparison import load_plain
 from mmciss.extend.extension import Extension
+from tests.engine.step_logs import resumed_at
 from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
 
 TINY = dict(iters=2, batch_size=2, crop_size=16)
@@ -146,6 +147,7 @@ def test_interrupted_and_resumed(extended: Extension, model: tuple[Path, Path], 
     with pytest.raises(ConfigError, match='holds an unfinished extension. Add --resume'):
         extend(*model, *images, **options)
     found = extend(*model, *images, resume=True, **options)
+    assert resumed_at(tmp_path / 'run' / 'step_1') == [1]
     ours, whole = (torch.load(item.checkpoint, weights_only=True)['state_dict'] for item in (found, extended))
     assert all(torch.equal(ours[name], whole[name]) for name in whole), 'as if nothing had happened'
 
