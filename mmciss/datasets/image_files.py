@@ -87,11 +87,13 @@ class ImageSize:
     Attributes:
         width, height: Pixels, as the reader gives them.
         orientation: The EXIF orientation that the file carries, 1 if none.
+        obeyed: Whether the reader turns the picture as the orientation says.
     """
 
     width: int
     height: int
     orientation: int = 1
+    obeyed: bool = True
 
     def __str__(self) -> str:
         return f'{self.width}x{self.height}'
@@ -122,6 +124,7 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
             with Image.open(path) as file:
                 width, height = file.size
                 kind, orientation, plain = file.format, *_orientation(file)
+                stored = (width, height) if kind != 'TIFF' or orientation not in SIDEWAYS else (height, width)
     except Image.UnidentifiedImageError:
         if path.rpartition('.')[2].lower() in ('png', 'jpg', 'jpeg'):
             raise ValueError('is no readable image') from None
@@ -131,36 +134,35 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
                          f'PIL.Image.MAX_IMAGE_PIXELS)') from None
     except (OSError, SyntaxError) as error:
         raise ValueError(f'cannot be read ({first_line(error)})') from None
-    if orientation in SIDEWAYS:
-        if not plain or kind not in _PROBED:  # who reads which kind of tag is not known: look
-            height, width = reader.decode(path).shape[:2]
-        elif turns(_PROBED[kind], reader):
-            width, height = height, width
-    return ImageSize(width, height, orientation)
+    if orientation == 1 and plain:
+        return ImageSize(width, height)
+    if plain and kind in _PROBED:
+        obeyed = obeys(_PROBED[kind], reader)
+        return ImageSize(*(stored[::-1] if obeyed and orientation in SIDEWAYS else stored), orientation, obeyed)
+    height, width = reader.decode(path).shape[:2]  # which reader knows such a tag cannot be told: look
+    return ImageSize(width, height, orientation, orientation == 1 or (width, height) != stored)
 
 
 @lru_cache(maxsize=None)
-def turns(kind: str, reader: Reader) -> bool:
-    """Whether a reader exchanges the width and height of a head whose EXIF says that the picture lies on its side.
+def obeys(kind: str, reader: Reader) -> bool:
+    """Whether a reader turns pictures of a format as their EXIF orientation says.
 
     Args:
-        kind: ``'JPEG'``, ``'PNG'``, ``'WEBP'`` or ``'TIFF'`` (whose head Pillow turns already).
+        kind: ``'JPEG'``, ``'PNG'``, ``'WEBP'`` or ``'TIFF'``.
         reader: How files are decoded.
     """
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     buffer = io.BytesIO()
     Image.new('RGB', (2, 1)).save(buffer, kind, exif=exif)
-    with Image.open(buffer) as file:
-        width, height = file.size
     pixels = mmcv.imfrombytes(buffer.getvalue(), flag=reader.flag, backend=reader.backend)
-    return pixels.shape[:2] != (height, width)
+    return pixels.shape[:2] == (2, 1)
 
 
 def _orientation(file: Image.Image) -> tuple[int, bool]:
-    """Returns the orientation that an open file claims, and whether by an EXIF tag in its head.
+    """Returns the orientation that an open file claims, and whether by a readable EXIF tag in its head.
 
-    Other places are XMP and a PNG's end, which not every decoder looks at.
+    Other places are XMP and a PNG's end, which not every decoder looks at. Values that mean nothing are 1.
     """
     key = ExifTags.Base.Orientation
     if isinstance(file, PngImagePlugin.PngImageFile):
@@ -169,12 +171,14 @@ def _orientation(file: Image.Image) -> tuple[int, bool]:
             return 1, True
     elif 'exif' not in file.info and 'xmp' not in file.info and file.format != 'TIFF':
         return 1, True
-    found = file.getexif().get(key, 1)
-    if file.format == 'TIFF':
-        return found, True
-    head = Image.Exif()
-    head.load(file.info['exif'] if 'exif' in file.info else b'')
-    return found, 'exif' in file.info and head.get(key) == found
+    try:
+        found = file.getexif().get(key, 1)
+        head = Image.Exif()
+        head.load(file.info.get('exif') or b'')
+    except Exception:  # garbage in the place of EXIF
+        return 1, False
+    found = found if found in range(1, 9) else 1
+    return found, found == 1 or file.format == 'TIFF' or head.get(key) == found
 
 
 def _exif_behind_pixels(file: PngImagePlugin.PngImageFile) -> bool:

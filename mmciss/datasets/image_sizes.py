@@ -60,6 +60,9 @@ def check_pair(image: str, mask: str, images: Reader | None = IMAGES, masks: Rea
     turned = any(size.orientation != 1 for size in found)
     if turned and (images is None or masks is None):
         return found[1]  # A loader of the user's own: what it makes of the orientation is not known.
+    if not found[1].obeyed:
+        raise ConfigError(f'{mask}: has EXIF orientation {found[1].orientation}, which is ignored when masks are read: '
+                          f'{found[1]} pixels. Store the mask as it is to be seen, without that tag')
     if (found[0].width, found[0].height) != (found[1].width, found[1].height):
         text = f'{mask}: the mask has {found[1]} pixels{found[1].note}, its image {image} has {found[0]}{found[0].note}'
         if turned:

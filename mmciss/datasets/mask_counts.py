@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
     """
     infos = [part.get_data_info(i) for i in range(len(part))]
     check_inside(part, infos)
+    check_suffixes(part)
     if any('seg_map_path' not in info for info in infos):
         raise ConfigError(f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks '
                           'decide which images a step sees.')
@@ -111,6 +113,25 @@ def check_no_repeats(paths: Sequence[str], source: str) -> None:
             beside = '' if first[plain] == path else f', once as {first[plain]}'
             raise ConfigError(f'{source}: lists {path} twice{beside}.')
         first[plain] = path
+
+
+def check_suffixes(part: BaseDataset) -> None:
+    """Refuses folders in which images would be left out because their suffix is written in other letters.
+
+    Data sets with an image list name what they mean.
+
+    Raises:
+        ConfigError: Naming the first such file.
+    """
+    suffix, folder = getattr(part, 'img_suffix', None), part.data_prefix.get('img_path')
+    if not suffix or not folder or not osp.isdir(folder) or (part.ann_file and osp.isfile(part.ann_file)):
+        return
+    left_out = sorted(name for _, _, files in os.walk(folder) for name in files
+                      if name.lower().endswith(suffix.lower()) and not name.endswith(suffix))
+    if left_out:
+        raise ConfigError(f'{type(part).__name__}.img_suffix: {suffix!r} leaves out {len(left_out)} images in {folder} whose '
+                          f'suffix is written otherwise, such as {left_out[0]}. Rename them, or list the images that are '
+                          f'meant in an ann_file')
 
 
 def count_masks(dataset: Any, num_classes: int, first_id: int,

@@ -56,8 +56,12 @@ def test_orientations_in_unusual_places_are_those_that_the_loader_sees(tmp_path:
     Image.fromarray(UPRIGHT).save(tmp_path / 'xmp.jpg', xmp=xmp)
     Image.fromarray(UPRIGHT).save(tmp_path / 'xmp.webp', xmp=xmp)
     save_turned(tmp_path / 'phone.mpo', UPRIGHT, 8, 'MPO', save_all=True, append_images=[Image.fromarray(UPRIGHT)])
-    for name in ('late.png', 'xmp.jpg', 'xmp.webp', 'phone.mpo'):
-        for reader in (IMAGES, Reader('pillow')):
+    Image.fromarray(UPRIGHT).save(tmp_path / 'garbage.jpg', exif=b'Exif\0\0garbage')
+    Image.fromarray(UPRIGHT).save(tmp_path / 'cut.jpg', exif=b'Exif\0\0II*\0\xff\xff\xff\xff')
+    for value in (0, 9):
+        save_turned(tmp_path / f'{value}.jpg', UPRIGHT, value)
+    for name in ('late.png', 'xmp.jpg', 'xmp.webp', 'phone.mpo', 'garbage.jpg', 'cut.jpg', '0.jpg', '9.jpg'):
+        for reader in (IMAGES, Reader('pillow'))[:1 if name == 'garbage.jpg' else 2]:
             assert_size_of_decoded(tmp_path / name, reader)
 
 

@@ -104,8 +104,11 @@ def test_a_loader_of_the_users_own_decides_about_the_orientation(tmp_path: Path)
         check_sizes(data)
 
 
-def test_the_orientation_of_a_mask_is_named_too(tmp_path: Path) -> None:
-    data = turned_pair(tmp_path, 6, (6, 8))
-    save_turned(tmp_path / 'a.png', np.zeros((6, 8), dtype=np.uint8), 6)  # turned as its photograph is
-    with pytest.raises(ConfigError, match=r'mask has 6x8 pixels \(EXIF orientation 6\), .* masks are taken as stored'):
+@pytest.mark.parametrize('orientation', range(2, 9))
+def test_masks_that_would_be_read_otherwise_than_they_are_seen_are_refused(orientation: int, tmp_path: Path) -> None:
+    data = turned_pair(tmp_path, orientation, (6, 8))
+    save_turned(tmp_path / 'a.png', np.zeros((6, 8), dtype=np.uint8), orientation)  # turned as its photograph is
+    with pytest.raises(ConfigError, match=rf'a\.png: has EXIF orientation {orientation}, which is ignored'):
         check_sizes(Pairs(data))
+    data['seg_map_path'] = str(save_turned(tmp_path / 'a.tif', np.zeros((6, 8), dtype=np.uint8), orientation))
+    check_sizes(Pairs(data))  # this format is turned when it is read
