@@ -11,6 +11,7 @@ from mmengine.dist import is_distributed
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
 from mmseg.registry import DATA_SAMPLERS, MODELS
+from torch import Tensor
 
 from mmciss.datasets.image_sizes import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
@@ -19,7 +20,10 @@ from mmciss.engine.config_checks import check_settings
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
+from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.previous import load_plain_checkpoint
+from mmciss.models.readout import Readout
+from mmciss.models.refining import raw_answer
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 from mmciss.utils.blame import blaming, build
@@ -45,8 +49,10 @@ def rehearse(experiment: Experiment) -> None:
             step = experiment.protocol[index]
             cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
             model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[1:] if index else [step])
-            if not index:
-                _check_forward(experiment, model, cfg)
+            if index:
+                _check_maps(model, inputs)
+            else:
+                inputs = _check_forward(experiment, model, cfg)
 
 
 def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step]) -> Any:
@@ -136,7 +142,24 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
                   default_args=dict(optimizer=getattr(wrapper, 'optimizer', wrapper)))
 
 
-def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> None:
+def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
+    """Refuses tapped modules that give other maps in training than a teacher's do, in evaluation mode."""
+    if not model.layers or not model.needs_teacher:
+        return
+    said = []
+    for training in (True, False):
+        model.train(training)
+        # Two images, since a batch norm of one pooled pixel needs them.
+        with blaming('model'), torch.no_grad(), Readout(model.segmentor, model.layers) as readout:
+            raw_answer(model.segmentor, torch.cat([inputs[:1], inputs[:1]]))
+        said.append(readout.output())
+    for name, loss in model.losses.items():
+        if isinstance(loss, ExtraLoss):
+            loss.paired_maps(*said, key=f'method.losses.{name}')
+
+
+def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> Tensor:
+    """Loads a sample of either kind, runs the model on one and returns its image ``(1, 3, H, W)``."""
     dataset = experiment.dataset(0, 'train')
     if not is_distributed():  # samplers of mmengine talk to the other ranks
         sampler = copy.deepcopy(cfg.train_dataloader.sampler)
@@ -159,3 +182,4 @@ def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) 
         batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
         data = model.eval().data_preprocessor(batch, True)
         model(data['inputs'], data['data_samples'], mode='tensor')
+    return data['inputs']

@@ -12,6 +12,8 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmseg.models.backbones import ResNetV1c
+from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.experiment import Experiment
@@ -35,6 +37,15 @@ class WatchesSteps(Hook):
         self.asked.append(step.index)
         if step.index == self.refuses:
             raise ConfigError(f'method.hooks: not step {step.index}')
+
+
+@MODELS.register_module(force=True)
+class AuxiliaryOnlyInTraining(ResNetV1c):
+    """Hands on one map more while it trains, as DDRNet and PIDNet do."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        maps = super().forward(x)
+        return (maps[0], *maps) if self.training else maps
 
 
 def experiment(cfg: Config) -> Experiment:
@@ -88,6 +99,13 @@ def test_pipelines_that_do_not_pack_are_noticed(tmp_path: Path) -> None:
     found.cfg.train_dataloader.dataset.pipeline.pop()
     with pytest.raises(ConfigError, match=r'train_dataloader\.dataset\.pipeline: must end with PackSegInputs'):
         rehearse(found)
+
+
+def test_maps_that_a_teacher_does_not_have_are_noticed_before_the_base_step(tmp_path: Path) -> None:
+    options = dict(model__backbone__type='AuxiliaryOnlyInTraining', model__decode_head__in_index=-1)
+    rehearse(experiment(smoke_config(tmp_path, 'plop', method__losses__pod__layers=[], **options)))
+    with pytest.raises(ConfigError, match=r'method\.losses\.pod: LocalPODLoss.*gives 5 maps in training and 4 in tests'):
+        rehearse(experiment(smoke_config(tmp_path, 'plop', method__losses__pod__layers='backbone', **options)))
 
 
 def test_no_random_number_is_used_up(tmp_path: Path) -> None:

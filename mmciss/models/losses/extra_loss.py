@@ -36,17 +36,23 @@ class ExtraLoss(nn.Module):
         self.loss_weight = loss_weight
         self.layers = (layers, ) if isinstance(layers, str) else tuple(layers)
 
-    def paired_maps(self, student: SegOutput, teacher: SegOutput) -> tuple[list[Tensor], list[Tensor]]:
+    def paired_maps(self, student: SegOutput, teacher: SegOutput,
+                    key: str = 'method.losses') -> tuple[list[Tensor], list[Tensor]]:
         """Returns the named maps of both, the embedding and the logits.
+
+        Args:
+            student: What the model that learns said.
+            teacher: What the model of the step before said.
+            key: The config key of the loss.
 
         Raises:
             ConfigError: If a module gives other maps while it trains (DDRNet, PIDNet).
         """
         new, old = ([*output.maps(self.layers), output.embedding, output.logits] for output in (student, teacher))
         if len(new) != len(old):
-            raise ConfigError(f'method.losses: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps '
-                              f'in training and {len(old) - 2} in tests; name modules that give the same in both, or leave '
-                              'all out: --cfg-options "method.losses.NAME.layers=[]" compares embedding and logits')
+            raise ConfigError(f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '
+                              f'training and {len(old) - 2} in tests; name modules that give the same in both, or none: '
+                              f'--cfg-options "{key}.layers=[]" compares embedding and logits alone')
         return new, old
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
