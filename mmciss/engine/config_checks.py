@@ -36,7 +36,8 @@ def check_keys(cfg: Mapping[str, Any] | Config) -> None:
     _check_dictionary((cfg.get('method') or {}).get('base'), 'method.base')
     method = cfg.get('method') or {}
     for place, slots in (('method', method), ('method.base', method.get('base') or {})):
-        for slot in ('losses', 'freeze', 'classifier', 'cfg', 'memory', 'statistics'):
+        for slot in ('losses', 'freeze', 'classifier', 'cfg', 'memory', 'statistics', 'main_loss', 'structure', 'decision',
+                     'initializer', 'labeler'):
             _check_dictionary(slots.get(slot), f'{place}.{slot}')
     for key, hooks in (('method.hooks', method.get('hooks')), ('custom_hooks', cfg.get('custom_hooks'))):
         if hooks is not None and not isinstance(hooks, list | tuple):

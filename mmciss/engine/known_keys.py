@@ -113,7 +113,7 @@ def check_nested(cfg: Mapping[str, Any]) -> None:
 
 def _schemas(cfg: Mapping[str, Any]) -> dict[str, Collection[str]]:
     """Returns the keys that each dictionary may have, where that can be told."""
-    loader = accepted_arguments(DataLoader)[0] | set(LOADER_EXTRAS)
+    loader = (accepted_arguments(DataLoader)[0] - {'generator'}) | set(LOADER_EXTRAS)  # no config can hold a generator
     processes = accepted_arguments(set_multi_processing)[0] - {'distributed'}
     group = accepted_arguments(dist.init_dist)[0] | accepted_arguments(torch.distributed.init_process_group)[0]
     schemas: dict[str, Collection[str]] = {f'{split}_dataloader': loader for split in ('train', 'val', 'test')}

@@ -15,7 +15,7 @@ def make_runner(cfg: Config, name: str) -> Runner:
     """
     try:
         return Runner.from_cfg(cfg)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f'{name} cannot be set up: {type(error).__name__}: {first_line(error)}') from error

@@ -204,6 +204,9 @@ def _housekeeping(out: Config, step: Step, slots: dict) -> None:
     visualizer = out.get('visualizer')
     if visualizer is not None:
         visualizer.name = f'{visualizer.get("name", "visualizer")}_{out.work_dir}'
+    for key in ('env_cfg', 'randomness', 'launcher'):
+        if out.get(key) is None:  # the runner takes None for a value
+            out.pop(key, None)
     randomness = out.setdefault('randomness', ConfigDict())
     randomness.seed = int(randomness.get('seed') or 0) + step.index
     hooks: list[Any] = [ConfigDict(type='TeacherHook'), ConfigDict(type='ReproducibleRandomHook')]

@@ -114,7 +114,7 @@ RULES = (
     # Loaders.
     integer('*_dataloader.batch_size', 1, 10**6), integer('*_dataloader.num_workers', 0, 512),
     integer('*_dataloader.prefetch_factor', 1, 10**4), integer('*_dataloader.num_batch_per_epoch', 1),
-    not_negative('*_dataloader.timeout'),
+    not_negative('*_dataloader.timeout'), choice('*_dataloader.multiprocessing_context', 'fork', 'spawn', 'forkserver'),
     *(switch(f'*_dataloader.{key}') for key in ('persistent_workers', 'pin_memory', 'drop_last', 'shuffle',
                                                 'sampler.shuffle', 'disable_subprocess_warning')),
     # Learning.
@@ -160,7 +160,7 @@ def check_values(cfg: Mapping[str, Any]) -> None:
             if not (key in MAY_BE_INFINITE and value == math.inf):
                 raise ConfigError(f'{key}: must be a finite number, found {value!r}')
             continue
-        if value is None and key not in NEVER_NONE:
+        if value is None and key not in NEVER_NONE and not key.endswith('.loss_weight'):
             continue
         for rule in (*_rules_by_end().get(key.rpartition('.')[2], ()), *_rules_by_end()['*']):
             if _pattern(rule.pattern).fullmatch(key) and not rule.fits(value):

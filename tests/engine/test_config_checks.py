@@ -47,6 +47,7 @@ def test_a_good_config_passes() -> None:
     ('method', [1], r'method: must be a dictionary, found \[1\]'),
     ('method.losses', [1], r'method.losses: must be a dictionary, found \[1\]'),
     ('method.hooks', dict(type='EMAHook'), 'method.hooks: must be a list'),
+    ('method.main_loss', 'ce', "method.main_loss: must be a dictionary, found 'ce'"),
     ('method.base', 3, 'method.base: must be a dictionary, found 3'),
     ('steps.base', 5, 'steps.base: must be a dictionary, found 5'),
     ('train_dataloader.batch_size', 0, 'train_dataloader.batch_size: must be an integer, at least 1, .* found 0'),
@@ -54,6 +55,10 @@ def test_a_good_config_passes() -> None:
     ('train_cfg.by_epoch', True, 'train_cfg: found by_epoch=True'),
     ('train_cfg.type', 'EpochBasedTrainLoop', 'train_cfg: found EpochBasedTrainLoop'),
     ('train_cfg.max_iters', 0.5, 'train_cfg.max_iters: must be an integer, at least 1, .* found 0.5'),
+    ('custom_hooks', 3, 'custom_hooks: must be a list of configs, found 3'),
+    ('model.auxiliary_head', 3, 'model.auxiliary_head: must be a dictionary, found 3'),
+    ('optim_wrapper.optimizer', 3, 'optim_wrapper.optimizer: must be a dictionary, found 3'),
+    ('env_cfg', 'fast', "env_cfg: must be a dictionary, found 'fast'"),
     ('model.decode_head', ..., 'model: EncoderDecoder has no decode_head'),
 ])
 def test_a_wrong_key_is_named(key: str, value: Any, message: str) -> None:

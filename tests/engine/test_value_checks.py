@@ -54,6 +54,12 @@ def test_values(key: str, good: tuple, bad: tuple) -> None:
             check_values(config(key, value))
 
 
+@pytest.mark.parametrize('key', ['log_level', 'optim_wrapper.optimizer.lr', 'method.losses.kd.loss_weight'])
+def test_none_is_refused_where_it_takes_the_place_of_a_default(key: str) -> None:
+    with pytest.raises(ConfigError, match=f'{key}: must be .*found None'):
+        check_values(config(key, None))
+
+
 def test_what_is_not_there_passes() -> None:
     check_values(dict(load_from=None, optim_wrapper=dict(clip_grad=None), param_scheduler=None))
 
