@@ -62,7 +62,14 @@ def parse_steps(text: str | None) -> list[int] | None:
 
 
 def apply_overrides(cfg: Config, args: Namespace) -> None:
-    """Applies ``--method --protocol --setting --order --steps --base-from --seed`` to a config, in place."""
+    """Applies ``--method --protocol --setting --order --steps --base-from --seed`` to a config, in place.
+
+    Raises:
+        ConfigError: If a flag is empty (a shell variable without a value), or names what does not exist.
+    """
+    for name in ('method', 'protocol', 'setting', 'order', 'base_from'):
+        if getattr(args, name) == '':
+            raise ConfigError(f'--{name.replace("_", "-")}: is empty; leave the flag out, or give it a value')
     if args.method:
         use_method(cfg, args.method)
     if args.protocol or args.setting or args.order:

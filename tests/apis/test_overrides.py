@@ -58,6 +58,12 @@ def test_what_is_no_key_and_value_ends_as_wrong_flags_do(text: str, capsys: pyte
     assert f'argument --cfg-options: cannot read {text!r}' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('flag', ['--method', '--protocol', '--setting', '--order', '--base-from'])
+def test_empty_flags_are_refused(flag: str) -> None:
+    with pytest.raises(ConfigError, match=f'{flag}: is empty'):
+        config_from_args(parse_args([CONFIG, flag, '']))
+
+
 def test_flags_reach_the_config_and_name_the_work_directory() -> None:
     cfg = config_from_args(parse_args([CONFIG, '--method', 'lwf', '--protocol', '10-5', '--setting', 'disjoint',
                                        '--order', '3', '--seed', '4', '--steps', '0', '--amp', '--resume',
