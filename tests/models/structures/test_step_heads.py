@@ -16,6 +16,7 @@ from mmciss.engine.export import plain_config
 from mmciss.errors import ConfigError
 from mmciss.models.building import build_teacher
 from mmciss.models.classifiers.heads_per_step import HeadsPerStep, StepHead
+from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher, trunk_is_frozen
 from mmciss.utils.files import save_tensors
@@ -163,6 +164,12 @@ def test_the_exported_model_loads_with_mmciss_and_has_the_same_logits(decision: 
         layer.background.load_state_dict(layer.auxiliary.state_dict())
         expected = model(inputs, mode='tensor')
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_it_is_not_extended_like_a_plain_model() -> None:
+    head = dict(type='HeadWithHeadsPerStep', head=segmentor_config(3).decode_head, sizes=[3])
+    with pytest.raises(ConfigError, match='learns further classes in the run that made it'):
+        find_growable(head)
 
 
 def test_sizes_that_are_not_the_classes_are_refused() -> None:
