@@ -2,21 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmciss.errors import ConfigError
 
 
+LARGEST_COUNT = 2**53
+"""Beyond, IoU in floating point would not be exact, and no data set has so many pixels."""
+MOST_STEPS = 10_000
+
+
 def is_count(value: Any) -> bool:
-    """Whether a value is a whole number, 0 or more.
+    """Whether a value is a whole number of pixels, images or the like.
 
     Examples:
         >>> is_count(3), is_count(-1), is_count(2.0), is_count(True)
         (True, False, False, False)
     """
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+def _of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+COUNT, SWITCH = ('a whole number, 0 or more', is_count), ('true or false', _of(bool))
+TEXT, DICTIONARY = ('text', _of(str)), ('a dictionary', _of(dict))
+RESULT_KEYS = {
+    'seconds': ('a number of seconds', _is_duration),
+    **dict.fromkeys(('iterations', 'num_images', 'train_images'), COUNT),
+    **dict.fromkeys(('background', 'data_background'), SWITCH),
+}
+"""What reports read of a step's result beside classes and counts; each may be missing or null."""
+RUN_KEYS = {
+    'num_steps': (
+        f'a whole number from 1 to {MOST_STEPS}',
+        lambda value: is_count(value) and 1 <= value <= MOST_STEPS,
+    ),
+    'seed': COUNT,
+    **dict.fromkeys(('experiment', 'versions'), DICTIONARY),
+    **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine'), TEXT),
+}
+"""The same of ``run.json``."""
+
+
+def check_keys(path: Path, content: Mapping[str, Any], keys: Mapping[str, tuple[str, Any]]) -> None:
+    """Refuses values of the wrong kind under keys that reports read; others are left to later versions.
+
+    Raises:
+        ConfigError: Naming the file and the key.
+    """
+    for key, (allowed, fits) in keys.items():
+        if content.get(key) is not None and not fits(content[key]):
+            raise ConfigError(f'{path}: {key}: {content[key]!r:.60}; allowed is {allowed}')
 
 
 def check_list(path: Path, key: str, found: Any, allowed: str, fits: Callable[[Any], bool]) -> None:

@@ -14,7 +14,14 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.published import TITLES, dataset_of
-from mmciss.evaluation.result_checks import check_counts, check_list, is_count
+from mmciss.evaluation.result_checks import (
+    RESULT_KEYS,
+    RUN_KEYS,
+    check_counts,
+    check_keys,
+    check_list,
+    is_count,
+)
 from mmciss.utils.files import read_json
 from mmciss.utils.text_files import read_text
 
@@ -152,7 +159,7 @@ def read_run(path: str | Path) -> RunRecord:
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f'run folder not found: {path}')
-    info = read_json(path / 'run.json')
+    info = _read(path / 'run.json')
     steps = {
         int(found[1]): folder
         for folder in path.glob('step_*')
@@ -166,17 +173,30 @@ def read_run(path: str | Path) -> RunRecord:
             f'{path} is not a run folder: looked for run.json and step_*/result.json, '
             f'found {inside}. Give the --work-dir of a run.'
         )
-    info = info if isinstance(info, dict) else {}
+    if info is not None and not isinstance(info, dict):
+        raise ConfigError(f'{path / "run.json"}: {type(info).__name__} instead of a dictionary')
+    info = info or {}
+    check_keys(path / 'run.json', info, RUN_KEYS)
     found = {index: _result(folder / 'result.json', index) for index, folder in steps.items()}
+    last = max((index for index, result in found.items() if result is not None), default=-1)
     count = info.get('num_steps') or max(found, default=-1) + 1
+    if count <= last:
+        raise ConfigError(
+            f'{path / "run.json"}: num_steps: {count}, but step_{last} has a result; is it of another run?'
+        )
     return RunRecord(path, info, tuple(found.get(index) for index in range(count)))
+
+
+def _read(path: Path) -> Any | None:
+    """Reads JSON; what was cut off gives None, what somebody saved in another encoding an error."""
+    if path.is_file():
+        read_text(path)
+    return read_json(path)
 
 
 def _result(path: Path, index: int) -> Mapping[str, Any] | None:
     """Reads one result; a missing or truncated one gives None, a wrong one an error."""
-    if path.is_file():
-        read_text(path)  # A step that was cut off is not finished; one in another encoding was changed by hand.
-    result = read_json(path)
+    result = _read(path)
     if not isinstance(result, dict):
         return None
     missing = [key for key in ('step', 'sizes', 'classes', 'confusion') if key not in result]
@@ -184,6 +204,9 @@ def _result(path: Path, index: int) -> Mapping[str, Any] | None:
         raise ConfigError(f'{path}: misses {", ".join(missing)}')
     check_list(path, 'sizes', result['sizes'], 'numbers of channels, each 0 or more', is_count)
     check_list(path, 'classes', result['classes'], 'names', lambda name: isinstance(name, str))
+    if len(set(result['classes'])) < len(result['classes']):
+        raise ConfigError(f'{path}: classes: a name stands twice among {", ".join(result["classes"])}')
+    check_keys(path, result, RESULT_KEYS)
     shape = check_counts(path, result['confusion'])
     count = len(result['classes'])
     if result['step'] != index or shape != (count, count) or sum(result['sizes']) != count:

@@ -95,6 +95,12 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         ({'confusion': [[1, 0, 0, 0]] * 3 + [[1]]}, 'confusion: its rows have 1 to 4 values'),
         ({'confusion': [[1, 0, 0, 0]] * 3}, r'shape \(3, 4\)'),
         ({'confusion': {}}, 'confusion: {}; allowed is a list'),
+        ({'confusion': [[10**30, 0, 0, 0]] * 4}, 'confusion, row 0, column 0: 1000'),
+        ({'classes': ['a', 'b', 'c', 'a']}, 'classes: a name stands twice'),
+        ({'seconds': 'long'}, "seconds: 'long'; allowed is a number of seconds"),
+        ({'seconds': float('nan')}, 'seconds: nan'),
+        ({'num_images': -3}, 'num_images: -3'),
+        ({'background': 'no'}, "background: 'no'; allowed is true or false"),
     ],
 )
 def test_a_wrong_result_names_its_file(tmp_path: Path, change: dict, message: str) -> None:
@@ -114,3 +120,23 @@ def test_a_result_in_another_encoding_names_its_file(tmp_path: Path, encoding: s
     path.write_text(text, encoding=encoding)
     with pytest.raises(ConfigError, match='step_1/result.json, line 1: .*Convert it'):
         read_run(path.parent.parent)
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'num_steps': -1}, 'num_steps: -1'),
+        ({'num_steps': 'two'}, "num_steps: 'two'"),
+        ({'num_steps': 10**9}, 'num_steps: 1000000000'),
+        ({'num_steps': 1}, 'num_steps: 1, but step_1 has a result'),
+        ({'experiment': []}, r'experiment: \[\]; allowed is a dictionary'),
+        ({'method': 3}, 'method: 3; allowed is text'),
+        ({'seed': 'x'}, "seed: 'x'"),
+        (None, 'list instead of a dictionary'),
+    ],
+)
+def test_a_wrong_run_names_its_file(tmp_path: Path, change: dict | None, message: str) -> None:
+    path = write_run(tmp_path / 'run', sizes=(2, 1), names=('a', 'b')) / 'run.json'
+    path.write_text(json.dumps([1] if change is None else json.loads(path.read_text()) | change))
+    with pytest.raises(ConfigError, match=f'run/run.json: {message}'):
+        read_run(path.parent)
