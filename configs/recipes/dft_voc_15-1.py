@@ -1,6 +1,6 @@
 # DFT* on VOC 15-1 with the learning rates of its release: 0.02, and 0.0005 for the rows that learn later.
 # Not checked against the release, and taken from the recipes that it compares with (PLOP): batch 24, 30
-# epochs, mixed precision, label policy and network.
+# epochs, mixed precision and label policy. The network is MMSegmentation's DeepLabV3.
 _base_ = [
     '../_base_/models/deeplabv3_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
     '../_base_/schedules/voc_30e.py', '../_base_/methods/dft.py',

@@ -1,4 +1,4 @@
-# DKD on ADE20K as published: batch 24, 0.025 then 0.0025 for the head and a tenth of it for the
+# DKD on ADE20K as released: batch 24, 0.025 then 0.0025 for the head and a tenth of it for the
 # backbone, 100 epochs per step, a linear warm-up over a fifth of them, mixed precision.
 _base_ = [
     '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',

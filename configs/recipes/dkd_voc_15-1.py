@@ -1,4 +1,4 @@
-# DKD on VOC as published: batch 32, 0.01 then 0.001 for the head and a tenth of it for the backbone,
+# DKD on VOC as released: batch 32, 0.01 then 0.001 for the head and a tenth of it for the backbone,
 # 60 epochs per step, mixed precision. Void pixels are negative examples of every class, as in the release.
 _base_ = [
     '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',

@@ -1,6 +1,6 @@
-# SSUL on ADE20K as published: all background is unknown, batch 24, 100 epochs per step, a warm-up over a
-# tenth of them, 0.01 and 0.001 for the backbone at the base step (whatever the release is told), 0.05
-# for the heads that learn later, mixed precision. Augmentation as in ssul_voc_15-1.py.
+# SSUL on ADE20K as released, but for what ssul_voc_15-1.py names: all background is unknown, batch 24,
+# 100 epochs per step, a warm-up over a tenth of them, 0.01 and 0.001 for the backbone at the base step
+# (whatever the release is told), 0.05 for the heads that learn later, mixed precision.
 _base_ = [
     '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
     '../_base_/schedules/ade_60e.py', '../_base_/methods/ssul.py',
