@@ -102,9 +102,9 @@ def _plan_run(options: argparse.Namespace, name: str, method: str, order: str | 
     from mmciss.engine.run_folder import RunFolder
     arguments = ['--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
     for flag in ('protocol', 'setting'):
-        if getattr(options, flag):
+        if getattr(options, flag) is not None:
             arguments += [f'--{flag}', getattr(options, flag)]
-    if order:
+    if order is not None:
         arguments += ['--order', order]
     if options.amp:
         arguments += ['--amp']

@@ -34,12 +34,14 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
         ConfigError: If the checkpoint is not one of this step and model.
     """
     from mmciss.engine.close import close_runner
+    from mmciss.engine.environment_checks import check_work_dir
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import init_distributed, prepare_config
     from mmciss.engine.make_runner import make_runner
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
     cfg = prepare_config(cfg)
+    check_work_dir(cfg.work_dir)
     init_distributed(cfg)
     experiment = Experiment.from_cfg(cfg)
     if not 0 <= index < len(experiment.protocol):
@@ -110,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         index, checkpoint = find_step(Path(args.checkpoint), args.step)
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
         if args.show_dir:
+            from mmciss.engine.environment_checks import check_work_dir
+            check_work_dir(args.show_dir, '--show-dir')
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)
             cfg.visualizer.save_dir = args.show_dir
         test_step(cfg, index, checkpoint)
