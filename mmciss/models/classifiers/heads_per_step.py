@@ -114,6 +114,6 @@ def head_with_heads_per_step(head: dict[str, Any], sizes: Sequence[int], channel
     if sum(sizes) != built.num_classes:
         raise ConfigError(f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
                           f'model.decode_head.head.num_classes={built.num_classes}. A model whose steps have heads of '
-                          f'their own learns further classes in the run that made it, by a further step')
+                          f'their own cannot be extended; one that was trained with method.structure=None can')
     built.conv_seg = HeadsPerStep(built.conv_seg.in_channels, sizes, channels, built.norm_cfg, background)
     return built
