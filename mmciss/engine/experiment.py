@@ -71,7 +71,8 @@ class Experiment:
         for split in ('test', 'val'):
             if cfg.get(f'{split}_dataloader') is not None:
                 found = train_dataset(cfg, len(protocol) - 1, split, first.classes)
-                check_measurable(found, f'{split}_dataloader')
+                # Later steps are tested on what earlier ones are tested on, and more.
+                check_measurable(found, train_dataset(cfg, 0, split, first.classes))
                 data[split] = found.describe()
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
         names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
@@ -161,16 +162,25 @@ def train_dataset(cfg: Config, index: int, split: str = 'train',
                                    step_index=index, policy=policy, split=split, classes=classes))
 
 
-def check_measurable(dataset: IncrementalDataset, key: str) -> None:
-    """Refuses data to test on in which no class is labelled: there would be nothing to measure.
+def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset) -> None:
+    """Refuses data to test on in which no class is labelled, or no image belongs to the first step.
+
+    Args:
+        dataset: The data that the last step is tested on.
+        first: The data that the first step is tested on.
 
     Raises:
         ConfigError: Naming the data set.
     """
+    key = f'{dataset.split}_dataloader'
     if not dataset.presence.pixels[:, list(dataset.step.seen)].any():
         raise ConfigError(f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
                           f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
                           f'so that there is nothing to measure')
+    if not len(first):
+        raise ConfigError(f'{key}.dataset: none of its {first.presence.num_images} images shows a class of step 0 '
+                          f'({", ".join(first.step.names[first.step.background:][:6])}), which could not be tested. '
+                          f"protocol.label_policy=dict(test_images='all') tests every step on all images")
 
 
 def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:

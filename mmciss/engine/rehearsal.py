@@ -158,6 +158,12 @@ def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
             loss.paired_maps(*said, key=f'method.losses.{name}')
 
 
+def _test_splits(cfg: Config) -> list[str]:
+    """Returns ``'test'``, and ``'val'`` where that is other data."""
+    other = cfg.get('val_dataloader') is not None and cfg.val_dataloader.dataset != cfg.test_dataloader.dataset
+    return ['test', 'val'] if other else ['test']
+
+
 def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> Tensor:
     """Loads a sample of either kind, runs the model on one and returns its image ``(1, 3, H, W)``."""
     dataset = experiment.dataset(0, 'train')
@@ -165,7 +171,8 @@ def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) 
         sampler = copy.deepcopy(cfg.train_dataloader.sampler)
         build(DATA_SAMPLERS, sampler, 'train_dataloader.sampler', default_args=dict(dataset=dataset))
     samples = {}
-    for split, data in (('train', dataset), ('test', experiment.dataset(0, 'test'))):
+    for split in ('train', *_test_splits(experiment.cfg)):
+        data = dataset if split == 'train' else experiment.dataset(0, split)
         check_sizes(data.dataset)
         key = f'{split}_dataloader.dataset.pipeline'
         if not len(data):

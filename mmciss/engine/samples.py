@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.runner import Runner
+from torch import Tensor
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.utils.files import write_atomically
@@ -53,6 +54,21 @@ def thumbnail(image: np.ndarray, nearest: bool) -> np.ndarray:
     return canvas
 
 
+def as_rgb(inputs: Tensor) -> np.ndarray:
+    """Turns the image of a sample into a picture, whatever the pipeline makes of colours.
+
+    Args:
+        inputs: ``(C, H, W)`` of any type: BGR as MMSegmentation loads it, with further channels, or grey.
+
+    Returns:
+        RGB ``(H, W, 3)``, uint8; what is beyond 8 bit is scaled to its own largest value.
+    """
+    inputs = inputs.float()
+    picture = inputs[:3] if len(inputs) >= 3 else inputs[:1].expand(3, -1, -1)
+    values = picture.flip(0).permute(1, 2, 0).numpy()
+    return np.clip(values * (255 / max(255.0, float(values.max()))), 0, 255).astype(np.uint8)
+
+
 @torch.no_grad()
 def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
     """Segments the chosen images with the model of the step and writes images, labels and predictions.
@@ -74,8 +90,7 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
         sample = model.test_step({'inputs': [item['inputs']], 'data_samples': [item['data_samples']]})[0]
         label = sample.gt_sem_seg.data[0].cpu().numpy().astype(np.uint8)
         prediction = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        image = item['inputs'].permute(1, 2, 0).numpy()[..., ::-1]
-        image = cv2.resize(np.ascontiguousarray(image), label.shape[::-1])
+        image = cv2.resize(as_rgb(item['inputs']), label.shape[::-1])
         images.append(thumbnail(image, nearest=False))
         labels.append(thumbnail(label, nearest=True))
         predictions.append(thumbnail(prediction, nearest=True))

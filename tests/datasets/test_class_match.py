@@ -126,3 +126,12 @@ def test_data_to_test_on_without_any_class_is_refused(split: str, label: int, fo
     cfg[f'{split}_dataloader'].dataset.data_root = str(void)
     with pytest.raises(ConfigError, match=f'{split}_dataloader.dataset: none of its 2 masks has a pixel of any class'):
         Experiment.from_cfg(cfg)
+
+
+def test_a_first_step_without_images_to_test_on_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    cfg = config(folders, tmp_path, ())
+    cfg.test_dataloader.dataset.data_root = str(write_pictures(tmp_path / 'late', [np.full((40, 40), 6)] * 2))
+    with pytest.raises(ConfigError, match=r"test_dataloader.dataset: none of its 2 images shows a class of step 0 \(a, b\)"):
+        Experiment.from_cfg(cfg)
+    cfg.protocol.label_policy = dict(test_images='all')
+    assert len(Experiment.from_cfg(cfg).dataset(0, 'test')) == 2

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.engine.samples import LONG_SIDE, choose_samples, thumbnail
+from mmciss.engine.samples import LONG_SIDE, as_rgb, choose_samples, thumbnail
 
 
 def test_images_together_show_as_many_classes_as_possible() -> None:
@@ -28,3 +30,16 @@ def test_thumbnails_keep_labels_and_fill_with_ignore() -> None:
     assert set(np.unique(small)) == {7, 255}
     assert (small[:LONG_SIDE // 2] == 7).all() and (small[LONG_SIDE // 2:] == 255).all()
     assert thumbnail(np.zeros((30, 10, 3), np.uint8), nearest=False).shape == (LONG_SIDE, LONG_SIDE, 3)
+
+
+@pytest.mark.parametrize('kind', [torch.uint8, torch.float32, torch.int32])
+def test_pictures_are_colours_whatever_the_pipeline_loads(kind: torch.dtype) -> None:
+    colours = torch.arange(3 * 4 * 5).reshape(3, 4, 5).to(kind)
+    expected = colours.numpy().astype(np.uint8)[::-1].transpose(1, 2, 0)
+    np.testing.assert_array_equal(as_rgb(colours), expected)
+    np.testing.assert_array_equal(as_rgb(torch.cat([colours, colours[:1]])), expected)
+    np.testing.assert_array_equal(as_rgb(colours[:1]), np.repeat(expected[..., 2:], 3, axis=2))
+
+
+def test_deep_pictures_are_scaled() -> None:
+    assert as_rgb(torch.tensor([[[0, 32768, 65535]]], dtype=torch.int32)).ravel()[[0, 3, 6]].tolist() == [0, 127, 255]
