@@ -234,7 +234,7 @@ def test_a_broken_image_is_named(damage: Callable[[Path], None], tmp_path: Path)
 
 
 @pytest.mark.parametrize(('lines', 'culprit'), [
-    ('', 'list.txt'), ('\n\n', '.png'), ('p1\np2\np1\n', 'p1.png twice'), ('../elsewhere/p1\n', 'leads out'),
+    ('', 'list.txt'), ('\n\n', 'list.txt'), ('p1\np2\np1\n', 'p1.png twice'), ('../elsewhere/p1\n', 'leads out'),
     ('p1\np77\n', 'p77'), ('p1\n/etc/hostname\n', 'hostname')])
 def test_a_broken_list_is_named(lines: str, culprit: str, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / 'data', good_masks())
