@@ -156,6 +156,8 @@ class IncrementalRunner:
 
     def _step_config(self, index: int) -> Config:
         cfg = self.experiment.step_config(index, self._previous(index))
+        if index and is_main_process():
+            self.folder.begin(index, self.logger.warning)
         checkpoint = self.folder.usable_checkpoint(index, self.logger.warning) if is_main_process() else None
         checkpoint = broadcast_object(checkpoint)
         # mmengine resumes from load_from if that is set; without a checkpoint there is nothing to resume.

@@ -13,11 +13,14 @@ from typing import Any
 
 from mmciss.errors import ConfigError
 from mmciss.utils.checkpoints import read_checkpoint
-from mmciss.utils.files import file_checksum, read_json, write_json
+from mmciss.utils.files import damaged_part, file_checksum, read_json, write_json
 
 
 CARRIED = ('model.pth', 'state.pth')
 """What a step leaves for later ones, and its result vouches for."""
+
+STARTED_FROM = 'started_from.json'
+"""The checksums of what a step reads of the step before."""
 
 NOT_FINISHED = 'not finished'
 """The fault of a step without a result."""
@@ -104,6 +107,23 @@ class RunFolder:
         """Returns the first step that is not done; ``num_steps`` if all are."""
         return next((index for index in range(num_steps) if self.result(index) is None), num_steps)
 
+    def begin(self, index: int, warn: Callable[[str], Any]) -> None:
+        """Writes down what a step starts from; what it has from another start is moved aside.
+
+        Args:
+            index: The step, whose predecessor is done.
+            warn: Is told what was moved aside.
+        """
+        path = self.step(index) / STARTED_FROM
+        now, before = self.files(index - 1), read_json(path)
+        if isinstance(before, dict) and any(before[name] != now[name] for name in before.keys() & now.keys()):
+            stale = [*self.checkpoints(index), self.step(index) / 'statistics.pth']
+            kept = [move_aside(item).name for item in stale if item.is_file()]
+            warn(f'Step {index} had started from other files than step {index - 1} has now, so it starts again; what was there '
+                 f'is kept as {", ".join(kept) or "nothing"}.')
+        if before != now:
+            write_json(path, now)
+
     def usable_checkpoint(self, index: int, warn: Callable[[str], Any]) -> Path | None:
         """Returns the newest training checkpoint of a step that can be read.
 
@@ -118,6 +138,8 @@ class RunFolder:
         for path in self.checkpoints(index):
             try:
                 read_checkpoint(path)
+                if part := damaged_part(path):
+                    raise ConfigError(f'{path} is damaged: the checksum of {part} differs')
                 found = path
                 break
             except ConfigError as error:

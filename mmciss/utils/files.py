@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,20 @@ def load_tensors(path: str | Path) -> Any:
     except Exception as error:
         raise ValueError(f'{path} is not a checkpoint that can be read safely (truncated, or it holds more than '
                          f'tensors and plain values): {first_line(error)}') from error
+
+
+def damaged_part(path: str | Path) -> str | None:
+    """Returns the first part of a torch file whose content is not what was written; None if all are, or it has no parts.
+
+    torch writes a checksum with every tensor, and does not look at it when it reads.
+    """
+    if not torch.serialization.get_crc32_options():
+        return None  # then it writes none
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except zipfile.BadZipFile as error:
+        return first_line(error)
 
 
 def file_checksum(path: str | Path) -> str:

@@ -103,6 +103,26 @@ def test_results_of_older_versions_vouch_for_the_model_alone(tmp_path: Path) -> 
     assert folder.result(0) is not None and list(folder.files(0)) == ['model.pth']
 
 
+def test_checkpoints_of_another_start_are_not_used(tmp_path: Path) -> None:
+    """The step before was learned again while this one was under way."""
+    folder = RunFolder(tmp_path)
+    finish_two(folder)
+    (folder.step(1) / 'result.json').unlink()
+    (folder.step(1) / 'statistics.pth').write_text('of the old teacher')
+    torch.save({'state_dict': {'a': torch.ones(3)}}, folder.step(1) / 'iter_4.pth')
+    warnings: list[str] = []
+    for _ in range(2):
+        folder.begin(1, warnings.append)
+    assert not warnings and folder.usable_checkpoint(1, print) is not None
+    (folder.step(0) / 'state.pth').write_text('another')
+    write_json(folder.step(0) / 'result.json', {**folder_result(folder.step(0)), 'files': checksums(folder.step(0))})
+    folder.begin(1, warnings.append)
+    assert re.search('starts again.*iter_4.pth.damaged, statistics.pth.damaged', warnings[0])
+    assert folder.usable_checkpoint(1, print) is None and not (folder.step(1) / 'statistics.pth').exists()
+    folder.begin(1, warnings.append)
+    assert len(warnings) == 1
+
+
 @pytest.mark.parametrize('files', [[], 'model.pth', {'model.pth': None}, {'state.pth': 3}])
 def test_a_result_with_nonsense_in_it_is_none(tmp_path: Path, files: object) -> None:
     folder = RunFolder(tmp_path)
@@ -135,6 +155,22 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_moved_aside(tmp_path: Path
     assert not cut.exists() and cut.with_suffix('.pth.damaged').exists()
     with pytest.raises(ValueError, match='iter_10.pth.damaged'):
         load_tensors(cut.with_suffix('.pth.damaged'))
+
+
+def test_a_checkpoint_with_one_changed_byte_is_moved_aside(tmp_path: Path) -> None:
+    """torch reads it without a word."""
+    folder = RunFolder(tmp_path)
+    folder.step(0).mkdir(parents=True)
+    path = folder.step(0) / 'iter_10.pth'
+    torch.save({'state_dict': {'a': torch.ones(3000)}}, path)
+    assert folder.usable_checkpoint(0, print) == path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path)['state_dict']['a'].shape == (3000, )
+    warnings: list[str] = []
+    assert folder.usable_checkpoint(0, warnings.append) is None
+    assert re.search(r'iter_10\.pth is damaged: the checksum of .*data/0 differs', warnings[0])
 
 
 def test_without_a_checkpoint_that_can_be_read_the_step_starts_again(tmp_path: Path) -> None:

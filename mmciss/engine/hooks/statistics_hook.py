@@ -1,6 +1,7 @@
 """Passes over the step's data before training."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
@@ -76,8 +78,12 @@ class StatisticsHook(Hook):
     def _read(self, path: Path) -> dict[str, Any] | None:
         found = [None]
         if is_main_process() and path.is_file():
-            content = load_tensors(path)
-            found = [content['statistics'] if content.get('key') == self.key else None]
+            try:
+                content = load_tensors(path)
+                found = [content['statistics'] if content['key'] == self.key else None]
+            except (ValueError, KeyError, TypeError) as error:
+                print_log(f'{path} cannot be used ({error}); its passes over the data are made again.', 'current',
+                          logging.WARNING)
         # One rank decides for all: those that ran the passes would wait for those that did not.
         broadcast_object_list(found)
         return found[0]

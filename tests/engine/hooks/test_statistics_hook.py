@@ -111,6 +111,18 @@ def test_a_resumed_step_reads_what_was_found(previous: dict, tmp_path: Path) -> 
     assert images.read == []
 
 
+def test_a_damaged_file_is_made_again(previous: dict, tmp_path: Path) -> None:
+    first = make_runner(tmp_path, previous, Images())
+    StatisticsHook(PASSES).before_run(first)
+    for damage in (b'', (tmp_path / FILE).read_bytes()[:100]):
+        (tmp_path / FILE).write_bytes(damage)
+        images = Images()
+        again = make_runner(tmp_path, previous, images)
+        StatisticsHook(PASSES).before_run(again)
+        assert len(images.read) == 5
+        torch.testing.assert_close(again.model.statistics, first.model.statistics)
+
+
 def test_other_passes_do_not_read_it(previous: dict, tmp_path: Path) -> None:
     StatisticsHook(PASSES).before_run(make_runner(tmp_path, previous, Images()))
     images = Images()
