@@ -17,6 +17,7 @@ from PIL import Image
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.inspect_protocol import main as inspect_main
+from mmciss.apis.train import config_from_args, main as train_main, parse_args
 from mmciss.datasets import data_check
 from mmciss.datasets.data_check import DataCheck, PairFiles, check_data
 from mmciss.engine.check_data import check_config_data
@@ -150,6 +151,10 @@ def test_the_switch_of_training_and_of_inspection(broken: tuple, tmp_path: Path,
     assert str(caught.value).startswith('check_data: ') and not (tmp_path / 'run').exists()
     assert all(str(path) in str(caught.value) for path, _ in expected)
     cfg.dump(tmp_path / 'config.py')
+    arguments = [str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'run')]
+    assert config_from_args(parse_args([*arguments, '--check-data'])).check_data is True
+    assert train_main([*arguments, '--cfg-options', 'check_data=True']) == 2
+    assert 'files cannot be used' in capsys.readouterr().err
     assert inspect_main([str(tmp_path / 'config.py'), '--check-data']) == 2
     shown = capsys.readouterr().err
     assert all(str(path) in shown for path, _ in expected) and 'Traceback' not in shown
