@@ -34,18 +34,22 @@ def integrated_gradients(step: ComposedStep, inputs: Tensor, points: int = 50) -
     return (end - begin) * total / points
 
 
-def channel_mask(step: ComposedStep, classes: tuple[int, ...]) -> Tensor:
-    """The quarter of the channels with the largest attribution on the pixels of some classes, ``(D,)``."""
-    maps = []
+def channel_masks(step: ComposedStep, groups: list[tuple[int, ...]]) -> Tensor:
+    """The quarter of the channels with the largest attribution on the pixels of each group of classes, ``(K, D)``."""
+    maps: list[list[Tensor]] = [[] for _ in groups]
     for inputs, target in step.batches:
         for attribution, labels in zip(integrated_gradients(step, inputs), target):
-            shown = sum((labels == number).double() for number in classes)
-            small = F.interpolate(shown[None, None], attribution.shape[-2:], mode='nearest')[0]
-            if small.any():
-                maps.append(attribution * small)
-    score = torch.stack(maps).mean(0).amax((1, 2))
-    best = score.argsort(descending=True)[:round(FRACTION * len(score))]
-    return torch.zeros(len(score), dtype=torch.float64).index_fill(0, best, 1.0)
+            for found, classes in zip(maps, groups):
+                shown = sum((labels == number).double() for number in classes)
+                small = F.interpolate(shown[None, None], attribution.shape[-2:], mode='nearest')[0]
+                if small.any():
+                    found.append(attribution * small)
+    masks = []
+    for found in maps:
+        score = torch.stack(found).mean(0).amax((1, 2))
+        best = score.argsort(descending=True)[:round(FRACTION * len(score))]
+        masks.append(torch.zeros(len(score), dtype=torch.float64).index_fill(0, best, 1.0))
+    return torch.stack(masks)
 
 
 @pytest.mark.parametrize('per_class', [True, False])
@@ -54,7 +58,7 @@ def test_start(per_class: bool) -> None:
     recipe = METHODS['awt']
     run = compose(recipe, method__statistics__attribution__per_class=per_class)
     random = compose(recipe, method__initializer=None).later
-    masks = torch.stack([channel_mask(run.later, (number, ) if per_class else NEW) for number in NEW])
+    masks = channel_masks(run.later, [(number, ) for number in NEW] if per_class else [NEW]).expand(2, -1)
     assert masks.sum(1).tolist() == [2, 2]
     background = run.base.rows()[:1]
     expected = torch.cat([run.base.rows(), random.rows()[4:] + masks[:, :, None, None] * background])

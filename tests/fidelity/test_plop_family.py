@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.fidelity.compose import DOMAINS, ComposedStep, Composition, compare, compose
 from tests.fidelity.network import Answer, answer
-from tests.fidelity.test_attribution import channel_mask
+from tests.fidelity.test_attribution import channel_masks
 from tests.fidelity.test_mib_family import pixel_mean_ce
 
 VOID = 255
@@ -134,7 +134,7 @@ def test_start() -> None:
     torch.testing.assert_close(run.later.rows('bias'), torch.cat([shared, bias[1:], shared, shared]))
     run = compose('plop_voc_15-1', 'awt_plop')
     random = compose('plop_voc_15-1', 'awt_plop', method__initializer=None).later
-    masks = torch.stack([channel_mask(run.later, (number, )) for number in (4, 5)])[:, :, None, None]
+    masks = channel_masks(run.later, [(4, ), (5, )])[:, :, None, None]
     expected = torch.cat([run.base.rows(), random.rows()[4:] + masks * run.base.rows()[:1]])
     torch.testing.assert_close(run.later.rows(), expected)
     torch.testing.assert_close(run.later.rows('bias'), random.rows('bias'))
