@@ -25,7 +25,7 @@ from mmciss.utils.pool import map_chunks
 from mmciss.utils.stopping import ignore_interrupts
 
 _VERSION = 'mmciss-data-check-1'
-_CHUNK = 16
+_CHUNK = 4
 
 
 @dataclass(frozen=True)

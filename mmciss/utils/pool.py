@@ -15,7 +15,7 @@ def map_chunks(work: Callable[[list[Any]], Any], items: Sequence[Any], chunk: in
                begin: Callable[[], object] = ignore_interrupts) -> Iterator[Any]:
     """Yields the result of every chunk of items in order, from processes where that pays.
 
-    Ctrl-C ends it at once.
+    Ctrl-C ends it once the chunks in hand are done.
 
     Args:
         work: What to do with a chunk; a function of a module, since it goes to other processes.
