@@ -3,11 +3,11 @@
 usage: python benchmarks/torture.py [--methods mib plop sdr dkd_m awt] [--kills 8] [--seed 0] [--work-dir DIR]
 
 The moments lie in reading the data, training, validation, writing checkpoints, export, statistics, report.
-Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a random
-file has appeared, which is when something is being written. Every run is resumed until it ends;
-another follows until there were kills enough. Where each killed run continued is read from its log. Weights, confusion matrices and the report must equal those of a run that
-nobody killed, bit by bit. The killed runs are forks of a process that has imported everything; the one that nobody kills
-is an ordinary ``tools/train.py``.
+Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a
+random file has appeared, which is when something is being written. Every run is resumed until it ends; another follows
+until there were kills enough. Where each killed run continued is read from its log. Weights, confusion matrices and the
+report must equal those of a run that nobody killed, bit by bit. The killed runs are forks of a process that has imported
+everything; the one that nobody kills is an ordinary ``tools/train.py``.
 """
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ def torture(method: str, folder: Path, kills: int,
     """Kills and resumes runs until that has happened often enough; a run that got to its end is followed by another.
 
     Returns:
-        The moments of the kills, where each killed run continued, the number of runs, the duration of a whole run in seconds, and a comparison of
-        all of them with the run that nobody killed: part -> equal.
+        The moments of the kills, where each killed run continued, the number of runs, the duration of a whole run in
+        seconds, and a comparison of all of them with the run that nobody killed: part -> equal.
 
     Raises:
         RuntimeError: If a run fails by itself.
@@ -260,8 +260,8 @@ def main() -> int:
     import mmciss.apis.train  # noqa: F401  before the forks, so that they need not
     import mmciss.register_all  # noqa: F401
     print(f'{platform.machine()}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}')
-    print('| method | kills | runs | whole run | weights and matrices | report | killed at | continued at step:iteration |\n'
-          '|---|---:|---:|---:|---|---|---|---|')
+    print('| method | kills | runs | whole run | weights and matrices | report | killed at '
+          '| continued at step:iteration |\n|---|---:|---:|---:|---|---|---|---|')
     wrong = 0
     for method in args.methods:
         moments, places, runs, seconds, same = torture(method, folder, args.kills, rng)
@@ -269,9 +269,10 @@ def main() -> int:
         wrong += not all(same.values())
         words = {True: 'identical', False: 'DIFFERENT'}
         counts = ', '.join(f'{moment} {count}' for moment, count in Counter(moments).most_common())
+        shown = [f'{place} ({times})' if times > 1 else place for place, times in Counter(places).items()]
         print(f'| {method} | {len(moments)} | {runs} | {seconds:.0f} s | {words[steps]} | '
               f'{words[bool(same["report"])]} | {counts} | '
-              f'{", ".join(f"{place} ({times})" if times > 1 else place for place, times in Counter(places).items())} |', flush=True)
+              f'{", ".join(shown)} |', flush=True)
     return int(wrong > 0)
 
 

@@ -113,8 +113,8 @@ class IncrementalRunner:
         if started and done < steps and not self.cfg.get('resume'):
             fault = self.folder.fault(done)
             why = '' if fault == NOT_FINISHED else f'; step {done} does not count as done: {fault}'
-            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps done{why}). '
-                              f'Add --resume to continue it, or choose another --work-dir.')
+            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps '
+                              f'done{why}). Add --resume to continue it, or choose another --work-dir.')
         if self._adopts():
             adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
 

@@ -46,8 +46,8 @@ class RunFolder:
     def result(self, index: int) -> dict[str, Any] | None:
         """Returns the result of a finished step, or None.
 
-        A step is done when its ``result.json`` is whole, every file that it names has the checksum written there, and it
-        started from what the step before left.
+        A step is done when its ``result.json`` is whole, every file that it names has the checksum written there, and
+        it started from what the step before left.
         """
         return None if self.fault(index) else read_json(self.step(index) / 'result.json')
 
@@ -119,8 +119,8 @@ class RunFolder:
         if isinstance(before, dict) and any(before[name] != now[name] for name in before.keys() & now.keys()):
             stale = [*self.checkpoints(index), self.step(index) / 'statistics.pth']
             kept = [move_aside(item).name for item in stale if item.is_file()]
-            warn(f'Step {index} had started from other files than step {index - 1} has now, so it starts again; what was there '
-                 f'is kept as {", ".join(kept) or "nothing"}.')
+            warn(f'Step {index} had started from other files than step {index - 1} has now, so it starts again; what '
+                 f'was there is kept as {", ".join(kept) or "nothing"}.')
         if before != now:
             write_json(path, now)
 
@@ -178,8 +178,8 @@ class RunFolder:
         before = known.get('experiment') if isinstance(known, dict) else None
         if not isinstance(before, dict):
             raise ConfigError(f'work_dir: {self.path / "run.json"} does not say which experiment the folder belongs to '
-                              f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or move '
-                              f'the folder away.')
+                              f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or '
+                              f'move the folder away.')
         # As JSON has it: tuples are lists there.
         experiment = json.loads(json.dumps(experiment))
         # Folders of older versions lack the keys that came later; what those say now holds from now on.

@@ -1,6 +1,6 @@
 """What may stand in a checkpoint beside tensors, and what is made of it.
 
-A pickle names classes and functions; torch calls those that it is told are safe. Here every name stands for a class or
+A pickle names classes and functions; torch calls those that it is told are safe. Here each stands for a class or
 function of this file that runs nothing: most take what they are given and do nothing with it. :func:`real` makes arrays,
 histories and dictionaries of them afterwards, from checked parts alone.
 """
@@ -92,7 +92,8 @@ def statistics_method(owner: Any, name: Any, *default: Any) -> None:
         UnpicklingError: If anything else is asked for.
     """
     if default or owner is not HistoryStandIn or not isinstance(name, str) or name not in STATISTICS:
-        raise UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {getattr(owner, "__name__", "a value")!r}'
+        owned = getattr(owner, '__name__', 'a value')
+        raise UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {owned!r}'
                               f' and {name!r} was not allowed')
 
 

@@ -76,7 +76,7 @@ def load_tensors(path: str | Path) -> Any:
 
 
 def damaged_part(path: str | Path) -> str | None:
-    """Returns the first part of a torch file whose content is not what was written; None if all are, or it has no parts.
+    """Returns the first part of a torch file whose content is not what was written; None if all are.
 
     torch writes a checksum with every tensor, and does not look at it when it reads.
     """
