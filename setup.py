@@ -54,7 +54,7 @@ setup(
     package_data={'mmciss': ['**/*.json', '**/*.txt']},
     python_requires='>=3.10',
     install_requires=[
-        'torch>=2.4',
+        'torch>=2.6',
         'onedl-mmengine>=0.10.12,<0.11',
         'onedl-mmcv>=2.3.6,<2.4',
         'onedl-mmsegmentation>=1.4.2,<1.5',

@@ -129,7 +129,8 @@ def mark(path: str) -> None:
     (Call(getattr, argparse.Namespace, 'mean'), 'mean'), (Call(getattr, HistoryBuffer, 'mean', 1), 'mean'),
     (Deep(), '__globals__'), (Call(eval, '1'), 'eval'), (Call(mark, 'MARK'), 'mark'), (Call(np.load, 'MARK'), 'numpy.load'),
     (Call(__import__, 'os'), '__import__'), (torch.nn.Linear(1, 1), 'Linear'),
-    (np.zeros(2, dtype=[('a', 'i4'), ('b', 'f4')]), 'numpy.dtype')], ids=str)
+    (np.zeros(2, dtype=[('a', 'i4'), ('b', 'f4')]), 'numpy.dtype')],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__)
 def test_whatever_could_run_code_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any,
                                                     named: str, new_format: bool) -> None:
     monkeypatch.chdir(tmp_path)
