@@ -69,6 +69,9 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
     """
     from mmciss.engine.environment_checks import check_work_dir
     check_work_dir(options.work_dir, '--work-dir')
+    for key, flag in (('randomness.seed', '--seeds'), ('protocol.order', '--orders'), ('work_dir', '--work-dir')):
+        if any(item.partition('=')[0] == key for item in options.cfg_options or ()):
+            raise ConfigError(f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}')
     runs: list[Run] = []
     wrong: dict[str, str] = {}
     checked: set[str] = set()

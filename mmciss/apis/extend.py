@@ -26,6 +26,9 @@ DATA_FLAGS = {
     'image_suffix': 'end of the names of images, such as _leftImg8bit.png', 'mask_suffix': 'end of the names of masks'}
 
 
+_FLAGLESS = {'config': 'MODEL_CONFIG', 'checkpoint': 'CHECKPOINT'}
+
+
 def extend(config: str | Path | Config, checkpoint: str | Path, images: str | Path | None = None,
            masks: str | Path | None = None, classes: Sequence[str] = (), work_dir: str | Path = 'work_dirs/extended', *,
            method: str | None = None, iters: int | None = None, lr: float | None = None,
@@ -94,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         from mmciss.utils.devices import use_device
+        for name, value in args.items():
+            if value == '':
+                raise ConfigError(f'{_FLAGLESS.get(name) or "--" + name.replace("_", "-")}: is empty; leave it out, or give '
+                                  f'it a value')
         use_device(args.pop('device'))
         extend(**args)
 

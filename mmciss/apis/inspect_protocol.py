@@ -110,12 +110,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from mmciss.apis.working_methods import check_method
         from mmciss.engine.experiment import Experiment
         from mmciss.engine.incremental_runner import prepare_config
+        from mmciss.engine.base_step import check_base_step
+        from mmciss.engine.incremental_runner import check_run_steps
         cfg = config(args.method)
         if args.check_data:
             from mmciss.engine.check_data import require_whole_data
             sys.stdout.write(f'{require_whole_data(cfg)}\n\n')
         found = inspect_protocol(cfg)
-        check_method(Experiment.from_cfg(prepare_config(cfg)), args.method, config)
+        experiment = Experiment.from_cfg(prepare_config(cfg))
+        check_run_steps(cfg.get('run_steps'), experiment.protocol)
+        if cfg.get('base_from'):
+            check_base_step(cfg.base_from, experiment)
+        check_method(experiment, args.method, config)
         sys.stdout.write(describe(found) + '\n')
 
     return run_command(work, again='the same command starts over')

@@ -16,6 +16,7 @@ from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
 
 if TYPE_CHECKING:
+    from mmciss.engine.experiment import Experiment
     from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
@@ -47,6 +48,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     if not 0 <= index < len(experiment.protocol):
         raise ConfigError(f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to '
                           f'{len(experiment.protocol) - 1}')
+    check_classes(experiment, index, checkpoint)
     step_cfg = experiment.step_config(index, StepFiles(str(checkpoint)) if index else None)
     step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
     step_cfg.custom_hooks = []
@@ -63,6 +65,27 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
         return runner.test()
     finally:
         close_runner(runner)
+
+
+def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) -> None:
+    """Refuses a checkpoint whose classes stand in another order; as many rows of other classes would load.
+
+    Args:
+        experiment: The experiment that the config describes.
+        index: The step.
+        checkpoint: The checkpoint. Names that are not those of the data set tell nothing.
+
+    Raises:
+        ConfigError: Naming the first class that differs.
+    """
+    from mmciss.extend.old_model import class_names
+    from mmciss.utils.checkpoints import read_checkpoint
+    names = experiment.protocol[index].names
+    found = class_names(Config(), read_checkpoint(checkpoint).get('meta'), len(names))[0]
+    if set(found) <= {*names[:1], *experiment.classes} and found != tuple(names):
+        place = next(place for place, pair in enumerate(zip(found, names)) if pair[0] != pair[1])
+        raise ConfigError(f'checkpoint: channel {place} of {checkpoint} is {found[place]!r}, but {names[place]!r} in step '
+                          f'{index} of {experiment.protocol.name} with this config and order (protocol.order, --order)')
 
 
 def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
@@ -105,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all  # noqa: F401
         from mmciss.engine.config_changes import apply_cfg_options
+        for name in ('checkpoint', 'work_dir', 'show_dir'):
+            if getattr(args, name) == '':
+                raise ConfigError(f'{"" if name == "checkpoint" else "--"}{name.replace("_", "-")}: is empty')
         cfg = load_config(args.config)
         cfg.launcher = args.launcher
         apply_overrides(cfg, args)

@@ -132,6 +132,8 @@ def _check_list(config: dict[str, Any], name: str, path: str) -> None:
         # BaseSegDataset would take all images instead.
         raise ConfigError(f'{name}.ann_file: {path} is a folder; it must be a file that lists the images, or be left out '
                           f'to take all images of data_prefix.img_path.')
+    if known and not osp.isfile(path):
+        raise ConfigError(f'{name}.ann_file: {path} is no file that can be read (a FIFO, a socket or a device).')
     if osp.isfile(path) and not (read_text(path, f'{name}.ann_file', False).strip() if known else osp.getsize(path)):
         raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')
 

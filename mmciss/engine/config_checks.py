@@ -1,7 +1,7 @@
 """Looking at the keys of a user's config before anything is built from them."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -10,6 +10,7 @@ from mmciss.engine.component_checks import check_best, check_components
 from mmciss.engine.known_keys import OWN_KEYS, check_changes, check_nested, check_top_level
 from mmciss.engine.value_checks import check_values
 from mmciss.errors import ConfigError
+from mmciss.protocols.labels import IGNORE
 
 REQUIRED = ('model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg')
 
@@ -61,11 +62,25 @@ def check_settings(cfg: Mapping[str, Any] | Config) -> None:
     Raises:
         ConfigError: Naming the key.
     """
-    cfg = cfg.to_dict() if isinstance(cfg, Config) else cfg
     check_top_level(cfg)
+    cfg = cfg.to_dict() if isinstance(cfg, Config) else cfg
     check_nested(cfg)
     check_values(cfg)
     check_components(cfg)
+
+
+def check_dictionaries(cfg: Config, keys: Sequence[str]) -> None:
+    """Refuses configs whose dotted keys hold something other than a dictionary with something in it.
+
+    Raises:
+        ConfigError: Naming the key and what it holds.
+    """
+    for key in keys:
+        value: Any = cfg
+        for part in key.split('.'):
+            value = value.get(part)
+        if not value or not isinstance(value, Mapping):
+            raise ConfigError(f'{key}: must be a dictionary, found {value!r}')
 
 
 def _check_dictionary(value: Any, key: str) -> None:
@@ -94,6 +109,9 @@ def _check_model(model: Mapping[str, Any]) -> None:
     for key in ('decode_head', 'auxiliary_head'):
         for head in model[key] if isinstance(model.get(key), list | tuple) else [model.get(key)]:
             _check_dictionary(head, f'model.{key}')
+            if head and head.get('ignore_index', IGNORE) != IGNORE:
+                raise ConfigError(f'model.{key}.ignore_index: labels of every step are ignored by {IGNORE}, whatever the '
+                                  f'masks hold; found {head["ignore_index"]!r}')
     for key in ('backbone', 'neck', 'test_cfg', 'train_cfg', 'data_preprocessor'):
         _check_dictionary(model.get(key), f'model.{key}')
     if not isinstance(model.get('decode_head'), dict | list | tuple):

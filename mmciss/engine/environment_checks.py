@@ -44,6 +44,8 @@ def check_work_dir(path: str | Path, key: str = 'work_dir') -> None:
     Raises:
         ConfigError: Naming what is in the way.
     """
+    if not str(path).strip():
+        raise ConfigError(f'{key}: is empty; a folder is needed')
     folder = Path(path)
     try:
         while (mode := _mode(folder)) is None:

@@ -28,6 +28,7 @@ from mmciss.engine.rehearsal import rehearse
 from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
+from mmciss.engine.value_checks import is_integer
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
@@ -230,8 +231,8 @@ def check_run_steps(chosen: Any, protocol: Protocol) -> None:
     """
     if chosen is None:
         return
-    allowed = range(len(protocol))
-    if not isinstance(chosen, list | tuple) or not chosen or any(index not in allowed for index in chosen):
+    if not isinstance(chosen, list | tuple) or not chosen or not all(
+            is_integer(index, 0, len(protocol) - 1) for index in chosen):
         raise ConfigError(f'--steps (run_steps): {chosen!r} are not steps of {protocol.name}; allowed: 0 to '
                           f'{len(protocol) - 1}')
 
@@ -272,7 +273,7 @@ def prepare_config(cfg: Config) -> Config:
     Raises:
         ConfigError: If it has no work directory.
     """
-    cfg = Config(cfg.to_dict(), filename=cfg.filename) if isinstance(cfg, Config) else Config(dict(cfg))
+    cfg = Config(cfg.to_dict(), cfg.text or None, cfg.filename) if isinstance(cfg, Config) else Config(dict(cfg))
     if not isinstance(cfg.get('work_dir'), str | Path) or not str(cfg.work_dir).strip():
         raise ConfigError('work_dir: where shall the results go? Give --work-dir or work_dir in the config')
     if not torch.cuda.is_available():

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch.distributed
 from mmengine import dist
+from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
@@ -36,6 +37,7 @@ PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_
 CLIP_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
 """Those of mmengine, and MMSegmentation's ``visualization``."""
+OPTIM_WRAPPERS = (None, 'OptimWrapper', 'AmpOptimWrapper', 'CpuAmpOptimWrapper', 'ApexOptimWrapper')
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
 
 
@@ -59,18 +61,31 @@ def similar_key(name: str, allowed: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def check_top_level(cfg: Mapping[str, Any]) -> None:
+def check_top_level(cfg: Mapping[str, Any] | Config) -> None:
     """Refuses keys of a file that are nearly one that is read; any other is a variable of the file.
+
+    What the file itself uses is a variable, whatever its name is (``protocols = [...]``, ``protocol = protocols[0]``),
+    and so is a name that ends with a digit.
 
     Raises:
         ConfigError: Naming the key and what was probably meant.
     """
+    text = cfg.text if isinstance(cfg, Config) else ''
     for name in cfg:
         if name not in known_keys() and name not in COMMON_VARIABLES and not str(name).startswith('_'):
+            if str(name)[-1:].isdigit() or _is_used(str(name), text):
+                continue
             meant = similar_key(str(name), known_keys() - set(FILE_KEYS))
             if meant:
                 raise ConfigError(f'{name}: no key of a config. Did you mean {meant!r}? A variable of the file needs a '
                                   f'name that is less like it')
+
+
+def _is_used(name: str, text: str) -> bool:
+    """Whether a config's text reads a variable, and does not only set it."""
+    # mmengine puts a line with its path above every file.
+    code = '\n'.join(line.partition('#')[0] for line in text.splitlines() if not line.endswith('.py'))
+    return re.search(rf'\b{re.escape(name)}\b(?!\s*=[^=])', code) is not None
 
 
 def check_changes(changes: Mapping[str, Any], key: str) -> None:
@@ -103,6 +118,11 @@ def check_nested(cfg: Mapping[str, Any]) -> None:
         if not isinstance(value, Mapping):
             raise ConfigError(f'{key}: must be a dictionary, found {value!r}')
         check_names(list(value), allowed, key)
+    clip = _find(cfg, ['optim_wrapper', 'clip_grad'])
+    if isinstance(clip, Mapping) and cfg['optim_wrapper'].get('type') in OPTIM_WRAPPERS:
+        needed = 'clip_value' if clip.get('type') == 'value' else 'max_norm'
+        if clip.get(needed) is None:
+            raise ConfigError(f'optim_wrapper.clip_grad: needs {needed}, such as dict({needed}=1.0); found {clip!r}')
     hooks = cfg.get('default_hooks') or {}
     for name in hooks:
         if name not in DEFAULT_HOOKS and hooks[name] is None:
@@ -121,8 +141,10 @@ def _schemas(cfg: Mapping[str, Any]) -> dict[str, Collection[str]]:
         'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'), 'env_cfg.mp_cfg': processes,
         'env_cfg.dist_cfg': (group | {'port'}) - {'launcher'},
         'randomness': accepted_arguments(Runner.set_randomness)[0] - {'self'},
-        'auto_scale_lr': ('enable', 'base_batch_size'), 'optim_wrapper.clip_grad': CLIP_KEYS})
+        'auto_scale_lr': ('enable', 'base_batch_size')})
     wrapper = cfg.get('optim_wrapper')
+    if isinstance(wrapper, Mapping) and wrapper.get('type') in OPTIM_WRAPPERS:
+        schemas['optim_wrapper.clip_grad'] = CLIP_KEYS
     if isinstance(wrapper, Mapping) and wrapper.get('constructor') in PLAIN_CONSTRUCTORS:
         schemas['optim_wrapper.paramwise_cfg'] = PARAMWISE_KEYS
         groups = _find(cfg, ['optim_wrapper', 'paramwise_cfg', 'custom_keys'])

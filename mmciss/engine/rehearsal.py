@@ -18,6 +18,7 @@ from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.config_checks import check_settings
 from mmciss.engine.experiment import Experiment
+from mmciss.engine.hook_checks import check_averages, check_priority
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
@@ -48,14 +49,16 @@ def rehearse(experiment: Experiment) -> None:
         for index in range(min(2, len(experiment.protocol))):
             step = experiment.protocol[index]
             cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
-            model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[1:] if index else [step])
+            now = slice(1, None) if index else slice(0, 1)
+            lengths = [plan.iterations for plan in experiment.plans[now]]
+            model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[now], lengths)
             if index:
                 _check_maps(model, inputs)
             else:
                 inputs = _check_forward(experiment, model, cfg)
 
 
-def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step]) -> Any:
+def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step], lengths: Sequence[int]) -> Any:
     """Builds the slots, hooks, model, optimizer and schedule of a step.
 
     Args:
@@ -63,6 +66,7 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
         cfg: The plain config of the step.
         step: The step.
         steps: The steps that hooks are asked about.
+        lengths: The iterations of these steps.
 
     Returns:
         The model, without the weights of the step before.
@@ -71,8 +75,9 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
         ConfigError: Naming the config key of what does not work.
     """
     check_slots(user_cfg, step)
-    _check_hooks(cfg, steps)
+    hooks = _check_hooks(cfg, steps)
     model = _model(cfg)
+    check_averages(hooks, model, lengths)
     if model.checkpoint is not None:
         load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
     _check_optimizer(cfg, model)
@@ -110,15 +115,19 @@ def check_slots(cfg: Config, step: Step) -> None:
                 build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
 
 
-def _check_hooks(cfg: Config, steps: Sequence[Step]) -> None:
-    """Builds the hooks, and asks those that have a ``check_step`` about every step that they will see."""
-    for name, config in (cfg.get('default_hooks') or {}).items():
-        if config is not None and name != 'visualization':  # which looks for the visualizer of a run
-            build(HOOKS, copy.deepcopy(config), f'default_hooks.{name}')
-    for index, config in enumerate(cfg.custom_hooks):
-        hook = build(HOOKS, copy.deepcopy(config), f'method.hooks or custom_hooks[{index}]')
-        for step in steps:
-            getattr(hook, 'check_step', lambda step: None)(step)
+def _check_hooks(cfg: Config, steps: Sequence[Step]) -> list[tuple[str, Any]]:
+    """Builds the hooks, asks those that have a ``check_step`` about every step that they will see, and returns them."""
+    configs = {f'default_hooks.{name}': config for name, config in (cfg.get('default_hooks') or {}).items()
+               if config is not None and name != 'visualization'}  # which looks for the visualizer of a run
+    configs.update({f'method.hooks or custom_hooks[{index}]': config for index, config in enumerate(cfg.custom_hooks)})
+    hooks = []
+    for key, config in configs.items():
+        hook = build(HOOKS, copy.deepcopy(config), key)
+        check_priority(config, hook, key)
+        for step in steps if hasattr(hook, 'check_step') else ():
+            hook.check_step(step)
+        hooks.append((key, hook))
+    return hooks
 
 
 def _model(cfg: Config) -> Any:

@@ -9,12 +9,14 @@ from functools import lru_cache
 from os import PathLike
 from typing import Any
 
+from mmciss.engine.known_keys import known_keys
 from mmciss.errors import ConfigError, close_matches
 
 MOST_ITERATIONS = 10**9
 """Where mmengine's schedules end."""
 LARGEST_SEED = 2**32 - 10_001
 """NumPy's seeds end at 2**32 - 1; steps, ranks and data workers add to the one that is given."""
+FLOATS = ('float16', 'bfloat16', 'float32', 'float64')
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 
 
@@ -85,13 +87,25 @@ def _is_size(value: Any) -> bool:
     return all(is_integer(item, 1) for item in sides)
 
 
+def _is_weight(value: Any) -> bool:
+    """Losses of a user's own may have several weights; each is looked at by itself."""
+    return is_number(value) or (isinstance(value, list | tuple | Mapping) and bool(value))
+
+
+def _are_milestones(value: Any) -> bool:
+    pairs = value if isinstance(value, list | tuple) else [None]
+    return all(isinstance(pair, list | tuple) and len(pair) == 2 and all(is_integer(item, 0) for item in pair)
+               for pair in pairs)
+
+
 RULES = (
     # What the whole run does.
     text('work_dir'), text('experiment_name'), text('load_from'), text('base_from'), text('default_scope'),
     *map(switch, ('resume', 'check_data', 'keep_training_checkpoints', 'find_unused_parameters', 'protocol.joint',
                   'auto_scale_lr.enable', 'env_cfg.cudnn_benchmark', 'randomness.deterministic',
                   'randomness.diff_rank_seed')),
-    integer('randomness.seed', 0, LARGEST_SEED),
+    integer('randomness.seed', 0, LARGEST_SEED), integer('auto_scale_lr.base_batch_size', 1),
+    Rule('compile', lambda value: isinstance(value, bool | Mapping), 'True, False or a dictionary for torch.compile'),
     choice('launcher', 'none', 'pytorch', 'slurm', 'mpi'),
     choice('sync_bn', 'torch', 'mmcv'),
     Rule('log_level', lambda value: value in LOG_LEVELS or is_integer(value, 0, 50),
@@ -102,6 +116,7 @@ RULES = (
     number('env_cfg.dist_cfg.timeout', 1, 'a number of seconds, at least 1'),
     # Loops and hooks.
     integer('train_cfg.max_iters', 1), integer('train_cfg.val_interval', 1), integer('train_cfg.val_begin', 1),
+    Rule('train_cfg.dynamic_intervals', _are_milestones, 'a list of pairs (iteration, interval)'),
     *(switch(f'{loop}_cfg.fp16') for loop in ('val', 'test')),
     integer('default_hooks.logger.interval', 1), integer('default_hooks.visualization.interval', 1),
     *map(switch, ('default_hooks.visualization.draw', 'default_hooks.visualization.show',
@@ -122,10 +137,16 @@ RULES = (
     *(number(f'optim_wrapper.optimizer.{key}') for key in ('eps', 'dampening', 'alpha', 'betas.*')),
     *(switch(f'optim_wrapper.optimizer.{key}') for key in ('nesterov', 'amsgrad', 'maximize')),
     integer('optim_wrapper.accumulative_counts', 1),
+    Rule('optim_wrapper.dtype', lambda value: value in FLOATS or type(value).__name__ == 'dtype',
+         f'one of {", ".join(map(repr, FLOATS))}', FLOATS),
+    Rule('optim_wrapper.loss_scale', lambda value: value == 'dynamic' or isinstance(value, Mapping) or is_number(value),
+         "'dynamic', a finite number or a dictionary for torch's GradScaler"),
     *(not_negative(f'optim_wrapper.paramwise_cfg.{key}') for key in (
         'custom_keys.**.lr_mult', 'custom_keys.**.decay_mult', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
         'dwconv_decay_mult', 'dcn_offset_lr_mult', 'flat_decay_mult')),
-    *(number(f'optim_wrapper.clip_grad.{key}', 0, 'a number, at least 0') for key in ('max_norm', 'clip_value')),
+    Rule('optim_wrapper.clip_grad.max_norm', lambda value: value == math.inf or (is_number(value) and value >= 0),
+         'a number, at least 0'),
+    number('optim_wrapper.clip_grad.clip_value', 0, 'a number, at least 0'),
     *(number(f'param_scheduler.**.{key}') for key in ('power', 'eta_min', 'eta_min_ratio', 'start_factor', 'end_factor',
                                                       'gamma', 'factor')),
     *(integer(f'param_scheduler.**.{key}', 0) for key in ('begin', 'end', 'T_max', 'total_steps', 'step_size',
@@ -133,15 +154,18 @@ RULES = (
     switch('param_scheduler.**.by_epoch'), switch('param_scheduler.**.convert_to_iter_based'),
     # Models and methods.
     integer('model.**.num_classes', 1, 10**6),
-    number('method.**.loss_weight'), number('model.**.loss_weight'), number('model.**.loss_weight.*'),
+    *(Rule(f'{place}.**.loss_weight', _is_weight, 'a finite number') for place in ('method', 'model')),
+    number('method.**.loss_weight.*'), number('model.**.loss_weight.*'),
+    switch('method.classifier.future_rows'), switch('method.base.classifier.future_rows'),
     *(Rule(f'model.test_cfg.{key}', _is_size, 'two integers, at least 1') for key in ('crop_size', 'stride')),
     Rule('model.data_preprocessor.std.*', lambda value: is_number(value) and value > 0, 'a positive number'),
     integer('method.memory.size', 1), integer('method.base.memory.size', 1),
 )
 """What values must be. None mostly is what the library makes of a key that is not there, and passes."""
 
-MAY_BE_INFINITE = ('optim_wrapper.clip_grad.max_norm', 'optim_wrapper.clip_grad.norm_type')
-"""An endless largest norm is how gradients are measured and not clipped; the norm of order infinity is the maximum."""
+MAY_BE_INFINITE = re.compile(r'optim_wrapper\.clip_grad\.(max_norm|norm_type)|(model|custom_hooks|default_hooks)\..+')
+"""An endless largest norm is how gradients are measured and not clipped; the norm of order infinity is the maximum.
+Modules and hooks of the user's may take an endless margin or limit."""
 
 NEVER_NONE = ('log_level', 'optim_wrapper.optimizer.lr', 'train_dataloader.batch_size', 'default_hooks.logger.interval',
               'default_hooks.checkpoint.interval', 'env_cfg.mp_cfg.mp_start_method', 'train_cfg.val_interval',
@@ -150,16 +174,15 @@ NEVER_NONE = ('log_level', 'optim_wrapper.optimizer.lr', 'train_dataloader.batch
 
 
 def check_values(cfg: Mapping[str, Any]) -> None:
-    """Refuses values that cannot work, wherever they stand.
+    """Refuses values that cannot work, wherever they stand; variables of the file may have any.
 
     Raises:
         ConfigError: Naming the key, the value and what is allowed.
     """
-    for key, value in walk(cfg):
+    for key, value in walk({name: value for name, value in cfg.items() if name in known_keys()}):
         if isinstance(value, float) and not math.isfinite(value):
-            if not (key in MAY_BE_INFINITE and value == math.inf):
+            if math.isnan(value) or not MAY_BE_INFINITE.fullmatch(key):
                 raise ConfigError(f'{key}: must be a finite number, found {value!r}')
-            continue
         if value is None and key not in NEVER_NONE and not key.endswith('.loss_weight'):
             continue
         for rule in (*_rules_by_end().get(key.rpartition('.')[2], ()), *_rules_by_end()['*']):

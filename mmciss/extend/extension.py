@@ -56,6 +56,18 @@ class Extension:
     summary: dict[str, Any]
 
 
+def check_apart(work_dir: str | Path, data: ExtensionData) -> None:
+    """Refuses to write into a folder of the user's data, where figures would be read as images later.
+
+    Raises:
+        ConfigError: Naming the flag of that folder.
+    """
+    for name in ('images', 'masks', 'val_images', 'val_masks', 'exemplar_images', 'exemplar_masks'):
+        folder = getattr(data, name)
+        if folder is not None and Path(work_dir).resolve().is_relative_to(Path(folder).resolve()):
+            raise ConfigError(f'--work-dir: {work_dir} lies in the folder of --{name.replace("_", "-")}; choose another')
+
+
 class Extender:
     """Prepares, checks everything, learns, compares and reports.
 
@@ -80,6 +92,7 @@ class Extender:
         self.old = old
         self.folder = RunFolder(work_dir)
         names = check_new_names(classes, old.names)
+        check_apart(work_dir, data)
         self.step: Step = extension_step(old.names, names, old.background)
         self.palette = extend_palette(old.palette, old.num_classes, len(names), old.background)
         self.data = data.read(self.step, seed, model_readers(old.cfg))

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
 
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
@@ -73,6 +73,8 @@ def data_of_folders(images: str | Path, masks: str | Path, image_suffix: str | N
         raise ConfigError(f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs the mask '
                           f'of the same name; if names end differently, say how with --image-suffix and '
                           f'--mask-suffix.')
+    if same := next((name for name in found_images if os.path.samefile(found_images[name], found_masks[name])), None):
+        raise ConfigError(f'{flags[0]}, {flags[1]}: {found_images[same]} is given as an image and as its mask')
     return LabelledData(f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name])
                                                       for name in sorted(found_images)))
 

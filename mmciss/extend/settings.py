@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmciss.engine.export import RECORD
 from mmciss.engine.model_config import replace_main_loss
 from mmciss.engine.step_config import NEWEST
+from mmciss.engine.value_checks import is_number
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import config_pipeline, crop_of
@@ -19,6 +20,7 @@ from mmciss.extend.pipelines import config_pipeline, crop_of
 EPOCHS = 30
 FEWEST_ITERATIONS = 300
 MOST_ITERATIONS = 20000
+LARGEST_CROP = 16384
 LR_FACTOR = 0.1
 CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
 TRANSFORMER = dict(
@@ -56,8 +58,10 @@ class Wishes:
     def __post_init__(self) -> None:
         for key in ('iters', 'lr', 'batch_size', 'crop_size'):
             value = getattr(self, key)
-            if value is not None and (isinstance(value, bool) or not value > 0):
+            if value is not None and not (is_number(value) and value > 0):
                 raise ConfigError(f'--{key.replace("_", "-")}: {value!r}; it must be a positive number')
+        if self.crop_size is not None and self.crop_size > LARGEST_CROP:
+            raise ConfigError(f'--crop-size: {self.crop_size}; at most {LARGEST_CROP} pixels')
 
 
 def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],

@@ -1,6 +1,7 @@
 """Learning the new classes: one mmengine run that can be interrupted."""
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
+from mmseg.registry import DATASETS
 
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.close import close_runner
@@ -23,6 +25,7 @@ from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import config_pipeline, default_test_pipeline, with_labels
 from mmciss.extend.training_config import step_config
 from mmciss.protocols.step import Step
+from mmciss.utils.blame import build
 from mmciss.utils.files import file_checksum, save_tensors, write_atomically, write_json
 
 
@@ -92,8 +95,9 @@ def check_training(cfg: Config, step: Step, palette: tuple) -> None:
         ConfigError: Naming the config key of what does not work.
     """
     config = step_config(prepare_config(cfg), step, StepFiles('model.pth'), 'manifest.json', palette)
+    build(DATASETS, {**copy.deepcopy(config.train_dataloader.dataset), 'lazy_init': True}, 'train_dataloader.dataset')
     with seeded(0, 0):
-        rehearse_step(cfg, config, step, [step])
+        rehearse_step(cfg, config, step, [step], [int(cfg.train_cfg.max_iters)])
 
 
 def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: StepFiles, manifest: str,

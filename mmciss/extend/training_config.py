@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.config_changes import apply_cfg_options
-from mmciss.engine.config_checks import check_settings
+from mmciss.engine.config_checks import check_dictionaries, check_settings
 from mmciss.engine.model_config import heads_of
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.step_config import StepFiles, make_step_config
+from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, plain_model
 from mmciss.extend.pipelines import config_pipeline, default_train_pipeline, with_crop, with_labels
 from mmciss.extend.settings import Setting
@@ -21,6 +23,10 @@ from mmciss.protocols.step import Step
 STILL = dict(norm='eval', dropout='eval')
 """What methods that freeze nothing get: the statistics of batch norms stay those of the old data, of which there is
 more, and the student is compared with its teacher without dropout's noise."""
+
+NOT_READ = {'protocol': '--classes', 'steps': '--iters and --lr', 'run_steps': '', 'base_from': '', 'check_data': '',
+            'runner_type': '', 'work_dir': '--work-dir', 'load_from': 'CHECKPOINT', 'resume': '--resume', 'launcher': ''}
+"""What training reads and an extension does not, with the flag that says it."""
 
 
 def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settings: Mapping[str, Setting],
@@ -63,9 +69,25 @@ def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settin
         visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
         log_processor=dict(by_epoch=False), log_level='INFO', randomness=dict(seed=seed), work_dir=work_dir,
         experiment_name='extend', load_from=None, resume=False))
+    check_read(cfg_options or {})
     apply_cfg_options(cfg, cfg_options)
+    check_dictionaries(cfg, ('model', 'train_dataloader', 'train_dataloader.dataset', 'optim_wrapper',
+                             'optim_wrapper.optimizer', 'train_cfg', 'method', 'default_hooks', 'env_cfg'))
     check_settings(cfg)
     return cfg
+
+
+def check_read(options: Mapping[str, Any]) -> None:
+    """Refuses changes of what an extension does not read: it is one step, tested by itself.
+
+    Raises:
+        ConfigError: Naming the key.
+    """
+    for key in options:
+        first = key.split('.')[0]
+        if first in NOT_READ or re.fullmatch('(val|test)_(dataloader|cfg|evaluator)', first):
+            use = f'; use {NOT_READ[first]}' if NOT_READ.get(first) else ''
+            raise ConfigError(f'--cfg-options {key}: an extension does not read {first!r}{use}')
 
 
 def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:

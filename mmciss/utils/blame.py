@@ -35,8 +35,9 @@ def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Ite
         text = str(error).strip().splitlines()
         text = text[0] if text else type(error).__name__
         if isinstance(error, KeyError) and 'is not in the' in text:
-            raise ConfigError(f'{key}: nothing is called {kind or text.split()[0].strip(QUOTES)!r}.'
-                              f'{close_matches(str(kind or text.split()[0].strip(QUOTES)), registered_names(registry))}') from error
+            named = text.split()[0].strip(QUOTES)  # the type itself, or one inside of it (a transform of a pipeline)
+            found = close_matches(named, registered_names(registry)) if kind in (None, named) else ''
+            raise ConfigError(f'{key}: nothing is called {named!r}.{found}') from error
         if isinstance(error, KeyError):
             text = f'lacks or does not know {text}'
         raise ConfigError(f'{key}: {text}') from error

@@ -37,6 +37,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         FileNotFoundError: If there is no such file.
         ConfigError: If it is truncated, no checkpoint, or names anything that could run code.
     """
+    if '://' in str(path):
+        raise ConfigError(f'{path}: an address in the web; download the file, and give its path')
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
@@ -83,7 +85,7 @@ def _reason(error: Exception, source: Any) -> str:
     """Says what is wrong with a file, and what to do where it is not damaged but holds foreign objects."""
     found = UNKNOWN.search(str(error))
     if found is None:
-        inner = re.search('WeightsUnpickler error: (.+)', str(error))
+        inner = re.search('WeightsUnpickler error: (.+)', str(error)) or re.match('(Weights only load failed)', str(error))
         return f'it is truncated or no checkpoint ({inner.group(1) if inner else first_line(error)})'
     name = ' '.join(part for part in found.groups() if part).rstrip('.')
     what = ('it was written with a newer pickle protocol than torch.save takes by itself' if found.group(5)

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmciss
-from mmciss.errors import ConfigError, unknown_name
+from mmciss.errors import ConfigError, first_line, unknown_name
 from mmciss.utils.blame import blaming
 from mmciss.utils.environment import MMDET
 from mmciss.utils.text_files import read_text
@@ -60,7 +60,17 @@ def _read(path: Path) -> Config:
     except ImportError as error:
         if 'mmdet' in str(error):
             raise ConfigError(f'config {path}: custom_imports: {MMDET}') from error
+        if error.__cause__ is not None:  # mmengine's own text lists the search path and leaves the reason out
+            raise ConfigError(f'config {path}: custom_imports: {first_line(root_cause(error))}. Folders of your own modules '
+                              f'belong into PYTHONPATH') from error
         raise
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Returns the first error of a chain."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
 
 
 def load_config(path: str | Path) -> Config:

@@ -38,6 +38,13 @@ def test_wrong_input_ends_with_one_line(capsys: pytest.CaptureFixture) -> None:
     assert error.startswith('error: protocol.name') and 'Traceback' not in error
 
 
+@pytest.mark.parametrize(('flags', 'message'), [(['--steps', '9'], '--steps (run_steps): [9] are not steps of 15-5'),
+                                                (['--base-from', 'nope'], 'base_from: nope holds no finished base step')])
+def test_what_training_would_refuse(flags: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    assert main([str(ROOT / SMOKE), *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(('policy', 'sentence', 'hint'), [
     ('plop', "learned as class 'background'; 25 % in testing, tested as class 'background'", True),
     (dict(void_train='ignore', void_test='ignore'), '25 % in training, ignored; 25 % in testing, ignored', False)])

@@ -10,7 +10,8 @@ import torch
 import mmciss.register_all  # noqa: F401
 from mmciss.apis import test as api
 from mmciss.errors import ConfigError
-from tests.smoke import smoke_config
+from tests.paths import ROOT
+from tests.smoke import SMOKE, smoke_config
 
 
 @pytest.mark.parametrize('index', [0, 1])
@@ -25,6 +26,19 @@ def test_a_checkpoint_of_another_step_is_refused(finished_run: Path, tmp_path: P
         api.test_step(smoke_config(tmp_path), 0, finished_run / 'step_1' / 'model.pth')
     with pytest.raises(ConfigError, match='--step: 7 is no step of 15-5; allowed: 0 to 1'):
         api.test_step(smoke_config(tmp_path), 7, finished_run / 'step_1' / 'model.pth')
+
+
+def test_classes_in_another_order_are_refused(finished_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"checkpoint: channel 1 of .*model.pth is 'disc', but '\w+' in step 1 of 15-5"):
+        api.test_step(smoke_config(tmp_path, protocol__order=7), 1, finished_run / 'step_1' / 'model.pth')
+
+
+@pytest.mark.parametrize('flags', [['--work-dir', ''], ['--show-dir', ''], ['--show-dir', __file__], ['--work-dir', __file__]])
+def test_folders_that_cannot_be_meant(finished_run: Path, tmp_path: Path, flags: list[str],
+                                      capsys: pytest.CaptureFixture) -> None:
+    assert api.main([str(ROOT / SMOKE), str(finished_run), '--work-dir', str(tmp_path), *flags]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith('error: ') and flags[0][2:6] in error and ('is empty' in error or 'is a file' in error)
 
 
 def test_step_and_checkpoint_are_found_from_a_path(finished_run: Path, tmp_path: Path) -> None:

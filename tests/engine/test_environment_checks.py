@@ -39,6 +39,9 @@ def test_a_work_dir_must_be_a_folder(tmp_path: Path) -> None:
     for path in (file, file / 'run'):
         with pytest.raises(ConfigError, match=f'work_dir: .*{"file"}'):
             check_work_dir(path)
+    for path in ('', ' '):
+        with pytest.raises(ConfigError, match='work_dir: is empty'):
+            check_work_dir(path)
     for path in ('x' * 300, 'a\0b'):
         with pytest.raises(ConfigError, match='work_dir: cannot use'):
             check_work_dir(path)

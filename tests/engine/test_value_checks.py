@@ -21,12 +21,18 @@ def config(key: str, value: Any) -> Any:
 @pytest.mark.parametrize(('key', 'good', 'bad'), [
     ('optim_wrapper.optimizer.lr', (0.1, 0, 1), (NAN, INF, -0.1, '0.1', True)),
     ('optim_wrapper.optimizer.betas.0', (0.9, ), ('0.9', NAN)),
+    ('optim_wrapper.dtype', ('bfloat16', ), ('float8', 16)),
+    ('optim_wrapper.loss_scale', ('dynamic', 512.0, dict(init_scale=2.0)), ('dynamc', NAN)),
+    ('compile', (True, dict(mode='default')), ('fast', 1)),
+    ('train_cfg.dynamic_intervals', ([(5, 1)], ), (3, [5, 1])),
+    ('auto_scale_lr.base_batch_size', (16, ), (0, )),
+    ('method.classifier.future_rows', (True, ), (3, )),
     ('optim_wrapper.clip_grad.max_norm', (1.0, INF), (NAN, -INF, -1)),
     ('optim_wrapper.paramwise_cfg.custom_keys.backbone.layer4.lr_mult', (0.1, ), (-1, '10', NAN)),
     ('optim_wrapper.accumulative_counts', (1, 4), (0, 1.5, True)),
     ('method.losses.kd.loss_weight', (10, 0.5), (NAN, INF, '10', True)),
     ('method.losses.kd.temperature', (2.0, ), (NAN, -INF)),
-    ('model.decode_head.loss_decode.0.loss_weight', (1.0, ), (NAN, '1')),
+    ('model.decode_head.loss_decode.0.loss_weight', (1.0, [1.0, 0.4]), (NAN, '1')),
     ('model.data_preprocessor.std.0', (57.1, ), (0, NAN, '1')),
     ('steps.base.lr', (0.1, ), (NAN, )),
     ('param_scheduler.0.power', (0.9, ), (NAN, 'linear')),
@@ -67,6 +73,12 @@ def test_what_is_not_there_passes() -> None:
 def test_a_slip_in_a_choice_is_recognised() -> None:
     with pytest.raises(ConfigError, match="found 'spwan'. Did you mean 'spawn'"):
         check_values(config('env_cfg.mp_cfg.mp_start_method', 'spwan'))
+
+
+def test_variables_and_modules_of_the_user_may_be_infinite() -> None:
+    check_values(dict(best=INF, nothing=NAN, custom_hooks=[dict(type='Own', limit=INF)], model=dict(margin=-INF)))
+    with pytest.raises(ConfigError, match='model.margin: must be a finite number, found nan'):
+        check_values(dict(model=dict(margin=NAN)))
 
 
 def test_walking_names_every_place() -> None:
