@@ -52,9 +52,14 @@ def test_names_come_from_the_signature_and_through_kwargs_from_parents() -> None
     (dict(colour='x'), 'box: must be a dictionary with a type'),
     ('ClosedBox', 'box: must be a dictionary with a type'),
 ])
-def test_components(config: Any, message: str) -> None:
+def test_components(config: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OpenBox, '__module__', 'mmengine.boxes')
     check_component(SHELF, dict(type='ClosedBox', colour='x'), 'box')
     check_component(SHELF, dict(type='OpenBox', anything=1), 'box')
     check_component(SHELF, dict(colour='x'), 'box', default='ClosedBox')
     with pytest.raises(ConfigError, match=message):
         check_component(SHELF, config, 'box', given=('lid', ))
+
+
+def test_a_class_of_the_user_that_takes_any_name_gets_any() -> None:
+    check_component(SHELF, dict(type='OpenBox', color='x'), 'box')
