@@ -74,6 +74,7 @@ def compare(found: Any, expected: Any, name: str) -> None:
                                    msg=lambda text: f'{name}: {text}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('world', (2, 4))
 def test_processes_give_the_report_of_one(world: int, alone: Path, tmp_path: Path) -> None:
     """Tolerances: weights 1e-4 of their largest, statistics 1e-3, one pixel in two hundred decided otherwise."""

@@ -71,6 +71,7 @@ def test_a_signal_stops_cleanly_and_the_run_resumes(number: signal.Signals, stat
     assert last_confusion(folder) == last_confusion(finished_run)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_the_run_resumes(finished_run: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk: reports and logs fit, checkpoints do not."""
     folder = tmp_path / 'run'

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from types import FrameType
+from types import FrameType, TracebackType
 
 
 class Stopped(KeyboardInterrupt):
@@ -16,6 +17,7 @@ def stop_on_sigterm() -> None:
 
     Forked children (data workers) end at once and silently, as without this function.
     """
+    global _children_are_told
     if threading.current_thread() is not threading.main_thread():
         return
     owner = os.getpid()
@@ -28,6 +30,27 @@ def stop_on_sigterm() -> None:
         raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
+    if not _children_are_told:
+        os.register_at_fork(after_in_child=drop_broken_connections)
+        _children_are_told = True
+
+
+_children_are_told = False
+
+
+def drop_broken_connections() -> None:
+    """Keeps a data worker silent about a parent that was stopped while it took a batch.
+
+    Tensors are handed over by a thread of :mod:`multiprocessing` in the worker, which prints a traceback when nobody
+    is at the other end any more. What happened to the parent, the parent says.
+    """
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):
+            previous(kind, error, traceback)
+
+    sys.excepthook = hook
 
 
 def ignore_interrupts() -> None:

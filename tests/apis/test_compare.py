@@ -42,6 +42,7 @@ def test_wrong_input_ends_before_the_first_run(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / 'all').exists()
 
 
+@pytest.mark.slow
 def test_two_methods_become_one_report_and_a_third_is_added(tmp_path: Path, capsys: pytest.CaptureFixture,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [CONFIG, '--work-dir', str(tmp_path), '--jobs', '2', '--methods', 'finetuning', 'mib']

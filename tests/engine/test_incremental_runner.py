@@ -198,6 +198,7 @@ with torch.no_grad():
     assert torch.equal(ours, torch.load(target, weights_only=True))
 
 
+@pytest.mark.slow
 def test_stock_tool_of_mmsegmentation_trains_with_nothing_but_the_config(finished_run: Path, tmp_path: Path) -> None:
     import mmseg
     tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'train.py'

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mmciss.engine.run_folder import RunFolder
 from tests.paths import ROOT
@@ -20,6 +21,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_processes_learn_and_test_a_protocol(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
     environment = {**os.environ, 'PORT': str(free_port()), 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT)}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmciss.utils.stopping import Stopped, ignore_interrupts, stop_on_sigterm
+from mmciss.utils.stopping import Stopped, drop_broken_connections, ignore_interrupts, stop_on_sigterm
 from tests.paths import ROOT
 
 PARENT = """
@@ -75,3 +75,12 @@ def test_children_in_pools_leave_interrupts_to_the_parent(handlers: object) -> N
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_children_are_silent_about_broken_connections_and_about_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[type] = []
+    monkeypatch.setattr(sys, 'excepthook', lambda kind, error, traceback: printed.append(kind))
+    drop_broken_connections()
+    for error in (ConnectionResetError(), BrokenPipeError(), EOFError(), ValueError()):
+        sys.excepthook(type(error), error, None)
+    assert printed == [ValueError]
