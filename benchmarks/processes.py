@@ -91,11 +91,13 @@ def main() -> int:
     args = parser.parse_args()
     folder = Path(args.work_dir or tempfile.mkdtemp())
     learn(folder / '1', args.methods, 1)
+    # One process alone would wait for ever for another that refused the method.
+    methods = [method for method in args.methods if RunFolder(folder / '1' / method).result(0)]
     for world in args.worlds:
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             port = free.getsockname()[1]
-        mp.start_processes(on_rank, (port, str(folder / str(world)), args.methods, world), nprocs=world,
+        mp.start_processes(on_rank, (port, str(folder / str(world)), methods, world), nprocs=world,
                            start_method='spawn')
     print('| method | ' + ' | '.join(f'{world} processes: weights | pixels' for world in args.worlds) + ' |')
     print('|---|' + '---:|---:|' * len(args.worlds))

@@ -1,7 +1,7 @@
 """Writes the report of a run, or merges several runs into one table and one figure.
 
-    python tools/report.py work_dirs/mib_15-1 python tools/report.py work_dirs/mib_seed0
-    work_dirs/mib_seed1 work_dirs/finetuning --out work_dirs/compared
+    python tools/report.py work_dirs/mib_15-1
+    python tools/report.py work_dirs/mib_seed0 work_dirs/mib_seed1 work_dirs/finetuning --out work_dirs/compared
 
 A folder that holds run folders stands for all of them.
 """
@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         help='folder to write into; default: the run itself, or merged_report beside the runs',
     )
     options = parser.parse_args(arguments)
+    if options.out is not None and (not options.out.strip() or Path(options.out).is_file()):
+        parser.error(f'--out: must be a folder, found {options.out!r}')
     try:
         records = find_runs(options.runs)
         if len(records) == 1:

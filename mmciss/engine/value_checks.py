@@ -125,6 +125,8 @@ RULES = (
                   'default_hooks.checkpoint.save_param_scheduler', 'log_processor.by_epoch')),
     *(Rule(f'default_hooks.checkpoint.{key}', _is_period, 'an integer, at least 1, or -1 for none')
       for key in ('interval', 'max_keep_ckpts')),
+    Rule('default_hooks.checkpoint.out_dir', lambda value: value is None,
+         'None: --resume looks for checkpoints in the folder of their step'),
     integer('default_hooks.checkpoint.save_begin', 0), integer('log_processor.window_size', 1),
     # Loaders.
     integer('*_dataloader.batch_size', 1, 10**6), integer('*_dataloader.num_workers', 0, 512),

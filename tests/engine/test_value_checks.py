@@ -27,6 +27,7 @@ def config(key: str, value: Any) -> Any:
     ('train_cfg.dynamic_intervals', ([(5, 1)], ), (3, [5, 1])),
     ('auto_scale_lr.base_batch_size', (16, ), (0, )),
     ('method.classifier.future_rows', (True, ), (3, )),
+    ('default_hooks.checkpoint.out_dir', (), ('elsewhere', 's3://bucket')),
     ('optim_wrapper.clip_grad.max_norm', (1.0, INF), (NAN, -INF, -1)),
     ('optim_wrapper.paramwise_cfg.custom_keys.backbone.layer4.lr_mult', (0.1, ), (-1, '10', NAN)),
     ('optim_wrapper.accumulative_counts', (1, 4), (0, 1.5, True)),
