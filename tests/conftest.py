@@ -11,6 +11,11 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '0')
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# Where a test names none of its own: a budget in examples, never in time, which a busy machine would exceed.
+settings.register_profile('mmciss', max_examples=50, deadline=None, print_blob=True)
+settings.load_profile('mmciss')
 
 if 'PYTEST_XDIST_WORKER' not in os.environ:
     # In a new environment the first import of yapf, which mmengine uses, writes a cache into the home folder; workers that
