@@ -1,4 +1,5 @@
 """Installs mmciss; the configs and tools travel inside the package, where ``mim`` looks for them."""
+
 import shutil
 from pathlib import Path
 
@@ -19,8 +20,9 @@ class BuildWithConfigs(build_py):
             return
         inside = Path(self.build_lib) / 'mmciss' / '.mim'
         for name in ('configs', 'tools'):
-            shutil.copytree(ROOT / name, inside / name, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(
+                ROOT / name, inside / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__')
+            )
         shutil.copy2(ROOT / 'model-index.yml', inside)
 
 
@@ -66,8 +68,19 @@ setup(
         'pillow',
     ],
     extras_require={
-        'test': ['pytest', 'pytest-xdist', 'hypothesis', 'captum', 'tensorboard', *DOCS, 'setuptools>=77', 'wheel', 'nbclient',
-                 'nbformat', 'ipykernel'],
+        'test': [
+            'pytest',
+            'pytest-xdist',
+            'hypothesis',
+            'captum',
+            'tensorboard',
+            *DOCS,
+            'setuptools>=77',
+            'wheel',
+            'nbclient',
+            'nbformat',
+            'ipykernel',
+        ],
         'docs': DOCS,
         'tensorboard': ['tensorboard'],
         'mask2former': ['onedl-mmdetection'],

@@ -8,6 +8,7 @@ an image of the mean colour as baseline, and run the same number of images at a 
 image of each, their ratio, and whether they choose the same channels. The release of AWT (arXiv
 2210.07207) integrates over 50 steps.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -38,11 +39,9 @@ from mmciss.protocols.step import Step  # noqa: E402
 from mmciss.utils.configs import load_config  # noqa: E402
 
 OLD, FRACTION = 16, 0.25
-STEP = Step(1,
-            new=(16, ),
-            old=tuple(range(1, 16)),
-            sizes=(OLD, 1),
-            names=('background', *(f'class {k}' for k in range(1, 17))))
+STEP = Step(
+    1, new=(16,), old=tuple(range(1, 16)), sizes=(OLD, 1), names=('background', *(f'class {k}' for k in range(1, 17)))
+)
 Images = list[tuple[Tensor, Tensor]]
 
 
@@ -50,7 +49,7 @@ def draw(count: int, size: int, crop: int, device: str) -> Images:
     """Draws batches of images, each image with the new class in its middle."""
     torch.manual_seed(0)
     label = torch.zeros(size, crop, crop, dtype=torch.long, device=device)
-    label[:, crop // 4:3 * crop // 4, crop // 4:3 * crop // 4] = OLD
+    label[:, crop // 4 : 3 * crop // 4, crop // 4 : 3 * crop // 4] = OLD
     return [(torch.randn(size, 3, crop, crop).to(device), label) for _ in range(count // size)]
 
 
@@ -70,11 +69,9 @@ def by_captum(teacher: Teacher, images: Images, steps: int) -> Tensor:
     method = LayerIntegratedGradients(background, main_classifier(teacher.segmentor)[1])
     total = 0
     for image, label in images:
-        found = method.attribute(image,
-                                 torch.zeros_like(image),
-                                 n_steps=steps,
-                                 attribute_to_layer_input=True,
-                                 internal_batch_size=len(image)).detach()
+        found = method.attribute(
+            image, torch.zeros_like(image), n_steps=steps, attribute_to_layer_input=True, internal_batch_size=len(image)
+        ).detach()
         total = total + (found * (labels_at(label, found.shape[-2:]) == OLD).unsqueeze(1)).sum(0)
     return select_channels(total.amax((1, 2)), FRACTION).cpu()
 
@@ -90,15 +87,11 @@ def timed(run: Callable[[], Tensor], device: str) -> tuple[float, Tensor]:
 
 def main() -> int:
     """Runs the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--config', default='configs/shapes/shapes_15-1.py')
     parser.add_argument('--crop', type=int, default=96, help='side of the images')
     parser.add_argument('--images', type=int, default=24, help='images per round')
-    parser.add_argument('--batch',
-                        type=int,
-                        default=8,
-                        help='images at a time; it must divide --images')
+    parser.add_argument('--batch', type=int, default=8, help='images at a time; it must divide --images')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--steps', type=int, default=50, help='steps of the integration')
     args = parser.parse_args()
@@ -108,7 +101,7 @@ def main() -> int:
     config.pop('data_preprocessor', None)
     strip_pretrained(config)
     set_num_classes(config, OLD)
-    teacher = Teacher(build_grown_segmentor(config, (OLD, )).to(device))
+    teacher = Teacher(build_grown_segmentor(config, (OLD,)).to(device))
     images = draw(args.images, args.batch, args.crop, device)
     for run in (lambda: closed_form(teacher, images), lambda: by_captum(teacher, images[:1], 1)):
         run()  # warm up
@@ -119,16 +112,10 @@ def main() -> int:
         seconds, expected = timed(lambda: by_captum(teacher, images, args.steps), device)
         theirs.append(seconds / args.images)
         same &= torch.equal(mask, expected)
-    print(
-        f'closed form           {1000 * statistics.median(ours):9.1f} ms per image '
-        f'(median of {args.rounds} rounds)'
-    )
+    print(f'closed form           {1000 * statistics.median(ours):9.1f} ms per image (median of {args.rounds} rounds)')
     print(f'captum, {args.steps:3d} steps     {1000 * statistics.median(theirs):9.1f} ms per image')
     ratios = [b / a for a, b in zip(ours, theirs)]
-    print(
-        f'ratio                 {statistics.median(ratios):9.1f} '
-        f'(from {min(ratios):.1f} to {max(ratios):.1f})'
-    )
+    print(f'ratio                 {statistics.median(ratios):9.1f} (from {min(ratios):.1f} to {max(ratios):.1f})')
     print(f'same channels         {same}')
     return 0 if same else 1
 

@@ -4,6 +4,7 @@
 
 Both look at the same predictions and labels, in turn; the IoU of every class must be the same.
 """
+
 from __future__ import annotations
 
 import sys
@@ -32,8 +33,12 @@ def draw(images: int, classes: int, height: int, width: int) -> list[dict]:
         label = blocks()
         prediction = torch.where(blocks() % 3 == 0, blocks(), label)
         label = label.masked_fill(blocks() % 10 == 0, 255)
-        samples.append({key: {'data': value[None].to(device())}
-                        for key, value in (('pred_sem_seg', prediction), ('gt_sem_seg', label))})
+        samples.append(
+            {
+                key: {'data': value[None].to(device())}
+                for key, value in (('pred_sem_seg', prediction), ('gt_sem_seg', label))
+            }
+        )
     return samples
 
 
@@ -66,8 +71,9 @@ def main() -> int:
     ours = iou_from_confusion(metrics[OURS].confusion, 'mmseg')
     np.testing.assert_array_equal(ours, (intersect.double() / union.double()).numpy())
     times = alternate(sides, args.rounds)
-    print(f'{args.classes} classes, {args.height} x {args.width}, {args.images} images, {args.rounds} rounds; '
-          f'{machine()}')
+    print(
+        f'{args.classes} classes, {args.height} x {args.width}, {args.images} images, {args.rounds} rounds; {machine()}'
+    )
     for name in sides:
         print(f'{name:<24}{median_ms(times, name) / args.images:>8.2f} ms per image{ratio(times, name, PLAIN):>8.3f}')
     return 0

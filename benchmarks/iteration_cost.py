@@ -5,6 +5,7 @@
 Prints medians and ratios: fine-tuning over plain MMSegmentation, and each method over plain MMSegmentation plus one
 forward pass without gradients.
 """
+
 from __future__ import annotations
 
 import sys
@@ -46,16 +47,20 @@ def main() -> int:
             teacher(batch[0], mode='tensor')
         return plain.loss(*batch)
 
-    runs = {PLAIN: optimizer_step(plain, lambda: plain.loss(*batch), args.amp, place),
-            WITH_FORWARD: optimizer_step(plain, plain_and_forward, args.amp, place)}
+    runs = {
+        PLAIN: optimizer_step(plain, lambda: plain.loss(*batch), args.amp, place),
+        WITH_FORWARD: optimizer_step(plain, plain_and_forward, args.amp, place),
+    }
     against = {PLAIN: PLAIN, WITH_FORWARD: PLAIN}
     for method in args.methods:
         model = students.student(method)
         runs[method] = optimizer_step(model, lambda model=model: model.loss(*batch), args.amp, place)
         against[method] = WITH_FORWARD if model.needs_teacher else PLAIN
     times = alternate(runs, args.rounds, warm_up=2)
-    print(f'{args.config}, batch {args.batch}, crop {args.crop}, {args.classes + 1} channels, '
-          f'{"bfloat16" if args.amp else "float32"}, {args.rounds} rounds; {machine()}')
+    print(
+        f'{args.config}, batch {args.batch}, crop {args.crop}, {args.classes + 1} channels, '
+        f'{"bfloat16" if args.amp else "float32"}, {args.rounds} rounds; {machine()}'
+    )
     print(f'{"":<26}{"median ms":>10}{"ratio":>8}  against')
     for name in runs:
         print(f'{name:<26}{median_ms(times, name):>10.1f}{ratio(times, name, against[name]):>8.3f}  {against[name]}')

@@ -1,7 +1,8 @@
 """Mapping a mask's labels: our table against MMSegmentation's loop and ``Tensor.apply_``.
 
-    python benchmarks/label_mapping.py [--rounds 200]
+python benchmarks/label_mapping.py [--rounds 200]
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,7 +40,7 @@ def main() -> int:
         table = label_policy('plop', 1, 'overlapped').train_table(step, classes, 1)
         transform = MapLabels(table)
         mask = np.random.default_rng(0).integers(0, classes + 1, (375, 500), dtype=np.uint8)
-        mapping = {old: int(new) for old, new in enumerate(table[:classes + 1])}
+        mapping = {old: int(new) for old, new in enumerate(table[: classes + 1])}
 
         def ours() -> np.ndarray:
             return transform({'gt_seg_map': mask, 'seg_fields': ['gt_seg_map']})['gt_seg_map']
@@ -62,8 +63,10 @@ def main() -> int:
             if len(times['apply']) < max(3, args.rounds // 20):
                 times['apply'] += timed(apply, 1)
         table_ms, loop_ms, apply_ms = (statistics.median(times[name]) for name in ('ours', 'loop', 'apply'))
-        print(f'{classes:>8}{table_ms:>10.4f}{loop_ms:>10.3f}{apply_ms:>11.2f}{loop_ms / table_ms:>12.1f}'
-              f'{apply_ms / table_ms:>14.0f}')
+        print(
+            f'{classes:>8}{table_ms:>10.4f}{loop_ms:>10.3f}{apply_ms:>11.2f}{loop_ms / table_ms:>12.1f}'
+            f'{apply_ms / table_ms:>14.0f}'
+        )
     return 0
 
 

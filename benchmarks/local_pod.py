@@ -5,6 +5,7 @@
 The maps are those that PLOP reads from a ResNet-101 at output stride 16: four stages, the embedding and the logits of
 21 channels. ``--divide`` divides the channels of the features.
 """
+
 from __future__ import annotations
 
 import sys
@@ -42,8 +43,9 @@ def main() -> int:
     for a, b in zip(*(side() for side in sides.values())):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
     times = alternate(sides, args.rounds)
-    print(f'Local POD, batch {args.batch}, crop {args.crop}, channels / {args.divide}, {args.rounds} rounds; '
-          f'{machine()}')
+    print(
+        f'Local POD, batch {args.batch}, crop {args.crop}, channels / {args.divide}, {args.rounds} rounds; {machine()}'
+    )
     for name in sides:
         print(f'{name:<20}{median_ms(times, name):>10.1f} ms{ratio(times, name, "loops over regions"):>8.3f}')
     return 0

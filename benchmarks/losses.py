@@ -6,6 +6,7 @@ First with logits of the size of the labels, then with the upsampling inside: lo
 formulas are those of ``plain_losses.py``: log_softmax, one_hot and sums. Memory is what a run needs at most beyond its
 inputs, the gradient included. Last, the memory of one to four losses that share logits at ``--stride``.
 """
+
 from __future__ import annotations
 
 import sys
@@ -55,8 +56,10 @@ def main() -> int:
     torch.manual_seed(0)
     old, size = args.classes - args.new, (args.size, args.size)
     dtype = getattr(torch, args.dtype)
-    print(f'{args.classes} classes, {args.size} x {args.size}, batch {args.batch}, {args.dtype}, {args.rounds} rounds; '
-          f'{machine()}')
+    print(
+        f'{args.classes} classes, {args.size} x {args.size}, batch {args.batch}, {args.dtype}, {args.rounds} rounds; '
+        f'{machine()}'
+    )
     print(f'  {"":<26}{"median":>10}{"ratio":>11}{"memory":>14}{"ratio":>8}')
     target = torch.randint(0, args.classes, (args.batch, *size), device=device())
     target[:, :8] = 255
@@ -72,26 +75,33 @@ def main() -> int:
     def plain(logits: Tensor, teacher: Tensor) -> Tensor:
         full = [F.interpolate(x, size, mode='bilinear') if x.shape[-1] != args.size else x for x in (logits, teacher)]
         full = [x.float() for x in full]
-        return (plain_losses.unbiased_cross_entropy(*full, target, old) +
-                WEIGHT * plain_losses.unbiased_distillation(*full, target, old))
+        return plain_losses.unbiased_cross_entropy(*full, target, old) + WEIGHT * plain_losses.unbiased_distillation(
+            *full, target, old
+        )
 
     def ours(logits: Tensor, teacher: Tensor) -> Tensor:
-        return (unbiased_cross_entropy(logits, target, old) +
-                WEIGHT * unbiased_distillation(logits, teacher, size=size))
+        return unbiased_cross_entropy(logits, target, old) + WEIGHT * unbiased_distillation(logits, teacher, size=size)
 
     small = max(1, args.size // args.stride)
-    for title, side in (('logits of the size of the labels', args.size),
-                        (f'logits at stride {args.stride}, upsampling inside', small)):
+    for title, side in (
+        ('logits of the size of the labels', args.size),
+        (f'logits at stride {args.stride}, upsampling inside', small),
+    ):
         logits, teacher = draw(side)
-        sides = {PLAIN: lambda: backward(plain(logits, teacher), logits),
-                 OURS: lambda: backward(ours(logits, teacher), logits)}
+        sides = {
+            PLAIN: lambda: backward(plain(logits, teacher), logits),
+            OURS: lambda: backward(ours(logits, teacher), logits),
+        }
         if args.compile:
             compiled = torch.compile(plain)
             sides['formulas, torch.compile'] = lambda: backward(compiled(logits, teacher), logits)
         show(title, sides, args.rounds)
-    losses = (lambda: unbiased_cross_entropy(logits, target, old),
-              lambda: unbiased_distillation(logits, teacher, size=size),
-              lambda: logit_distillation(logits, teacher, size=size), lambda: sharp_relation(logits, size=size))
+    losses = (
+        lambda: unbiased_cross_entropy(logits, target, old),
+        lambda: unbiased_distillation(logits, teacher, size=size),
+        lambda: logit_distillation(logits, teacher, size=size),
+        lambda: sharp_relation(logits, size=size),
+    )
     print('losses that share logits, upsampling inside')
     for number in range(1, len(losses) + 1):
         memory = peak_memory(lambda: backward(sum(loss() for loss in losses[:number]), logits))

@@ -1,4 +1,5 @@
 """The losses as their formulas read: whole maps, loops, PyTorch's functions, gradients by autograd."""
+
 from __future__ import annotations
 
 import math
@@ -62,8 +63,14 @@ def sharp_relation(logits: Tensor, teacher: Tensor, target: Tensor, num_old: int
     return -(torch.softmax(logits, 1) * torch.log_softmax(logits, 1)).mean()
 
 
-def local_pod(student: list[Tensor], teacher: list[Tensor], factors: list[float], num_old: int,
-              num_seen: int, scales: tuple[int, ...] = (1, 2, 4)) -> Tensor:
+def local_pod(
+    student: list[Tensor],
+    teacher: list[Tensor],
+    factors: list[float],
+    num_old: int,
+    num_seen: int,
+    scales: tuple[int, ...] = (1, 2, 4),
+) -> Tensor:
     """PLOP's feature distillation, region by region."""
     total = 0
     for new, old, factor in zip(student, teacher, factors):
@@ -77,7 +84,7 @@ def local_pod(student: list[Tensor], teacher: list[Tensor], factors: list[float]
                 height, width = maps.shape[-2] // scale, maps.shape[-1] // scale
                 for row in range(0, scale * height, height):
                     for column in range(0, scale * width, width):
-                        region = maps[:, :, row:row + height, column:column + width]
+                        region = maps[:, :, row : row + height, column : column + width]
                         parts += [region.mean(3).flatten(1), region.mean(2).flatten(1)]
             strips.append(torch.cat(parts, 1))
         distance = torch.linalg.vector_norm(strips[0] - strips[1], dim=1).mean()
@@ -85,8 +92,7 @@ def local_pod(student: list[Tensor], teacher: list[Tensor], factors: list[float]
     return total / len(factors)
 
 
-def prototype_losses(features: Tensor, labels: Tensor, prototypes: Tensor,
-                     old: Tensor) -> tuple[Tensor, ...]:
+def prototype_losses(features: Tensor, labels: Tensor, prototypes: Tensor, old: Tensor) -> tuple[Tensor, ...]:
     """SDR's matching, attraction, repulsion and sparsity, class by class.
 
     Args:
@@ -107,9 +113,9 @@ def prototype_losses(features: Tensor, labels: Tensor, prototypes: Tensor,
             means.append(own.mean(0))
             attraction.append((own - prototypes[k]).square().mean())
             scaled.append(own / own.max())
-    repulsion = [1 / torch.linalg.vector_norm(a - b) for i, a in enumerate(means)
-                 for j, b in enumerate(means) if i != j]
+    repulsion = [
+        1 / torch.linalg.vector_norm(a - b) for i, a in enumerate(means) for j, b in enumerate(means) if i != j
+    ]
     sparse = torch.cat(scaled)
     sparsity = (sparse.exp().sum(1) / sparse.sum(1)).mean()
-    return (torch.stack(matching).mean(), torch.stack(attraction).mean(),
-            torch.stack(repulsion).mean(), sparsity)
+    return (torch.stack(matching).mean(), torch.stack(attraction).mean(), torch.stack(repulsion).mean(), sparsity)

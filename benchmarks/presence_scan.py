@@ -7,6 +7,7 @@ to a temporary folder first. NAMES is a text file with the name of one mask per 
 are read. ``--threads`` is the number of processes of the scan, 0 for all cores. The last line is for the scan that is
 kept on disk.
 """
+
 from __future__ import annotations
 
 import os

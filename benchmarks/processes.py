@@ -5,6 +5,7 @@ usage: python benchmarks/processes.py [--methods mib sdr ...] [--worlds 2 4] [--
 The network normalises by groups, so that the statistics of a batch play no part. Sums over processes are taken in another
 order, so the weights differ in the last digits, and grow apart over the iterations.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -63,8 +64,9 @@ def learn(folder: Path, methods: list[str], world: int) -> None:
 
 def on_rank(rank: int, port: int, folder: str, methods: list[str], world: int) -> None:
     """One of several processes."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank),
-                      WORLD_SIZE=str(world))
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world)
+    )
     torch.set_num_threads(1)
     learn(Path(folder), methods, world)
     torch.distributed.destroy_process_group()
@@ -74,10 +76,14 @@ def difference(one: Path, many: Path) -> tuple[float, int, int]:
     """Returns how far the weights of the last step are apart, relative to each tensor's largest, and pixels decided
     otherwise, of how many."""
     index = max(index for index in range(2) if RunFolder(one).result(index))
-    weights = [torch.load(folder / f'step_{index}/model.pth', weights_only=True)['state_dict']
-               for folder in (one, many)]
-    apart = max(float((weights[1][name] - value).abs().max() / value.abs().max().clamp(min=1e-3))
-                for name, value in weights[0].items() if value.is_floating_point())
+    weights = [
+        torch.load(folder / f'step_{index}/model.pth', weights_only=True)['state_dict'] for folder in (one, many)
+    ]
+    apart = max(
+        float((weights[1][name] - value).abs().max() / value.abs().max().clamp(min=1e-3))
+        for name, value in weights[0].items()
+        if value.is_floating_point()
+    )
     matrices = [np.array(RunFolder(folder).result(index)['confusion']) for folder in (one, many)]
     return apart, int(np.abs(matrices[0] - matrices[1]).sum() // 2), int(matrices[0].sum())
 
@@ -97,8 +103,9 @@ def main() -> int:
         with socket.socket() as free:
             free.bind(('127.0.0.1', 0))
             port = free.getsockname()[1]
-        mp.start_processes(on_rank, (port, str(folder / str(world)), methods, world), nprocs=world,
-                           start_method='spawn')
+        mp.start_processes(
+            on_rank, (port, str(folder / str(world)), methods, world), nprocs=world, start_method='spawn'
+        )
     print('| method | ' + ' | '.join(f'{world} processes: weights | pixels' for world in args.worlds) + ' |')
     print('|---|' + '---:|---:|' * len(args.worlds))
     for method in args.methods:

@@ -1,7 +1,8 @@
 """SDR's four prototype losses, forward and backward, against loops over classes.
 
-    python benchmarks/prototype_losses.py [--batch 8] [--channels 2048] [--side 32] [--classes 21] [--rounds 10]
+python benchmarks/prototype_losses.py [--batch 8] [--channels 2048] [--side 32] [--classes 21] [--rounds 10]
 """
+
 from __future__ import annotations
 
 import sys
@@ -29,15 +30,19 @@ def main() -> int:
     prototypes = torch.rand(args.classes, args.channels, device=device())
     labels = torch.randint(0, args.classes, shape, device=device())
     labels[:, :2] = 255
-    labels[:, 2:args.side // 2] = 0
+    labels[:, 2 : args.side // 2] = 0
     teacher = torch.randn(args.batch, num_old, args.side, args.side, device=device())
     old = teacher.argmax(1).masked_fill(labels != 0, 0)
     weights = 0.01, 0.001, 0.001, 0.001
 
     def ours() -> tuple[torch.Tensor, ...]:
         given = features, labels, prototypes
-        return (prototype_matching(*given, teacher), feature_attraction(*given), feature_repulsion(*given),
-                feature_sparsity(*given))
+        return (
+            prototype_matching(*given, teacher),
+            feature_attraction(*given),
+            feature_repulsion(*given),
+            feature_sparsity(*given),
+        )
 
     def run(losses) -> list[torch.Tensor]:
         values = losses()
@@ -47,13 +52,14 @@ def main() -> int:
     def loops() -> tuple[torch.Tensor, ...]:
         return plain_losses.prototype_losses(features, labels, prototypes, old)
 
-    sides = {'loops over classes': lambda: run(loops),
-             'mmciss': lambda: run(ours)}
+    sides = {'loops over classes': lambda: run(loops), 'mmciss': lambda: run(ours)}
     for a, b in zip(*(side() for side in sides.values())):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
     times = alternate(sides, args.rounds)
-    print(f'SDR, batch {args.batch}, {args.channels} channels, {args.side} x {args.side}, {args.classes} classes, '
-          f'{args.rounds} rounds; {machine()}')
+    print(
+        f'SDR, batch {args.batch}, {args.channels} channels, {args.side} x {args.side}, {args.classes} classes, '
+        f'{args.rounds} rounds; {machine()}'
+    )
     for name in sides:
         print(f'{name:<20}{median_ms(times, name):>10.1f} ms{ratio(times, name, "loops over classes"):>8.3f}')
     return 0

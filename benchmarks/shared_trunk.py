@@ -4,6 +4,7 @@
 
 All three train the same model on the same batch, in turn in one process.
 """
+
 from __future__ import annotations
 
 import sys
@@ -18,8 +19,11 @@ from timing import alternate, arguments, device, machine, median_ms, ratio  # no
 from training import Students, make_batch, optimizer_step  # noqa: E402
 
 CLASSES = 20
-SIDES = (('fine-tuning', 'finetuning', False), ('SSUL, second network', 'ssul', False),
-         ('SSUL, shared trunk', 'ssul', True))
+SIDES = (
+    ('fine-tuning', 'finetuning', False),
+    ('SSUL, second network', 'ssul', False),
+    ('SSUL, shared trunk', 'ssul', True),
+)
 
 
 def main() -> int:

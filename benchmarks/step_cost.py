@@ -7,6 +7,7 @@ an iteration; the time from the last iteration of the step before to the first o
 between; and the memory that the process holds when the step has been evaluated. The ratios compare the last third of
 the later steps with the first third.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -28,6 +29,7 @@ CLOCK = 'StepClock'
 def learn(protocol: str, args: argparse.Namespace, connection: Any) -> None:
     """Learns a protocol and sends what each step took."""
     from mmciss.utils.environment import set_thread_defaults
+
     set_thread_defaults()
     import torch
     from mmengine.hooks import Hook
@@ -37,6 +39,7 @@ def learn(protocol: str, args: argparse.Namespace, connection: Any) -> None:
     from mmciss.apis.overrides import use_method
     from mmciss.engine import IncrementalRunner
     from mmciss.utils.configs import load_config
+
     torch.set_num_threads(args.threads)
     records: list[dict[str, Any]] = []
 
@@ -95,8 +98,10 @@ def show(protocol: str, records: list[dict[str, Any]], each: bool) -> None:
     if each:
         for index, row in enumerate(zip(iteration, between, memory), start=1):
             print('    step {:<3}{:>10.1f} ms{:>10.2f} s{:>10.0f} MiB'.format(index, *row))
-    print(f'{protocol:<8}{len(records):>6}{statistics.median(iteration):>12.1f}{change(iteration):>8.3f}'
-          f'{max(between):>12.2f}{statistics.median(memory):>12.0f}{change(memory):>8.3f}')
+    print(
+        f'{protocol:<8}{len(records):>6}{statistics.median(iteration):>12.1f}{change(iteration):>8.3f}'
+        f'{max(between):>12.2f}{statistics.median(memory):>12.0f}{change(memory):>8.3f}'
+    )
 
 
 def main() -> int:

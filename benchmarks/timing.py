@@ -1,4 +1,5 @@
 """What the benchmarks share: both sides in turn in one process, medians, ratios round by round, memory."""
+
 from __future__ import annotations
 
 import argparse

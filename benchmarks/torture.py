@@ -9,6 +9,7 @@ until there were kills enough. Where each killed run continued is read from its 
 report must equal those of a run that nobody killed, bit by bit. The killed runs are forks of a process that has imported
 everything; the one that nobody kills is an ordinary ``tools/train.py``.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -31,9 +32,21 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 CONFIG = ROOT / 'configs/shapes/shapes_smoke.py'
-MOMENTS = ('data/*.unfinished', 'run.json', 'step_*/2*', 'step_*/statistics.pth', 'step_*/iter_*.pth',
-           'step_*/.*.tmp', 'step_*/model.pth', 'step_*/state.pth', 'step_*/samples.npz', 'step_*/result.json',
-           'step_0/memory.json', 'report.json', 'figures/*.png')
+MOMENTS = (
+    'data/*.unfinished',
+    'run.json',
+    'step_*/2*',
+    'step_*/statistics.pth',
+    'step_*/iter_*.pth',
+    'step_*/.*.tmp',
+    'step_*/model.pth',
+    'step_*/state.pth',
+    'step_*/samples.npz',
+    'step_*/result.json',
+    'step_0/memory.json',
+    'report.json',
+    'figures/*.png',
+)
 """What a run writes, in the order of its phases."""
 
 
@@ -53,6 +66,7 @@ class Forked:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
             from mmciss.apis.train import main as train
+
             status = train(arguments)
             sys.stdout.flush()
         except BaseException:  # the child must never return into the parent's code
@@ -88,21 +102,40 @@ def start(method: str, folder: Path, resume: bool, fresh: bool = False) -> Proce
         resume: Whether to continue.
         fresh: Whether to start ``tools/train.py`` in a new interpreter instead of forking.
     """
-    arguments = [str(CONFIG), '--method', method, '--work-dir', str(folder),
-                 *(['--resume'] if resume else []),
-                 '--cfg-options', 'train_cfg.val_begin=1', 'train_cfg.val_interval=6', 'steps.base.iters=12',
-                 'steps.later.iters=8', 'default_hooks.checkpoint.interval=1']
+    arguments = [
+        str(CONFIG),
+        '--method',
+        method,
+        '--work-dir',
+        str(folder),
+        *(['--resume'] if resume else []),
+        '--cfg-options',
+        'train_cfg.val_begin=1',
+        'train_cfg.val_interval=6',
+        'steps.base.iters=12',
+        'steps.later.iters=8',
+        'default_hooks.checkpoint.interval=1',
+    ]
     if method.endswith('_m'):
         arguments.append('method.memory.size=8')
-    environment = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), 'MMCISS_CACHE': str(folder / 'cache'),
-                   'MMCISS_SHAPES_SMOKE': str(folder.parent / 'shapes_smoke')}
+    environment = {
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': str(ROOT),
+        'MMCISS_CACHE': str(folder / 'cache'),
+        'MMCISS_SHAPES_SMOKE': str(folder.parent / 'shapes_smoke'),
+    }
     path = log_of(folder)
     if not fresh:
         return Forked(arguments, environment, path)
     with open(path, 'ab') as log:
-        return subprocess.Popen([sys.executable, str(ROOT / 'tools/train.py'), *arguments],
-                                env={**os.environ, **environment}, cwd=ROOT, stdout=log,
-                                stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / 'tools/train.py'), *arguments],
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def kill(process: Process) -> None:
@@ -146,8 +179,11 @@ def outcome(folder: Path) -> dict[str, object]:
 def without_times(value: object) -> object:
     """Returns a report without durations and folders, which may differ."""
     if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items()
-                if not any(word in key for word in ('second', 'time', 'folder', 'path', 'work_dir', 'date'))}
+        return {
+            key: without_times(item)
+            for key, item in value.items()
+            if not any(word in key for word in ('second', 'time', 'folder', 'path', 'work_dir', 'date'))
+        }
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
@@ -167,8 +203,9 @@ def continued_at(output: str) -> str:
     return 'report' if 'nothing to train' in output else 'killed again before'
 
 
-def torture(method: str, folder: Path, kills: int,
-            rng: random.Random) -> tuple[list[str], list[str], int, float, dict[str, bool]]:
+def torture(
+    method: str, folder: Path, kills: int, rng: random.Random
+) -> tuple[list[str], list[str], int, float, dict[str, bool]]:
     """Kills and resumes runs until that has happened often enough; a run that got to its end is followed by another.
 
     Returns:
@@ -203,8 +240,9 @@ def torture(method: str, folder: Path, kills: int,
     return moments, places, runs, duration, same
 
 
-def kill_until_done(method: str, folder: Path, kills: int, duration: float,
-                    rng: random.Random) -> tuple[list[str], list[str]]:
+def kill_until_done(
+    method: str, folder: Path, kills: int, duration: float, rng: random.Random
+) -> tuple[list[str], list[str]]:
     """Starts, kills and resumes one run until it ends by itself; after ``kills`` kills it is left alone.
 
     Returns:
@@ -259,9 +297,12 @@ def main() -> int:
     rng = random.Random(args.seed)
     import mmciss.apis.train  # noqa: F401  before the forks, so that they need not
     import mmciss.register_all  # noqa: F401
+
     print(f'{platform.machine()}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}')
-    print('| method | kills | runs | whole run | weights and matrices | report | killed at '
-          '| continued at step:iteration |\n|---|---:|---:|---:|---|---|---|---|')
+    print(
+        '| method | kills | runs | whole run | weights and matrices | report | killed at '
+        '| continued at step:iteration |\n|---|---:|---:|---:|---|---|---|---|'
+    )
     wrong = 0
     for method in args.methods:
         moments, places, runs, seconds, same = torture(method, folder, args.kills, rng)
@@ -270,9 +311,12 @@ def main() -> int:
         words = {True: 'identical', False: 'DIFFERENT'}
         counts = ', '.join(f'{moment} {count}' for moment, count in Counter(moments).most_common())
         shown = [f'{place} ({times})' if times > 1 else place for place, times in Counter(places).items()]
-        print(f'| {method} | {len(moments)} | {runs} | {seconds:.0f} s | {words[steps]} | '
-              f'{words[bool(same["report"])]} | {counts} | '
-              f'{", ".join(shown)} |', flush=True)
+        print(
+            f'| {method} | {len(moments)} | {runs} | {seconds:.0f} s | {words[steps]} | '
+            f'{words[bool(same["report"])]} | {counts} | '
+            f'{", ".join(shown)} |',
+            flush=True,
+        )
     return int(wrong > 0)
 
 

@@ -1,4 +1,5 @@
 """Students of one later step, ready to train, for the benchmarks of iterations."""
+
 from __future__ import annotations
 
 import copy
@@ -91,13 +92,19 @@ class Students:
         save_tensors(files.model, {'state_dict': base.plain_weights()})
         save_tensors(files.state, base.method_state())
         model, hooks = self._build(method, 1, files)
-        passes = {name: STATISTICS.build(dict(item)) for hook in hooks if hook.type == 'StatisticsHook'
-                  for name, item in hook.passes.items() if item is not None}
+        passes = {
+            name: STATISTICS.build(dict(item))
+            for hook in hooks
+            if hook.type == 'StatisticsHook'
+            for name, item in hook.passes.items()
+            if item is not None
+        }
         if passes:
             inputs, samples = self.batch
             target = torch.stack([sample.gt_sem_seg.data for sample in samples]).squeeze(1)
-            model.statistics.update(run_passes(passes, model.step, build_teacher(model, self.device),
-                                               lambda: [(inputs, target)]))
+            model.statistics.update(
+                run_passes(passes, model.step, build_teacher(model, self.device), lambda: [(inputs, target)])
+            )
         model.init_weights()
         if model.needs_teacher:
             share = share_trunk and trunk_is_frozen(model)

@@ -6,6 +6,7 @@ A model of plain MMSegmentation learns cat, cow and dog; then ``mmciss.apis.exte
 each from photographs in which only the new classes are labelled. What was done before an interruption is not done
 again. ``OUT/results.md`` and ``OUT/*.png`` are what docs/extend_results.md shows.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -36,8 +37,9 @@ def run_model(name: str, data: Path, out: Path, weights: str) -> None:
     """
     make, optimizer, (iterations, more) = plain.MODELS[name]
 
-    def trained(folder: str, images: str, stage: int, count: int, start: Path | None = None,
-                factor: float = 1.0) -> tuple[Path, Path]:
+    def trained(
+        folder: str, images: str, stage: int, count: int, start: Path | None = None, factor: float = 1.0
+    ) -> tuple[Path, Path]:
         wrapper = dict(optimizer, optimizer=dict(optimizer['optimizer'], lr=factor * optimizer['optimizer']['lr']))
         cfg = plain.config(make(weights), wrapper, data / images, len(seen(stage)), count, out / folder)
         checkpoint = plain.train(cfg, start)
@@ -49,9 +51,17 @@ def run_model(name: str, data: Path, out: Path, weights: str) -> None:
     for stage, new in enumerate(STAGES[1:], start=1):
         folder = out / f'extended_{stage}'
         images = data / f'new_{stage}'
-        extend(*extended, images / 'images', images / 'masks', [CLASSES[index] for index in new], folder,
-               iters=more, resume=True, val_images=data / f'few_{stage}' / 'images',
-               val_masks=data / f'few_{stage}' / 'masks')
+        extend(
+            *extended,
+            images / 'images',
+            images / 'masks',
+            [CLASSES[index] for index in new],
+            folder,
+            iters=more,
+            resume=True,
+            val_images=data / f'few_{stage}' / 'images',
+            val_masks=data / f'few_{stage}' / 'masks',
+        )
         extended = folder / 'model_config.py', folder / 'model.pth'
         # A tenth of the learning rate, as the extension.
         naive = trained(f'naive_{stage}', f'naive_{stage}', stage, more, naive[1], 0.1)

@@ -1,4 +1,5 @@
 """How the documentation is built: ``python -m sphinx -W --keep-going docs build/docs``."""
+
 from __future__ import annotations
 
 import ast
@@ -42,8 +43,11 @@ napoleon_use_rtype = False
 # References that a docstring or page makes by full name are checked; those to torch, numpy and
 # MMSegmentation are not, because nothing is looked up on the network.
 nitpicky = True
-nitpick_ignore_regex = [('py:class', r'(?!mmciss\.).*'), ('py:.*', r'[^.]*'),
-                        ('py:.*', r'(torch|numpy|mmengine|mmseg|mmcv|pathlib)\..*')]
+nitpick_ignore_regex = [
+    ('py:class', r'(?!mmciss\.).*'),
+    ('py:.*', r'[^.]*'),
+    ('py:.*', r'(torch|numpy|mmengine|mmseg|mmcv|pathlib)\..*'),
+]
 
 html_theme = 'furo'
 html_title = f'mmciss {release}'
@@ -74,10 +78,8 @@ ROOMS = {
 
 def modules_of(package: Path) -> list[str]:
     """Returns the names of a package's modules, itself first, packages inside included."""
-    paths = sorted(package.rglob('*.py'), key=lambda path: (path.parent, path.name != '__init__.py',
-                                                            path.name))
-    return ['.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
-            for path in paths]
+    paths = sorted(package.rglob('*.py'), key=lambda path: (path.parent, path.name != '__init__.py', path.name))
+    return ['.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__') for path in paths]
 
 
 def write_if_new(path: Path, text: str) -> None:
@@ -93,8 +95,7 @@ def write_api_pages(folder: Path) -> None:
     for room in sorted(path.parent.name for path in (ROOT / 'mmciss').glob('*/__init__.py')):
         title = f'mmciss.{room}: {ROOMS.get(room, "").lower()}'.removesuffix(': ')
         pages[room] = api_page(title, modules_of(ROOT / 'mmciss' / room))
-    alone = sorted(f'mmciss.{path.stem}' for path in (ROOT / 'mmciss').glob('*.py')
-                   if path.stem != '__init__')
+    alone = sorted(f'mmciss.{path.stem}' for path in (ROOT / 'mmciss').glob('*.py') if path.stem != '__init__')
     pages['package'] = api_page('mmciss', ['mmciss', *alone])
     for name, text in pages.items():
         write_if_new(folder / f'{name}.rst', text)
@@ -118,12 +119,16 @@ def api_page(title: str, modules: list[str]) -> str:
 def write_contents(path: Path) -> None:
     """Writes the tables of contents of the start page."""
     present = {page.stem for page in DOCS.glob('*.md')} - {'index'} | {'methods/index', 'api/index'}
-    chapters = {title: [name for name in names if name in present]
-                for title, names in CONTENTS.items()}
+    chapters = {title: [name for name in names if name in present] for title, names in CONTENTS.items()}
     chapters['More'] = sorted(present - {name for names in chapters.values() for name in names})
-    write_if_new(path, '\n'.join(
-        '\n'.join(['```{toctree}', ':hidden:', f':caption: {title}', *names, '```', ''])
-        for title, names in chapters.items() if names))
+    write_if_new(
+        path,
+        '\n'.join(
+            '\n'.join(['```{toctree}', ':hidden:', f':caption: {title}', *names, '```', ''])
+            for title, names in chapters.items()
+            if names
+        ),
+    )
 
 
 def first_sentence(text: str) -> str:
@@ -135,8 +140,11 @@ def read_method(path: Path) -> tuple[str, str]:
     """Returns the name that a method's config gives it, and the first sentence of its comment."""
     text = path.read_text(encoding='utf-8')
     comment = ' '.join(line.lstrip('# ') for line in re.match(r'(?:#.*\n)*', text)[0].splitlines())
-    calls = [node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)
-             and ast.unparse(node.targets[0]) == 'method']
+    calls = [
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'method'
+    ]
     names = [word.value.value for call in calls for word in call.keywords if word.arg == 'name']
     return names[0] if names else path.stem, first_sentence(comment)
 
@@ -144,9 +152,11 @@ def read_method(path: Path) -> tuple[str, str]:
 def page_of(method: str) -> str | None:
     """Returns the page about a method: its own, one that it shares, or that of what it varies."""
     pages = sorted(path.stem for path in (DOCS / 'methods').glob('*.md'))
-    fitting = [[page for page in pages if page == method],
-               [page for page in pages if method in page.split('_')],
-               [page for page in pages if method.split('_')[0] in page.split('_')]]
+    fitting = [
+        [page for page in pages if page == method],
+        [page for page in pages if method in page.split('_')],
+        [page for page in pages if method.split('_')[0] in page.split('_')],
+    ]
     return next((found[0] for found in fitting if found), None)
 
 
@@ -161,8 +171,7 @@ def write_method_table(path: Path) -> None:
     write_if_new(path, '\n'.join(rows) + '\n')
 
 
-def resolve_handed_on(app: Sphinx, env: BuildEnvironment, node: nodes.Element,
-                      content: nodes.TextElement) -> Any:
+def resolve_handed_on(app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.TextElement) -> Any:
     """Finds references to names that a package hands on from one of its modules."""
     target = node.get('reftarget', '')
     if node.get('refdomain') != 'py' or not target.startswith('mmciss.'):
@@ -180,9 +189,11 @@ def resolve_handed_on(app: Sphinx, env: BuildEnvironment, node: nodes.Element,
 def answer_for_classes() -> None:
     """Lets mmcv's wrapper of random methods be read off a class, where it has no instance."""
     from mmcv.transforms.utils import cache_randomness
+
     get = cache_randomness.__get__
     cache_randomness.__get__ = lambda self, instance, owner=None: (
-        self if instance is None else get(self, instance, owner))
+        self if instance is None else get(self, instance, owner)
+    )
 
 
 def generate(app: Sphinx) -> None:

@@ -4,6 +4,7 @@ Importing this package is cheap: it registers nothing and loads no torch, so tha
 alone. ``import mmciss.register_all`` (what every config does through ``custom_imports``) adds the modules of
 mmciss to MMSegmentation's registries.
 """
+
 from __future__ import annotations
 
 from mmciss.version import __version__

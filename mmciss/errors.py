@@ -1,4 +1,5 @@
 """The exception for wrong configs, and the sentences its messages are made of."""
+
 from __future__ import annotations
 
 import difflib
@@ -17,7 +18,7 @@ def close_matches(name: str, allowed: Iterable[str], count: int = 3, cutoff: flo
         " Did you mean 'overlapped'?"
     """
     found = difflib.get_close_matches(str(name), sorted({str(item) for item in allowed}), count, cutoff)
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ''
+    return f' Did you mean {" or ".join(map(repr, found))}?' if found else ''
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[object], key: str) -> ConfigError:
@@ -30,8 +31,7 @@ def unknown_name(kind: str, name: object, allowed: Iterable[object], key: str) -
         key: The config key or command-line flag that holds the value.
     """
     names = sorted(map(str, allowed))
-    return ConfigError(f'{key}: unknown {kind} {name!r}. Allowed: {", ".join(names)}.'
-                       f'{close_matches(str(name), names)}')
+    return ConfigError(f'{key}: unknown {kind} {name!r}. Allowed: {", ".join(names)}.{close_matches(str(name), names)}')
 
 
 def first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 Configs do it with ``custom_imports = dict(imports=['mmciss.register_all'])``.
 """
+
 from __future__ import annotations
 
 from mmciss.utils.environment import import_quietly, set_thread_defaults

@@ -3,6 +3,7 @@
 Everything else registers straight into :mod:`mmseg.registry`, so that ``default_scope`` stays ``'mmseg'`` and every
 tool of MMSegmentation finds it.
 """
+
 from __future__ import annotations
 
 from mmengine.registry import Registry

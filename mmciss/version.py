@@ -1,2 +1,3 @@
 """The version of mmciss."""
-__version__ = "0.1.0"
+
+__version__ = '0.1.0'

@@ -1,4 +1,5 @@
 """Settings and runs shared by all tests."""
+
 from __future__ import annotations
 
 import gc
@@ -42,6 +43,7 @@ def quick_runs() -> None:
     from mmengine.config import Config
 
     import mmciss.register_all  # noqa: F401
+
     formatted = []
     # mmengine imports it by this name whenever it prints a config.
     yapf_api.FormatCode = lambda text, **options: (formatted.append(text) or text, True)
@@ -56,6 +58,7 @@ def quick_runs() -> None:
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves the figures out of reports, which take a third of a tiny run."""
     import mmciss.evaluation.report as report
+
     monkeypatch.setattr(report, '_write_figures', lambda *arguments, **options: [])
 
 
@@ -65,6 +68,7 @@ def finished_run(data_folders: None, tmp_path_factory: pytest.TempPathFactory) -
     import mmciss.register_all  # noqa: F401
     from mmciss.apis.train import train
     from tests.smoke import smoke_config
+
     folder = tmp_path_factory.mktemp('runs') / 'finished'
     train(smoke_config(folder))
     return folder

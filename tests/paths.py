@@ -1,4 +1,5 @@
 """Where tests find the repository and the optional test data."""
+
 from __future__ import annotations
 
 import os

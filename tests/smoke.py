@@ -1,4 +1,5 @@
 """Runs of the smallest config, in this process or in one that can be killed."""
+
 from __future__ import annotations
 
 import os
@@ -30,8 +31,23 @@ def smoke_config(work_dir: Path, method: str = 'mib', **options: Any) -> Config:
 
 def start(work_dir: Path, *arguments: str, method: str = 'mib') -> subprocess.Popen:
     """Starts ``tools/train.py`` on the smoke config in a process of its own."""
-    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(ROOT / SMOKE), '--work-dir', str(work_dir),
-               '--method', method, *arguments]
+    command = [
+        sys.executable,
+        str(ROOT / 'tools' / 'train.py'),
+        str(ROOT / SMOKE),
+        '--work-dir',
+        str(work_dir),
+        '--method',
+        method,
+        *arguments,
+    ]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    return subprocess.Popen(command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )

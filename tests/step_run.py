@@ -1,4 +1,5 @@
 """One step of a protocol on a few tiny pictures, with hooks that look inside."""
+
 from __future__ import annotations
 
 import copy
@@ -57,15 +58,25 @@ def block_masks(seed: int, count: int, blocks: int = 4) -> list[np.ndarray]:
 
 def pictures_config(data: Path) -> dict[str, Any]:
     """Returns the config of a data set by :func:`write_pictures`."""
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
-                # This crop looks at the labels: it would give hidden classes away if it saw them.
-                dict(type='RandomCrop', crop_size=(32, 32), cat_max_ratio=0.6),
-                dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        # This crop looks at the labels: it would give hidden classes away if it saw them.
+        dict(type='RandomCrop', crop_size=(32, 32), cat_max_ratio=0.6),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PackSegInputs'),
+    ]
     return dict(
-        type='BaseSegDataset', data_root=str(data), ann_file='list.txt', img_suffix='.png', seg_map_suffix='.png',
-        data_prefix=dict(img_path='images', seg_map_path='masks'), pipeline=pipeline,
+        type='BaseSegDataset',
+        data_root=str(data),
+        ann_file='list.txt',
+        img_suffix='.png',
+        seg_map_suffix='.png',
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        pipeline=pipeline,
         serialize_data=False,  # serializing collects garbage each time, which takes most of a test's time
-        metainfo=dict(classes=CLASSES, palette=[[index, 0, 0] for index in range(len(CLASSES))]))
+        metainfo=dict(classes=CLASSES, palette=[[index, 0, 0] for index in range(len(CLASSES))]),
+    )
 
 
 @lru_cache(maxsize=None)
@@ -97,7 +108,7 @@ def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> 
     save_tensors(folder / 'model.pth', {'state_dict': model.plain_weights()})
     save_tensors(folder / 'state.pth', model.method_state())
     root = cfg.train_dataloader.dataset.data_root
-    kept = tuple(Exemplar(f'{root}/images/p{index}.png', 0, (1, )) for index in exemplars)
+    kept = tuple(Exemplar(f'{root}/images/p{index}.png', 0, (1,)) for index in exemplars)
     Memory(0, kept, 'test').save(folder / 'memory.json')
     return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'), str(folder / 'memory.json'))
 
@@ -123,14 +134,16 @@ class Recorder(Hook):
         parameters = dict(model.named_parameters())
 
         def keep(*_: Any) -> None:
-            self.found.update({f'gradient of {name}': item.grad.clone() for name, item in parameters.items()
-                               if item.grad is not None})
+            self.found.update(
+                {f'gradient of {name}': item.grad.clone() for name, item in parameters.items() if item.grad is not None}
+            )
 
         runner.optim_wrapper.optimizer.register_step_pre_hook(keep)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        self.found.update({name: value.detach().clone() for name, value in outputs.items()
-                           if isinstance(value, Tensor)})
+        self.found.update(
+            {name: value.detach().clone() for name, value in outputs.items() if isinstance(value, Tensor)}
+        )
 
 
 def flat(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -1,4 +1,5 @@
 """The page about models: a part of it is run again, and all of it must be there."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,7 +16,8 @@ SAMPLE = ('ocrnet', 'pidnet', 'fastscnn', 'point_rend', 'segmenter_vit-t_mask', 
 mmpretrain."""
 
 needs_configs = pytest.mark.skipif(
-    not zoo.zoo(), reason=f'MMSegmentation was installed without its configs ({zoo.CONFIGS})')
+    not zoo.zoo(), reason=f'MMSegmentation was installed without its configs ({zoo.CONFIGS})'
+)
 
 
 def rows() -> dict[str, zoo_page.Row]:
@@ -29,7 +31,8 @@ def test_every_family_is_on_the_page() -> None:
 
 def test_the_page_is_what_the_rows_say() -> None:
     assert zoo_page.page(list(rows().values())) == PAGE.read_text(encoding='utf-8'), (
-        'edited by hand; run tools/model_table.py')
+        'edited by hand; run tools/model_table.py'
+    )
 
 
 def test_heads_that_are_said_to_work_do() -> None:

@@ -1,4 +1,5 @@
 """A photograph that breaks while a run is under way: the file is named, and the run goes on once it is whole again."""
+
 from __future__ import annotations
 
 import pickle
@@ -30,12 +31,18 @@ class BreakPicture(Hook):
     def before_train(self, runner: Any) -> None:
         content = self.picture.read_bytes()
         self.picture.with_suffix('.whole').write_bytes(content)
-        self.picture.write_bytes(content[:len(content) // 2])
+        self.picture.write_bytes(content[: len(content) // 2])
 
 
 def config(data: Path, work_dir: Path, workers: int) -> Any:
-    cfg = step_run_config(data, work_dir, 'finetuning', train_dataloader__num_workers=workers,
-                          train_dataloader__persistent_workers=False, train_dataloader__batch_size=4)
+    cfg = step_run_config(
+        data,
+        work_dir,
+        'finetuning',
+        train_dataloader__num_workers=workers,
+        train_dataloader__persistent_workers=False,
+        train_dataloader__batch_size=4,
+    )
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.pipeline = PIPELINE
     cfg.steps = dict(base=dict(iters=4, lr=0.01), later=dict(iters=4, lr=0.01))
@@ -46,7 +53,8 @@ def config(data: Path, work_dir: Path, workers: int) -> Any:
 
 @pytest.mark.parametrize('workers', [0, 2])
 def test_the_file_is_named_and_the_step_goes_on_when_it_is_repaired(
-        workers: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    workers: int, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     masks = block_masks(0, 8)
     for mask in masks:
         mask[:20] = 1

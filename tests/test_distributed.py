@@ -1,4 +1,5 @@
 """Several processes learn what one learns, and a dead one ends the job."""
+
 from __future__ import annotations
 
 import os
@@ -33,8 +34,10 @@ def config(folder: Path, world: int) -> Config:
     cfg.method['freeze'] = FIXED
     cfg.method['base'] = dict(freeze=FIXED)
     cfg.method.memory = dict(size=8, selection='class_balanced', mode='concat', labels='current')
-    cfg.method.statistics.update(thresholds=dict(type='EntropyThresholds', minimum=0.001),
-                                 prototypes=dict(type='ClassPrototypes', layer='backbone'))
+    cfg.method.statistics.update(
+        thresholds=dict(type='EntropyThresholds', minimum=0.001),
+        prototypes=dict(type='ClassPrototypes', layer='backbone'),
+    )
     cfg.train_dataloader.batch_size = 4 // world
     if world > 1:
         cfg.launcher = 'pytorch'
@@ -49,8 +52,9 @@ def free_port() -> int:
 
 def on_rank(rank: int, world: int, port: int, folder: str) -> None:
     """One process of a distributed run."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank),
-                      WORLD_SIZE=str(world))
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world)
+    )
     torch.set_num_threads(1)
     train(config(Path(folder), world))
     torch.distributed.destroy_process_group()
@@ -70,8 +74,9 @@ def compare(found: Any, expected: Any, name: str) -> None:
         for key in expected:
             compare(found[key], expected[key], f'{name}.{key}')
     elif isinstance(expected, torch.Tensor) and expected.is_floating_point():
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, equal_nan=True,
-                                   msg=lambda text: f'{name}: {text}')
+        torch.testing.assert_close(
+            found, expected, rtol=1e-3, atol=1e-4, equal_nan=True, msg=lambda text: f'{name}: {text}'
+        )
 
 
 @pytest.mark.slow
@@ -88,15 +93,17 @@ def test_processes_give_the_report_of_one(world: int, alone: Path, tmp_path: Pat
         assert matrices[0].sum() == matrices[1].sum(), 'images counted twice, or not at all'
         assert (matrices[0].sum(1) == matrices[1].sum(1)).all()
         assert np.abs(matrices[0] - matrices[1]).sum() / 2 <= matrices[0].sum() / 200
-        weights = [torch.load(item / f'step_{index}/model.pth', weights_only=True)['state_dict']
-                   for item in (alone, folder)]
+        weights = [
+            torch.load(item / f'step_{index}/model.pth', weights_only=True)['state_dict'] for item in (alone, folder)
+        ]
         for name, value in weights[0].items():
             if value.is_floating_point():
                 limit = 1e-4 * max(1.0, float(value.abs().max()))
                 torch.testing.assert_close(weights[1][name], value, rtol=0, atol=limit)
     assert (alone / 'step_0/memory.json').read_text() == (folder / 'step_0/memory.json').read_text()
-    statistics = [torch.load(item / 'step_1/statistics.pth', weights_only=True)['statistics']
-                  for item in (folder, alone)]
+    statistics = [
+        torch.load(item / 'step_1/statistics.pth', weights_only=True)['statistics'] for item in (folder, alone)
+    ]
     compare(*statistics, 'statistics')
 
 
@@ -111,9 +118,24 @@ def ranks_of(process: subprocess.Popen) -> list[int]:
 def test_a_rank_that_dies_ends_the_job(tmp_path: Path) -> None:
     folder = tmp_path / 'run'
     environment = {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', 'PORT': str(free_port())}
-    process = subprocess.Popen(['bash', str(ROOT / 'tools/dist_train.sh'), SMOKE, '2', '--work-dir', str(folder),
-                                '--cfg-options', 'steps.base.iters=100000'], env=environment, cwd=ROOT, text=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        [
+            'bash',
+            str(ROOT / 'tools/dist_train.sh'),
+            SMOKE,
+            '2',
+            '--work-dir',
+            str(folder),
+            '--cfg-options',
+            'steps.base.iters=100000',
+        ],
+        env=environment,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         deadline = time.time() + 240
         while not (folder / 'step_0' / 'iter_2.pth').exists() and process.poll() is None:

@@ -1,4 +1,5 @@
 """Runs that are stopped from outside or run out of disk: one line, no broken state, resumable."""
+
 from __future__ import annotations
 
 import os
@@ -18,13 +19,13 @@ from mmciss.engine.run_folder import RunFolder
 from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config
 
-LIMITED = '''
+LIMITED = """
 import resource, runpy, sys
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -34,9 +35,16 @@ def command(folder: Path, *arguments: str) -> list[str]:
 def start(*arguments: str) -> subprocess.Popen:
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     # A shell's background jobs ignore Ctrl-C, and so would what they start; in a terminal it arrives.
-    return subprocess.Popen([sys.executable, *arguments], env=environment, cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-                            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def last_confusion(folder: Path) -> list:
@@ -45,10 +53,14 @@ def last_confusion(folder: Path) -> list:
     return result['confusion']
 
 
-@pytest.mark.parametrize(('number', 'status', 'message'), [
-    (signal.SIGTERM, 143, 'stopped by SIGTERM'), (signal.SIGINT, 130, 'interrupted')], ids=['SIGTERM', 'Ctrl-C'])
-def test_a_signal_stops_cleanly_and_the_run_resumes(number: signal.Signals, status: int, message: str,
-                                                    finished_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('number', 'status', 'message'),
+    [(signal.SIGTERM, 143, 'stopped by SIGTERM'), (signal.SIGINT, 130, 'interrupted')],
+    ids=['SIGTERM', 'Ctrl-C'],
+)
+def test_a_signal_stops_cleanly_and_the_run_resumes(
+    number: signal.Signals, status: int, message: str, finished_run: Path, tmp_path: Path
+) -> None:
     """With data workers, which a terminal's Ctrl-C reaches too."""
     workers = ('train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True')
     for attempt in range(3):  # a run of seconds may end while the signal is on its way

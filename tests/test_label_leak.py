@@ -1,4 +1,5 @@
 """Nothing that a step computes may depend on labels that the step must not see."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,8 +16,16 @@ import mmciss.register_all  # noqa: F401
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.utils.configs import method_names
-from tests.step_run import (Recorder, block_masks, method_config, pictures_config, run_step, step_run_config,
-                            untrained_base, write_pictures)
+from tests.step_run import (
+    Recorder,
+    block_masks,
+    method_config,
+    pictures_config,
+    run_step,
+    step_run_config,
+    untrained_base,
+    write_pictures,
+)
 
 SETTINGS = ('overlapped', 'disjoint', 'sequential', 'partitioned')
 OLD, NEW, FUTURE = (1, 2), (3, 4), (5, 6)
@@ -29,8 +38,13 @@ def hidden_classes(setting: str) -> tuple[int, ...]:
     return (0, *FUTURE) if setting == 'sequential' else (0, *OLD, *FUTURE)
 
 
-def poison(masks: list[np.ndarray], step_images: set[int], setting: str, rng: np.random.RandomState,
-           keep_old: tuple[int, ...] = ()) -> list[np.ndarray]:
+def poison(
+    masks: list[np.ndarray],
+    step_images: set[int],
+    setting: str,
+    rng: np.random.RandomState,
+    keep_old: tuple[int, ...] = (),
+) -> list[np.ndarray]:
     """Changes labels that step 1 must not see.
 
     In the step's own images the hidden pixels are shuffled, so that every image still shows the classes that decide
@@ -117,8 +131,11 @@ def case(setting: str, method: str):
     return pytest.param(setting, method, id=f'{setting}-{method}')
 
 
-@pytest.mark.parametrize(('setting', 'method'), [case('overlapped', method) for method in METHODS] + [
-    case(setting, method) for setting in SETTINGS[1:] for method in ('mib', 'plop', 'dkd_m', 'sdr')])
+@pytest.mark.parametrize(
+    ('setting', 'method'),
+    [case('overlapped', method) for method in METHODS]
+    + [case(setting, method) for setting in SETTINGS[1:] for method in ('mib', 'plop', 'dkd_m', 'sdr')],
+)
 def test_first_iteration_does_not_depend_on_hidden_labels(setting: str, method: str, tmp_path: Path) -> None:
     masks = example_masks(7)
     memory = method_config(method).method.get('memory') or {}
@@ -136,8 +153,11 @@ def test_first_iteration_does_not_depend_on_hidden_labels(setting: str, method: 
     again = first_iteration(dirty, tmp_path / 'two', method, **options)
     assert found.keys() == again.keys() and any(name.startswith('gradient') for name in found)
     for name, value in found.items():
-        same = torch.equal(torch.nan_to_num(value), torch.nan_to_num(again[name])) if isinstance(
-            value, torch.Tensor) else value == again[name]
+        same = (
+            torch.equal(torch.nan_to_num(value), torch.nan_to_num(again[name]))
+            if isinstance(value, torch.Tensor)
+            else value == again[name]
+        )
         assert same, f'{name} depends on labels that step 1 must not see'
 
 
@@ -150,8 +170,10 @@ def test_the_test_notices_visible_labels(tmp_path: Path) -> None:
     masks = example_masks(7)
     other = [mask.copy() for mask in masks]
     for mask in other:
-        upper = mask[:len(mask) // 2]
+        upper = mask[: len(mask) // 2]
         upper[np.isin(upper, NEW)] = 0
-    found, again = (first_iteration(write_pictures(tmp_path / name, item), tmp_path / f'run_{name}', 'mib')
-                    for name, item in (('clean', masks), ('dirty', other)))
+    found, again = (
+        first_iteration(write_pictures(tmp_path / name, item), tmp_path / f'run_{name}', 'mib')
+        for name, item in (('clean', masks), ('dirty', other))
+    )
     assert float(found['loss']) != float(again['loss'])

@@ -1,4 +1,5 @@
 """A hundred broken configs, masks and lists: each ends before training, with a message that names the culprit."""
+
 from __future__ import annotations
 
 import os
@@ -116,7 +117,11 @@ BROKEN_KEYS: list[tuple[str, Any, str]] = [
     ('train_dataloader.dataset.ann_file', 'no.txt', 'no.txt'),
     ('train_dataloader.dataset.img_sufix', '.png', 'train_dataloader.dataset'),
     ('train_dataloader.dataset.pipeline', [], 'pipeline'),
-    ('train_dataloader.dataset.pipeline', [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')], 'LoadAnnotations'),
+    (
+        'train_dataloader.dataset.pipeline',
+        [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')],
+        'LoadAnnotations',
+    ),
     ('train_dataloader.dataset.pipeline', [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')], 'pipeline'),
     ('train_dataloader.dataset.pipeline', [dict(type='LoadImages')], 'train_dataloader.dataset'),
     ('train_dataloader.sampler.type', 'InfiniteSmapler', 'train_dataloader.sampler'),
@@ -167,8 +172,9 @@ def expect_refusal(work_dir: Path, make: Callable[[], Any], culprit: str) -> Non
     assert not list(work_dir.glob('step_*'))
 
 
-@pytest.mark.parametrize(('key', 'value', 'culprit'), BROKEN_KEYS,
-                         ids=[f'{index}-{key}' for index, (key, *_) in enumerate(BROKEN_KEYS)])
+@pytest.mark.parametrize(
+    ('key', 'value', 'culprit'), BROKEN_KEYS, ids=[f'{index}-{key}' for index, (key, *_) in enumerate(BROKEN_KEYS)]
+)
 def test_a_broken_key_is_named(key: str, value: Any, culprit: str, pictures: Path, tmp_path: Path) -> None:
     def make() -> Any:
         cfg = step_run_config(pictures, tmp_path / 'run', 'mib')
@@ -215,8 +221,11 @@ def text(path: Path) -> None:
     path.write_text('no image')
 
 
-@pytest.mark.parametrize('damage', [truncated, rgb, sixteen_bit, other_size, foreign_id, empty, text, Path.unlink],
-                         ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize(
+    'damage',
+    [truncated, rgb, sixteen_bit, other_size, foreign_id, empty, text, Path.unlink],
+    ids=lambda damage: damage.__name__,
+)
 @pytest.mark.parametrize('position', (0, 7))
 def test_a_broken_mask_is_named(damage: Callable[[Path], None], position: int, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / 'data', good_masks())
@@ -233,9 +242,17 @@ def test_a_broken_image_is_named(damage: Callable[[Path], None], tmp_path: Path)
     expect_refusal(tmp_path / 'run', lambda: step_run_config(data, tmp_path / 'run', 'mib'), str(path))
 
 
-@pytest.mark.parametrize(('lines', 'culprit'), [
-    ('', 'list.txt'), ('\n\n', 'list.txt'), ('p1\np2\np1\n', 'p1.png twice'), ('../elsewhere/p1\n', 'leads out'),
-    ('p1\np77\n', 'p77'), ('p1\n/etc/hostname\n', 'hostname')])
+@pytest.mark.parametrize(
+    ('lines', 'culprit'),
+    [
+        ('', 'list.txt'),
+        ('\n\n', 'list.txt'),
+        ('p1\np2\np1\n', 'p1.png twice'),
+        ('../elsewhere/p1\n', 'leads out'),
+        ('p1\np77\n', 'p77'),
+        ('p1\n/etc/hostname\n', 'hostname'),
+    ],
+)
 def test_a_broken_list_is_named(lines: str, culprit: str, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / 'data', good_masks())
     (data / 'list.txt').write_text(lines)
@@ -254,13 +271,21 @@ def test_unusual_names_and_line_ends_work(name: str, newline: str, tmp_path: Pat
     assert sum(runner.experiment.num_images) >= 6
 
 
-@pytest.mark.parametrize(('arguments', 'culprit'), [
-    (['no/such/config.py'], 'no/such/config.py'), (['CONFIG', '--method', 'mibb'], '--method'),
-    (['CONFIG', '--steps', '0-x'], '--steps'), (['CONFIG', '--cfg-options', 'train_pipeline.99.type=A'], '--cfg-options'),
-    (['BROKEN'], 'broken.py'), (['CONFIG', '--protocol', '15-4'], 'protocol.name'),
-    (['CONFIG', '--base-from', 'nowhere'], 'nowhere')])
-def test_the_tool_ends_with_one_line(arguments: list[str], culprit: str, tmp_path: Path,
-                                     capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ('arguments', 'culprit'),
+    [
+        (['no/such/config.py'], 'no/such/config.py'),
+        (['CONFIG', '--method', 'mibb'], '--method'),
+        (['CONFIG', '--steps', '0-x'], '--steps'),
+        (['CONFIG', '--cfg-options', 'train_pipeline.99.type=A'], '--cfg-options'),
+        (['BROKEN'], 'broken.py'),
+        (['CONFIG', '--protocol', '15-4'], 'protocol.name'),
+        (['CONFIG', '--base-from', 'nowhere'], 'nowhere'),
+    ],
+)
+def test_the_tool_ends_with_one_line(
+    arguments: list[str], culprit: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     (tmp_path / 'broken.py').write_text('model = dict(\n')
     places = {'CONFIG': 'configs/shapes/shapes_smoke.py', 'BROKEN': str(tmp_path / 'broken.py')}
     arguments = [places.get(item, item) for item in arguments]

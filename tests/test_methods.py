@@ -1,4 +1,5 @@
 """Every method learns two steps, and one with state of its own survives interruptions unchanged."""
+
 from __future__ import annotations
 
 import json
@@ -56,27 +57,20 @@ def options_with_base(method: str, bases: dict[str, Path], folder: Path, **optio
 def has_state(method: str) -> bool:
     """Whether a method keeps anything beside the model's weights, or draws random numbers."""
     slots = load_method(method).method
-    losses = [
-        MODELS.build(loss) for loss in (slots.get('losses') or {}).values() if loss is not None
-    ]
-    return any(
-        slots.get(key)
-        for key in ('statistics', 'memory', 'hooks', 'classifier', 'structure')) or any(
-            list(loss.buffers()) for loss in losses)
+    losses = [MODELS.build(loss) for loss in (slots.get('losses') or {}).values() if loss is not None]
+    return any(slots.get(key) for key in ('statistics', 'memory', 'hooks', 'classifier', 'structure')) or any(
+        list(loss.buffers()) for loss in losses
+    )
 
 
 def logged_losses(folder: Path) -> list[float]:
     """Returns every loss in the logs of step 1."""
-    lines = [
-        line for path in folder.glob('step_1/*/vis_data/scalars.json')
-        for line in path.read_text().splitlines()
-    ]
+    lines = [line for path in folder.glob('step_1/*/vis_data/scalars.json') for line in path.read_text().splitlines()]
     return [value for line in lines for name, value in json.loads(line).items() if 'loss' in name]
 
 
 @pytest.mark.parametrize('method', [name for name in method_names() if name != 'joint'])
-def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[str, Path],
-                                                     tmp_path: Path) -> None:
+def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[str, Path], tmp_path: Path) -> None:
     options = options_with_base(method, bases, tmp_path / 'base')
     whole = train(smoke_config(tmp_path / 'whole', method, **options))
     assert [result['sizes'] for result in whole] == [[16], [16, 5]]
@@ -89,12 +83,7 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
     for index, iteration in enumerate((0, 3)):
         hooks = [dict(type='InterruptionHook', iteration=iteration)]
         with pytest.raises(Interruption):
-            train(
-                smoke_config(tmp_path / 'parts',
-                             method,
-                             custom_hooks=hooks,
-                             resume=index > 0,
-                             **options))
+            train(smoke_config(tmp_path / 'parts', method, custom_hooks=hooks, resume=index > 0, **options))
     parts = train(smoke_config(tmp_path / 'parts', method, resume=True, **options))
     assert resumed_at(tmp_path / 'parts' / 'step_1') == [2], 'the step continued in its middle'
     assert parts[1]['confusion'] == whole[1]['confusion']
@@ -103,9 +92,7 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
 
 def test_gsc_without_its_three_parts_is_plop(bases: dict[str, Path], tmp_path: Path) -> None:
     options = options_with_base('plop', bases, tmp_path / 'base')
-    off = dict(method__main_loss=None,
-               method__losses__relation=None,
-               method__labeler__relabel=False)
+    off = dict(method__main_loss=None, method__losses__relation=None, method__labeler__relabel=False)
     found = train(smoke_config(tmp_path / 'gsc', 'gsc', **off, **options))
     expected = train(smoke_config(tmp_path / 'plop', 'plop', **options))
     assert found[1]['sha256'] == expected[1]['sha256']
@@ -113,16 +100,17 @@ def test_gsc_without_its_three_parts_is_plop(bases: dict[str, Path], tmp_path: P
 
 @pytest.mark.parametrize('host', ['dkd', 'ssul'])
 def test_attribution_starts_new_classes_of_hosts_with_an_auxiliary_channel(
-        host: str, bases: dict[str, Path], tmp_path: Path) -> None:
+    host: str, bases: dict[str, Path], tmp_path: Path
+) -> None:
     line = dict(
         method__initializer=dict(_delete_=True, type='AttributionInitializer', source='auxiliary'),
         method__statistics=dict(attribution=dict(type='BackgroundAttribution', source='auxiliary')),
-        method__structure=None)
+        method__structure=None,
+    )
     options = options_with_base(host, bases, tmp_path / 'base', method__structure=None)
     results = train(smoke_config(tmp_path / 'run', host, **line, **options))
     assert [result['sizes'] for result in results] == [[16], [16, 5]]
-    mask = load_tensors(tmp_path / 'run' / 'step_1' /
-                        'statistics.pth')['statistics']['channel_mask']
+    mask = load_tensors(tmp_path / 'run' / 'step_1' / 'statistics.pth')['statistics']['channel_mask']
     assert next(iter(mask.values())).sum(1).max() == 4  # of 16 channels
 
 

@@ -1,4 +1,5 @@
 """Batches without what a loss looks for: every method gives finite losses and gradients."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,9 +19,16 @@ from mmciss.utils.configs import method_names
 from tests.step_run import block_masks, run_step, step_run_config, untrained_base, write_pictures
 
 # Channels of step 1: the background, two old classes, two new ones.
-LABELS = {'nothing labelled': [255], 'background only': [0], 'new classes only': [3, 4], 'one new class': [3],
-          'no old class': [0, 3, 4, 255], 'old classes only': [1, 2], 'no background': [1, 2, 3, 4, 255],
-          'one image without labels': [0, 3]}
+LABELS = {
+    'nothing labelled': [255],
+    'background only': [0],
+    'new classes only': [3, 4],
+    'one new class': [3],
+    'no old class': [0, 3, 4, 255],
+    'old classes only': [1, 2],
+    'no background': [1, 2, 3, 4, 255],
+    'one image without labels': [0, 3],
+}
 
 
 def samples(name: str, size: int = 2, side: int = 32) -> tuple[Tensor, list[SegDataSample]]:
@@ -49,14 +57,23 @@ class Special(Hook):
         for name in LABELS:
             model.zero_grad()
             total, logged = model.parse_losses(model.loss(*samples(name)))
-            self.bad += [f'{name}: {key} is {float(value)}' for key, value in logged.items()
-                         if not bool(torch.isfinite(value).all())]
+            self.bad += [
+                f'{name}: {key} is {float(value)}'
+                for key, value in logged.items()
+                if not bool(torch.isfinite(value).all())
+            ]
             if total.requires_grad:
                 total.backward()
-            self.bad += [f'{name}: gradient of {key}' for key, parameter in model.named_parameters()
-                         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())]
-            self.bad += [f'{name}: buffer {key}' for key, buffer in model.named_buffers()
-                         if buffer.is_floating_point() and not bool(torch.isfinite(buffer).all())]
+            self.bad += [
+                f'{name}: gradient of {key}'
+                for key, parameter in model.named_parameters()
+                if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
+            ]
+            self.bad += [
+                f'{name}: buffer {key}'
+                for key, buffer in model.named_buffers()
+                if buffer.is_floating_point() and not bool(torch.isfinite(buffer).all())
+            ]
         model.zero_grad()
 
 

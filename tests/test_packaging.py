@@ -1,4 +1,5 @@
 """What pip and mim get: configs and tools travel inside the wheel, which works away from the checkout."""
+
 from __future__ import annotations
 
 import os
@@ -39,15 +40,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith('.'):
             shutil.copy2(path, source)
-    run(sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '.', '-w', str(folder),
-        cwd=source)
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        'wheel',
+        '-q',
+        '--no-deps',
+        '--no-build-isolation',
+        '.',
+        '-w',
+        str(folder),
+        cwd=source,
+    )
     return next(folder.glob('mmciss-*.whl'))
 
 
 def files_of(folder: str) -> set[str]:
     """Returns the files of a folder of the checkout that belong into the wheel."""
-    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob('*')
-            if path.is_file() and not {'__pycache__', '.mim'} & set(path.parts)}
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and not {'__pycache__', '.mim'} & set(path.parts)
+    }
 
 
 @pytest.mark.slow
@@ -62,12 +77,15 @@ def test_the_wheel_holds_package_configs_and_tools(wheel: Path) -> None:
 @pytest.mark.slow
 def test_an_unpacked_wheel_finds_its_configs(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / 'site')
-    code = ('import mmciss; from mmciss.utils.configs import *; '
-            'print(mmciss.__file__, configs_folder(), load_config("configs/shapes/shapes_smoke.py").protocol.name, '
-            'load_method("mib").method.name, sep="\\n")')
+    code = (
+        'import mmciss; from mmciss.utils.configs import *; '
+        'print(mmciss.__file__, configs_folder(), load_config("configs/shapes/shapes_smoke.py").protocol.name, '
+        'load_method("mib").method.name, sep="\\n")'
+    )
     # -S -c '' would hide the dependencies; an editable install of the checkout comes after PYTHONPATH.
-    package, configs, protocol, method = run(sys.executable, '-c', code, cwd=tmp_path,
-                                             path=str(tmp_path / 'site')).splitlines()[-4:]
+    package, configs, protocol, method = run(
+        sys.executable, '-c', code, cwd=tmp_path, path=str(tmp_path / 'site')
+    ).splitlines()[-4:]
     assert Path(package).parent == tmp_path / 'site' / 'mmciss'
     assert Path(configs) == tmp_path / 'site' / 'mmciss' / '.mim' / 'configs'
     assert (protocol, method) == ('15-5', 'MiB')

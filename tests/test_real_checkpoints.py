@@ -1,4 +1,5 @@
 """Checkpoints as others write them: MMSegmentation's own training, and the structures that packages publish."""
+
 from __future__ import annotations
 
 import argparse
@@ -29,7 +30,7 @@ from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config
 
 TOOL = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'train.py'
-PLAIN = '''
+PLAIN = """
 import runpy, sys
 sys.modules['mmciss'] = None  # plain MMSegmentation cannot import it
 tool, config, *runs = sys.argv[1:]
@@ -38,9 +39,11 @@ for run in runs:
     sys.argv = [tool, config, '--work-dir', folder, '--cfg-options', 'experiment_name=' + folder.rpartition('/')[2],
                 *options.split()]
     runpy.run_path(tool, run_name='__main__')
-'''
-ADAMW = ('optim_wrapper.optimizer._delete_=True optim_wrapper.optimizer.type=AdamW '
-         'optim_wrapper.optimizer.lr=0.0001 custom_hooks.0.type=EMAHook')
+"""
+ADAMW = (
+    'optim_wrapper.optimizer._delete_=True optim_wrapper.optimizer.type=AdamW '
+    'optim_wrapper.optimizer.lr=0.0001 custom_hooks.0.type=EMAHook'
+)
 CLASSES = [f'class {index}' for index in range(16)]
 
 
@@ -49,19 +52,34 @@ def plain_config(model_config: Path, data: Path) -> Config:
     cfg = Config.fromfile(model_config)
     images, masks = write_images(data, count=4, side=48)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
-    dataset = dict(type='BaseSegDataset', data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
-                   img_suffix='.png', seg_map_suffix='.png', pipeline=pipeline,
-                   metainfo=dict(classes=CLASSES, palette=[[index, 0, 0] for index in range(16)]))
+    dataset = dict(
+        type='BaseSegDataset',
+        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+        img_suffix='.png',
+        seg_map_suffix='.png',
+        pipeline=pipeline,
+        metainfo=dict(classes=CLASSES, palette=[[index, 0, 0] for index in range(16)]),
+    )
     loader = dict(batch_size=2, num_workers=0, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False))
-    return Config(dict(
-        default_scope='mmseg', model=cfg.model, val_dataloader=loader, test_dataloader=loader,
-        train_dataloader={**loader, 'sampler': dict(type='InfiniteSampler')},
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9)),
-        param_scheduler=[dict(type='PolyLR', end=4, by_epoch=False)],
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2), val_cfg=dict(type='ValLoop'),
-        test_cfg=dict(type='TestLoop'), val_evaluator=dict(type='IoUMetric'), test_evaluator=dict(type='IoUMetric'),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2, save_best='mIoU')),
-        custom_hooks=[dict(type='IterTimerHook')], log_processor=dict(by_epoch=False)))
+    return Config(
+        dict(
+            default_scope='mmseg',
+            model=cfg.model,
+            val_dataloader=loader,
+            test_dataloader=loader,
+            train_dataloader={**loader, 'sampler': dict(type='InfiniteSampler')},
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9)),
+            param_scheduler=[dict(type='PolyLR', end=4, by_epoch=False)],
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2),
+            val_cfg=dict(type='ValLoop'),
+            test_cfg=dict(type='TestLoop'),
+            val_evaluator=dict(type='IoUMetric'),
+            test_evaluator=dict(type='IoUMetric'),
+            default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2, save_best='mIoU')),
+            custom_hooks=[dict(type='IterTimerHook')],
+            log_processor=dict(by_epoch=False),
+        )
+    )
 
 
 @pytest.fixture(scope='module')
@@ -72,8 +90,13 @@ def trained(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp('plain')
     plain_config(finished_run / 'step_0' / 'model_config.py', folder / 'data').dump(folder / 'config.py')
     environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    process = subprocess.run([sys.executable, '-c', PLAIN, str(TOOL), str(folder / 'config.py'), f'{folder}/sgd',
-                              f'{folder}/adamw {ADAMW}'], capture_output=True, text=True, cwd=folder, env=environment)
+    process = subprocess.run(
+        [sys.executable, '-c', PLAIN, str(TOOL), str(folder / 'config.py'), f'{folder}/sgd', f'{folder}/adamw {ADAMW}'],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+    )
     assert process.returncode == 0, process.stderr[-3000:]
     return folder
 
@@ -112,19 +135,59 @@ def published(weights: dict[str, torch.Tensor], kind: str) -> tuple[dict[str, An
     plain = OrderedDict((name.removeprefix('backbone.'), value) for name, value in backbone.items())
     palette = np.arange(48, dtype=np.uint8).reshape(16, 3)
     return {
-        'mmseg 0.x': ({'meta': dict(
-            env_info='sys.platform: linux', seed=0, exp_name='fcn.py', mmseg_version='0.30.0+4ab528c', config='model = dict()',
-            CLASSES=tuple(CLASSES), PALETTE=palette, time='Sat Jul 1 00:00:00 2023', epoch=1, iter=80000,
-            hook_msgs=dict(best_score=np.float64(0.7), best_ckpt='work/best.pth')), 'state_dict': weights,
-            'optimizer': torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 0.1, 0.9).state_dict()}, False),
-        'mmseg 0.x, EMA': ({'meta': dict(CLASSES=CLASSES, PALETTE=palette.tolist()), 'state_dict': OrderedDict(
-            [*weights.items(), *((f'ema_{name.replace(".", "_")}', value + 1) for name, value in weights.items())])}, True),
-        'mmseg 1.x': ({'meta': dict(dataset_meta=dict(classes=CLASSES, palette=palette), mmengine_version='0.10.7',
-                                    seed=np.int64(3)), 'state_dict': weights}, True),
+        'mmseg 0.x': (
+            {
+                'meta': dict(
+                    env_info='sys.platform: linux',
+                    seed=0,
+                    exp_name='fcn.py',
+                    mmseg_version='0.30.0+4ab528c',
+                    config='model = dict()',
+                    CLASSES=tuple(CLASSES),
+                    PALETTE=palette,
+                    time='Sat Jul 1 00:00:00 2023',
+                    epoch=1,
+                    iter=80000,
+                    hook_msgs=dict(best_score=np.float64(0.7), best_ckpt='work/best.pth'),
+                ),
+                'state_dict': weights,
+                'optimizer': torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 0.1, 0.9).state_dict(),
+            },
+            False,
+        ),
+        'mmseg 0.x, EMA': (
+            {
+                'meta': dict(CLASSES=CLASSES, PALETTE=palette.tolist()),
+                'state_dict': OrderedDict(
+                    [
+                        *weights.items(),
+                        *((f'ema_{name.replace(".", "_")}', value + 1) for name, value in weights.items()),
+                    ]
+                ),
+            },
+            True,
+        ),
+        'mmseg 1.x': (
+            {
+                'meta': dict(
+                    dataset_meta=dict(classes=CLASSES, palette=palette), mmengine_version='0.10.7', seed=np.int64(3)
+                ),
+                'state_dict': weights,
+            },
+            True,
+        ),
         'DDP': ({'state_dict': OrderedDict((f'module.{name}', value) for name, value in weights.items())}, True),
-        'torchvision reference': ({'model': weights, 'epoch': 3, 'args': argparse.Namespace(lr=0.1, output=Path('.'))}, True),
-        'mmpretrain': ({'meta': dict(mmpretrain_version='1.2.0', CLASSES=None), 'state_dict': OrderedDict(
-            [*backbone.items(), ('head.fc.weight', torch.ones(2, 3))])}, True),
+        'torchvision reference': (
+            {'model': weights, 'epoch': 3, 'args': argparse.Namespace(lr=0.1, output=Path('.'))},
+            True,
+        ),
+        'mmpretrain': (
+            {
+                'meta': dict(mmpretrain_version='1.2.0', CLASSES=None),
+                'state_dict': OrderedDict([*backbone.items(), ('head.fc.weight', torch.ones(2, 3))]),
+            },
+            True,
+        ),
         'torchvision': (plain, False),
     }[kind]
 
@@ -159,9 +222,27 @@ def test_published_backbones_start_a_model(kind: str, finished_run: Path, tmp_pa
 
 def test_a_model_in_training_is_extended_on_the_command_line(trained: Path, tmp_path: Path) -> None:
     images, masks = write_images(tmp_path / 'new', count=4, side=48)
-    status = extend_main([str(trained / 'config.py'), str(trained / 'adamw' / 'iter_2.pth'), '--images', str(images), '--masks',
-                          str(masks), '--classes', 'fork', 'pallet', '--work-dir', str(tmp_path / 'run'), '--iters', '1',
-                          '--batch-size', '2', '--crop-size', '16'])
+    status = extend_main(
+        [
+            str(trained / 'config.py'),
+            str(trained / 'adamw' / 'iter_2.pth'),
+            '--images',
+            str(images),
+            '--masks',
+            str(masks),
+            '--classes',
+            'fork',
+            'pallet',
+            '--work-dir',
+            str(tmp_path / 'run'),
+            '--iters',
+            '1',
+            '--batch-size',
+            '2',
+            '--crop-size',
+            '16',
+        ]
+    )
     assert status == 0
     meta = read_checkpoint(tmp_path / 'run' / 'model.pth')['meta']['dataset_meta']
     assert meta['classes'] == [*CLASSES, 'fork', 'pallet']
@@ -170,13 +251,21 @@ def test_a_model_in_training_is_extended_on_the_command_line(trained: Path, tmp_
 def test_a_base_step_starts_from_a_model_in_training(trained: Path, tmp_path: Path) -> None:
     """``load_from``; the checkpoints of the step itself can be tested like any model."""
     path = trained / 'sgd' / 'iter_4.pth'
-    cfg = smoke_config(tmp_path / 'run', run_steps=[0], load_from=str(path), steps__base__iters=2, steps__base__lr=1e-12,
-                       keep_training_checkpoints=True)
+    cfg = smoke_config(
+        tmp_path / 'run',
+        run_steps=[0],
+        load_from=str(path),
+        steps__base__iters=2,
+        steps__base__lr=1e-12,
+        keep_training_checkpoints=True,
+    )
     train(cfg)
     found, known = read_plain_checkpoint(tmp_path / 'run' / 'step_0' / 'model.pth'), read_plain_checkpoint(path)
     for name, value in known.items():
         if not name.endswith(('running_mean', 'running_var', 'num_batches_tracked')):
-            torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8, msg=name)  # learned with a rate of 1e-12
+            torch.testing.assert_close(
+                found[name], value, rtol=1e-6, atol=1e-8, msg=name
+            )  # learned with a rate of 1e-12
     assert resumed_at(tmp_path / 'run' / 'step_0') == [], 'a start is no resume'
     own = tmp_path / 'run' / 'step_0' / 'iter_2.pth'
     assert 'mIoU' in api.test_step(smoke_config(tmp_path / 'test'), 0, own)
@@ -207,4 +296,4 @@ class Touch:
         self.path = path
 
     def __reduce__(self) -> tuple:
-        return touch, (str(self.path), )
+        return touch, (str(self.path),)

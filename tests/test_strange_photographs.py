@@ -1,4 +1,5 @@
 """Photographs and masks of every kind that people have: each is read as the loader reads it, or refused by name."""
+
 from __future__ import annotations
 
 import io
@@ -62,48 +63,80 @@ def linked(write: Write) -> Write:
         target = path.with_name('höher ☂.bin')
         write(target)
         path.symlink_to(target)
+
     return make
 
 
 GREY = np.asarray(PHOTOGRAPH.convert('L'))
 READ_PHOTOGRAPHS: dict[str, Write] = {
-    'grey JPEG': photograph('L', 'JPEG'), 'grey PNG': photograph('L', 'PNG'), 'grey + alpha': photograph('LA', 'PNG'),
-    'RGBA': photograph('RGBA', 'PNG'), 'CMYK JPEG': photograph('CMYK', 'JPEG'), 'palette': photograph('P', 'PNG'),
-    'palette + alpha': photograph('P', 'PNG', transparency=3), 'one bit': photograph('1', 'PNG'),
-    '16 bit': pixels(GREY.astype(np.uint16) * 256, 'PNG'), 'progressive': photograph('RGB', 'JPEG', progressive=True),
-    'WebP': photograph('RGB', 'WEBP'), 'TIFF': photograph('RGB', 'TIFF', compression='tiff_lzw'),
-    'BMP': photograph('RGB', 'BMP'), 'GIF': photograph('RGB', 'GIF'), 'PPM': photograph('RGB', 'PPM'),
-    'animation': photograph('RGB', 'GIF', save_all=True, append_images=[PHOTOGRAPH]), 'link': linked(photograph('RGB', 'PNG')),
+    'grey JPEG': photograph('L', 'JPEG'),
+    'grey PNG': photograph('L', 'PNG'),
+    'grey + alpha': photograph('LA', 'PNG'),
+    'RGBA': photograph('RGBA', 'PNG'),
+    'CMYK JPEG': photograph('CMYK', 'JPEG'),
+    'palette': photograph('P', 'PNG'),
+    'palette + alpha': photograph('P', 'PNG', transparency=3),
+    'one bit': photograph('1', 'PNG'),
+    '16 bit': pixels(GREY.astype(np.uint16) * 256, 'PNG'),
+    'progressive': photograph('RGB', 'JPEG', progressive=True),
+    'WebP': photograph('RGB', 'WEBP'),
+    'TIFF': photograph('RGB', 'TIFF', compression='tiff_lzw'),
+    'BMP': photograph('RGB', 'BMP'),
+    'GIF': photograph('RGB', 'GIF'),
+    'PPM': photograph('RGB', 'PPM'),
+    'animation': photograph('RGB', 'GIF', save_all=True, append_images=[PHOTOGRAPH]),
+    'link': linked(photograph('RGB', 'PNG')),
     'garbage as EXIF': photograph('RGB', 'JPEG', exif=b'Exif\0\0garbage'),
     'orientation 9': lambda path: save_turned(path, np.asarray(PHOTOGRAPH), 9, 'JPEG'),
-    **{f'orientation {value}': lambda path, value=value: save_turned(path, np.asarray(PHOTOGRAPH), value, 'JPEG')
-       for value in range(1, 9)}}
+    **{
+        f'orientation {value}': lambda path, value=value: save_turned(path, np.asarray(PHOTOGRAPH), value, 'JPEG')
+        for value in range(1, 9)
+    },
+}
 NO_FILES: dict[str, tuple[Write, str]] = {
-    'FIFO': (os.mkfifo, 'FIFO|regular'), 'socket': (a_socket, 'socket|regular'), 'folder': (os.mkdir, 'folder|regular'),
+    'FIFO': (os.mkfifo, 'FIFO|regular'),
+    'socket': (a_socket, 'socket|regular'),
+    'folder': (os.mkdir, 'folder|regular'),
     'device': (lambda path: path.symlink_to('/dev/zero'), 'device|regular'),
     'dangling link': (lambda path: path.symlink_to('nowhere'), 'not exist'),
     'link to itself': (lambda path: path.symlink_to(path.name), 'not exist|Too many'),
-    'missing': (lambda path: None, 'not exist'), 'zero bytes': (lambda path: path.write_bytes(b''), 'readable|identify'),
-    'text': (lambda path: path.write_text('no image'), 'readable|identify')}
+    'missing': (lambda path: None, 'not exist'),
+    'zero bytes': (lambda path: path.write_bytes(b''), 'readable|identify'),
+    'text': (lambda path: path.write_text('no image'), 'readable|identify'),
+}
 REFUSED_PHOTOGRAPHS: dict[str, tuple[Write, str]] = {
-    **NO_FILES, '1 x N': (lambda path: PHOTOGRAPH.resize((1, SIDE)).save(path), '1x40 pixels'),
+    **NO_FILES,
+    '1 x N': (lambda path: PHOTOGRAPH.resize((1, SIDE)).save(path), '1x40 pixels'),
     'N x 1': (lambda path: PHOTOGRAPH.resize((SIDE, 1)).save(path), '40x1 pixels'),
-    'other size': (lambda path: PHOTOGRAPH.resize((SIDE, 30)).save(path), 'has 40x30')}
+    'other size': (lambda path: PHOTOGRAPH.resize((SIDE, 30)).save(path), 'has 40x30'),
+}
 READ_MASKS: dict[str, Write] = {
-    'grey PNG': mask('L', 'PNG'), 'palette': palette(), 'palette + alpha': palette(transparency=0),
-    'palette of 4 bit': palette(bits=4), 'one bit': pixels(IDS > 3, 'PNG'), '16 bit': pixels(IDS.astype(np.uint16), 'PNG'),
-    '32 bit TIFF': pixels(IDS.astype(np.int32), 'TIFF'), 'BMP': mask('L', 'BMP'), 'PGM': mask('L', 'PPM'),
-    'link': linked(mask('L', 'PNG'))}
+    'grey PNG': mask('L', 'PNG'),
+    'palette': palette(),
+    'palette + alpha': palette(transparency=0),
+    'palette of 4 bit': palette(bits=4),
+    'one bit': pixels(IDS > 3, 'PNG'),
+    '16 bit': pixels(IDS.astype(np.uint16), 'PNG'),
+    '32 bit TIFF': pixels(IDS.astype(np.int32), 'TIFF'),
+    'BMP': mask('L', 'BMP'),
+    'PGM': mask('L', 'PPM'),
+    'link': linked(mask('L', 'PNG')),
+}
 REFUSED_MASKS: dict[str, tuple[Write, str]] = {
-    **NO_FILES, 'RGB': (mask('RGB', 'PNG'), 'colour mode RGB'), 'RGBA': (mask('RGBA', 'PNG'), 'colour mode RGBA'),
-    'grey + alpha': (mask('LA', 'PNG'), 'colour mode LA'), 'CMYK': (mask('CMYK', 'TIFF'), 'colour mode CMYK'),
-    'JPEG': (mask('L', 'JPEG'), 'is a JPEG'), 'WebP': (mask('L', 'WEBP'), 'colour mode RGB'),
+    **NO_FILES,
+    'RGB': (mask('RGB', 'PNG'), 'colour mode RGB'),
+    'RGBA': (mask('RGBA', 'PNG'), 'colour mode RGBA'),
+    'grey + alpha': (mask('LA', 'PNG'), 'colour mode LA'),
+    'CMYK': (mask('CMYK', 'TIFF'), 'colour mode CMYK'),
+    'JPEG': (mask('L', 'JPEG'), 'is a JPEG'),
+    'WebP': (mask('L', 'WEBP'), 'colour mode RGB'),
     'float': (pixels(IDS.astype(np.float32), 'TIFF'), 'colour mode F'),
     '16 bit above 255': (pixels(IDS.astype(np.uint16) * 256, 'PNG'), 'ids 0 to 1536'),
     'unknown id': (pixels((IDS + 1).astype(np.uint8), 'PNG'), 'label ids 7'),
     'EXIF orientation': (lambda path: save_turned(path, IDS.astype(np.uint8), 3, 'PNG'), 'EXIF orientation 3'),
     'other size': (pixels(IDS.astype(np.uint8)[:-1], 'PNG'), 'the mask has 40x39'),
-    'cut': (lambda path: path.write_bytes(_png()[:-30]), 'cannot be read')}
+    'cut': (lambda path: path.write_bytes(_png()[:-30]), 'cannot be read'),
+}
 
 
 def _png() -> bytes:
@@ -135,8 +168,9 @@ def check(dataset: Any) -> Any:
     return counts
 
 
-@pytest.mark.parametrize(('part', 'name'), [*(('images', name) for name in READ_PHOTOGRAPHS),
-                                            *(('masks', name) for name in READ_MASKS)])
+@pytest.mark.parametrize(
+    ('part', 'name'), [*(('images', name) for name in READ_PHOTOGRAPHS), *(('masks', name) for name in READ_MASKS)]
+)
 def test_it_is_read_as_the_loader_reads_it(part: str, name: str, tmp_path: Path) -> None:
     path, dataset = folder_with(tmp_path, part, (READ_PHOTOGRAPHS if part == 'images' else READ_MASKS)[name])
     check(dataset)
@@ -147,8 +181,10 @@ def test_it_is_read_as_the_loader_reads_it(part: str, name: str, tmp_path: Path)
     assert not check_data([dataset], cache_dir=tmp_path, workers=1).problems
 
 
-@pytest.mark.parametrize(('part', 'name'), [*(('images', name) for name in REFUSED_PHOTOGRAPHS),
-                                            *(('masks', name) for name in REFUSED_MASKS)])
+@pytest.mark.parametrize(
+    ('part', 'name'),
+    [*(('images', name) for name in REFUSED_PHOTOGRAPHS), *(('masks', name) for name in REFUSED_MASKS)],
+)
 def test_it_is_refused_by_name_before_training(part: str, name: str, tmp_path: Path) -> None:
     write, reason = (REFUSED_PHOTOGRAPHS if part == 'images' else REFUSED_MASKS)[name]
     path, dataset = folder_with(tmp_path, part, write)
@@ -156,7 +192,7 @@ def test_it_is_refused_by_name_before_training(part: str, name: str, tmp_path: P
         check(dataset)
     assert str(path) in str(caught.value)
     if name != 'unknown id':  # whether an id is a class is no matter of decoding
-        problem, = check_data([dataset], cache_dir=tmp_path, workers=1).problems
+        (problem,) = check_data([dataset], cache_dir=tmp_path, workers=1).problems
         assert str(path) in problem
 
 

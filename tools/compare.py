@@ -1,4 +1,5 @@
 """Runs several methods and seeds on one config: ``python tools/compare.py CONFIG --methods mib plop --work-dir DIR``."""
+
 import sys
 
 from mmciss.utils.environment import set_thread_defaults

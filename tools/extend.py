@@ -1,4 +1,5 @@
 """Adds classes to a trained model: ``python tools/extend.py MODEL_CONFIG CHECKPOINT --images ... --masks ...``."""
+
 import sys
 
 from mmciss.utils.environment import set_thread_defaults

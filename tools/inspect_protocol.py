@@ -1,4 +1,5 @@
 """Shows each step's classes, images, labels and schedule without training: ``python tools/inspect_protocol.py CONFIG``."""
+
 import sys
 
 from mmciss.utils.environment import set_thread_defaults

@@ -1,7 +1,8 @@
 """Draws the shapes data set into a folder; training on shapes does this by itself on first use.
 
-    python tools/make_shapes.py data/shapes
+python tools/make_shapes.py data/shapes
 """
+
 from __future__ import annotations
 
 import argparse

@@ -7,6 +7,7 @@
 
 It needs a checkout, since the tiny models are those of the tests.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,15 +27,21 @@ set_thread_defaults()
 def main() -> int:
     """Runs the chosen rows and writes the page."""
     from tests.models import mmcv_operations
+
     if '--operation-stand-ins' in sys.argv:  # before anything looks for them
         mmcv_operations.offer()
         mmcv_operations.declare_torchvision()
     from tests.models import zoo, zoo_page
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', help='rows to run; all if left out')
-    parser.add_argument('--operation-stand-ins', action='store_true', help='let MMDetection and timm be imported, '
-                        'if installed, beside an mmcv without compiled operations and a torchvision whose build does '
-                        'not fit; for rows that call none of these operations on a CPU')
+    parser.add_argument(
+        '--operation-stand-ins',
+        action='store_true',
+        help='let MMDetection and timm be imported, '
+        'if installed, beside an mmcv without compiled operations and a torchvision whose build does '
+        'not fit; for rows that call none of these operations on a CPU',
+    )
     parser.add_argument('--out', default=str(ROOT / 'docs' / 'models.md'), help='the page')
     args = parser.parse_args()
     if unknown := sorted(set(args.names) - set(zoo.cases())):
@@ -53,8 +60,7 @@ def main() -> int:
             continue
         sys.stderr.write(f'{name}: {known[name].result} {known[name].reason}\n')
         # After each row, so that an interrupted run loses nothing.
-        out.write_text(zoo_page.page([known[item] for item in zoo.cases() if item in known]),
-                       encoding='utf-8')
+        out.write_text(zoo_page.page([known[item] for item in zoo.cases() if item in known]), encoding='utf-8')
     if failed:
         sys.stderr.write(f'failed, and left out of the page: {", ".join(failed)}\n')
     return bool(failed)

@@ -5,6 +5,7 @@ Needs nothing but Python 3.10+ with pip. Usage::
     python3 tools/quickstart.py train [arguments of tools/train.py]
     python3 tools/quickstart.py test [arguments of pytest]
 """
+
 import hashlib
 import os
 import subprocess
@@ -32,8 +33,20 @@ def install(environment: Path) -> None:
         print(f'Creating {environment}', flush=True)
         venv.create(environment, with_pip=True)
     print('Installing the tested versions (several minutes on a slow line)', flush=True)
-    subprocess.check_call([str(python_of(environment)), '-m', 'pip', 'install', '-q', '--disable-pip-version-check',
-                           '-c', str(constraints), '-e', f'{ROOT}[test]'])
+    subprocess.check_call(
+        [
+            str(python_of(environment)),
+            '-m',
+            'pip',
+            'install',
+            '-q',
+            '--disable-pip-version-check',
+            '-c',
+            str(constraints),
+            '-e',
+            f'{ROOT}[test]',
+        ]
+    )
     stamp.write_text(wanted)
 
 

@@ -20,19 +20,9 @@ from mmciss.evaluation.report import write_report
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line, writes the report and says where it is."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'runs',
-        nargs='+',
-        metavar='DIR',
-        help='run folder (--work-dir of training), or folder of them',
-    )
-    parser.add_argument(
-        '--out',
-        help='folder to write into; default: the run itself, or merged_report beside the runs',
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', metavar='DIR', help='run folder (--work-dir of training), or folder of them')
+    parser.add_argument('--out', help='folder to write into; default: the run itself, or merged_report beside the runs')
     options = parser.parse_args(arguments)
     if options.out is not None and (not options.out.strip() or Path(options.out).is_file()):
         parser.error(f'--out: must be a folder, found {options.out!r}')
@@ -43,9 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
             text = path.read_text(encoding='utf-8').split('\n![', 1)[0]
         else:
             parent = os.path.commonpath([record.path.resolve().parent for record in records])
-            path, problems = write_merged_report(
-                options.runs, options.out or Path(parent) / 'merged_report'
-            )
+            path, problems = write_merged_report(options.runs, options.out or Path(parent) / 'merged_report')
             text = headline(problems)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

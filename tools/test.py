@@ -1,4 +1,5 @@
 """Evaluates the model of any step: ``python tools/test.py CONFIG RUN_FOLDER [--step K]``."""
+
 import sys
 
 from mmciss.utils.environment import set_thread_defaults

@@ -1,4 +1,5 @@
 """Learns a protocol step by step: ``python tools/train.py CONFIG``."""
+
 import sys
 
 from mmciss.utils.environment import set_thread_defaults

@@ -1,8 +1,10 @@
 # VOC 15-1 with SegFormer MiT-B2: another model is another line in _base_, transformers with their
 # own schedule.
 _base_ = [
-    '../_base_/models/segformer_mit-b2.py', '../_base_/datasets/voc12_aug_512x512.py',
-    '../_base_/schedules/voc_30e_adamw.py', '../_base_/methods/ewf.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/segformer_mit-b2.py',
+    '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/schedules/voc_30e_adamw.py',
+    '../_base_/methods/ewf.py',
+    '../_base_/default_runtime.py',
 ]
 protocol = dict(name='15-1', setting='overlapped', label_policy='plop')

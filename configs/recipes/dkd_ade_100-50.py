@@ -1,9 +1,11 @@
 # DKD on ADE20K as released: batch 24, 0.025 then 0.0025 for the head and a tenth of it for the
 # backbone, 100 epochs per step, a linear warm-up over a fifth of them, mixed precision.
 _base_ = [
-    '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/schedules/ade_60e.py', '../_base_/methods/dkd.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3-projected_r101-d16.py',
+    '../_base_/datasets/ade20k_512x512.py',
+    '../_base_/schedules/ade_60e.py',
+    '../_base_/methods/dkd.py',
+    '../_base_/default_runtime.py',
 ]
 protocol = dict(name='100-50', setting='overlapped', label_policy='dkd')
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
@@ -11,7 +13,7 @@ optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 model = dict(backbone=dict(norm_cfg=dict(momentum=0.01)))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, begin=0, end=2000, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=10000, by_epoch=False)
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=10000, by_epoch=False),
 ]
 steps = dict(base=dict(lr=0.025, epochs=100), later=dict(lr=0.0025, epochs=100))
 method = dict(
@@ -19,5 +21,6 @@ method = dict(
     base=dict(
         main_loss=dict(pos_weight=35.0, void_is_negative=True),
         # The method's own file has this for later steps.
-        cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(
-            custom_keys=dict(backbone=dict(lr_mult=0.1)))))))
+        cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))),
+    ),
+)

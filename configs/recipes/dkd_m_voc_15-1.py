@@ -2,5 +2,5 @@
 # by what random crops of them show.
 _base_ = './dkd_voc_15-1.py'
 method = dict(
-    name='DKD-M',
-    memory=dict(size=100, selection='class_balanced', mode='concat', labels='current', candidates='crops'))
+    name='DKD-M', memory=dict(size=100, selection='class_balanced', mode='concat', labels='current', candidates='crops')
+)

@@ -1,8 +1,10 @@
 # PLOP on ADE20K as released: 60 epochs per step, weaker distillation.
 _base_ = [
-    '../_base_/models/deeplabv3-added-pool_r101-d16.py', '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/schedules/ade_60e.py', '../_base_/methods/plop.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3-added-pool_r101-d16.py',
+    '../_base_/datasets/ade20k_512x512.py',
+    '../_base_/schedules/ade_60e.py',
+    '../_base_/methods/plop.py',
+    '../_base_/default_runtime.py',
 ]
 protocol = dict(name='100-50', setting='overlapped', label_policy='plop')
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')

@@ -1,8 +1,10 @@
 # PLOP on VOC as released: its network, MiB's schedule in mixed precision, the release's threshold rule.
 _base_ = [
-    '../_base_/models/deeplabv3-added-pool_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
-    '../_base_/schedules/voc_30e.py', '../_base_/methods/plop.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3-added-pool_r101-d16.py',
+    '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/schedules/voc_30e.py',
+    '../_base_/methods/plop.py',
+    '../_base_/default_runtime.py',
 ]
 protocol = dict(name='15-1', setting='overlapped', label_policy='plop')
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')

@@ -5,9 +5,11 @@
 # and the square of 512 are the other methods'; the release scales and cuts 513, and trains on its
 # padding as background.
 _base_ = [
-    '../_base_/models/deeplabv3-projected_r101-d16.py', '../_base_/datasets/voc12_aug_512x512.py',
-    '../_base_/schedules/voc_30e.py', '../_base_/methods/ssul.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3-projected_r101-d16.py',
+    '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/schedules/voc_30e.py',
+    '../_base_/methods/ssul.py',
+    '../_base_/default_runtime.py',
 ]
 protocol = dict(name='15-1', setting='overlapped', label_policy='ssul')
 train_pipeline = [
@@ -16,7 +18,7 @@ train_pipeline = [
     dict(type='LoadSaliency', folder='data/VOCdevkit/VOC2012/saliency', suffix='.png'),
     dict(type='SegRandomResizedCrop', crop_size=512, scale=(0.5, 2.0), ratio=(3 / 4, 4 / 3)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSaliencyInputs')
+    dict(type='PackSaliencyInputs'),
 ]
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
@@ -30,5 +32,6 @@ method = dict(
     decision=dict(plain_background='background'),
     base=dict(
         labeler=dict(unknown='saliency'),
-        cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(
-            custom_keys=dict(backbone=dict(lr_mult=0.1)))))))
+        cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))),
+    ),
+)

@@ -10,21 +10,17 @@ train_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='SegRandomResizedCrop', crop_size=crop_size, scale=(0.5, 2.0), ratio=(3 / 4, 4 / 3)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
     dict(type='SegCenterCrop', crop_size=crop_size),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
-train_dataloader = dict(
-    batch_size=4, dataset=dict(data_root=data_root, drawing=drawing, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=5, dataset=dict(data_root=data_root, drawing=drawing, pipeline=test_pipeline))
+train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, drawing=drawing, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=5, dataset=dict(data_root=data_root, drawing=drawing, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-model = dict(
-    backbone=dict(stem_channels=8, base_channels=8),
-    decode_head=dict(in_channels=64, channels=16))
+model = dict(backbone=dict(stem_channels=8, base_channels=8), decode_head=dict(in_channels=64, channels=16))
 steps = dict(base=dict(iters=6), later=dict(iters=4))
 default_hooks = dict(logger=dict(interval=2), checkpoint=dict(interval=2))

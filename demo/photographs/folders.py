@@ -1,4 +1,5 @@
 """The photographs of each stage as folders of images and masks, as a user would have them."""
+
 from __future__ import annotations
 
 import shutil
@@ -10,7 +11,7 @@ import numpy as np
 
 CLASSES = ('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep')
 PALETTE = ((0, 0, 0), (64, 0, 0), (64, 128, 0), (64, 0, 128), (192, 0, 128), (192, 128, 128), (128, 64, 0))
-STAGES = ((1, 2, 3), (4, ), (5, 6))
+STAGES = ((1, 2, 3), (4,), (5, 6))
 """Ids of the classes that each stage adds: the model to start from, then two extensions."""
 SHORT_SIDE = 160
 """Pixels; the photographs are made this small, so that all of it takes minutes on a CPU."""
@@ -34,8 +35,7 @@ def as_new(mask: np.ndarray, new: Iterable[int]) -> np.ndarray:
     return table[mask]
 
 
-def write_folder(source: Path, names: Iterable[str], folder: Path,
-                 convert: Callable[[np.ndarray], np.ndarray]) -> int:
+def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Callable[[np.ndarray], np.ndarray]) -> int:
     """Writes ``images/`` and ``masks/`` of the images on which something is labelled.
 
     Args:
@@ -57,9 +57,14 @@ def write_folder(source: Path, names: Iterable[str], folder: Path,
             if ((mask > 0) & (mask < 255)).any():
                 image = cv2.imread(str(source / 'JPEGImages' / f'{name}.jpg'))
                 size = tuple(round(side * SHORT_SIDE / min(mask.shape)) for side in mask.shape[::-1])
-                cv2.imwrite(str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
-                cv2.imwrite(str(part / 'images' / f'{name}.jpg'), cv2.resize(image, size, interpolation=cv2.INTER_AREA),
-                            [cv2.IMWRITE_JPEG_QUALITY, 95])
+                cv2.imwrite(
+                    str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+                )
+                cv2.imwrite(
+                    str(part / 'images' / f'{name}.jpg'),
+                    cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+                    [cv2.IMWRITE_JPEG_QUALITY, 95],
+                )
         part.rename(folder)
     return len(list((folder / 'images').iterdir()))
 
@@ -71,8 +76,10 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
     ``naive_1`` and ``naive_2`` the same with the ids of the wider model; ``val_0`` to ``val_2`` label all classes so far, on every
     second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the report of an extension.
     """
-    train, val = ((source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
-                  for split in ('train_aug', 'val'))
+    train, val = (
+        (source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
+        for split in ('train_aug', 'val')
+    )
     counts = {'base': write_folder(source, train, out / 'base', lambda mask: only(mask, STAGES[0]))}
     for stage, new in enumerate(STAGES[1:], start=1):
         counts[f'new_{stage}'] = write_folder(source, train, out / f'new_{stage}', lambda mask: as_new(mask, new))
@@ -87,4 +94,4 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
 
 def seen(stage: int) -> list[int]:
     """Returns the ids of all classes up to a stage, the background first."""
-    return [0, *(index for new in STAGES[:stage + 1] for index in new)]
+    return [0, *(index for new in STAGES[: stage + 1] for index in new)]

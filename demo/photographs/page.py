@@ -1,4 +1,5 @@
 """Tables and pictures of the demonstration."""
+
 from __future__ import annotations
 
 import json
@@ -18,8 +19,12 @@ from photographs.folders import CLASSES, PALETTE, STAGES, seen
 from photographs.plain import TITLES
 from photographs.scores import iou
 
-KINDS = {'base': 'before', 'extended': '**extended**', 'naive': 'naive fine-tuning',
-         'everything': 'retrained on everything'}
+KINDS = {
+    'base': 'before',
+    'extended': '**extended**',
+    'naive': 'naive fine-tuning',
+    'everything': 'retrained on everything',
+}
 
 
 def files_of(out: Path, kind: str, stage: int) -> tuple[Path, Path]:
@@ -78,17 +83,24 @@ def pictures(out: Path, data: Path, path: Path, count: int = 5) -> None:
         # Of the photographs with much of the class the median one: neither the easiest nor the hardest.
         much = sorted((name for name in share if share[name] > 0.15), key=share.get)
         chosen.append(much[len(much) // 2] if much else max(share, key=share.get))
-    models = {title.strip('*').removesuffix(' on everything'): init_model(*map(str, files_of(out, kind, last)), device='cpu')
-              for kind, title in KINDS.items()}
+    models = {
+        title.strip('*').removesuffix(' on everything'): init_model(*map(str, files_of(out, kind, last)), device='cpu')
+        for kind, title in KINDS.items()
+    }
     figure = new_figure(1.25 * (2 + len(models)), 0.95 * len(chosen) + 0.5)
     colors = palette_of({'palette': PALETTE})
     with style():
         grid = figure.subplots(len(chosen), 2 + len(models), squeeze=False)
         for index, (line, name) in enumerate(zip(grid, chosen)):
             photograph = cv2.imread(str(data / 'images' / f'{name}.jpg'))[..., ::-1].copy()
-            columns: Mapping[str, np.ndarray | None] = {'photograph': None, 'labels': masks[name], **{
-                title: inference_model(model, str(data / 'images' / f'{name}.jpg')).pred_sem_seg.data[0].numpy()
-                for title, model in models.items()}}
+            columns: Mapping[str, np.ndarray | None] = {
+                'photograph': None,
+                'labels': masks[name],
+                **{
+                    title: inference_model(model, str(data / 'images' / f'{name}.jpg')).pred_sem_seg.data[0].numpy()
+                    for title, model in models.items()
+                },
+            }
             for axes, (title, item) in zip(line, columns.items()):
                 axes.imshow(photograph if item is None else colorize(item.astype(np.uint8), photograph, colors, True))
                 axes.set_axis_off()

@@ -1,4 +1,5 @@
 """Every model on the same photographs, with MMSegmentation's own inference."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,9 @@ def confusion(config: Path, checkpoint: Path, data: Path, num_classes: int) -> n
         found = inference_model(model, str(data / 'images' / f'{path.stem}.jpg'))
         predicted = found.pred_sem_seg.data[0].numpy().astype(np.int64)
         known = label < num_classes
-        counts += np.bincount(label[known] * num_classes + predicted[known],
-                              minlength=num_classes**2).reshape(counts.shape)
+        counts += np.bincount(label[known] * num_classes + predicted[known], minlength=num_classes**2).reshape(
+            counts.shape
+        )
     return counts
 
 

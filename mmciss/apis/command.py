@@ -1,4 +1,5 @@
 """What the command-line tools have in common: how they end."""
+
 from __future__ import annotations
 
 import errno
@@ -36,8 +37,9 @@ def run_command(work: Callable[[], object], again: str = RESUME) -> int:
         return _end(f'error: {error}', 1)
     except OSError as error:
         if error.errno in NO_SPACE:
-            return _end(f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Make space; '
-                        f'{again}', 1)
+            return _end(
+                f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Make space; {again}', 1
+            )
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _end(f'error: cannot use {error.filename or "a file of the run"}: {error.strerror}', 1)
         raise

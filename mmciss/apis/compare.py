@@ -1,4 +1,5 @@
 """The command line that runs several methods and seeds on one config and merges their reports."""
+
 from __future__ import annotations
 
 import argparse
@@ -42,7 +43,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
         description='Run several methods and seeds on one config, base steps shared where that is right, and merge '
-                    'the reports. The same command again continues, or adds what is new.')
+        'the reports. The same command again continues, or adds what is new.'
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--methods', nargs='+', required=True, help='methods out of configs/_base_/methods, or paths')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
@@ -51,8 +53,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
     parser.add_argument('--work-dir', required=True, help='folder for the runs and for merged_report')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
-    parser.add_argument('--jobs', type=int, default=1,
-                        help='runs at the same time; with several GPUs each takes the next one')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at the same time; with several GPUs each takes the next one'
+    )
     parser.add_argument('--cfg-options', nargs='+', help='as train.py takes them, for every run')
     options = parser.parse_args(arguments)
     if options.jobs < 1:
@@ -68,10 +71,13 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
             All methods that cannot work are named at once.
     """
     from mmciss.engine.environment_checks import check_work_dir
+
     check_work_dir(options.work_dir, '--work-dir')
     for key, flag in (('randomness.seed', '--seeds'), ('protocol.order', '--orders'), ('work_dir', '--work-dir')):
         if any(item.partition('=')[0] == key for item in options.cfg_options or ()):
-            raise ConfigError(f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}')
+            raise ConfigError(
+                f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}'
+            )
     runs: list[Run] = []
     wrong: dict[str, str] = {}
     checked: set[str] = set()
@@ -87,15 +93,18 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
         except ConfigError as error:
             wrong[method] = f'{name}: {error}'
     if len(wrong) > 1:
-        raise ConfigError(f'{len(wrong)} of {len(options.methods)} methods cannot work here, and nothing was started:\n'
-                          + '\n'.join(wrong.values()))
+        raise ConfigError(
+            f'{len(wrong)} of {len(options.methods)} methods cannot work here, and nothing was started:\n'
+            + '\n'.join(wrong.values())
+        )
     if wrong:
         raise ConfigError(*wrong.values())
     return runs
 
 
-def _plan_run(options: argparse.Namespace, name: str, method: str, order: str | None, seed: int,
-              checked: set[str]) -> Run:
+def _plan_run(
+    options: argparse.Namespace, name: str, method: str, order: str | None, seed: int, checked: set[str]
+) -> Run:
     """Resolves one run; a method that is not in ``checked`` is built once."""
     from mmciss.apis.train import config_from_args
     from mmciss.apis.train import parse_args as train_args
@@ -103,6 +112,7 @@ def _plan_run(options: argparse.Namespace, name: str, method: str, order: str | 
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import prepare_config
     from mmciss.engine.run_folder import RunFolder
+
     arguments = ['--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
     for flag in ('protocol', 'setting'):
         if getattr(options, flag) is not None:
@@ -141,8 +151,14 @@ class Comparison:
         say: Told in one line what happens.
     """
 
-    def __init__(self, runs: Sequence[Run], work_dir: Path, start: Callable[[Run, Path | None, int], Any], jobs: int,
-                 say: Callable[[str], object] = print_log) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        work_dir: Path,
+        start: Callable[[Run, Path | None, int], Any],
+        jobs: int,
+        say: Callable[[str], object] = print_log,
+    ) -> None:
         self.runs, self.work_dir, self.start, self.jobs, self.say = list(runs), work_dir, start, jobs, say
         self.owners: dict[str, Run] = {}
         for run in sorted(runs, key=lambda run: not self._has_base(run)):
@@ -155,8 +171,10 @@ class Comparison:
             The names of the runs that failed.
         """
         from mmciss.engine.run_folder import RunFolder
-        waiting = [run for run in self.runs
-                   if RunFolder(self.work_dir / run.name).first_open_step(run.steps) < run.steps]
+
+        waiting = [
+            run for run in self.runs if RunFolder(self.work_dir / run.name).first_open_step(run.steps) < run.steps
+        ]
         # Runs that others wait for go first.
         waiting.sort(key=lambda run: self.owners[run.base] is not run)
         failed: list[str] = []
@@ -191,6 +209,7 @@ class Comparison:
 
     def _has_base(self, run: Run) -> bool:
         from mmciss.engine.run_folder import RunFolder
+
         return RunFolder(self.work_dir / run.name).result(0) is not None
 
     def _log(self, run: Run) -> Path:
@@ -205,6 +224,7 @@ def log_file(work_dir: Path, run: Run) -> Path:
 def start_training(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> subprocess.Popen:
     """Starts a run; its output is added to its log."""
     import torch
+
     command = [sys.executable, '-m', 'mmciss.apis.train', config, '--resume', *run.arguments]
     if base is not None:
         command += ['--base-from', str(base)]
@@ -230,6 +250,7 @@ def compare(options: argparse.Namespace) -> list[str]:
     """
     import mmciss.register_all  # noqa: F401
     from mmciss.evaluation.merge_report import headline, write_merged_report
+
     runs = plan_runs(options)
     work_dir = Path(options.work_dir)
 

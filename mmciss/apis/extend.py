@@ -1,4 +1,5 @@
 """Adds classes to a trained model: the Python call and the command line."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,24 +17,42 @@ if TYPE_CHECKING:
     from mmciss.extend.extension import Extension
 
 DATA_FLAGS = {
-    'images': 'folder of new images', 'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes '
-                                              'in the order of --classes, 0 is not labelled, 255 ignored',
+    'images': 'folder of new images',
+    'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes '
+    'in the order of --classes, 0 is not labelled, 255 ignored',
     'data_config': 'instead of folders: a config of MMSegmentation with train_dataloader.dataset',
     'val_images': 'folder of validation images; without, a part of the new images is held out',
     'val_masks': 'folder of their masks: new classes, or the ids of the extended model',
     'old_val_config': 'a config of MMSegmentation whose test set has labels of the old classes',
-    'exemplar_images': 'folder of a few images of the old data', 'exemplar_masks': 'their masks, with ids of the model',
-    'image_suffix': 'end of the names of images, such as _leftImg8bit.png', 'mask_suffix': 'end of the names of masks'}
+    'exemplar_images': 'folder of a few images of the old data',
+    'exemplar_masks': 'their masks, with ids of the model',
+    'image_suffix': 'end of the names of images, such as _leftImg8bit.png',
+    'mask_suffix': 'end of the names of masks',
+}
 
 
 _FLAGLESS = {'config': 'MODEL_CONFIG', 'checkpoint': 'CHECKPOINT'}
 
 
-def extend(config: str | Path | Config, checkpoint: str | Path, images: str | Path | None = None,
-           masks: str | Path | None = None, classes: Sequence[str] = (), work_dir: str | Path = 'work_dirs/extended', *,
-           method: str | None = None, iters: int | None = None, lr: float | None = None,
-           batch_size: int | None = None, crop_size: int | None = None, background: str = 'auto', seed: int = 0,
-           resume: bool = False, cfg_options: Mapping[str, Any] | None = None, **data: Any) -> Extension:
+def extend(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    images: str | Path | None = None,
+    masks: str | Path | None = None,
+    classes: Sequence[str] = (),
+    work_dir: str | Path = 'work_dirs/extended',
+    *,
+    method: str | None = None,
+    iters: int | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    crop_size: int | None = None,
+    background: str = 'auto',
+    seed: int = 0,
+    resume: bool = False,
+    cfg_options: Mapping[str, Any] | None = None,
+    **data: Any,
+) -> Extension:
     """Adds classes to a trained model of MMSegmentation.
 
     Args:
@@ -60,6 +79,7 @@ def extend(config: str | Path | Config, checkpoint: str | Path, images: str | Pa
     from mmciss.extend.extension import Extender
     from mmciss.extend.old_model import read_old_model
     from mmciss.extend.settings import Wishes
+
     given = ExtensionData(images=images, masks=masks, **data)
     wishes = Wishes(method, iters, lr, batch_size, crop_size)
     old = read_old_model(config, checkpoint, background)
@@ -75,19 +95,28 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', required=True, help='folder for the extended model and the report')
     for name, text in DATA_FLAGS.items():
         parser.add_argument('--' + name.replace('_', '-'), help=text)
-    parser.add_argument('--mask-ids', default='auto', choices=['auto', 'new', 'final'],
-                        help='what ids of masks mean: 1..n are the new classes, or ids of the extended model')
+    parser.add_argument(
+        '--mask-ids',
+        default='auto',
+        choices=['auto', 'new', 'final'],
+        help='what ids of masks mean: 1..n are the new classes, or ids of the extended model',
+    )
     parser.add_argument('--holdout', type=float, default=0.2, help='share of new images to hold out (default 0.2)')
-    parser.add_argument('--background', default='auto', choices=['auto', 'yes', 'no'],
-                        help="whether class 0 means 'none of the classes' (default: by its name)")
+    parser.add_argument(
+        '--background',
+        default='auto',
+        choices=['auto', 'yes', 'no'],
+        help="whether class 0 means 'none of the classes' (default: by its name)",
+    )
     parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
     for name, kind in (('iters', int), ('lr', float), ('batch-size', int), ('crop-size', int)):
         parser.add_argument(f'--{name}', type=kind, help='derived from the config and the data if left out')
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1' (default: a GPU if there is one)")
     parser.add_argument('--resume', action='store_true', help='continue an interrupted extension')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
-                        help='override settings of the training config, key=value')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, help='override settings of the training config, key=value'
+    )
     return parser.parse_args(arguments)
 
 
@@ -97,10 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         from mmciss.utils.devices import use_device
+
         for name, value in args.items():
             if value == '':
-                raise ConfigError(f'{_FLAGLESS.get(name) or "--" + name.replace("_", "-")}: is empty; leave it out, or give '
-                                  f'it a value')
+                raise ConfigError(
+                    f'{_FLAGLESS.get(name) or "--" + name.replace("_", "-")}: is empty; leave it out, or give '
+                    f'it a value'
+                )
         use_device(args.pop('device'))
         extend(**args)
 

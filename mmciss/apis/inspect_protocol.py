@@ -1,4 +1,5 @@
 """Shows, without training, what a config would do."""
+
 from __future__ import annotations
 
 import argparse
@@ -28,6 +29,7 @@ def inspect_protocol(cfg: Config) -> dict:
         sentences.
     """
     from mmciss.engine.experiment import Experiment
+
     experiment = Experiment.from_cfg(cfg)
     rows, warnings = [], []
     for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images):
@@ -36,25 +38,46 @@ def inspect_protocol(cfg: Config) -> dict:
         pixels = np.asarray(train.presence.pixels)[train.indices].sum(0)
         images = np.asarray(train.presence.matrix)[train.indices].sum(0)
         names = experiment.protocol.class_names
-        rows.append({
-            'step': step.index, 'classes': [names[number - 1] for number in step.new], 'domains': list(step.domains),
-            'channels': step.num_seen, 'images': num_images, 'test_images': len(test),
-            'class_images': {names[number - 1]: int(images[number]) for number in step.new},
-            'class_pixels': {names[number - 1]: int(pixels[number]) for number in step.new},
-            'iterations': plan.iterations, 'epochs': plan.epochs,
-            'lr': plan.lr if plan.lr is not None else cfg.optim_wrapper.optimizer.lr})
+        rows.append(
+            {
+                'step': step.index,
+                'classes': [names[number - 1] for number in step.new],
+                'domains': list(step.domains),
+                'channels': step.num_seen,
+                'images': num_images,
+                'test_images': len(test),
+                'class_images': {names[number - 1]: int(images[number]) for number in step.new},
+                'class_pixels': {names[number - 1]: int(pixels[number]) for number in step.new},
+                'iterations': plan.iterations,
+                'epochs': plan.epochs,
+                'lr': plan.lr if plan.lr is not None else cfg.optim_wrapper.optimizer.lr,
+            }
+        )
         if num_images < TINY_STEP:
             warnings.append(f'step {step.index} has only {num_images} images')
-        warnings += [f'step {step.index}: no pixel of {name!r} in its images'
-                     for name, count in rows[-1]['class_pixels'].items() if not count]
+        warnings += [
+            f'step {step.index}: no pixel of {name!r} in its images'
+            for name, count in rows[-1]['class_pixels'].items()
+            if not count
+        ]
         if not len(test):
             warnings.append(f'step {step.index} has no test image')
-    unlabelled = None if experiment.classes[0] == BACKGROUND or not step.background else {
-        split: round(100 * float(pixels[:, 0].sum() / max(1, pixels.sum())), 2)
-        for split, pixels in (('train', train.presence.pixels), ('test', test.presence.pixels))}
-    return {'protocol': experiment.protocol.name, 'setting': experiment.protocol.setting, 'steps': rows,
-            'label_policy': {key: str(value) for key, value in vars(train.policy).items()}, 'unlabelled': unlabelled,
-            'warnings': warnings}
+    unlabelled = (
+        None
+        if experiment.classes[0] == BACKGROUND or not step.background
+        else {
+            split: round(100 * float(pixels[:, 0].sum() / max(1, pixels.sum())), 2)
+            for split, pixels in (('train', train.presence.pixels), ('test', test.presence.pixels))
+        }
+    )
+    return {
+        'protocol': experiment.protocol.name,
+        'setting': experiment.protocol.setting,
+        'steps': rows,
+        'label_policy': {key: str(value) for key, value in vars(train.policy).items()},
+        'unlabelled': unlabelled,
+        'warnings': warnings,
+    }
 
 
 def _unlabelled(found: dict) -> list[str]:
@@ -63,9 +86,11 @@ def _unlabelled(found: dict) -> list[str]:
         return []
     policy, share = found['label_policy'], found['unlabelled']
     fates = {'ignore': 'ignored', 'background': "as class 'background'"}
-    text = (f'the data set has no background class. Pixels of no class (255): {share["train"]:g} % in training, learned '
-            f'{fates[policy["void_train"]]}; {share["test"]:g} % in testing, tested {fates[policy["void_test"]]}. '
-            f'Headline and figures leave that class out.')
+    text = (
+        f'the data set has no background class. Pixels of no class (255): {share["train"]:g} % in training, learned '
+        f'{fates[policy["void_train"]]}; {share["test"]:g} % in testing, tested {fates[policy["void_test"]]}. '
+        f'Headline and figures leave that class out.'
+    )
     lines = [text.replace('learned ignored', 'ignored').replace('tested ignored', 'ignored')]
     if 'background' in (policy['void_train'], policy['void_test']):
         lines.append("protocol.label_policy=dict(void_train='ignore', void_test='ignore') ignores such pixels.")
@@ -74,17 +99,24 @@ def _unlabelled(found: dict) -> list[str]:
 
 def describe(found: dict) -> str:
     """Turns the result of :func:`inspect_protocol` into text."""
-    lines = [f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
-             'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()),
-             *_unlabelled(found), '']
+    lines = [
+        f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
+        'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()),
+        *_unlabelled(found),
+        '',
+    ]
     for row in found['steps']:
         epochs = '' if row['epochs'] is None else f' = {row["epochs"]} epochs'
-        lines.append(f'step {row["step"]}: {row["images"]} train images, {row["test_images"]} test images, '
-                     f'{row["channels"]} channels, {row["iterations"]} iterations{epochs}, lr {row["lr"]:g}')
+        lines.append(
+            f'step {row["step"]}: {row["images"]} train images, {row["test_images"]} test images, '
+            f'{row["channels"]} channels, {row["iterations"]} iterations{epochs}, lr {row["lr"]:g}'
+        )
         if row['domains']:
             lines.append(f'    domains: {", ".join(row["domains"])}')
-        lines += [f'    {name:<24} {row["class_images"][name]:>7,} images {row["class_pixels"][name]:>14,} pixels'
-                  for name in row['classes']]
+        lines += [
+            f'    {name:<24} {row["class_images"][name]:>7,} images {row["class_pixels"][name]:>14,} pixels'
+            for name in row['classes']
+        ]
     lines += [f'warning: {text}' for text in found['warnings']]
     return '\n'.join(lines)
 
@@ -99,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def config(method: str | None) -> Config:
         from mmciss.engine.config_changes import apply_cfg_options
+
         cfg = load_config(args.config)
         apply_overrides(cfg, argparse.Namespace(**{**vars(args), 'method': method}))
         apply_cfg_options(cfg, args.cfg_options)
@@ -112,9 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from mmciss.engine.incremental_runner import prepare_config
         from mmciss.engine.base_step import check_base_step
         from mmciss.engine.incremental_runner import check_run_steps
+
         cfg = config(args.method)
         if args.check_data:
             from mmciss.engine.check_data import require_whole_data
+
             sys.stdout.write(f'{require_whole_data(cfg)}\n\n')
         found = inspect_protocol(cfg)
         experiment = Experiment.from_cfg(prepare_config(cfg))

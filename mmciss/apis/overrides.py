@@ -1,4 +1,5 @@
 """What the command line may change about a config."""
+
 from __future__ import annotations
 
 import re

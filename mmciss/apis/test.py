@@ -1,4 +1,5 @@
 """Evaluates the model of any step."""
+
 from __future__ import annotations
 
 import argparse
@@ -41,13 +42,15 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     from mmciss.engine.make_runner import make_runner
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
+
     cfg = prepare_config(cfg)
     check_work_dir(cfg.work_dir)
     init_distributed(cfg)
     experiment = Experiment.from_cfg(cfg)
     if not 0 <= index < len(experiment.protocol):
-        raise ConfigError(f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to '
-                          f'{len(experiment.protocol) - 1}')
+        raise ConfigError(
+            f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to {len(experiment.protocol) - 1}'
+        )
     check_classes(experiment, index, checkpoint)
     step_cfg = experiment.step_config(index, StepFiles(str(checkpoint)) if index else None)
     step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
@@ -80,12 +83,15 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
     """
     from mmciss.extend.old_model import class_names
     from mmciss.utils.checkpoints import read_checkpoint
+
     names = experiment.protocol[index].names
     found = class_names(Config(), read_checkpoint(checkpoint).get('meta'), len(names))[0]
     if set(found) <= {*names[:1], *experiment.classes} and found != tuple(names):
         place = next(place for place, pair in enumerate(zip(found, names)) if pair[0] != pair[1])
-        raise ConfigError(f'checkpoint: channel {place} of {checkpoint} is {found[place]!r}, but {names[place]!r} in step '
-                          f'{index} of {experiment.protocol.name} with this config and order (protocol.order, --order)')
+        raise ConfigError(
+            f'checkpoint: channel {place} of {checkpoint} is {found[place]!r}, but {names[place]!r} in step '
+            f'{index} of {experiment.protocol.name} with this config and order (protocol.order, --order)'
+        )
 
 
 def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
@@ -100,15 +106,18 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
     """
     from mmciss.models.previous import load_auxiliary
     from mmciss.utils.checkpoints import read_plain_checkpoint
+
     if model.decision is None or not model.decision.needs_auxiliary:
         return
     if any('.auxiliary.' in name for name in read_plain_checkpoint(checkpoint)):
         return
     state = checkpoint.with_name('state.pth')
     if not load_auxiliary(model.segmentor, state).get('auxiliary'):
-        raise ConfigError(f'checkpoint: {checkpoint} lacks the auxiliary channels that '
-                          f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '
-                          f'Set method.decision=None to take the plain argmax')
+        raise ConfigError(
+            f'checkpoint: {checkpoint} lacks the auxiliary channels that '
+            f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '
+            f'Set method.decision=None to take the plain argmax'
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all  # noqa: F401
         from mmciss.engine.config_changes import apply_cfg_options
+
         for name in ('checkpoint', 'work_dir', 'show_dir'):
             if getattr(args, name) == '':
                 raise ConfigError(f'{"" if name == "checkpoint" else "--"}{name.replace("_", "-")}: is empty')
@@ -139,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
         if args.show_dir:
             from mmciss.engine.environment_checks import check_work_dir
+
             check_work_dir(args.show_dir, '--show-dir')
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)
             cfg.visualizer.save_dir = args.show_dir
@@ -155,8 +166,10 @@ def find_step(path: Path, step: int | None) -> tuple[int, Path]:
         FileNotFoundError: If there is no such checkpoint.
     """
     if path.is_dir():
-        folders = sorted((item for item in path.glob('step_*/model.pth') if item.parent.name[5:].isdecimal()),
-                         key=lambda item: int(item.parent.name[5:]))
+        folders = sorted(
+            (item for item in path.glob('step_*/model.pth') if item.parent.name[5:].isdecimal()),
+            key=lambda item: int(item.parent.name[5:]),
+        )
         if (path / 'model.pth').is_file():
             path = path / 'model.pth'
         elif not folders:

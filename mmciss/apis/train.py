@@ -1,4 +1,5 @@
 """The command line of training."""
+
 from __future__ import annotations
 
 import argparse
@@ -22,12 +23,18 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
     parser.add_argument('--protocol', help="protocol, such as '15-1'")
     parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
-    parser.add_argument('--order', help='class order: a published letter, a seed, or class numbers or names with commas')
+    parser.add_argument(
+        '--order', help='class order: a published letter, a seed, or class numbers or names with commas'
+    )
     parser.add_argument('--steps', help="run only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
     parser.add_argument('--base-from', help='work directory of a run whose base step is taken over')
     parser.add_argument('--seed', type=int, help='random seed')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions,
-                        help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b',
+    )
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,8 +43,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs, models and the report')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
-    parser.add_argument('--check-data', action='store_true',
-                        help='decode every image and mask once before training, on all cores')
+    parser.add_argument(
+        '--check-data', action='store_true', help='decode every image and mask once before training, on all cores'
+    )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
     add_protocol_arguments(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -54,6 +62,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
         ConfigError: If something named does not exist.
     """
     from mmciss.engine.config_changes import apply_cfg_options
+
     cfg = load_config(args.config)
     cfg.launcher = args.launcher
     apply_overrides(cfg, args)
@@ -61,8 +70,14 @@ def config_from_args(args: argparse.Namespace) -> Config:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        parts = [Path(args.config).stem, args.method, args.protocol, args.setting, args.order and f'order{args.order}',
-                 None if args.seed is None else f'seed{args.seed}']
+        parts = [
+            Path(args.config).stem,
+            args.method,
+            args.protocol,
+            args.setting,
+            args.order and f'order{args.order}',
+            None if args.seed is None else f'seed{args.seed}',
+        ]
         cfg.work_dir = str(Path('work_dirs') / '_'.join(str(part).replace('/', '-') for part in parts if part))
     if args.amp and cfg.optim_wrapper.type == 'OptimWrapper':
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -83,6 +98,7 @@ def train(cfg: Config) -> list[dict[str, Any]]:
         The result of every step.
     """
     from mmciss.engine import IncrementalRunner
+
     return IncrementalRunner.from_cfg(cfg).train()
 
 
@@ -96,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all  # noqa: F401
         from mmciss.apis.working_methods import with_working_file
+
         try:
             train(config_from_args(args))
         except ConfigError as error:

@@ -1,4 +1,5 @@
 """Does a method work on a network? Asked before the first run of a comparison starts, and before anything is described."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ def check_method(experiment: Experiment, method: str | None, with_method: Callab
             configs have one.
     """
     from mmciss.engine.rehearsal import rehearse
+
     try:
         rehearse(experiment)
     except ConfigError as error:
@@ -41,7 +43,9 @@ def with_working_file(error: ConfigError, method: str | None, with_method: Calla
         if _works(with_method(str(path))):
             folder = configs_folder()
             shown = path.relative_to(folder.parent) if folder.name == 'configs' else path
-            return ConfigError(f'{str(error).rstrip(".")}. On this network {Path(method).stem} works with --method {shown}')
+            return ConfigError(
+                f'{str(error).rstrip(".")}. On this network {Path(method).stem} works with --method {shown}'
+            )
     return error
 
 
@@ -55,6 +59,7 @@ def _works(cfg: Config) -> bool:
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import prepare_config
     from mmciss.engine.rehearsal import rehearse
+
     try:
         rehearse(Experiment.from_cfg(prepare_config(cfg)))
     except (ConfigError, FileNotFoundError):

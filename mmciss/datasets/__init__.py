@@ -1,4 +1,5 @@
 """Data sets: one step's view of ordinary ones, and the data that every machine has."""
+
 from __future__ import annotations
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
@@ -6,10 +7,21 @@ from mmciss.datasets.pair_dataset import PairDataset
 from mmciss.datasets.replay_dataset import ReplayDataset
 from mmciss.datasets.samplers import DrawnIndex, IncrementalInfiniteSampler, ReplaySampler
 from mmciss.datasets.shapes import ShapesDataset
-from mmciss.datasets.transforms import (LoadSaliency, MapLabels, PackSaliencyInputs, SegCenterCrop,
-                                        SegRandomResizedCrop)
+from mmciss.datasets.transforms import LoadSaliency, MapLabels, PackSaliencyInputs, SegCenterCrop, SegRandomResizedCrop
 from mmciss.datasets.voc6 import Voc6Dataset
 
-__all__ = ['DrawnIndex', 'IncrementalDataset', 'IncrementalInfiniteSampler', 'LoadSaliency',
-           'MapLabels', 'PackSaliencyInputs', 'PairDataset', 'ReplayDataset', 'ReplaySampler',
-           'SegCenterCrop', 'SegRandomResizedCrop', 'ShapesDataset', 'Voc6Dataset']
+__all__ = [
+    'DrawnIndex',
+    'IncrementalDataset',
+    'IncrementalInfiniteSampler',
+    'LoadSaliency',
+    'MapLabels',
+    'PackSaliencyInputs',
+    'PairDataset',
+    'ReplayDataset',
+    'ReplaySampler',
+    'SegCenterCrop',
+    'SegRandomResizedCrop',
+    'ShapesDataset',
+    'Voc6Dataset',
+]

@@ -1,4 +1,5 @@
 """Naming the file where a pipeline fails on a broken image or mask."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -42,5 +43,7 @@ def naming_broken_files(part: BaseDataset, position: int) -> Iterator[None]:
         problems = files.problems() if files.image else []
         if not problems:
             raise
-        raise BrokenSampleError(f'{"; ".join(problems)}. Put that right, then the same command with --resume continues '
-                                f'the run; with --check-data it looks for all such files first') from error
+        raise BrokenSampleError(
+            f'{"; ".join(problems)}. Put that right, then the same command with --resume continues '
+            f'the run; with --check-data it looks for all such files first'
+        ) from error

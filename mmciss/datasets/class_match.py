@@ -1,4 +1,5 @@
 """Finding the classes of the training data in another data set, by their names."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -27,8 +28,10 @@ def classes_of(parts: Sequence[BaseDataset]) -> tuple[str, ...]:
     for part in parts[1:]:
         other = tuple(map(str, part.metainfo.get('classes') or ()))
         if other != names:
-            raise ConfigError(f'{key}: data sets that are joined must number the same classes alike; found '
-                              f'{", ".join(names)} and {", ".join(other)}')
+            raise ConfigError(
+                f'{key}: data sets that are joined must number the same classes alike; found '
+                f'{", ".join(names)} and {", ".join(other)}'
+            )
     return names
 
 
@@ -50,9 +53,14 @@ def match_classes(own: Sequence[str], classes: Sequence[str], key: str) -> tuple
     missing = [name for name in classes if name not in own]
     unknown = [name for name in own if name not in classes]
     if missing or unknown or len(own) != len(classes):
-        found = [f'{text} {", ".join(map(repr, names))}' for text, names in (
-            ('lacks', missing), ('has besides', unknown)) if names] or ['lists a class twice']
-        raise ConfigError(f'{key}: its classes are not those of the training data: it {" and ".join(found)}. Here: '
-                          f'{", ".join(own)}; training: {", ".join(classes)}. Give both the same names '
-                          f'(metainfo.classes), in any order')
+        found = [
+            f'{text} {", ".join(map(repr, names))}'
+            for text, names in (('lacks', missing), ('has besides', unknown))
+            if names
+        ] or ['lists a class twice']
+        raise ConfigError(
+            f'{key}: its classes are not those of the training data: it {" and ".join(found)}. Here: '
+            f'{", ".join(own)}; training: {", ".join(classes)}. Give both the same names '
+            f'(metainfo.classes), in any order'
+        )
     return tuple(list(classes).index(name) for name in own)

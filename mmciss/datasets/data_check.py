@@ -1,4 +1,5 @@
 """Decoding every image and mask once, before hours of training depend on them."""
+
 from __future__ import annotations
 
 import hashlib
@@ -60,9 +61,17 @@ class PairFiles:
             stats = [os.stat(path) for path in (self.image, self.mask)]
         except OSError:
             return None
-        facts = [_VERSION, cv2.__version__, pillow_version, self.images, self.masks,
-                 *((os.path.realpath(path), stat.st_size, stat.st_mtime_ns)
-                   for path, stat in zip((self.image, self.mask), stats))]
+        facts = [
+            _VERSION,
+            cv2.__version__,
+            pillow_version,
+            self.images,
+            self.masks,
+            *(
+                (os.path.realpath(path), stat.st_size, stat.st_mtime_ns)
+                for path, stat in zip((self.image, self.mask), stats)
+            ),
+        ]
         return hashlib.sha256(repr(facts).encode('utf-8', 'surrogateescape')).hexdigest()[:32]
 
 
@@ -87,12 +96,18 @@ class DataCheck:
         text = f'{self.num_pairs:,} images with their masks were decoded ({self.seconds:.1f} s{known})'
         if not self.problems:
             return f'{text}; all are whole'
-        return '\n'.join([f'{text}; {len(self.problems):,} files cannot be used:',
-                          *(f'  {problem}' for problem in self.problems)])
+        return '\n'.join(
+            [f'{text}; {len(self.problems):,} files cannot be used:', *(f'  {problem}' for problem in self.problems)]
+        )
 
 
-def check_data(datasets: Iterable[Any], cache_dir: str | os.PathLike | None = None, workers: int | None = None,
-               progress: bool = True, start_method: str | None = None) -> DataCheck:
+def check_data(
+    datasets: Iterable[Any],
+    cache_dir: str | os.PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    start_method: str | None = None,
+) -> DataCheck:
     """Decodes every image and mask of data sets, on all cores, and compares their sizes.
 
     What was found whole is not read again while names, sizes and times stay the same.
@@ -117,27 +132,32 @@ def check_data(datasets: Iterable[Any], cache_dir: str | os.PathLike | None = No
     whole = {key for key in keys if key in known}
     with Progress('Decoding images and masks', len(open_pairs), progress) as bar:
         try:
-            for chunk in map_chunks(_check_chunk, open_pairs, _CHUNK, workers, start_method, Image.preinit,
-                                    _begin):
+            for chunk in map_chunks(_check_chunk, open_pairs, _CHUNK, workers, start_method, Image.preinit, _begin):
                 for key, found in chunk:
                     problems += found
                     if not found and key is not None:
                         whole.add(key)
                 bar.advance(len(chunk))
         except BrokenProcessPool as error:
-            raise ConfigError(f'a process that decoded images died, after {bar.done} of {len(open_pairs)} pairs; memory '
-                              f'may be short. Begin there: {open_pairs[bar.done][0].image}') from error
+            raise ConfigError(
+                f'a process that decoded images died, after {bar.done} of {len(open_pairs)} pairs; memory '
+                f'may be short. Begin there: {open_pairs[bar.done][0].image}'
+            ) from error
         finally:
             if whole - known:
                 _write_known(place, known | whole)
     # A file of several data sets is named once.
-    return DataCheck(len(pairs), len(pairs) - len(open_pairs), tuple(dict.fromkeys(problems)),
-                     time.perf_counter() - start)
+    return DataCheck(
+        len(pairs), len(pairs) - len(open_pairs), tuple(dict.fromkeys(problems)), time.perf_counter() - start
+    )
 
 
 def _pairs(dataset: Any) -> list[PairFiles]:
-    return [PairFiles(image, mask, *readers_of(part.pipeline)) for part in parts_of(dataset)
-            for image, mask in pairs_of(part)]
+    return [
+        PairFiles(image, mask, *readers_of(part.pipeline))
+        for part in parts_of(dataset)
+        for image, mask in pairs_of(part)
+    ]
 
 
 def _begin() -> None:
@@ -157,8 +177,10 @@ def _decode(path: str, reader: Reader | None, is_mask: bool) -> None:
     if reader is not None:
         pixels = reader.decode(path)
         if is_mask and pixels.squeeze().ndim > 2:
-            raise ValueError(f'is decoded to {pixels.shape[2]} channels by imdecode_backend={reader.backend!r}; a mask '
-                             f'has one (the backend \'pillow\' reads palettes as ids)')
+            raise ValueError(
+                f'is decoded to {pixels.shape[2]} channels by imdecode_backend={reader.backend!r}; a mask '
+                f"has one (the backend 'pillow' reads palettes as ids)"
+            )
     check_whole(path)
 
 

@@ -1,4 +1,5 @@
 """Which images to keep: pure functions of candidates, size and seed."""
+
 from __future__ import annotations
 
 import random
@@ -19,8 +20,7 @@ def select_random(candidates: Iterable[Exemplar], size: int, seed: int) -> list[
     return shuffled(candidates, seed)[:size]
 
 
-def select_class_balanced(candidates: Iterable[Exemplar], size: int,
-                          seed: int) -> list[Exemplar]:
+def select_class_balanced(candidates: Iterable[Exemplar], size: int, seed: int) -> list[Exemplar]:
     """Lets the classes choose in turn, each one image that shows it, until the memory is full.
 
     So every class is shown by at least ``size // num_classes`` images where it has that many. The
@@ -41,8 +41,7 @@ def select_class_balanced(candidates: Iterable[Exemplar], size: int,
     numbers = sorted({number for item in order for number in item.classes})
     random.Random(seed + 1).shuffle(numbers)
     # Popped from the end, hence reversed.
-    queues = {number: [item for item in reversed(order) if number in item.classes]
-              for number in numbers}
+    queues = {number: [item for item in reversed(order) if number in item.classes] for number in numbers}
     chosen: dict[str, Exemplar] = {}
     while any(queues.values()) and len(chosen) < size:
         for number in numbers:
@@ -53,7 +52,7 @@ def select_class_balanced(candidates: Iterable[Exemplar], size: int,
                 item = queue.pop()
                 chosen[item.path] = item
     rest = [item for item in order if item.path not in chosen]
-    return [*chosen.values(), *rest[:size - len(chosen)]]
+    return [*chosen.values(), *rest[: size - len(chosen)]]
 
 
 SELECTIONS: dict[str, Callable[[Iterable[Exemplar], int, int], list[Exemplar]]] = {

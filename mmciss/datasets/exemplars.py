@@ -1,4 +1,5 @@
 """The images that a run keeps from earlier steps, as a file."""
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
@@ -43,8 +44,9 @@ class Memory:
 
     def save(self, path: str | Path) -> None:
         """Writes ``memory.json`` atomically."""
-        write_json(path, {'step': self.step, 'key': self.key,
-                          'exemplars': [asdict(exemplar) for exemplar in self.exemplars]})
+        write_json(
+            path, {'step': self.step, 'key': self.key, 'exemplars': [asdict(exemplar) for exemplar in self.exemplars]}
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Memory:
@@ -58,5 +60,6 @@ class Memory:
             exemplars = tuple(Exemplar(**item) for item in content['exemplars'])
             return cls(int(content['step']), exemplars, str(content['key']))
         except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f'method.memory: {path} is missing or no list of exemplars; it is '
-                              f'written when the step before ends') from error
+            raise ConfigError(
+                f'method.memory: {path} is missing or no list of exemplars; it is written when the step before ends'
+            ) from error

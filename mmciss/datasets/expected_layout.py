@@ -1,4 +1,5 @@
 """Saying how a missing data set should look and where it is obtained."""
+
 from __future__ import annotations
 
 import os.path as osp
@@ -33,34 +34,44 @@ _VOC_TREE = """{root}/
 
 LAYOUTS: dict[str, Layout] = {
     'PascalVOCDataset': Layout(
-        'PASCAL VOC 2012 with the SBD augmentation', _VOC_TREE,
+        'PASCAL VOC 2012 with the SBD augmentation',
+        _VOC_TREE,
         'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ and, for the augmentation, the SBD data '
-        'set converted by MMSegmentation\'s tools/dataset_converters/voc_aug.py'),
+        "set converted by MMSegmentation's tools/dataset_converters/voc_aug.py",
+    ),
     'ADE20KDataset': Layout(
-        'ADE20K (SceneParsing, 150 classes)', """{root}/
+        'ADE20K (SceneParsing, 150 classes)',
+        """{root}/
     images/{{training,validation}}/*.jpg
     annotations/{{training,validation}}/*.png""",
-        'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip'),
+        'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip',
+    ),
     'CityscapesDataset': Layout(
-        'Cityscapes (fine annotations)', """{root}/
+        'Cityscapes (fine annotations)',
+        """{root}/
     leftImg8bit/{{train,val}}/CITY/*_leftImg8bit.png
     gtFine/{{train,val}}/CITY/*_gtFine_labelTrainIds.png""",
-        'https://www.cityscapes-dataset.com (registration), then MMSegmentation\'s '
-        'tools/dataset_converters/cityscapes.py for the labelTrainIds'),
+        "https://www.cityscapes-dataset.com (registration), then MMSegmentation's "
+        'tools/dataset_converters/cityscapes.py for the labelTrainIds',
+    ),
     'Voc6Dataset': Layout(
-        'voc6 (six classes of PASCAL VOC 2012)', """{root}/
+        'voc6 (six classes of PASCAL VOC 2012)',
+        """{root}/
     JPEGImages/*.jpg
     SegmentationVoc6/*.png          (0 background, 1 cat, 2 cow, 3 dog, 4 horse, 5 person, 6 sheep)
     ImageSets/Segmentation/{{train_aug,val}}.txt""",
         'a subset of PASCAL VOC 2012 with the SBD augmentation, '
         'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/; set data_root with '
-        '--cfg-options data_root=FOLDER'),
+        '--cfg-options data_root=FOLDER',
+    ),
     'ShapesDataset': Layout(
-        'shapes (drawn by mmciss)', """{root}/
+        'shapes (drawn by mmciss)',
+        """{root}/
     JPEGImages/*.png
     SegmentationClass/*.png
     ImageSets/Segmentation/{{train,val}}.txt""",
-        'drawn by itself when data_root does not exist, or by tools/make_shapes.py'),
+        'drawn by itself when data_root does not exist, or by tools/make_shapes.py',
+    ),
 }
 """Layouts by the name of the data set class."""
 
@@ -96,8 +107,10 @@ def _message(config: dict[str, Any], key: str, path: str) -> str:
     if layout is None:
         return text + ' The folder is set by data_root, ann_file and data_prefix of the config.'
     tree = layout.tree.format(root=config.get('data_root') or 'DATA_ROOT')
-    return (f'{text}\nExpected for {layout.title}:\n{tree}\nObtained from: {layout.source}\n'
-            'Another place is set by data_root in the config.')
+    return (
+        f'{text}\nExpected for {layout.title}:\n{tree}\nObtained from: {layout.source}\n'
+        'Another place is set by data_root in the config.'
+    )
 
 
 def check_layout(config: dict[str, Any]) -> None:
@@ -130,8 +143,10 @@ def _check_list(config: dict[str, Any], name: str, path: str) -> None:
     known = _lists_in_files(config)
     if known and osp.isdir(path):
         # BaseSegDataset would take all images instead.
-        raise ConfigError(f'{name}.ann_file: {path} is a folder; it must be a file that lists the images, or be left out '
-                          f'to take all images of data_prefix.img_path.')
+        raise ConfigError(
+            f'{name}.ann_file: {path} is a folder; it must be a file that lists the images, or be left out '
+            f'to take all images of data_prefix.img_path.'
+        )
     if known and not osp.isfile(path):
         raise ConfigError(f'{name}.ann_file: {path} is no file that can be read (a FIFO, a socket or a device).')
     if osp.isfile(path) and not (read_text(path, f'{name}.ann_file', False).strip() if known else osp.getsize(path)):

@@ -4,6 +4,7 @@ Cameras store a photograph as the sensor saw it and say in EXIF how it is turned
 that: MMSegmentation's turns images upright and leaves masks as stored. So nothing here knows it by heart: the loader's
 own decoder is asked, with a picture of two pixels.
 """
+
 from __future__ import annotations
 
 import io
@@ -130,8 +131,10 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
             raise ValueError('is no readable image') from None
         return None
     except Image.DecompressionBombError as error:
-        raise ValueError(f'is refused, its head claims too many pixels ({first_line(error)}; the limit is twice '
-                         f'PIL.Image.MAX_IMAGE_PIXELS)') from None
+        raise ValueError(
+            f'is refused, its head claims too many pixels ({first_line(error)}; the limit is twice '
+            f'PIL.Image.MAX_IMAGE_PIXELS)'
+        ) from None
     except (OSError, SyntaxError) as error:
         raise ValueError(f'cannot be read ({first_line(error)})') from None
     if orientation == 1 and plain:

@@ -1,4 +1,5 @@
 """Whether every mask has the size of its image, from the files' heads."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -61,13 +62,17 @@ def check_pair(image: str, mask: str, images: Reader | None = IMAGES, masks: Rea
     if turned and (images is None or masks is None):
         return found[1]  # A loader of the user's own: what it makes of the orientation is not known.
     if not found[1].obeyed:
-        raise ConfigError(f'{mask}: has EXIF orientation {found[1].orientation}, which is ignored when masks are read: '
-                          f'{found[1]} pixels. Store the mask as it is to be seen, without that tag')
+        raise ConfigError(
+            f'{mask}: has EXIF orientation {found[1].orientation}, which is ignored when masks are read: '
+            f'{found[1]} pixels. Store the mask as it is to be seen, without that tag'
+        )
     if (found[0].width, found[0].height) != (found[1].width, found[1].height):
         text = f'{mask}: the mask has {found[1]} pixels{found[1].note}, its image {image} has {found[0]}{found[0].note}'
         if turned:
-            text += '. Images are turned upright by their EXIF orientation and masks are taken as stored: label the ' \
-                    'upright picture'
+            text += (
+                '. Images are turned upright by their EXIF orientation and masks are taken as stored: label the '
+                'upright picture'
+            )
         raise ConfigError(text)
     return found[0]
 

@@ -1,4 +1,5 @@
 """One step's view of an ordinary data set."""
+
 from __future__ import annotations
 
 import logging
@@ -70,10 +71,18 @@ class IncrementalDataset(Dataset):
         ConfigError: If files are missing, labels do not fit, or the step has no images.
     """
 
-    def __init__(self, dataset: Any, protocol: Protocol | Mapping[str, Any], step_index: int,
-                 policy: LabelPolicy | Mapping[str, str] | str = 'plop', split: str = 'train',
-                 cache_dir: str | None = None, seed: int | None = None,
-                 lazy_init: bool = False, classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        protocol: Protocol | Mapping[str, Any],
+        step_index: int,
+        policy: LabelPolicy | Mapping[str, str] | str = 'plop',
+        split: str = 'train',
+        cache_dir: str | None = None,
+        seed: int | None = None,
+        lazy_init: bool = False,
+        classes: Sequence[str] | None = None,
+    ) -> None:
         if split not in SPLITS:
             raise unknown_name('split', split, SPLITS, 'IncrementalDataset.split')
         if isinstance(dataset, Mapping):
@@ -84,14 +93,18 @@ class IncrementalDataset(Dataset):
         self.classes = own if classes is None else tuple(classes)
         self._positions = match_classes(own, self.classes, f'{split}_dataloader.dataset.metainfo.classes')
         self.first_id = int(self.classes[0] == BACKGROUND)
-        self.class_names = self.classes[self.first_id:]
+        self.class_names = self.classes[self.first_id :]
         self.protocol = build_protocol(protocol, self.class_names, background=self.first_id == 1)
         if self.protocol.num_classes != len(self.class_names):
-            raise ConfigError(f'protocol: is about {self.protocol.num_classes} classes, the data '
-                              f'set {type(plain[0]).__name__} has {len(self.class_names)}.')
+            raise ConfigError(
+                f'protocol: is about {self.protocol.num_classes} classes, the data '
+                f'set {type(plain[0]).__name__} has {len(self.class_names)}.'
+            )
         if not 0 <= step_index < len(self.protocol):
-            raise ConfigError(f'IncrementalDataset.step_index: {step_index}; protocol '
-                              f'{self.protocol.name!r} has steps 0 to {len(self.protocol) - 1}.')
+            raise ConfigError(
+                f'IncrementalDataset.step_index: {step_index}; protocol '
+                f'{self.protocol.name!r} has steps 0 to {len(self.protocol) - 1}.'
+            )
         self.step_index = step_index
         self.step: Step = self.protocol[step_index]
         self.policy = label_policy(policy, self.first_id, self.protocol.setting)
@@ -100,11 +113,11 @@ class IncrementalDataset(Dataset):
         self.seed = seed
         make = self.policy.train_table if split == 'train' else self.policy.test_table
         self.table: np.ndarray = make(self.step, len(self.class_names), self.first_id)
-        self.table[:len(own)] = self.table[list(self._positions)]
+        self.table[: len(own)] = self.table[list(self._positions)]
         mapper = MapLabels(self.table)
-        self.dataset = copy_parts(dataset, {
-            id(part): with_label_map(part, mapper, required=split != 'test')
-            for part in plain})
+        self.dataset = copy_parts(
+            dataset, {id(part): with_label_map(part, mapper, required=split != 'test') for part in plain}
+        )
         self._parts: list[BaseDataset] = parts_of(self.dataset)
         self.indices = np.zeros(0, dtype=np.int64)
         self._presence: ClassPresence | None = None
@@ -120,16 +133,19 @@ class IncrementalDataset(Dataset):
         counts = count_masks(self.dataset, len(self.class_names), self.first_id, self.cache_dir)
         numbers = [position + 1 - self.first_id for position in self._positions]
         presence = counts.presence(len(self.class_names), self.first_id).renumbered(
-            numbers if self.first_id else [0, *numbers])
+            numbers if self.first_id else [0, *numbers]
+        )
         if self.split == 'train':
             chosen = select_images(self.protocol, self.step_index, presence, counts.paths)
         else:
-            chosen = select_test_images(self.protocol, self.step_index, presence,
-                                        self.policy.test_images, counts.paths)
+            chosen = select_test_images(self.protocol, self.step_index, presence, self.policy.test_images, counts.paths)
             if not len(chosen):
-                print_log(f'protocol: step {self.step_index} of {self.protocol.name!r} has no '
-                          f'image to test on among {presence.num_images}', 'current',
-                          logging.WARNING)
+                print_log(
+                    f'protocol: step {self.step_index} of {self.protocol.name!r} has no '
+                    f'image to test on among {presence.num_images}',
+                    'current',
+                    logging.WARNING,
+                )
         self.indices = np.asarray(chosen, dtype=np.int64)
         self._presence, self._counts = presence, counts
 
@@ -148,8 +164,7 @@ class IncrementalDataset(Dataset):
             numbers = sorted(self.step.channel_of, key=self.step.channel_of.get)
             black = [0, 0, 0]
             colours = [colours[self._positions.index(place)] for place in range(len(colours))]
-            meta['palette'] = [colours[n - 1 + self.first_id] if n or self.first_id else black
-                               for n in numbers]
+            meta['palette'] = [colours[n - 1 + self.first_id] if n or self.first_id else black for n in numbers]
         meta.update(classes=self.step.names, label_map=None, reduce_zero_label=False)
         return meta
 
@@ -159,7 +174,7 @@ class IncrementalDataset(Dataset):
         pixels = self._counts.pixels_by_id(self.indices)
         counts = np.zeros(256, dtype=np.int64)
         np.add.at(counts, self.table, pixels)
-        return counts[:self.step.num_seen]
+        return counts[: self.step.num_seen]
 
     def describe(self) -> dict[str, Any]:
         """Returns how many images the step has, and a checksum of their names and of what their masks show."""

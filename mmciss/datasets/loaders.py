@@ -1,4 +1,5 @@
 """Which decoder a pipeline reads its images and masks with."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +28,11 @@ def readers_of(pipeline: Any) -> tuple[Reader | None, Reader | None]:
     masks: Reader | None = MASKS
     for transform in transforms_of(pipeline):
         kind = type(transform)
-        if images is None and isinstance(transform, LoadImageFromFile) and kind.transform is LoadImageFromFile.transform:
+        if (
+            images is None
+            and isinstance(transform, LoadImageFromFile)
+            and kind.transform is LoadImageFromFile.transform
+        ):
             images = Reader(transform.imdecode_backend, transform.color_type)
         elif isinstance(transform, LoadAnnotations):
             known = kind._load_seg_map in (LoadAnnotations._load_seg_map, LoadSegAnnotations._load_seg_map)

@@ -1,4 +1,5 @@
 """How many pixels of which label every image of a data set has."""
+
 from __future__ import annotations
 
 import hashlib
@@ -73,8 +74,7 @@ class MaskCounts:
         """
         if wrong := unknown_ids(np.unique(self.label).tolist(), num_classes, first_id):
             image = int(self.image[np.isin(self.label, wrong)].min())
-            check_ids(self.label[self.image == image].tolist(), num_classes, first_id,
-                      where=masks[image])
+            check_ids(self.label[self.image == image].tolist(), num_classes, first_id, where=masks[image])
 
 
 def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
@@ -88,15 +88,18 @@ def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
     check_inside(part, infos)
     check_suffixes(part)
     if any('seg_map_path' not in info for info in infos):
-        raise ConfigError(f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks '
-                          'decide which images a step sees.')
+        raise ConfigError(
+            f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks decide which images a step sees.'
+        )
     check_no_repeats([info['img_path'] for info in infos], part.ann_file or type(part).__name__)
     missing = [info['img_path'] for info in infos if not osp.isfile(info['img_path'])]
     if missing and osp.exists(missing[0]):
         raise ConfigError(f'{part.ann_file or type(part).__name__}: {missing[0]} is no regular file.')
     if missing:
-        raise ConfigError(f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
-                          f'images do not exist, the first is {missing[0]}.')
+        raise ConfigError(
+            f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
+            f'images do not exist, the first is {missing[0]}.'
+        )
     return infos
 
 
@@ -126,16 +129,21 @@ def check_suffixes(part: BaseDataset) -> None:
     suffix, folder = getattr(part, 'img_suffix', None), part.data_prefix.get('img_path')
     if not suffix or not folder or not osp.isdir(folder) or (part.ann_file and osp.isfile(part.ann_file)):
         return
-    left_out = sorted(name for _, _, files in os.walk(folder) for name in files
-                      if name.lower().endswith(suffix.lower()) and not name.endswith(suffix))
+    left_out = sorted(
+        name
+        for _, _, files in os.walk(folder)
+        for name in files
+        if name.lower().endswith(suffix.lower()) and not name.endswith(suffix)
+    )
     if left_out:
-        raise ConfigError(f'{type(part).__name__}.img_suffix: {suffix!r} leaves out {len(left_out)} images in {folder} whose '
-                          f'suffix is written otherwise, such as {left_out[0]}. Rename them, or list the images that are '
-                          f'meant in an ann_file')
+        raise ConfigError(
+            f'{type(part).__name__}.img_suffix: {suffix!r} leaves out {len(left_out)} images in {folder} whose '
+            f'suffix is written otherwise, such as {left_out[0]}. Rename them, or list the images that are '
+            f'meant in an ann_file'
+        )
 
 
-def count_masks(dataset: Any, num_classes: int, first_id: int,
-                cache_dir: str | None = None) -> MaskCounts:
+def count_masks(dataset: Any, num_classes: int, first_id: int, cache_dir: str | None = None) -> MaskCounts:
     """Counts the pixels of every label in every mask of a data set.
 
     The masks are read once; later calls read a cache beside them, or in ``cache_dir``.
@@ -165,7 +173,8 @@ def count_masks(dataset: Any, num_classes: int, first_id: int,
         entries = slice(raw.indptr[start], raw.indptr[start + len(group)])
         label[entries] = table[raw.ids[entries]]
         start += len(group)
-    counts = MaskCounts(tuple(info['img_path'] for group in infos for info in group), image, label,
-                        np.asarray(raw.counts))
+    counts = MaskCounts(
+        tuple(info['img_path'] for group in infos for info in group), image, label, np.asarray(raw.counts)
+    )
     counts.check(masks, num_classes, first_id)
     return counts

@@ -1,4 +1,5 @@
 """Images and masks that a file lists one by one, each source with its own meaning of ids."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,14 @@ class PairDataset(BaseSegDataset):
         ConfigError: If the file is missing or damaged.
     """
 
-    def __init__(self, manifest: str, classes: Sequence[str], palette: Sequence[Sequence[int]], step_index: int = 1,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        manifest: str,
+        classes: Sequence[str],
+        palette: Sequence[Sequence[int]],
+        step_index: int = 1,
+        **kwargs: Any,
+    ) -> None:
         self.manifest = manifest
         self.step_index = step_index
         super().__init__(metainfo=dict(classes=tuple(classes), palette=[list(colour) for colour in palette]), **kwargs)
@@ -45,8 +52,10 @@ class PairDataset(BaseSegDataset):
         if not isinstance(content, dict) or 'pairs' not in content:
             raise ConfigError(f'PairDataset.manifest: {self.manifest} is missing or damaged')
         tables = [{int(raw): label for raw, label in table.items()} for table in content['tables']]
-        return [dict(img_path=image, seg_map_path=mask, label_map=tables[table], reduce_zero_label=False,
-                     seg_fields=[]) for image, mask, table in content['pairs']]
+        return [
+            dict(img_path=image, seg_map_path=mask, label_map=tables[table], reduce_zero_label=False, seg_fields=[])
+            for image, mask, table in content['pairs']
+        ]
 
     def prepare_data(self, idx: int) -> Any:
         """Returns one image through the pipeline.

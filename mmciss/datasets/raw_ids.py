@@ -1,11 +1,11 @@
 """What MMSegmentation's loader makes of the ids in a mask file, as one table."""
+
 from __future__ import annotations
 
 import numpy as np
 
 
-def dataset_id_table(reduce_zero_label: bool = False,
-                     label_map: dict[int, int] | None = None) -> np.ndarray:
+def dataset_id_table(reduce_zero_label: bool = False, label_map: dict[int, int] | None = None) -> np.ndarray:
     """Returns the (256,) uint8 table from an id in the file to the id after ``LoadAnnotations``.
 
     Args:

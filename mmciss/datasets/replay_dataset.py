@@ -1,4 +1,5 @@
 """A step's images together with the stored ones."""
+
 from __future__ import annotations
 
 import copy
@@ -42,8 +43,7 @@ class ReplayDataset(Dataset):
         ConfigError: If the file is missing or names an image that the data set does not have.
     """
 
-    def __init__(self, dataset: Mapping[str, Any], memory: str | Path,
-                 options: Mapping[str, Any]) -> None:
+    def __init__(self, dataset: Mapping[str, Any], memory: str | Path, options: Mapping[str, Any]) -> None:
         self.options = ReplayOptions.from_method({'memory': dict(options)})
         self.current: IncrementalDataset = DATASETS.build(copy.deepcopy(dict(dataset)))
         self.exemplars = self._exemplars(dict(dataset), Memory.load(memory), str(memory))
@@ -54,12 +54,13 @@ class ReplayDataset(Dataset):
             policy = replace(policy, old_train='keep')
         stored: IncrementalDataset = DATASETS.build({**copy.deepcopy(config), 'policy': policy})
         everything = stored.dataset
-        positions = {everything.get_data_info(index)['img_path']: index
-                     for index in range(len(everything))}
+        positions = {everything.get_data_info(index)['img_path']: index for index in range(len(everything))}
         for exemplar in memory.exemplars:
             if exemplar.path not in positions:
-                raise ConfigError(f'method.memory: {source} names {exemplar.path}, which is no image '
-                                  f'of train_dataloader.dataset. Was the data moved or changed?')
+                raise ConfigError(
+                    f'method.memory: {source} names {exemplar.path}, which is no image '
+                    f'of train_dataloader.dataset. Was the data moved or changed?'
+                )
         chosen = [positions[exemplar.path] for exemplar in memory.exemplars]
         if self.options.mode == 'concat' and self.options.labels == 'current':
             own = set(self.current.indices.tolist())

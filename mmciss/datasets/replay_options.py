@@ -1,4 +1,5 @@
 """The config key ``method.memory``."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -41,15 +42,20 @@ class ReplayOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise ConfigError(f'method.memory.size: must be a positive number of images, found '
-                              f'{self.size!r}')
-        for key, allowed in (('selection', SELECTIONS), ('mode', MODES), ('labels', LABELS),
-                             ('candidates', CANDIDATES)):
+            raise ConfigError(f'method.memory.size: must be a positive number of images, found {self.size!r}')
+        for key, allowed in (
+            ('selection', SELECTIONS),
+            ('mode', MODES),
+            ('labels', LABELS),
+            ('candidates', CANDIDATES),
+        ):
             if getattr(self, key) not in allowed:
                 raise unknown_name(key, getattr(self, key), list(allowed), f'method.memory.{key}')
         if self.candidates == 'crops' and self.labels == 'full':
-            raise ConfigError("method.memory.candidates: 'crops' show the labels of their own step alone, but "
-                              "method.memory.labels='full' asks for all seen classes; allowed with it: 'images'")
+            raise ConfigError(
+                "method.memory.candidates: 'crops' show the labels of their own step alone, but "
+                "method.memory.labels='full' asks for all seen classes; allowed with it: 'images'"
+            )
 
     @classmethod
     def from_method(cls, method: Mapping[str, Any] | None) -> ReplayOptions | None:
@@ -79,5 +85,7 @@ class ReplayOptions:
             ConfigError: If it is larger than the base step, from which it is chosen first.
         """
         if self.size > num_images[0]:
-            raise ConfigError(f'method.memory.size: {self.size} images shall be kept, but the base '
-                              f'step has {num_images[0]}; allowed: 1 to {num_images[0]}')
+            raise ConfigError(
+                f'method.memory.size: {self.size} images shall be kept, but the base '
+                f'step has {num_images[0]}; allowed: 1 to {num_images[0]}'
+            )

@@ -1,4 +1,5 @@
 """Random numbers that depend on nothing but the position in the sampling stream."""
+
 from __future__ import annotations
 
 import random

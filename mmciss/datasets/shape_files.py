@@ -1,4 +1,5 @@
 """Writing the shapes data set once, in the layout of PASCAL VOC."""
+
 from __future__ import annotations
 
 import json
@@ -39,8 +40,10 @@ class ShapesSpec:
 
     def __post_init__(self) -> None:
         if min(self.train, self.val) < 1 or self.side < 32:
-            raise ConfigError('shapes: needs at least 1 train and 1 val picture of at least 32 '
-                              f'pixels, got train={self.train}, val={self.val}, side={self.side}.')
+            raise ConfigError(
+                'shapes: needs at least 1 train and 1 val picture of at least 32 '
+                f'pixels, got train={self.train}, val={self.val}, side={self.side}.'
+            )
 
 
 def voc_palette(count: int = 256) -> list[list[int]]:
@@ -50,8 +53,10 @@ def voc_palette(count: int = 256) -> list[list[int]]:
         >>> voc_palette(3)
         [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
     """
-    return [[sum(((i >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8))
-             for channel in range(3)] for i in range(count)]
+    return [
+        [sum(((i >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8)) for channel in range(3)]
+        for i in range(count)
+    ]
 
 
 def _write_split(folder: Path, split: str, count: int, spec: ShapesSpec) -> None:
@@ -62,8 +67,7 @@ def _write_split(folder: Path, split: str, count: int, spec: ShapesSpec) -> None
         # Seed per picture: the first pictures stay the same when more are asked for.
         rng = np.random.RandomState([spec.seed & 0xFFFFFFFF, split == 'val', i])
         picture = draw_picture(rng, spec.side)
-        Image.fromarray(picture.image).save(
-            folder / 'JPEGImages' / f'{name}.png', compress_level=1)
+        Image.fromarray(picture.image).save(folder / 'JPEGImages' / f'{name}.png', compress_level=1)
         mask = Image.fromarray(picture.labels)
         mask.putpalette(palette)
         mask.save(folder / 'SegmentationClass' / f'{name}.png')
@@ -92,10 +96,13 @@ def check_marker(root: Path, spec: ShapesSpec) -> bool:
     except (OSError, ValueError):
         raise ConfigError(
             f'data_root: {root} exists but has no {MARKER}, so it was not drawn by mmciss and is '
-            'not overwritten. Choose another data_root, or remove the folder yourself.') from None
+            'not overwritten. Choose another data_root, or remove the folder yourself.'
+        ) from None
     if found != asdict(spec):
-        raise ConfigError(f'data_root: {root} holds the shapes {found}, the config asks for '
-                          f'{asdict(spec)}. Choose another data_root, or remove the folder.')
+        raise ConfigError(
+            f'data_root: {root} holds the shapes {found}, the config asks for '
+            f'{asdict(spec)}. Choose another data_root, or remove the folder.'
+        )
     return True
 
 
@@ -108,12 +115,13 @@ def check_version(root: str | Path) -> None:
     marker = Path(root) / MARKER
     found = json.loads(marker.read_text()).get('version') if marker.exists() else VERSION
     if found != VERSION:
-        raise ConfigError(f'data_root: {root} holds version {found} of the shapes, this mmciss '
-                          f'draws version {VERSION}. Choose another data_root, or remove it.')
+        raise ConfigError(
+            f'data_root: {root} holds version {found} of the shapes, this mmciss '
+            f'draws version {VERSION}. Choose another data_root, or remove it.'
+        )
 
 
-def ensure_shapes(root: str | Path, seed: int = 0, train: int = 800, val: int = 200,
-                  side: int = 96) -> Path:
+def ensure_shapes(root: str | Path, seed: int = 0, train: int = 800, val: int = 200, side: int = 96) -> Path:
     """Draws the shapes data set, unless it is there.
 
     The files are written to a neighbouring folder that gets its name at the end, so a data set
@@ -139,8 +147,11 @@ def ensure_shapes(root: str | Path, seed: int = 0, train: int = 800, val: int = 
     with _locked(root.parent / f'.{root.name}.lock'):
         if check_marker(root, spec):
             return root
-        print_log(f'Drawing the shapes data set into {root} ({train + val} pictures, only once)',
-                  logger='current', level=logging.INFO)
+        print_log(
+            f'Drawing the shapes data set into {root} ({train + val} pictures, only once)',
+            logger='current',
+            level=logging.INFO,
+        )
         unfinished = root.parent / f'.{root.name}.unfinished'
         if fcntl is None:
             unfinished = unfinished.with_name(f'{unfinished.name}.{os.getpid()}')

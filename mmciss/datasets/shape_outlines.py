@@ -3,6 +3,7 @@
 Coordinates are integers from -100 to 100 with y pointing down. Everything that decides about a
 pixel is integer arithmetic, so that every machine draws the same pictures.
 """
+
 from __future__ import annotations
 
 import math
@@ -23,8 +24,7 @@ def _polar(radii: list[int], start: int = 48) -> Contour:
     """Places one corner per radius at equal angles, the first one upwards."""
     step = TURN / len(radii)
     angles = [round(start + k * step) % TURN for k in range(len(radii))]
-    return tuple((round(r * COSINE[a] / ONE), round(r * SINE[a] / ONE))
-                 for r, a in zip(radii, angles))
+    return tuple((round(r * COSINE[a] / ONE), round(r * SINE[a] / ONE)) for r, a in zip(radii, angles))
 
 
 def _disc(radius: int, x: int = 0, y: int = 0) -> Contour:
@@ -32,38 +32,109 @@ def _disc(radius: int, x: int = 0, y: int = 0) -> Contour:
 
 
 OUTLINES: dict[str, tuple[Contour, ...]] = {
-    'disc': (_disc(92), ),
+    'disc': (_disc(92),),
     'ring': (_disc(98), _disc(52)),
-    'square': (((-80, -80), (80, -80), (80, 80), (-80, 80)), ),
-    'triangle': (((0, -98), (98, 78), (-98, 78)), ),
-    'star': (_polar([100, 42] * 5), ),
-    'cross': (((-34, -98), (34, -98), (34, -34), (98, -34), (98, 34), (34, 34), (34, 98), (-34, 98),
-               (-34, 34), (-98, 34), (-98, -34), (-34, -34)), ),
-    'heart': (((0, 98), (-92, -2), (-98, -38), (-86, -70), (-56, -86), (-24, -78), (0, -48),
-               (24, -78), (56, -86), (86, -70), (98, -38), (92, -2)), ),
-    'moon': (((30, -98), (-22, -88), (-66, -54), (-84, 0), (-66, 54), (-22, 88), (30, 98), (72, 86),
-              (22, 62), (-8, 30), (-18, 0), (-8, -30), (22, -62), (72, -86)), ),
-    'diamond': (((0, -100), (62, 0), (0, 100), (-62, 0)), ),
-    'hexagon': (_polar([96] * 6, start=0), ),
-    'arrow': (((0, -100), (84, -6), (36, -6), (36, 98), (-36, 98), (-36, -6), (-84, -6)), ),
-    'bolt': (((24, -100), (-72, 18), (-12, 18), (-36, 100), (70, -28), (12, -28), (62, -100)), ),
-    'drop': (((0, -100), (34, -40), (62, 8), (70, 42), (56, 76), (26, 96), (-26, 96), (-56, 76),
-              (-70, 42), (-62, 8), (-34, -40)), ),
-    'flower': (_polar([98, 88, 48, 88] * 6), ),
+    'square': (((-80, -80), (80, -80), (80, 80), (-80, 80)),),
+    'triangle': (((0, -98), (98, 78), (-98, 78)),),
+    'star': (_polar([100, 42] * 5),),
+    'cross': (
+        (
+            (-34, -98),
+            (34, -98),
+            (34, -34),
+            (98, -34),
+            (98, 34),
+            (34, 34),
+            (34, 98),
+            (-34, 98),
+            (-34, 34),
+            (-98, 34),
+            (-98, -34),
+            (-34, -34),
+        ),
+    ),
+    'heart': (
+        (
+            (0, 98),
+            (-92, -2),
+            (-98, -38),
+            (-86, -70),
+            (-56, -86),
+            (-24, -78),
+            (0, -48),
+            (24, -78),
+            (56, -86),
+            (86, -70),
+            (98, -38),
+            (92, -2),
+        ),
+    ),
+    'moon': (
+        (
+            (30, -98),
+            (-22, -88),
+            (-66, -54),
+            (-84, 0),
+            (-66, 54),
+            (-22, 88),
+            (30, 98),
+            (72, 86),
+            (22, 62),
+            (-8, 30),
+            (-18, 0),
+            (-8, -30),
+            (22, -62),
+            (72, -86),
+        ),
+    ),
+    'diamond': (((0, -100), (62, 0), (0, 100), (-62, 0)),),
+    'hexagon': (_polar([96] * 6, start=0),),
+    'arrow': (((0, -100), (84, -6), (36, -6), (36, 98), (-36, 98), (-36, -6), (-84, -6)),),
+    'bolt': (((24, -100), (-72, 18), (-12, 18), (-36, 100), (70, -28), (12, -28), (62, -100)),),
+    'drop': (
+        (
+            (0, -100),
+            (34, -40),
+            (62, 8),
+            (70, 42),
+            (56, 76),
+            (26, 96),
+            (-26, 96),
+            (-56, 76),
+            (-70, 42),
+            (-62, 8),
+            (-34, -40),
+        ),
+    ),
+    'flower': (_polar([98, 88, 48, 88] * 6),),
     'gear': (_polar([98, 98, 70, 70] * 8), _disc(30)),
-    'hourglass': (((-78, -92), (78, -92), (22, 0), (78, 92), (-78, 92), (-22, 0)), ),
-    'chevron': (((0, -84), (98, 16), (98, 84), (0, -8), (-98, 84), (-98, 16)), ),
-    'house': (((0, -100), (96, -22), (68, -22), (68, 90), (-68, 90), (-68, -22), (-96, -22)), ),
-    'fish': (((-98, 0), (-66, -40), (-20, -56), (26, -36), (54, -6), (98, -58), (86, 0), (98, 58),
-              (54, 6), (26, 36), (-20, 56), (-66, 40)), ),
-    'tee': (((-92, -92), (92, -92), (92, -30), (34, -30), (34, 96), (-34, 96), (-34, -30),
-             (-92, -30)), ),
+    'hourglass': (((-78, -92), (78, -92), (22, 0), (78, 92), (-78, 92), (-22, 0)),),
+    'chevron': (((0, -84), (98, 16), (98, 84), (0, -8), (-98, 84), (-98, 16)),),
+    'house': (((0, -100), (96, -22), (68, -22), (68, 90), (-68, 90), (-68, -22), (-96, -22)),),
+    'fish': (
+        (
+            (-98, 0),
+            (-66, -40),
+            (-20, -56),
+            (26, -36),
+            (54, -6),
+            (98, -58),
+            (86, 0),
+            (98, 58),
+            (54, 6),
+            (26, 36),
+            (-20, 56),
+            (-66, 40),
+        ),
+    ),
+    'tee': (((-92, -92), (92, -92), (92, -30), (34, -30), (34, 96), (-34, 96), (-34, -30), (-92, -30)),),
 }
 """Contours of every shape, in class order; a contour inside another one is a hole."""
 
 
-def place(contours: tuple[Contour, ...], centre: tuple[int, int], radii: tuple[int, int],
-          turn: int) -> list[np.ndarray]:
+def place(
+    contours: tuple[Contour, ...], centre: tuple[int, int], radii: tuple[int, int], turn: int
+) -> list[np.ndarray]:
     """Scales, turns and moves contours.
 
     Args:
@@ -102,7 +173,7 @@ def fill(contours: list[np.ndarray], side: int) -> np.ndarray:
     # Pixel centres lie at odd multiples of 8, corners are moved to odd positions: no ties.
     x = (np.arange(low[0], high[0], dtype=np.int64) * 16 + 8)[None, :]
     y = (np.arange(low[1], high[1], dtype=np.int64) * 16 + 8)[:, None]
-    part = inside[low[1]:high[1], low[0]:high[0]]
+    part = inside[low[1] : high[1], low[0] : high[0]]
     for contour in contours:
         contour = contour | 1
         for (x0, y0), (x1, y1) in zip(contour, np.roll(contour, -1, axis=0)):

@@ -6,6 +6,7 @@ tells classes apart. All arithmetic is on integers, and random numbers come from
 ``numpy.random.RandomState.randint``, whose stream is frozen, so that pixels are the same
 everywhere.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def look_of(number: int) -> tuple[int, int]:
 
 def _axes(size: tuple[int, int], turn: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns pixel coordinates along and across direction ``turn``, in 1/16 pixel, (H, W) each."""
-    y, x = np.ogrid[0:size[0] * 16:16, 0:size[1] * 16:16]
+    y, x = np.ogrid[0 : size[0] * 16 : 16, 0 : size[1] * 16 : 16]
     x, y = x.astype(np.int64), y.astype(np.int64)
     cos, sin = COSINE[turn % TURN], SINE[turn % TURN]
     return (x * cos + y * sin) // ONE, (y * cos - x * sin) // ONE
@@ -130,7 +131,7 @@ def draw_picture(rng: np.random.RandomState, side: int = 96) -> Picture:
     image = _background(rng, large)
     objects = np.zeros((large, large), dtype=np.int64)
     areas: dict[int, int] = {}
-    for number in rng.permutation(len(NAMES))[:rng.randint(2, 6)] + 1:
+    for number in rng.permutation(len(NAMES))[: rng.randint(2, 6)] + 1:
         where = _outline(rng, int(number), large)
         visible = np.bincount(np.where(where, 0, objects).ravel(), minlength=len(NAMES) + 1)
         if any(100 * visible[other] < 45 * area for other, area in areas.items()):
@@ -138,10 +139,10 @@ def draw_picture(rng: np.random.RandomState, side: int = 96) -> Picture:
         areas[int(number)] = int(where.sum())
         objects[where] = number
         rows, columns = np.nonzero(where)
-        box = np.s_[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
+        box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         image[box][where[box]] = _surface(rng, int(number), where[box].shape)[where[box]]
     image = image + rng.randint(-9, 10, size=image.shape)
     image = np.clip(image, 0, 255).reshape(side, SCALE, side, SCALE, 3).sum(axis=(1, 3))
-    small = objects[SCALE // 2::SCALE, SCALE // 2::SCALE]
+    small = objects[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
     labels = np.where(_borders(small), IGNORE, small)
     return Picture((image // SCALE**2).astype(np.uint8), labels.astype(np.uint8))

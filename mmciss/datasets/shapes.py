@@ -1,4 +1,5 @@
 """The embedded data set: twenty drawn shapes, in VOC format."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,13 +34,20 @@ class ShapesDataset(BaseSegDataset):
 
     METAINFO = dict(classes=('background', *NAMES), palette=voc_palette(len(NAMES) + 1))
 
-    def __init__(self, ann_file: str = 'ImageSets/Segmentation/train.txt',
-                 data_root: str = 'data/shapes', data_prefix: dict[str, str] | None = None,
-                 drawing: dict[str, int] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str = 'ImageSets/Segmentation/train.txt',
+        data_root: str = 'data/shapes',
+        data_prefix: dict[str, str] | None = None,
+        drawing: dict[str, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if drawing is not None or not (Path(data_root) / 'ImageSets').exists():
             ensure_shapes(data_root, **(drawing or {}))
         check_version(data_root)
         super().__init__(
-            ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(
-                img_path='JPEGImages', seg_map_path='SegmentationClass'),
-            **{'img_suffix': '.png', 'seg_map_suffix': '.png', **kwargs})
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix or dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            **{'img_suffix': '.png', 'seg_map_suffix': '.png', **kwargs},
+        )

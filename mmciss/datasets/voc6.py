@@ -1,4 +1,5 @@
 """Six classes of PASCAL VOC: photographs that a CPU can learn from."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,13 +24,19 @@ class Voc6Dataset(BaseSegDataset):
 
     METAINFO = dict(
         classes=('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep'),
-        palette=[[0, 0, 0], [64, 0, 0], [64, 128, 0], [64, 0, 128], [192, 0, 128],
-                 [192, 128, 128], [128, 64, 0]])
+        palette=[[0, 0, 0], [64, 0, 0], [64, 128, 0], [64, 0, 128], [192, 0, 128], [192, 128, 128], [128, 64, 0]],
+    )
 
-    def __init__(self, ann_file: str = 'ImageSets/Segmentation/train_aug.txt',
-                 data_root: str | None = None, data_prefix: dict[str, str] | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str = 'ImageSets/Segmentation/train_aug.txt',
+        data_root: str | None = None,
+        data_prefix: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
-            ann_file=ann_file, data_root=data_root,
+            ann_file=ann_file,
+            data_root=data_root,
             data_prefix=data_prefix or dict(img_path='JPEGImages', seg_map_path='SegmentationVoc6'),
-            **{'img_suffix': '.jpg', 'seg_map_suffix': '.png', **kwargs})
+            **{'img_suffix': '.jpg', 'seg_map_suffix': '.png', **kwargs},
+        )

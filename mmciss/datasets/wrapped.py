@@ -1,4 +1,5 @@
 """Looking into the data set that is wrapped: its parts, its files, its pipelines."""
+
 from __future__ import annotations
 
 import copy
@@ -26,9 +27,11 @@ def build_dataset(config: dict[str, Any]) -> Any:
     except ValueError as error:
         if 'need at least one array' not in str(error):
             raise
-        raise ConfigError(f'{str(config.get("type")).rpartition(".")[2]}: no images: none in data_prefix.img_path '
-                          f'({(config.get("data_prefix") or {}).get("img_path")}) ends with img_suffix '
-                          f'({config.get("img_suffix", "the default of the data set")}).') from error
+        raise ConfigError(
+            f'{str(config.get("type")).rpartition(".")[2]}: no images: none in data_prefix.img_path '
+            f'({(config.get("data_prefix") or {}).get("img_path")}) ends with img_suffix '
+            f'({config.get("img_suffix", "the default of the data set")}).'
+        ) from error
 
 
 def parts_of(dataset: Any) -> list[BaseDataset]:
@@ -41,8 +44,10 @@ def parts_of(dataset: Any) -> list[BaseDataset]:
         return [part for child in dataset.datasets for part in parts_of(child)]
     if isinstance(dataset, BaseDataset):
         return [dataset]
-    raise ConfigError(f'IncrementalDataset.dataset: cannot wrap {type(dataset).__name__}; allowed '
-                      'are data sets derived from BaseSegDataset and ConcatDataset of them.')
+    raise ConfigError(
+        f'IncrementalDataset.dataset: cannot wrap {type(dataset).__name__}; allowed '
+        'are data sets derived from BaseSegDataset and ConcatDataset of them.'
+    )
 
 
 def copy_parts(dataset: Any, copies: dict[int, BaseDataset]) -> Any:
@@ -57,8 +62,9 @@ def copy_parts(dataset: Any, copies: dict[int, BaseDataset]) -> Any:
 def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
     """Returns ``node`` with ``mapper`` after every loader of labels, and how many there were."""
     if isinstance(node, MapLabels):
-        raise ConfigError('IncrementalDataset.dataset.pipeline: holds MapLabels already; '
-                          'wrap the plain data set, once.')
+        raise ConfigError(
+            'IncrementalDataset.dataset.pipeline: holds MapLabels already; wrap the plain data set, once.'
+        )
     if isinstance(node, (list, tuple)):
         nodes: list[Any] = []
         found = 0
@@ -72,8 +78,7 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
         return nodes, found
     found = 0
     for name in NESTING:
-        if isinstance(inner := getattr(node, name, None), (list, tuple)) or hasattr(
-                inner, 'transforms'):
+        if isinstance(inner := getattr(node, name, None), (list, tuple)) or hasattr(inner, 'transforms'):
             twin, inside = _insert(inner, mapper)
             if inside:
                 node = copy.copy(node)
@@ -99,7 +104,8 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
     if not found and required:
         raise ConfigError(
             f'{type(part).__name__}.pipeline: has no LoadAnnotations (or a class derived from it), '
-            f'so there are no labels to map. Found: {pipeline}')
+            f'so there are no labels to map. Found: {pipeline}'
+        )
     if not found:
         # Nothing to map, but what the loader would have done must not be undone in predictions.
         pipeline = copy.copy(pipeline)
@@ -121,9 +127,8 @@ def check_inside(part: BaseDataset, infos: list[dict]) -> None:
             continue
         for info in infos:
             path = info.get(key, '')
-            if path.startswith(prefix) and '..' not in path[len(prefix):]:
+            if path.startswith(prefix) and '..' not in path[len(prefix) :]:
                 continue
             inside = osp.relpath(osp.normpath(path), osp.normpath(prefix))
             if inside.split(osp.sep)[0] == osp.pardir:
-                raise ConfigError(f'{part.ann_file or prefix}: entry {path!r} leads out of the '
-                                  f'data set ({prefix}).')
+                raise ConfigError(f'{part.ann_file or prefix}: entry {path!r} leads out of the data set ({prefix}).')

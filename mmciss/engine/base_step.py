@@ -1,4 +1,5 @@
 """Sharing the base step between runs: it is the same for many methods."""
+
 from __future__ import annotations
 
 import os
@@ -29,16 +30,22 @@ def check_base_step(source: str | Path, experiment: Experiment) -> None:
     other = RunFolder(source)
     result = other.result(0)
     if result is None:
-        raise ConfigError(f'base_from: {source} holds no finished base step (looked for '
-                          f'{other.step(0) / "result.json"}: {other.fault(0)})')
+        raise ConfigError(
+            f'base_from: {source} holds no finished base step (looked for '
+            f'{other.step(0) / "result.json"}: {other.fault(0)})'
+        )
     if result.get('base_identity') != experiment.base_identity():
-        raise ConfigError(f'base_from: the base step in {source} was trained differently (data, model, classes, '
-                          f'seed, schedule, label policy or the method\'s slots of the base step differ; compare its '
-                          f'run.json). Train a new one by leaving base_from out.')
+        raise ConfigError(
+            f'base_from: the base step in {source} was trained differently (data, model, classes, '
+            f"seed, schedule, label policy or the method's slots of the base step differ; compare its "
+            f'run.json). Train a new one by leaving base_from out.'
+        )
     if result.get('base_data') not in (None, experiment.data['train'][0]):
-        raise ConfigError(f'base_from: the base step in {source} was trained on other images or masks: found '
-                          f'{result["base_data"]}, now {experiment.data["train"][0]}. Train a new one by leaving '
-                          f'base_from out.')
+        raise ConfigError(
+            f'base_from: the base step in {source} was trained on other images or masks: found '
+            f'{result["base_data"]}, now {experiment.data["train"][0]}. Train a new one by leaving '
+            f'base_from out.'
+        )
 
 
 def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experiment) -> None:

@@ -1,4 +1,5 @@
 """Decoding all data of a config once, before anything is trained."""
+
 from __future__ import annotations
 
 import copy

@@ -1,4 +1,5 @@
 """Taking a finished runner apart, so that the next one in the same process starts clean."""
+
 from __future__ import annotations
 
 import gc

@@ -1,4 +1,5 @@
 """Changes of a config by dotted keys: each reaches something, or is refused."""
+
 from __future__ import annotations
 
 import difflib
@@ -31,10 +32,14 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
         if first in known_keys():
             continue
         if first not in cfg:
-            raise ConfigError(f'{FLAG} {key}: the config has no key {first!r}, and nothing reads one.'
-                              f'{_meant(key, cfg)}')
-        print_log(f'{FLAG} {key}: {first!r} is a variable of the config file. What the file made of it stays as it is; '
-                  f'change the keys that hold it', level=logging.WARNING)
+            raise ConfigError(
+                f'{FLAG} {key}: the config has no key {first!r}, and nothing reads one.{_meant(key, cfg)}'
+            )
+        print_log(
+            f'{FLAG} {key}: {first!r} is a variable of the config file. What the file made of it stays as it is; '
+            f'change the keys that hold it',
+            level=logging.WARNING,
+        )
     if options:
         with blaming(f'{FLAG} {" ".join(options)}'):
             cfg.merge_from_dict(dict(options))
@@ -46,6 +51,11 @@ def _meant(key: str, cfg: Config) -> str:
     close = close_matches(first, known_keys(), 1, 0.7)
     if close:
         return close
-    inside = [f'{outer}.{name}' for outer in cfg if outer in known_keys() and isinstance(cfg[outer], Mapping)
-              for name in cfg[outer] if difflib.SequenceMatcher(None, first, str(name)).ratio() > 0.85]
-    return f" Did you mean {' or '.join(map(repr, inside[:3]))}?" if inside else ''
+    inside = [
+        f'{outer}.{name}'
+        for outer in cfg
+        if outer in known_keys() and isinstance(cfg[outer], Mapping)
+        for name in cfg[outer]
+        if difflib.SequenceMatcher(None, first, str(name)).ratio() > 0.85
+    ]
+    return f' Did you mean {" or ".join(map(repr, inside[:3]))}?' if inside else ''

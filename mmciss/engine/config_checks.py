@@ -1,4 +1,5 @@
 """Looking at the keys of a user's config before anything is built from them."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -23,29 +24,56 @@ def check_keys(cfg: Mapping[str, Any] | Config) -> None:
     """
     check_top_level(cfg)
     if not cfg.get('protocol'):
-        raise ConfigError("protocol: the config has no key 'protocol'; add for example "
-                          "protocol = dict(name='15-1', setting='overlapped')")
+        raise ConfigError(
+            "protocol: the config has no key 'protocol'; add for example "
+            "protocol = dict(name='15-1', setting='overlapped')"
+        )
     for key in REQUIRED:
         if not cfg.get(key):
             raise ConfigError(f"{key}: the config has no key '{key}', which every run needs")
-    for key in (*OWN_KEYS, *REQUIRED, 'randomness', 'val_dataloader', 'default_hooks', 'env_cfg', 'val_cfg', 'test_cfg',
-                'data_preprocessor', 'log_processor', 'visualizer', 'model_wrapper_cfg'):
+    for key in (
+        *OWN_KEYS,
+        *REQUIRED,
+        'randomness',
+        'val_dataloader',
+        'default_hooks',
+        'env_cfg',
+        'val_cfg',
+        'test_cfg',
+        'data_preprocessor',
+        'log_processor',
+        'visualizer',
+        'model_wrapper_cfg',
+    ):
         _check_dictionary(cfg.get(key), key)
     _check_dictionary(cfg['optim_wrapper'].get('optimizer'), 'optim_wrapper.optimizer')
-    for group in (cfg.get('steps') or {}):
+    for group in cfg.get('steps') or {}:
         _check_dictionary(cfg['steps'][group], f'steps.{group}')
     _check_dictionary((cfg.get('method') or {}).get('base'), 'method.base')
     method = cfg.get('method') or {}
     for place, slots in (('method', method), ('method.base', method.get('base') or {})):
-        for slot in ('losses', 'freeze', 'classifier', 'cfg', 'memory', 'statistics', 'main_loss', 'structure', 'decision',
-                     'initializer', 'labeler'):
+        for slot in (
+            'losses',
+            'freeze',
+            'classifier',
+            'cfg',
+            'memory',
+            'statistics',
+            'main_loss',
+            'structure',
+            'decision',
+            'initializer',
+            'labeler',
+        ):
             _check_dictionary(slots.get(slot), f'{place}.{slot}')
     for key, hooks in (('method.hooks', method.get('hooks')), ('custom_hooks', cfg.get('custom_hooks'))):
         if hooks is not None and not isinstance(hooks, list | tuple):
             raise ConfigError(f'{key}: must be a list of configs, found {hooks!r}')
-    for key, changes in (('method.cfg', method.get('cfg')), ('method.base.cfg', (method.get('base') or {}).get('cfg')),
-                         *((f'steps.{group}.cfg', (options or {}).get('cfg')) for group, options in
-                           (cfg.get('steps') or {}).items())):
+    for key, changes in (
+        ('method.cfg', method.get('cfg')),
+        ('method.base.cfg', (method.get('base') or {}).get('cfg')),
+        *((f'steps.{group}.cfg', (options or {}).get('cfg')) for group, options in (cfg.get('steps') or {}).items()),
+    ):
         _check_dictionary(changes, key)
         check_changes(changes or {}, key)
     for split in ('train', 'val', 'test'):
@@ -100,9 +128,11 @@ def _check_loop(train_cfg: Mapping[str, Any]) -> None:
     loop = train_cfg.get('type')
     if train_cfg.get('by_epoch') or loop not in (None, 'IterBasedTrainLoop'):
         found = 'by_epoch=True' if train_cfg.get('by_epoch') else loop
-        raise ConfigError(f"train_cfg: found {found}; mmciss trains by iterations, so that a step can be "
-                          f"resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
-                          f"give epochs, if wanted, in steps=dict(base=dict(epochs=...), later=dict(epochs=...))")
+        raise ConfigError(
+            f'train_cfg: found {found}; mmciss trains by iterations, so that a step can be '
+            f"resumed anywhere. Use train_cfg=dict(type='IterBasedTrainLoop', max_iters=...) and "
+            f'give epochs, if wanted, in steps=dict(base=dict(epochs=...), later=dict(epochs=...))'
+        )
 
 
 def _check_model(model: Mapping[str, Any]) -> None:
@@ -110,13 +140,17 @@ def _check_model(model: Mapping[str, Any]) -> None:
         for head in model[key] if isinstance(model.get(key), list | tuple) else [model.get(key)]:
             _check_dictionary(head, f'model.{key}')
             if head and head.get('ignore_index', IGNORE) != IGNORE:
-                raise ConfigError(f'model.{key}.ignore_index: labels of every step are ignored by {IGNORE}, whatever the '
-                                  f'masks hold; found {head["ignore_index"]!r}')
+                raise ConfigError(
+                    f'model.{key}.ignore_index: labels of every step are ignored by {IGNORE}, whatever the '
+                    f'masks hold; found {head["ignore_index"]!r}'
+                )
     for key in ('backbone', 'neck', 'test_cfg', 'train_cfg', 'data_preprocessor'):
         _check_dictionary(model.get(key), f'model.{key}')
     if not isinstance(model.get('decode_head'), dict | list | tuple):
-        raise ConfigError(f"model: {model.get('type')} has no decode_head; mmciss extends encoder-decoder "
-                          f"segmentors (EncoderDecoder, CascadeEncoderDecoder)")
+        raise ConfigError(
+            f'model: {model.get("type")} has no decode_head; mmciss extends encoder-decoder '
+            f'segmentors (EncoderDecoder, CascadeEncoderDecoder)'
+        )
     options = model.get('test_cfg') or {}
     if options.get('mode', 'whole') not in ('slide', 'whole'):
         raise ConfigError(f"model.test_cfg.mode: must be one of 'slide', 'whole'; found {options['mode']!r}")

@@ -1,4 +1,5 @@
 """What mmengine lacks for training on CPUs: mixed precision and several processes."""
+
 from __future__ import annotations
 
 import os
@@ -51,6 +52,7 @@ def init_cpu_distributed(launcher: str) -> None:
         ConfigError: If the launcher is not supported on CPUs.
     """
     import torch.distributed as dist
+
     if dist.is_initialized():
         return
     if launcher != 'pytorch':

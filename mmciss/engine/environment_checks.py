@@ -1,4 +1,5 @@
 """What a run needs from its surroundings: a folder it may write into, and the variables of its launcher."""
+
 from __future__ import annotations
 
 import os
@@ -9,13 +10,27 @@ from mmciss.errors import ConfigError
 
 LAUNCHERS = {
     'none': ((), ''),
-    'pytorch': (('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
-                'tools/dist_train.sh CONFIG NUMBER_OF_PROCESSES (or torchrun)'),
-    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'tools/slurm_train.sh PARTITION JOB_NAME CONFIG (or srun)'),
-    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'MASTER_ADDR'), 'mpirun')}
+    'pytorch': (
+        ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+        'tools/dist_train.sh CONFIG NUMBER_OF_PROCESSES (or torchrun)',
+    ),
+    'slurm': (
+        ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+        'tools/slurm_train.sh PARTITION JOB_NAME CONFIG (or srun)',
+    ),
+    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'MASTER_ADDR'), 'mpirun'),
+}
 """Which variables each launcher sets, and what starts it."""
-NUMBERS = ('RANK', 'WORLD_SIZE', 'MASTER_PORT', 'SLURM_PROCID', 'SLURM_NTASKS',
-           'OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK')
+NUMBERS = (
+    'RANK',
+    'WORLD_SIZE',
+    'MASTER_PORT',
+    'SLURM_PROCID',
+    'SLURM_NTASKS',
+    'OMPI_COMM_WORLD_LOCAL_RANK',
+    'OMPI_COMM_WORLD_SIZE',
+    'OMPI_COMM_WORLD_RANK',
+)
 
 
 def check_launcher(launcher: object) -> None:
@@ -29,13 +44,17 @@ def check_launcher(launcher: object) -> None:
     variables, command = LAUNCHERS[str(launcher)]
     missing = [name for name in variables if not os.environ.get(name)]
     if missing:
-        raise ConfigError(f'launcher: {launcher!r} needs the environment variable{"s" if len(missing) > 1 else ""} '
-                          f'{", ".join(missing)}, which {command} sets. Start the run with that, or leave --launcher out')
+        raise ConfigError(
+            f'launcher: {launcher!r} needs the environment variable{"s" if len(missing) > 1 else ""} '
+            f'{", ".join(missing)}, which {command} sets. Start the run with that, or leave --launcher out'
+        )
     for name in set(variables) & set(NUMBERS):
         if not os.environ[name].isdigit():
             raise ConfigError(f'launcher: the environment variable {name} must be a number, found {os.environ[name]!r}')
     if launcher == 'pytorch' and int(os.environ['RANK']) >= int(os.environ['WORLD_SIZE']):
-        raise ConfigError(f'launcher: RANK={os.environ["RANK"]} must be less than WORLD_SIZE={os.environ["WORLD_SIZE"]}')
+        raise ConfigError(
+            f'launcher: RANK={os.environ["RANK"]} must be less than WORLD_SIZE={os.environ["WORLD_SIZE"]}'
+        )
 
 
 def check_work_dir(path: str | Path, key: str = 'work_dir') -> None:

@@ -1,4 +1,5 @@
 """Everything that can be known about a run before it trains; wrong configs fail here."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -25,8 +26,17 @@ from mmciss.protocols.protocol import Protocol
 from mmciss.utils.blame import blaming
 from mmciss.utils.files import value_checksum
 
-PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmpretrain', 'numpy', 'mmengine',
-            'mmcv', 'mmsegmentation')
+PACKAGES = (
+    'torch',
+    'onedl-mmengine',
+    'onedl-mmcv',
+    'onedl-mmsegmentation',
+    'onedl-mmpretrain',
+    'numpy',
+    'mmengine',
+    'mmcv',
+    'mmsegmentation',
+)
 
 
 @dataclass(frozen=True)
@@ -75,14 +85,23 @@ class Experiment:
                 check_measurable(found, train_dataset(cfg, 0, split, first.classes))
                 data[split] = found.describe()
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
-        names = [[str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
-                 for item in datasets]
+        names = [
+            [str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
+            for item in datasets
+        ]
         _note_unused_steps(cfg.get('steps') or {}, len(protocol))
         slots = [method_slots(cfg.get('method'), step) for step in protocol]
-        plans = [plan_step(cfg.get('steps'), index, len(item) + stored_images(slots[index], index), batch,
-                           cfg.train_cfg.get('max_iters')) for index, item in enumerate(datasets)]
-        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans), data,
-                   first.classes)
+        plans = [
+            plan_step(
+                cfg.get('steps'),
+                index,
+                len(item) + stored_images(slots[index], index),
+                batch,
+                cfg.train_cfg.get('max_iters'),
+            )
+            for index, item in enumerate(datasets)
+        ]
+        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans), data, first.classes)
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
         """Builds the data set of one step as the runner will."""
@@ -90,21 +109,28 @@ class Experiment:
 
     def step_config(self, index: int, previous: StepFiles | None) -> Config:
         """Returns the plain config of one step."""
-        return make_step_config(self.cfg, self.protocol[index], self.plans[index], previous,
-                                self.protocol.report_sizes(index), self.classes)
+        return make_step_config(
+            self.cfg, self.protocol[index], self.plans[index], previous, self.protocol.report_sizes(index), self.classes
+        )
 
     def identity(self) -> dict[str, Any]:
         """Returns what decides the results; two runs with equal identities are the same experiment."""
         cfg = self.cfg
         return {
-            'protocol': self.protocol.to_dict(), 'label_policy': _plain(cfg.protocol.get('label_policy', 'plop')),
-            'method': _plain(cfg.get('method')), 'steps': _plain(cfg.get('steps')), 'model': _plain(cfg.model),
-            'optim_wrapper': _plain(cfg.optim_wrapper), 'param_scheduler': _plain(cfg.get('param_scheduler')),
+            'protocol': self.protocol.to_dict(),
+            'label_policy': _plain(cfg.protocol.get('label_policy', 'plop')),
+            'method': _plain(cfg.get('method')),
+            'steps': _plain(cfg.get('steps')),
+            'model': _plain(cfg.model),
+            'optim_wrapper': _plain(cfg.optim_wrapper),
+            'param_scheduler': _plain(cfg.get('param_scheduler')),
             'train_pipeline': _plain(pipelines(cfg.train_dataloader.dataset)),
             'test_pipeline': _plain(pipelines(cfg.test_dataloader.dataset)),
-            'load_from': cfg.get('load_from'), 'seed': int((cfg.get('randomness') or {}).get('seed') or 0),
+            'load_from': cfg.get('load_from'),
+            'seed': int((cfg.get('randomness') or {}).get('seed') or 0),
             'global_batch': int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size(),
-            'images': list(self.num_images), 'split_hash': self.split_hash,
+            'images': list(self.num_images),
+            'split_hash': self.split_hash,
             'iterations': [plan.iterations for plan in self.plans],
             # Folders of older versions do not have the keys below.
             **{f'{split}_data': found for split, found in self.data.items()},
@@ -116,36 +142,63 @@ class Experiment:
         """Returns a checksum of what decides the base step alone; runs of different methods may share it."""
         identity = self.identity()
         # A slot that older runs did not have counts only where it is filled, so that their base steps stay usable.
-        slots = {key: value for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
-                 if value is not None or key not in ('structure', )}
+        slots = {
+            key: value
+            for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
+            if value is not None or key not in ('structure',)
+        }
         if (slots.get('classifier') or {}).get('future_rows'):
             slots['num_future'] = self.protocol[0].num_future
         steps = self.cfg.get('steps') or {}
-        return value_checksum({
-            **{key: identity[key] for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_pipeline',
-                                              'load_from', 'seed', 'global_batch')},
-            'new': list(self.protocol[0].new), 'classes': list(self.protocol[0].names),
-            'label_policy': identity['label_policy'], 'setting': self.protocol.setting, 'slots': _plain(slots),
-            'base': _plain(steps.get('base')), 'images': self.num_images[0],
-            'iterations': self.plans[0].iterations})
+        return value_checksum(
+            {
+                **{
+                    key: identity[key]
+                    for key in (
+                        'model',
+                        'optim_wrapper',
+                        'param_scheduler',
+                        'train_pipeline',
+                        'load_from',
+                        'seed',
+                        'global_batch',
+                    )
+                },
+                'new': list(self.protocol[0].new),
+                'classes': list(self.protocol[0].names),
+                'label_policy': identity['label_policy'],
+                'setting': self.protocol.setting,
+                'slots': _plain(slots),
+                'base': _plain(steps.get('base')),
+                'images': self.num_images[0],
+                'iterations': self.plans[0].iterations,
+            }
+        )
 
     def details(self) -> dict[str, Any]:
         """Returns what a reader of the results wants to know besides the identity."""
         method = self.cfg.get('method') or {}
         return {
-            'protocol': self.protocol.name, 'setting': self.protocol.setting,
-            'method': method.get('name', 'Fine-tuning'), 'model': model_name(self.cfg.model),
+            'protocol': self.protocol.name,
+            'setting': self.protocol.setting,
+            'method': method.get('name', 'Fine-tuning'),
+            'model': model_name(self.cfg.model),
             'dataset': dataset_type(self.cfg.train_dataloader.dataset),
             'seed': int((self.cfg.get('randomness') or {}).get('seed') or 0),
-            'order': _plain(self.cfg.protocol.get('order')), 'num_steps': len(self.protocol),
-            'base_identity': self.base_identity(), 'world_size': get_world_size(),
+            'order': _plain(self.cfg.protocol.get('order')),
+            'num_steps': len(self.protocol),
+            'base_identity': self.base_identity(),
+            'world_size': get_world_size(),
             'batch_size': int(self.cfg.train_dataloader.get('batch_size') or 1),
-            'versions': versions(), 'machine': machine(), 'config': self.cfg.filename,
+            'versions': versions(),
+            'machine': machine(),
+            'config': self.cfg.filename,
         }
 
 
-def train_dataset(cfg: Config, index: int, split: str = 'train',
-                  classes: Sequence[str] | None = None) -> IncrementalDataset:
+def train_dataset(
+    cfg: Config, index: int, split: str = 'train', classes: Sequence[str] | None = None
+) -> IncrementalDataset:
     """Builds the data set of one step as the runner will.
 
     Args:
@@ -158,8 +211,17 @@ def train_dataset(cfg: Config, index: int, split: str = 'train',
     policy = protocol.pop('label_policy', 'plop')
     key = f'{split}_dataloader'
     with blaming(f'{key}.dataset'):
-        return DATASETS.build(dict(type='IncrementalDataset', dataset=cfg[key].dataset, protocol=protocol,
-                                   step_index=index, policy=policy, split=split, classes=classes))
+        return DATASETS.build(
+            dict(
+                type='IncrementalDataset',
+                dataset=cfg[key].dataset,
+                protocol=protocol,
+                step_index=index,
+                policy=policy,
+                split=split,
+                classes=classes,
+            )
+        )
 
 
 def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset) -> None:
@@ -174,21 +236,28 @@ def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset) -> 
     """
     key = f'{dataset.split}_dataloader'
     if not dataset.presence.pixels[:, list(dataset.step.seen)].any():
-        raise ConfigError(f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
-                          f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
-                          f'so that there is nothing to measure')
+        raise ConfigError(
+            f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
+            f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
+            f'so that there is nothing to measure'
+        )
     if not len(first):
-        raise ConfigError(f'{key}.dataset: none of its {first.presence.num_images} images shows a class of step 0 '
-                          f'({", ".join(first.step.names[first.step.background:][:6])}), which could not be tested. '
-                          f"protocol.label_policy=dict(test_images='all') tests every step on all images")
+        raise ConfigError(
+            f'{key}.dataset: none of its {first.presence.num_images} images shows a class of step 0 '
+            f'({", ".join(first.step.names[first.step.background :][:6])}), which could not be tested. '
+            f"protocol.label_policy=dict(test_images='all') tests every step on all images"
+        )
 
 
 def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
     """Says which groups of ``steps`` no step reads; not refused, since methods such as joint training have fewer steps."""
     for name in steps:
         if str(name).isdigit() and int(name) >= count:
-            print_log(f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing reads '
-                      f'this', level=logging.WARNING)
+            print_log(
+                f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing reads '
+                f'this',
+                level=logging.WARNING,
+            )
 
 
 def pipelines(dataset: dict) -> list[Any]:
@@ -213,12 +282,13 @@ def model_name(model: dict) -> str:
     head = head[-1] if isinstance(head, list | tuple) else head
     backbone = model['backbone']
     depth = backbone.get('depth') or backbone.get('arch')
-    return f"{head['type']} + {backbone['type']}" + (f'-{depth}' if isinstance(depth, int | str) else '')
+    return f'{head["type"]} + {backbone["type"]}' + (f'-{depth}' if isinstance(depth, int | str) else '')
 
 
 def versions() -> dict[str, str]:
     """Returns the versions of mmciss and of the packages that results may depend on."""
     from mmciss.version import __version__
+
     found = {'mmciss': __version__, 'python': platform.python_version()}
     for package in PACKAGES:
         try:

@@ -1,4 +1,5 @@
 """What a finished step leaves: a plain checkpoint, a plain config, the method's state."""
+
 from __future__ import annotations
 
 import copy
@@ -36,8 +37,9 @@ def final_model(runner: Runner) -> torch.nn.Module:
     return model
 
 
-def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any],
-                 trained: IncrementalSegmentor | None = None) -> Config:
+def plain_config(
+    cfg: Config, num_classes: int, dataset_meta: dict[str, Any], trained: IncrementalSegmentor | None = None
+) -> Config:
     """Makes the config with which plain MMSegmentation runs an exported model.
 
     Args:
@@ -54,15 +56,29 @@ def plain_config(cfg: Config, num_classes: int, dataset_meta: dict[str, Any],
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
     pipeline = without_mmciss(copy.deepcopy(test_pipeline(cfg)))
     # A plain data set of the exported classes: masks with these channels as ids.
-    dataset = ConfigDict(type='BaseSegDataset', metainfo=dict(dataset_meta), pipeline=pipeline,
-                         data_prefix=dict(img_path='', seg_map_path=''), lazy_init=True)
+    dataset = ConfigDict(
+        type='BaseSegDataset',
+        metainfo=dict(dataset_meta),
+        pipeline=pipeline,
+        data_prefix=dict(img_path='', seg_map_path=''),
+        lazy_init=True,
+    )
     imports = plain_imports(cfg.get('custom_imports'), model, pipeline)
-    return Config(dict(
-        default_scope='mmseg', **({'custom_imports': imports} if imports else {}), model=model, test_pipeline=pipeline, **training_record(cfg),
-        test_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset,
-                             sampler=dict(type='DefaultSampler', shuffle=False)),
-        test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
-        visualizer=dict(type='SegLocalVisualizer', name='visualizer')))
+    return Config(
+        dict(
+            default_scope='mmseg',
+            **({'custom_imports': imports} if imports else {}),
+            model=model,
+            test_pipeline=pipeline,
+            **training_record(cfg),
+            test_dataloader=dict(
+                batch_size=1, num_workers=0, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False)
+            ),
+            test_cfg=dict(type='TestLoop'),
+            test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
+            visualizer=dict(type='SegLocalVisualizer', name='visualizer'),
+        )
+    )
 
 
 def training_record(cfg: Config) -> dict[str, Any]:
@@ -107,13 +123,17 @@ def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
     weights = model.plain_weights()
     save_tensors(folder / 'model.pth', {'state_dict': weights, 'meta': {'dataset_meta': dataset_meta}})
     state = model.method_state()
-    state['hooks'] = {type(hook).__name__: hook.method_state() for hook in runner.hooks
-                      if hasattr(hook, 'method_state')}
+    state['hooks'] = {
+        type(hook).__name__: hook.method_state() for hook in runner.hooks if hasattr(hook, 'method_state')
+    }
     save_tensors(folder / 'state.pth', state)
     config = plain_config(cfg, model.step.num_seen, dataset_meta, model)
     text = config.pretty_text
     if needs_mmciss(config):
         text = f'# Plain MMSegmentation does not have all layers of this model: loading it needs mmciss.\n{text}'
-        print_log(f'{folder / "model_config.py"} imports mmciss, since plain MMSegmentation does not have all layers '
-                  f'of this model.', logger='current')
+        print_log(
+            f'{folder / "model_config.py"} imports mmciss, since plain MMSegmentation does not have all layers '
+            f'of this model.',
+            logger='current',
+        )
     write_atomically(folder / 'model_config.py', lambda path: path.write_text(text, encoding='utf-8'))

@@ -1,4 +1,5 @@
 """Hooks that would end a run when it starts, or in a later step; asked before anything is written."""
+
 from __future__ import annotations
 
 import copy
@@ -30,8 +31,10 @@ def check_priority(config: dict[str, Any], hook: Any, key: str) -> None:
     try:
         get_priority(priority)
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f'{key}.priority: must be one of {", ".join(names)} or an integer from 0 to 100; found '
-                          f'{priority!r}.{close_matches(str(priority).upper(), names, 1)}') from error
+        raise ConfigError(
+            f'{key}.priority: must be one of {", ".join(names)} or an integer from 0 to 100; found '
+            f'{priority!r}.{close_matches(str(priority).upper(), names, 1)}'
+        ) from error
 
 
 def check_averages(hooks: Iterable[tuple[str, Hook]], model: nn.Module, iterations: Iterable[int]) -> None:
@@ -50,7 +53,9 @@ def check_averages(hooks: Iterable[tuple[str, Hook]], model: nn.Module, iteratio
         if not isinstance(hook, EMAHook):
             continue
         if hook.begin_iter > shortest:
-            raise ConfigError(f'{key}.begin_iter: {hook.begin_iter}, but a step of this run has only {shortest} iterations; '
-                              f'allowed: 0 to {shortest}')
+            raise ConfigError(
+                f'{key}.begin_iter: {hook.begin_iter}, but a step of this run has only {shortest} iterations; '
+                f'allowed: 0 to {shortest}'
+            )
         with blaming(key, MODELS, hook.ema_cfg['type']):
             MODELS.build(copy.deepcopy(hook.ema_cfg), default_args=dict(model=model))

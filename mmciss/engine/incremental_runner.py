@@ -1,4 +1,5 @@
 """Runs a protocol: one ordinary mmengine run per step."""
+
 from __future__ import annotations
 
 import time
@@ -102,9 +103,13 @@ class IncrementalRunner:
     @cached_property
     def logger(self) -> MMLogger:
         """Logs what concerns the whole protocol, to the console and to ``run.log`` in the work directory."""
-        return MMLogger.get_instance(f'mmciss {self.folder.path}', logger_name='mmciss',
-                                     log_file=str(self.folder.path / 'run.log'), file_mode='a',
-                                     log_level=self.cfg.get('log_level', 'INFO'))
+        return MMLogger.get_instance(
+            f'mmciss {self.folder.path}',
+            logger_name='mmciss',
+            log_file=str(self.folder.path / 'run.log'),
+            file_mode='a',
+            log_level=self.cfg.get('log_level', 'INFO'),
+        )
 
     def _check_folder(self) -> None:
         started = self.folder.has_started()
@@ -114,8 +119,10 @@ class IncrementalRunner:
         if started and done < steps and not self.cfg.get('resume'):
             fault = self.folder.fault(done)
             why = '' if fault == NOT_FINISHED else f'; step {done} does not count as done: {fault}'
-            raise ConfigError(f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps '
-                              f'done{why}). Add --resume to continue it, or choose another --work-dir.')
+            raise ConfigError(
+                f'work_dir: {self.folder.path} holds an unfinished run ({done} of {steps} steps '
+                f'done{why}). Add --resume to continue it, or choose another --work-dir.'
+            )
         if self._adopts():
             adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
 
@@ -126,8 +133,10 @@ class IncrementalRunner:
         steps = len(self.experiment.protocol)
         first = self.folder.first_open_step(steps)
         if first == steps:
-            self.logger.info(f'All {steps} steps of {self.experiment.protocol.name} are done in {self.folder.path}; '
-                             f'nothing to train.')
+            self.logger.info(
+                f'All {steps} steps of {self.experiment.protocol.name} are done in {self.folder.path}; '
+                f'nothing to train.'
+            )
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
             if (self.folder.result(index) or {}).get('previous'):
@@ -142,6 +151,7 @@ class IncrementalRunner:
         results = [result for result in map(self.folder.result, range(steps)) if result is not None]
         if is_main_process():
             from mmciss.evaluation.report import write_report  # it loads matplotlib
+
             path = write_report(self.folder.path)
             self.logger.info(f'The report is in {path}.')
         barrier()
@@ -164,9 +174,14 @@ class IncrementalRunner:
         # mmengine resumes from load_from if that is set; without a checkpoint there is nothing to resume.
         cfg.resume = checkpoint is not None
         cfg.load_from = None if checkpoint is None else str(checkpoint)
-        cfg.custom_hooks.append(ConfigDict(
-            type='ProgressHook', name=self.experiment.protocol.name, step=index,
-            iterations=[plan.iterations for plan in self.experiment.plans]))
+        cfg.custom_hooks.append(
+            ConfigDict(
+                type='ProgressHook',
+                name=self.experiment.protocol.name,
+                step=index,
+                iterations=[plan.iterations for plan in self.experiment.plans],
+            )
+        )
         return cfg
 
     def _run_step(self, index: int) -> None:
@@ -197,18 +212,25 @@ class IncrementalRunner:
         folder = self.folder.step(index)
         background = [0] if step.background else []
         return {
-            'step': index, 'sizes': list(self.experiment.protocol.report_sizes(index)),
-            'classes': list(step.names), 'class_numbers': background + list(step.seen),
-            'background': step.background, 'data_background': self.experiment.classes[0] == BACKGROUND,
+            'step': index,
+            'sizes': list(self.experiment.protocol.report_sizes(index)),
+            'classes': list(step.names),
+            'class_numbers': background + list(step.seen),
+            'background': step.background,
+            'data_background': self.experiment.classes[0] == BACKGROUND,
             'confusion': metric.confusion.tolist(),
             'palette': [list(map(int, color)) for color in meta['palette']],
-            'num_images': len(runner.test_dataloader.dataset), 'train_images': self.experiment.num_images[index],
-            'iterations': self.experiment.plans[index].iterations, 'seconds': round(seconds, 3),
+            'num_images': len(runner.test_dataloader.dataset),
+            'train_images': self.experiment.num_images[index],
+            'iterations': self.experiment.plans[index].iterations,
+            'seconds': round(seconds, 3),
             'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
             'base_identity': self.experiment.base_identity() if index == 0 else None,
             'base_data': self.experiment.data['train'][0] if index == 0 else None,
             'decision': decision_of(unwrap(runner.model)),
-            'model': 'model.pth', 'sha256': file_checksum(folder / 'model.pth'), 'files': checksums(folder),
+            'model': 'model.pth',
+            'sha256': file_checksum(folder / 'model.pth'),
+            'files': checksums(folder),
             'previous': self.folder.files(index - 1) if index else None,
         }
 
@@ -219,8 +241,10 @@ class IncrementalRunner:
         removed = [path.unlink() or path.name for path in self.folder.checkpoints(index)]
         (folder / 'last_checkpoint').unlink(missing_ok=True)
         if removed:
-            self.logger.info(f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
-                             f'(keep_training_checkpoints=True keeps them).')
+            self.logger.info(
+                f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
+                f'(keep_training_checkpoints=True keeps them).'
+            )
 
 
 def check_run_steps(chosen: Any, protocol: Protocol) -> None:
@@ -231,10 +255,14 @@ def check_run_steps(chosen: Any, protocol: Protocol) -> None:
     """
     if chosen is None:
         return
-    if not isinstance(chosen, list | tuple) or not chosen or not all(
-            is_integer(index, 0, len(protocol) - 1) for index in chosen):
-        raise ConfigError(f'--steps (run_steps): {chosen!r} are not steps of {protocol.name}; allowed: 0 to '
-                          f'{len(protocol) - 1}')
+    if (
+        not isinstance(chosen, list | tuple)
+        or not chosen
+        or not all(is_integer(index, 0, len(protocol) - 1) for index in chosen)
+    ):
+        raise ConfigError(
+            f'--steps (run_steps): {chosen!r} are not steps of {protocol.name}; allowed: 0 to {len(protocol) - 1}'
+        )
 
 
 def decision_of(model: Any) -> dict[str, Any]:
@@ -281,6 +309,9 @@ def prepare_config(cfg: Config) -> Config:
         if isinstance(wrapper, dict) and wrapper.get('type') == 'AmpOptimWrapper':
             wrapper.type = 'CpuAmpOptimWrapper'
         if cfg.get('launcher', 'none') != 'none':
-            cfg.model_wrapper_cfg = dict(type='CpuDistributedDataParallel', broadcast_buffers=False,
-                                         find_unused_parameters=cfg.get('find_unused_parameters', False))
+            cfg.model_wrapper_cfg = dict(
+                type='CpuDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=cfg.get('find_unused_parameters', False),
+            )
     return cfg

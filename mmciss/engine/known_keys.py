@@ -1,4 +1,5 @@
 """Which keys of a config are read by anything, so that a slip of the pen is found instead of ignored."""
+
 from __future__ import annotations
 
 import difflib
@@ -24,16 +25,48 @@ OWN_OPTIONS = ('run_steps', 'base_from', 'keep_training_checkpoints', 'check_dat
 """What mmciss and ``tools/train.py`` read besides."""
 FILE_KEYS = ('custom_imports', 'tta_model', 'tta_pipeline')
 """What mmengine reads when it loads a file, and what MMSegmentation's ``tools/test.py`` reads."""
-COMMON_VARIABLES = frozenset((
-    'train_pipeline', 'test_pipeline', 'val_pipeline', 'dataset', 'data', 'data_root', 'optimizer', 'models', 'runner',
-    'randomness_seed', 'method_name', 'vis_backends', 'norm_cfg', 'train_dataset', 'val_dataset', 'test_dataset'))
+COMMON_VARIABLES = frozenset(
+    (
+        'train_pipeline',
+        'test_pipeline',
+        'val_pipeline',
+        'dataset',
+        'data',
+        'data_root',
+        'optimizer',
+        'models',
+        'runner',
+        'randomness_seed',
+        'method_name',
+        'vis_backends',
+        'norm_cfg',
+        'train_dataset',
+        'val_dataset',
+        'test_dataset',
+    )
+)
 """Variables that configs are written with; near a known key, and no slip."""
 
-LOADER_EXTRAS = ('dataset', 'sampler', 'batch_sampler', 'num_batch_per_epoch', 'worker_init_fn', 'collate_fn',
-                 'disable_subprocess_warning')
+LOADER_EXTRAS = (
+    'dataset',
+    'sampler',
+    'batch_sampler',
+    'num_batch_per_epoch',
+    'worker_init_fn',
+    'collate_fn',
+    'disable_subprocess_warning',
+)
 """What mmengine takes out of the config of a loader before it builds torch's."""
-PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult',
-                  'dcn_offset_lr_mult', 'flat_decay_mult', 'bypass_duplicate')
+PARAMWISE_KEYS = (
+    'custom_keys',
+    'bias_lr_mult',
+    'bias_decay_mult',
+    'norm_decay_mult',
+    'dwconv_decay_mult',
+    'dcn_offset_lr_mult',
+    'flat_decay_mult',
+    'bypass_duplicate',
+)
 CLIP_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
 """Those of mmengine, and MMSegmentation's ``visualization``."""
@@ -77,8 +110,10 @@ def check_top_level(cfg: Mapping[str, Any] | Config) -> None:
                 continue
             meant = similar_key(str(name), known_keys() - set(FILE_KEYS))
             if meant:
-                raise ConfigError(f'{name}: no key of a config. Did you mean {meant!r}? A variable of the file needs a '
-                                  f'name that is less like it')
+                raise ConfigError(
+                    f'{name}: no key of a config. Did you mean {meant!r}? A variable of the file needs a '
+                    f'name that is less like it'
+                )
 
 
 def _is_used(name: str, text: str) -> bool:
@@ -101,8 +136,9 @@ def check_changes(changes: Mapping[str, Any], key: str) -> None:
     for name in changes:
         first = str(name).split('.')[0]
         if first not in known_keys():
-            raise ConfigError(f'{key}.{name}: nothing reads the key {first!r} of a config.'
-                              f'{close_matches(first, known_keys(), 1)}')
+            raise ConfigError(
+                f'{key}.{name}: nothing reads the key {first!r} of a config.{close_matches(first, known_keys(), 1)}'
+            )
 
 
 def check_nested(cfg: Mapping[str, Any]) -> None:
@@ -137,11 +173,15 @@ def _schemas(cfg: Mapping[str, Any]) -> dict[str, Collection[str]]:
     processes = accepted_arguments(set_multi_processing)[0] - {'distributed'}
     group = accepted_arguments(dist.init_dist)[0] | accepted_arguments(torch.distributed.init_process_group)[0]
     schemas: dict[str, Collection[str]] = {f'{split}_dataloader': loader for split in ('train', 'val', 'test')}
-    schemas.update({
-        'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'), 'env_cfg.mp_cfg': processes,
-        'env_cfg.dist_cfg': (group | {'port'}) - {'launcher'},
-        'randomness': accepted_arguments(Runner.set_randomness)[0] - {'self'},
-        'auto_scale_lr': ('enable', 'base_batch_size')})
+    schemas.update(
+        {
+            'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+            'env_cfg.mp_cfg': processes,
+            'env_cfg.dist_cfg': (group | {'port'}) - {'launcher'},
+            'randomness': accepted_arguments(Runner.set_randomness)[0] - {'self'},
+            'auto_scale_lr': ('enable', 'base_batch_size'),
+        }
+    )
     wrapper = cfg.get('optim_wrapper')
     if isinstance(wrapper, Mapping) and wrapper.get('type') in OPTIM_WRAPPERS:
         schemas['optim_wrapper.clip_grad'] = CLIP_KEYS
@@ -150,11 +190,17 @@ def _schemas(cfg: Mapping[str, Any]) -> dict[str, Collection[str]]:
         groups = _find(cfg, ['optim_wrapper', 'paramwise_cfg', 'custom_keys'])
         for name, options in groups.items() if isinstance(groups, Mapping) else ():
             if not isinstance(options, Mapping):
-                raise ConfigError(f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]: must be a dictionary such as '
-                                  f'dict(lr_mult=0.1), found {options!r}')
+                raise ConfigError(
+                    f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]: must be a dictionary such as '
+                    f'dict(lr_mult=0.1), found {options!r}'
+                )
             # mmengine reads these two and lets others pass.
-            check_names(list(options), ('lr_mult', 'decay_mult'), f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]',
-                        takes_any=True)
+            check_names(
+                list(options),
+                ('lr_mult', 'decay_mult'),
+                f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]',
+                takes_any=True,
+            )
     return schemas
 
 

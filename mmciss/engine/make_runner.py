@@ -1,4 +1,5 @@
 """Building mmengine's runner such that a config that does not suit it is named."""
+
 from __future__ import annotations
 
 from mmengine.config import Config

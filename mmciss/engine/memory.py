@@ -1,4 +1,5 @@
 """Choosing, after a step, which of its images later steps may see again."""
+
 from __future__ import annotations
 
 import logging
@@ -67,8 +68,11 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     except ConfigError:
         pass
     if known is not None:
-        print_log(f'{path} is not the file that result.json names, or was made with other options; it is made again.',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'{path} is not the file that result.json names, or was made with other options; it is made again.',
+            logger='current',
+            level=logging.WARNING,
+        )
     before: tuple[Exemplar, ...] = ()
     if index:
         before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
@@ -78,8 +82,7 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     chosen = SELECTIONS[options.selection](found, options.size, mix(seed, index))
     Memory(index, tuple(chosen), key).save(path)
     folder.add_file(index, FILE)
-    print_log(f'{len(chosen)} of {len(found)} images are kept for later steps, listed in {path}.',
-              logger='current')
+    print_log(f'{len(chosen)} of {len(found)} images are kept for later steps, listed in {path}.', logger='current')
     return path
 
 
@@ -102,8 +105,9 @@ def in_crops(dataset: IncrementalDataset, seed: int) -> list[set[int]]:
     return found
 
 
-def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset, full_labels: bool,
-               crops: list[set[int]] | None = None) -> list[Exemplar]:
+def candidates(
+    before: tuple[Exemplar, ...], dataset: IncrementalDataset, full_labels: bool, crops: list[set[int]] | None = None
+) -> list[Exemplar]:
     """Returns what may be kept after a step: what was kept before, and the step's images.
 
     An image is known to show the classes that were labelled when it was seen: those of its step;
@@ -131,6 +135,9 @@ def candidates(before: tuple[Exemplar, ...], dataset: IncrementalDataset, full_l
         whole = {number for number in labelled if matrix[position, number]}
         shown = whole if crops is None else crops[place]
         known = kept.get(image)
-        kept[image] = Exemplar(image, step.index if known is None else known.step,
-                               tuple(shown | set(() if known is None else known.classes)))
+        kept[image] = Exemplar(
+            image,
+            step.index if known is None else known.step,
+            tuple(shown | set(() if known is None else known.classes)),
+        )
     return list(kept.values())

@@ -1,4 +1,5 @@
 """Edits of a plain MMSegmentation model config, all by rule, none by head name."""
+
 from __future__ import annotations
 
 import inspect
@@ -63,8 +64,10 @@ def replace_main_loss(model: dict, main_loss: dict) -> None:
         # K-Net's head has no loss of its own: its first inner head computes all of them.
         inner = None if 'loss_decode' in head else head.get('kernel_generate_head')
         if not _replace_in(head if inner is None else inner, main_loss):
-            raise ConfigError(f'method.main_loss: {key}.loss_decode holds no loss that it can replace '
-                              f'({", ".join(PIXEL_CROSS_ENTROPIES)}); found {head.get("loss_decode")!r}')
+            raise ConfigError(
+                f'method.main_loss: {key}.loss_decode holds no loss that it can replace '
+                f'({", ".join(PIXEL_CROSS_ENTROPIES)}); found {head.get("loss_decode")!r}'
+            )
 
 
 def _replace_in(head: dict, main_loss: dict) -> int:
@@ -75,8 +78,11 @@ def _replace_in(head: dict, main_loss: dict) -> int:
     for loss in losses if many else [losses]:
         if loss.get('type') in PIXEL_CROSS_ENTROPIES and not loss.get('use_sigmoid'):
             weight = main_loss.get('loss_weight', 1.0) * loss.get('loss_weight', 1.0)
-            loss = {**main_loss, 'loss_weight': weight,
-                    **({'loss_name': loss['loss_name']} if 'loss_name' in loss else {})}
+            loss = {
+                **main_loss,
+                'loss_weight': weight,
+                **({'loss_name': loss['loss_name']} if 'loss_name' in loss else {}),
+            }
             replaced += 1
         result.append(loss)
     head['loss_decode'] = result if many else result[0]

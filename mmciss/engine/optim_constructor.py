@@ -1,4 +1,5 @@
 """Optimizer constructors that look at parameter names see the plain segmentor."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,9 +25,11 @@ class SegmentorOptimWrapperConstructor:
         config = dict(optim_wrapper_cfg)
         inner = config.pop('inner_constructor')
         self.inner: Any = OPTIM_WRAPPER_CONSTRUCTORS.build(
-            dict(type=inner, optim_wrapper_cfg=config, paramwise_cfg=paramwise_cfg))
+            dict(type=inner, optim_wrapper_cfg=config, paramwise_cfg=paramwise_cfg)
+        )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Builds the optimizer wrapper for the segmentor in ``model``."""
         from mmciss.engine.hooks.teacher_hook import unwrap
+
         return self.inner(unwrap(model).segmentor)

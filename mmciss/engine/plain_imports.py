@@ -1,4 +1,5 @@
 """Which of the user's modules an exported config still has to import."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

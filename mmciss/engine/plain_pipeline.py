@@ -1,4 +1,5 @@
 """Test pipelines without transforms of mmciss, for exported models."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
 """Building everything that a run will need, before the first iteration of the first step."""
+
 from __future__ import annotations
 
 import copy
@@ -30,8 +31,13 @@ from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 from mmciss.utils.blame import blaming, build
 from mmciss.utils.log_filters import drop_frozen_parameter_notes
 
-SLOT_REGISTRIES = {'main_loss': MODELS, 'labeler': LABELERS, 'initializer': INITIALIZERS, 'structure': STRUCTURES,
-                   'decision': MODELS}
+SLOT_REGISTRIES = {
+    'main_loss': MODELS,
+    'labeler': LABELERS,
+    'initializer': INITIALIZERS,
+    'structure': STRUCTURES,
+    'decision': MODELS,
+}
 NAMED_SLOTS = {'losses': MODELS, 'statistics': STATISTICS}
 
 
@@ -108,8 +114,10 @@ def check_slots(cfg: Config, step: Step) -> None:
     for name, registry in NAMED_SLOTS.items():
         configs = slots[name] or {}
         if not isinstance(configs, dict) or 'type' in configs:
-            raise ConfigError(f'{place}.{name}: must be a dictionary of named configs such as dict(kd=dict(type=...)), '
-                              f'found {configs!r}')
+            raise ConfigError(
+                f'{place}.{name}: must be a dictionary of named configs such as dict(kd=dict(type=...)), '
+                f'found {configs!r}'
+            )
         for key, config in configs.items():
             if config is not None:
                 build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
@@ -117,8 +125,11 @@ def check_slots(cfg: Config, step: Step) -> None:
 
 def _check_hooks(cfg: Config, steps: Sequence[Step]) -> list[tuple[str, Any]]:
     """Builds the hooks, asks those that have a ``check_step`` about every step that they will see, and returns them."""
-    configs = {f'default_hooks.{name}': config for name, config in (cfg.get('default_hooks') or {}).items()
-               if config is not None and name != 'visualization'}  # which looks for the visualizer of a run
+    configs = {
+        f'default_hooks.{name}': config
+        for name, config in (cfg.get('default_hooks') or {}).items()
+        if config is not None and name != 'visualization'
+    }  # which looks for the visualizer of a run
     configs.update({f'method.hooks or custom_hooks[{index}]': config for index, config in enumerate(cfg.custom_hooks)})
     hooks = []
     for key, config in configs.items():
@@ -139,16 +150,21 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
     kind = (cfg.optim_wrapper.get('optimizer') or {}).get('type')
     # mmengine goes on with None where nothing has that name.
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-        raise ConfigError(f'optim_wrapper.optimizer: nothing is called {kind!r}.'
-                          f'{close_matches(kind, list(OPTIMIZERS.module_dict))}')
+        raise ConfigError(
+            f'optim_wrapper.optimizer: nothing is called {kind!r}.{close_matches(kind, list(OPTIMIZERS.module_dict))}'
+        )
     drop_frozen_parameter_notes()
     with blaming('optim_wrapper'):
         wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
     schedulers = cfg.get('param_scheduler') or []
     for index, config in enumerate(schedulers if isinstance(schedulers, list | tuple) else [schedulers]):
         if not config.get('by_epoch', True):
-            build(PARAM_SCHEDULERS, copy.deepcopy(config), f'param_scheduler[{index}]',
-                  default_args=dict(optimizer=getattr(wrapper, 'optimizer', wrapper)))
+            build(
+                PARAM_SCHEDULERS,
+                copy.deepcopy(config),
+                f'param_scheduler[{index}]',
+                default_args=dict(optimizer=getattr(wrapper, 'optimizer', wrapper)),
+            )
 
 
 def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
@@ -189,8 +205,10 @@ def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) 
         with blaming(key):
             samples[split] = sample = data[DrawnIndex(0, seed=0, draw=0)]
         if not isinstance(sample, dict) or not {'inputs', 'data_samples'} <= sample.keys():
-            raise ConfigError(f'{key}: must end with PackSegInputs; it gives '
-                              f'{sorted(sample) if isinstance(sample, dict) else type(sample).__name__}')
+            raise ConfigError(
+                f'{key}: must end with PackSegInputs; it gives '
+                f'{sorted(sample) if isinstance(sample, dict) else type(sample).__name__}'
+            )
         if 'gt_sem_seg' not in sample['data_samples'] and split == 'train':
             raise ConfigError(f'{key}: gives no labels; LoadAnnotations and PackSegInputs are needed')
     with blaming('model'), torch.no_grad():

@@ -1,4 +1,5 @@
 """Settings of mmengine's ``CheckpointHook`` without which a step could not continue where it was interrupted."""
+
 from __future__ import annotations
 
 from mmengine.config import Config

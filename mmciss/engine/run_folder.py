@@ -1,4 +1,5 @@
 """The state of a run on disk: which experiment it is, which steps are done, who is at work in it."""
+
 from __future__ import annotations
 
 import fcntl
@@ -25,7 +26,7 @@ STARTED_FROM = 'started_from.json'
 NOT_FINISHED = 'not finished'
 """The fault of a step without a result."""
 
-REMADE = ('memory.json', )
+REMADE = ('memory.json',)
 """What can be made again from the data, so that a step need not be learned again for it."""
 
 
@@ -100,8 +101,10 @@ class RunFolder:
         names = ['result.json', *self.files(index), 'model.pth', 'state.pth']
         paths = [self.step(index) / name for name in dict.fromkeys(names) if name not in REMADE]
         kept = [move_aside(path).name for path in paths if path.is_file()]
-        warn(f'{self.step(index)} holds a result, but does not count as done: {fault}. The step is learned again; what '
-             f'was there is kept as {", ".join(kept)}.')
+        warn(
+            f'{self.step(index)} holds a result, but does not count as done: {fault}. The step is learned again; what '
+            f'was there is kept as {", ".join(kept)}.'
+        )
 
     def first_open_step(self, num_steps: int) -> int:
         """Returns the first step that is not done; ``num_steps`` if all are."""
@@ -119,8 +122,10 @@ class RunFolder:
         if isinstance(before, dict) and any(before[name] != now[name] for name in before.keys() & now.keys()):
             stale = [*self.checkpoints(index), self.step(index) / 'statistics.pth']
             kept = [move_aside(item).name for item in stale if item.is_file()]
-            warn(f'Step {index} had started from other files than step {index - 1} has now, so it starts again; what '
-                 f'was there is kept as {", ".join(kept) or "nothing"}.')
+            warn(
+                f'Step {index} had started from other files than step {index - 1} has now, so it starts again; what '
+                f'was there is kept as {", ".join(kept) or "nothing"}.'
+            )
         if before != now:
             write_json(path, now)
 
@@ -171,23 +176,30 @@ class RunFolder:
         known = read_json(self.path / 'run.json')
         if known is None:
             if any(self.path.glob('step_*/*')):
-                raise ConfigError(f'work_dir: {self.path} holds steps but no readable run.json, so it cannot be told '
-                                  f'which experiment they belong to. Choose another --work-dir or move them away.')
+                raise ConfigError(
+                    f'work_dir: {self.path} holds steps but no readable run.json, so it cannot be told '
+                    f'which experiment they belong to. Choose another --work-dir or move them away.'
+                )
             write_json(self.path / 'run.json', {'experiment': experiment, **details})
             return
         before = known.get('experiment') if isinstance(known, dict) else None
         if not isinstance(before, dict):
-            raise ConfigError(f'work_dir: {self.path / "run.json"} does not say which experiment the folder belongs to '
-                              f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or '
-                              f'move the folder away.')
+            raise ConfigError(
+                f'work_dir: {self.path / "run.json"} does not say which experiment the folder belongs to '
+                f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or '
+                f'move the folder away.'
+            )
         # As JSON has it: tuples are lists there.
         experiment = json.loads(json.dumps(experiment))
         # Folders of older versions lack the keys that came later; what those say now holds from now on.
         different = sorted(key for key in before if experiment.get(key) != before[key])
         if different:
             lines = [f'  {key}: found {_short(before[key])}, now {_short(experiment.get(key))}' for key in different]
-            raise ConfigError(f'work_dir: {self.path} belongs to a different experiment. Different are:\n'
-                              + '\n'.join(lines) + '\nChoose another --work-dir.')
+            raise ConfigError(
+                f'work_dir: {self.path} belongs to a different experiment. Different are:\n'
+                + '\n'.join(lines)
+                + '\nChoose another --work-dir.'
+            )
         if experiment.keys() - before.keys():
             write_json(self.path / 'run.json', {**known, 'experiment': {**before, **experiment}})
 
@@ -204,8 +216,10 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 file.seek(0)
-                raise ConfigError(f'work_dir: another run (process {file.read().strip() or "unknown"}) is working in '
-                                  f'{self.path}. Wait for it or choose another --work-dir.') from error
+                raise ConfigError(
+                    f'work_dir: another run (process {file.read().strip() or "unknown"}) is working in '
+                    f'{self.path}. Wait for it or choose another --work-dir.'
+                ) from error
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

@@ -1,4 +1,5 @@
 """A few validation images as segmented after each step, for the report's contact sheet."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -50,7 +51,7 @@ def thumbnail(image: np.ndarray, nearest: bool) -> np.ndarray:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if nearest else cv2.INTER_AREA)
     canvas = np.full((LONG_SIDE, LONG_SIDE, *image.shape[2:]), 255 if nearest else 0, np.uint8)
-    canvas[:small.shape[0], :small.shape[1]] = small
+    canvas[: small.shape[0], : small.shape[1]] = small
     return canvas
 
 
@@ -97,7 +98,8 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
 
     def write(temporary: Path) -> None:
         with open(temporary, 'wb') as file:
-            np.savez_compressed(file, images=np.stack(images), labels=np.stack(labels),
-                                predictions=np.stack(predictions))
+            np.savez_compressed(
+                file, images=np.stack(images), labels=np.stack(labels), predictions=np.stack(predictions)
+            )
 
     write_atomically(path, write)

@@ -1,4 +1,5 @@
 """How long and how fast each step learns: the config key ``steps``."""
+
 from __future__ import annotations
 
 import copy
@@ -52,8 +53,9 @@ def step_options(steps: dict | None, index: int) -> dict[str, Any]:
     return {**common, **own}
 
 
-def plan_step(steps: dict | None, index: int, num_images: int, global_batch: int,
-              default_iterations: int | None) -> StepPlan:
+def plan_step(
+    steps: dict | None, index: int, num_images: int, global_batch: int, default_iterations: int | None
+) -> StepPlan:
     """Decides how many iterations a step has.
 
     Epochs are turned into iterations as the papers do: incomplete batches are dropped.
@@ -88,10 +90,13 @@ def plan_step(steps: dict | None, index: int, num_images: int, global_batch: int
         raise ConfigError(f"{group}: no length; give 'iters' or 'epochs', or train_cfg.max_iters")
     if iterations > MOST_ITERATIONS:
         key = 'iters' if 'iters' in options else 'epochs'
-        raise ConfigError(f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; allowed are at most '
-                          f'{MOST_ITERATIONS:,}')
-    return StepPlan(max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}),
-                    global_batch)
+        raise ConfigError(
+            f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; allowed are at most '
+            f'{MOST_ITERATIONS:,}'
+        )
+    return StepPlan(
+        max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}), global_batch
+    )
 
 
 def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:

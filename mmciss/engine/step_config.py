@@ -1,4 +1,5 @@
 """From a user's config to the plain config of one step: pure functions, no data, no model, no files."""
+
 from __future__ import annotations
 
 import copy
@@ -15,8 +16,20 @@ from mmciss.engine.schedule import StepPlan, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import BACKGROUND, Step
 
-METHOD_SLOTS = ('main_loss', 'losses', 'labeler', 'initializer', 'freeze', 'classifier', 'structure', 'decision',
-                'statistics', 'memory', 'hooks', 'cfg')
+METHOD_SLOTS = (
+    'main_loss',
+    'losses',
+    'labeler',
+    'initializer',
+    'freeze',
+    'classifier',
+    'structure',
+    'decision',
+    'statistics',
+    'memory',
+    'hooks',
+    'cfg',
+)
 """What a method may fill. The code that reads them knows no method.
 
 ``cfg`` is merged into the config of each later step (``base.cfg`` into that of the base step), before the user's
@@ -59,16 +72,23 @@ def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
     for place, slots in (('method', method), ('method.base', base)):
         for key in slots:
             if key not in METHOD_SLOTS:
-                raise unknown_name('slot', key, METHOD_SLOTS + (('name', 'base') if place == 'method' else ()),
-                                   f'{place}.{key}')
+                raise unknown_name(
+                    'slot', key, METHOD_SLOTS + (('name', 'base') if place == 'method' else ()), f'{place}.{key}'
+                )
     if not step.is_base:
         return {key: method.get(key) for key in METHOD_SLOTS}
     carried = {key: method.get(key) for key in CARRIED_SLOTS}
     return {key: base.get(key, carried.get(key)) for key in METHOD_SLOTS}
 
 
-def make_step_config(cfg: Config, step: Step, plan: StepPlan, previous: StepFiles | None = None,
-                     report_sizes: Sequence[int] | None = None, classes: Sequence[str] | None = None) -> Config:
+def make_step_config(
+    cfg: Config,
+    step: Step,
+    plan: StepPlan,
+    previous: StepFiles | None = None,
+    report_sizes: Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Config:
     """Makes the plain mmengine config of one step.
 
     Args:
@@ -117,24 +137,46 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
     if previous is not None:
         strip_pretrained(segmentor)
     out.model = ConfigDict(
-        type='IncrementalSegmentor', segmentor=segmentor, step=step.to_dict(), data_preprocessor=preprocessor,
-        losses=slots['losses'], labeler=slots['labeler'], initializer=slots['initializer'], freeze=slots['freeze'],
-        classifier=slots['classifier'], structure=slots['structure'], decision=slots['decision'],
+        type='IncrementalSegmentor',
+        segmentor=segmentor,
+        step=step.to_dict(),
+        data_preprocessor=preprocessor,
+        losses=slots['losses'],
+        labeler=slots['labeler'],
+        initializer=slots['initializer'],
+        freeze=slots['freeze'],
+        classifier=slots['classifier'],
+        structure=slots['structure'],
+        decision=slots['decision'],
         previous=None if previous is None else previous.to_dict(),
-        checkpoint=out.get('load_from') if previous is None else None)
+        checkpoint=out.get('load_from') if previous is None else None,
+    )
     out.load_from = None
 
 
-def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: int | None,
-          previous: StepFiles | None, classes: Sequence[str] | None) -> None:
+def _data(
+    out: Config,
+    step: Step,
+    protocol: dict,
+    slots: dict,
+    global_batch: int | None,
+    previous: StepFiles | None,
+    classes: Sequence[str] | None,
+) -> None:
     policy = protocol.pop('label_policy', 'plop')
     seed = int((out.get('randomness') or {}).get('seed') or 0)
     for split in ('train', 'val', 'test'):
         loader = out.get(f'{split}_dataloader')
         if loader is None:
             continue
-        loader.dataset = ConfigDict(type='IncrementalDataset', dataset=loader.dataset, protocol=protocol,
-                                    step_index=step.index, policy=policy, split=split)
+        loader.dataset = ConfigDict(
+            type='IncrementalDataset',
+            dataset=loader.dataset,
+            protocol=protocol,
+            step_index=step.index,
+            policy=policy,
+            split=split,
+        )
         if split != 'train' and classes is not None:
             loader.dataset.classes = list(classes)
         if split != 'train' and loader.get('batch_sampler') is None and loader.get('sampler') is None:
@@ -142,27 +184,36 @@ def _data(out: Config, step: Step, protocol: dict, slots: dict, global_batch: in
         if split == 'train':
             options = ReplayOptions.from_method(slots)
             if options is not None and previous is not None and previous.memory is not None:
-                loader.dataset = ConfigDict(type='ReplayDataset', dataset=loader.dataset, memory=previous.memory,
-                                            options=slots['memory'])
+                loader.dataset = ConfigDict(
+                    type='ReplayDataset', dataset=loader.dataset, memory=previous.memory, options=slots['memory']
+                )
             else:
                 options = None
             sampler = loader.get('sampler') or {}
             kind = sampler.get('type', 'InfiniteSampler')
             if kind == 'InfiniteSampler':
                 mixes = options is not None and options.mode == 'batch'
-                loader.sampler = ConfigDict(type='ReplaySampler' if mixes else 'IncrementalInfiniteSampler',
-                                            shuffle=sampler.get('shuffle', True), seed=seed, batch_size=global_batch)
+                loader.sampler = ConfigDict(
+                    type='ReplaySampler' if mixes else 'IncrementalInfiniteSampler',
+                    shuffle=sampler.get('shuffle', True),
+                    seed=seed,
+                    batch_size=global_batch,
+                )
             elif options is not None and options.mode == 'batch' and kind != 'ReplaySampler':
-                raise ConfigError(f"train_dataloader.sampler.type: method.memory.mode='batch' draws by its own sampler; "
-                                  f"allowed: 'InfiniteSampler', found {kind!r}")
+                raise ConfigError(
+                    f"train_dataloader.sampler.type: method.memory.mode='batch' draws by its own sampler; "
+                    f"allowed: 'InfiniteSampler', found {kind!r}"
+                )
 
 
 def _name_newest_rows(out: Config, step: Step) -> None:
     """Replaces ``steps.new.`` in the names of parameter groups by the step's number."""
     groups = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
     if groups is not None and not isinstance(groups, Mapping):
-        raise ConfigError(f'optim_wrapper.paramwise_cfg.custom_keys: must be a dictionary of parts of parameter names, '
-                          f'found {groups!r}')
+        raise ConfigError(
+            f'optim_wrapper.paramwise_cfg.custom_keys: must be a dictionary of parts of parameter names, '
+            f'found {groups!r}'
+        )
     for name in [name for name in groups or {} if NEWEST in name]:
         options = groups.pop(name)
         if step.num_new:

@@ -10,17 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mmciss.evaluation.figure_style import (
-    ALL,
-    CYCLE,
-    FAINT,
-    MARKERS,
-    NEW,
-    OLD,
-    SOFT,
-    new_figure,
-    style,
-)
+from mmciss.evaluation.figure_style import ALL, CYCLE, FAINT, MARKERS, NEW, OLD, SOFT, new_figure, style
 from mmciss.evaluation.plots import finish_axes, label_ends
 from mmciss.evaluation.published import method_key
 
@@ -55,28 +45,16 @@ def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], num_steps: int, gap: 
             axes.axhline(mean[-1], color=color, linewidth=1.4, linestyle=(0, (5, 3)))
             ends.append((num_steps - 1, mean[-1], row['name'], color))
             continue
-        axes.plot(
-            steps,
-            mean,
-            color=color,
-            marker=MARKERS[index % len(MARKERS)],
-            markersize=4.5,
-            linewidth=1.6,
-        )
+        axes.plot(steps, mean, color=color, marker=MARKERS[index % len(MARKERS)], markersize=4.5, linewidth=1.6)
         if not np.isnan(deviation).all():
-            axes.fill_between(
-                steps, mean - deviation, mean + deviation, color=color, alpha=0.18, linewidth=0
-            )
+            axes.fill_between(steps, mean - deviation, mean + deviation, color=color, alpha=0.18, linewidth=0)
         ends.append((steps[-1], mean[-1], row['name'], color))
     finish_axes(axes, num_steps)
     label_ends(axes, ends, gap)
 
 
 def _finals(
-    axes: Axes,
-    rows: Sequence[Mapping[str, Any]],
-    literature: Sequence[Mapping[str, Any]],
-    headline: str,
+    axes: Axes, rows: Sequence[Mapping[str, Any]], literature: Sequence[Mapping[str, Any]], headline: str
 ) -> None:
     """Draws a line per method.
 
@@ -119,9 +97,7 @@ def _finals(
                 color=SOFT,
                 markeredgewidth=1.0,
             )
-    axes.set_yticks(
-        places, [f'{row["name"]}  (n={row["n"]})' if row['n'] > 1 else row['name'] for row in rows]
-    )
+    axes.set_yticks(places, [f'{row["name"]}  (n={row["n"]})' if row['n'] > 1 else row['name'] for row in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(0, 100)
     axes.set_xlabel('mean IoU (%)')
@@ -129,20 +105,12 @@ def _finals(
     axes.set_axisbelow(True)
     axes.tick_params(axis='y', length=0)
     handles = [
-        Line2D([], [], color=color, marker=marker, linestyle='none', label=key)
-        for key, color, marker in markers
+        Line2D([], [], color=color, marker=marker, linestyle='none', label=key) for key, color, marker in markers
     ]
     if shown_published:
         handles.append(
             Line2D(
-                [],
-                [],
-                color=SOFT,
-                marker='D',
-                markersize=8,
-                fillstyle='none',
-                linestyle='none',
-                label='all, published',
+                [], [], color=SOFT, marker='D', markersize=8, fillstyle='none', linestyle='none', label='all, published'
             )
         )
     axes.legend(

@@ -11,9 +11,7 @@ ABSENT_RULES = ('exclude', 'zero', 'mmseg')
 :func:`iou_from_confusion`."""
 
 
-def confusion_matrix(
-    prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255
-) -> np.ndarray:
+def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255) -> np.ndarray:
     """Counts pixels by true and predicted class, in one pass and without a mask.
 
     Both maps are clamped into ``-1..num_classes``, so that everything outside the classes lands in
@@ -40,20 +38,11 @@ def confusion_matrix(
                [0, 1]])
     """
     if prediction.shape != label.shape:
-        raise ValueError(
-            f'prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape'
-        )
+        raise ValueError(f'prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in shape')
     side = num_classes + 2
     label = label.to(prediction.device)
-    index = (
-        _bordered(label, num_classes)
-        .mul_(side)
-        .add_(_bordered(prediction, num_classes))
-        .add_(side + 1)
-    )
-    counts = (
-        torch.bincount(index.flatten(), minlength=side * side).reshape(side, side).cpu().numpy()
-    )
+    index = _bordered(label, num_classes).mul_(side).add_(_bordered(prediction, num_classes)).add_(side + 1)
+    counts = torch.bincount(index.flatten(), minlength=side * side).reshape(side, side).cpu().numpy()
     if 0 <= ignore_index < num_classes:
         counts[ignore_index + 1] = 0
     rows = counts[1:-1]

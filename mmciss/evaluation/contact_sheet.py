@@ -73,9 +73,7 @@ def contact_sheet(samples: list[Samples], result: Mapping[str, Any]) -> Figure:
     shown = _legend_classes(last, len(result['classes']), background)
     per_row = max(3, int(len(columns) * 1.25 / 1.2))
     legend_height = 0.22 * -(-len(shown) // per_row) + 0.12
-    figure = new_figure(
-        1.3 * len(columns), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height
-    )
+    figure = new_figure(1.3 * len(columns), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height)
     with style():
         grid = figure.subplots(len(boxes), len(columns), squeeze=False, height_ratios=heights)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
@@ -95,12 +93,7 @@ def contact_sheet(samples: list[Samples], result: Mapping[str, Any]) -> Figure:
                 if row == 0:
                     axes.set_title(title, fontsize=9, loc='center', pad=4)
         handles = [
-            Patch(
-                facecolor=colors[channel] / 255,
-                edgecolor=FAINT,
-                linewidth=0.5,
-                label=result['classes'][channel],
-            )
+            Patch(facecolor=colors[channel] / 255, edgecolor=FAINT, linewidth=0.5, label=result['classes'][channel])
             for channel in shown
         ]
         if handles:
@@ -126,11 +119,7 @@ def palette_of(result: Mapping[str, Any]) -> np.ndarray:
 
 
 def colorize(
-    channels: np.ndarray,
-    photograph: np.ndarray,
-    colors: np.ndarray,
-    background: bool = True,
-    strength: float = 0.8,
+    channels: np.ndarray, photograph: np.ndarray, colors: np.ndarray, background: bool = True, strength: float = 0.8
 ) -> np.ndarray:
     """Paints classes over a dimmed grey photograph.
 

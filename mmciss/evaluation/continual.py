@@ -28,9 +28,7 @@ def learned_at(sizes: Sequence[int]) -> np.ndarray:
     return np.repeat(np.arange(len(sizes)), np.asarray(sizes, dtype=int))
 
 
-def channel_groups(
-    sizes: Sequence[int], background: bool, count_background: bool
-) -> dict[str, np.ndarray]:
+def channel_groups(sizes: Sequence[int], background: bool, count_background: bool) -> dict[str, np.ndarray]:
     """Gives the channels of the papers' groups.
 
     Args:
@@ -48,11 +46,7 @@ def channel_groups(
     """
     first = 1 if background and not count_background else 0
     total = int(sum(sizes))
-    return {
-        'old': np.arange(first, sizes[0]),
-        'new': np.arange(sizes[0], total),
-        'all': np.arange(first, total),
-    }
+    return {'old': np.arange(first, sizes[0]), 'new': np.arange(sizes[0], total), 'all': np.arange(first, total)}
 
 
 def nan_mean(values: np.ndarray) -> float:
@@ -83,11 +77,7 @@ def old_new_all(
 
 
 def before_current(
-    row: np.ndarray,
-    sizes: Sequence[int],
-    step: int,
-    background: bool = True,
-    count_background: bool = True,
+    row: np.ndarray, sizes: Sequence[int], step: int, background: bool = True, count_background: bool = True
 ) -> dict[str, float]:
     """Gives the mean IoU of what was learned before a step, and of what the step adds.
 
@@ -101,10 +91,7 @@ def before_current(
     counted = np.ones(len(arrival), dtype=bool)
     if background and not count_background:
         counted[0] = False
-    return {
-        'before': nan_mean(row[counted & (arrival < step)]),
-        'current': nan_mean(row[counted & (arrival == step)]),
-    }
+    return {'before': nan_mean(row[counted & (arrival < step)]), 'current': nan_mean(row[counted & (arrival == step)])}
 
 
 def harmonic_mean(old: float, new: float) -> float:
@@ -137,11 +124,7 @@ def forgetting(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     known = iou[:-1].copy()
     known[np.arange(len(known))[:, None] < learned_at(sizes)[None, : iou.shape[1]]] = np.nan
     # fmax skips NaN and, unlike nanmax, has nothing to say about columns that are NaN throughout.
-    best = (
-        np.fmax.reduce(known, axis=0, initial=np.nan)
-        if len(known)
-        else np.full(iou.shape[1], np.nan)
-    )
+    best = np.fmax.reduce(known, axis=0, initial=np.nan) if len(known) else np.full(iou.shape[1], np.nan)
     return best - iou[-1]
 
 

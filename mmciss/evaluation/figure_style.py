@@ -14,18 +14,7 @@ from mmciss.utils.files import write_atomically
 DPI = 150
 INK, SOFT, FAINT = '#222222', '#6b6b6b', '#d9d9d9'
 OLD, NEW, ALL = '#0072B2', '#D55E00', '#222222'
-CYCLE = (
-    '#0072B2',
-    '#D55E00',
-    '#009E73',
-    '#CC79A7',
-    '#E69F00',
-    '#56B4E9',
-    '#8C510A',
-    '#542788',
-    '#7F7F7F',
-    '#000000',
-)
+CYCLE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C510A', '#542788', '#7F7F7F', '#000000')
 """Okabe and Ito's colours, the pale yellow replaced; used in this order for methods."""
 MARKERS = 'osD^vP*Xhp'
 _STYLE = {
@@ -68,9 +57,7 @@ def style() -> matplotlib.RcParams:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG, atomically."""
-    write_atomically(
-        path, lambda temporary: figure.savefig(temporary, format='png', dpi=DPI, facecolor='white')
-    )
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format='png', dpi=DPI, facecolor='white'))
 
 
 def default_palette(count: int) -> np.ndarray:
@@ -86,7 +73,5 @@ def default_palette(count: int) -> np.ndarray:
     colors = np.zeros((count, 3), dtype=np.uint8)
     for bit in range(8):
         for channel in range(3):
-            colors[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(
-                np.uint8
-            )
+            colors[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
     return colors

@@ -12,12 +12,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from mmciss.errors import ConfigError
-from mmciss.evaluation.confusion import (
-    ABSENT_RULES,
-    accuracy_from_confusion,
-    confusion_matrix,
-    iou_from_confusion,
-)
+from mmciss.evaluation.confusion import ABSENT_RULES, accuracy_from_confusion, confusion_matrix, iou_from_confusion
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.scores import step_scores
 
@@ -79,10 +74,7 @@ class IncrementalIoUMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if absent not in ABSENT_RULES:
-            raise ConfigError(
-                f'test_evaluator.absent: unknown rule {absent!r}. '
-                f'Allowed: {", ".join(ABSENT_RULES)}.'
-            )
+            raise ConfigError(f'test_evaluator.absent: unknown rule {absent!r}. Allowed: {", ".join(ABSENT_RULES)}.')
         if not sizes or sizes[0] < 1 or any(size < 0 for size in sizes):
             raise ConfigError(
                 f'test_evaluator.sizes: found {list(sizes)}, allowed are the channels added by '
@@ -123,9 +115,7 @@ class IncrementalIoUMetric(BaseMetric):
             ValueError: If a prediction and its label differ in size.
         """
         for sample in data_samples:
-            prediction, label = (
-                sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg')
-            )
+            prediction, label = (sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg'))
             if prediction.shape != label.shape:
                 raise ValueError(
                     f'{sample.get("img_path", "an image")}: prediction {tuple(prediction.shape)} '
@@ -156,9 +146,7 @@ class IncrementalIoUMetric(BaseMetric):
         step = int(learned_at(self.sizes)[-1])
         scores = step_scores(self.confusion, self.sizes, step, self.background, self.absent)
         print_log('\n' + self._table(scores), MMLogger.get_current_instance())
-        return {
-            name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])
-        }
+        return {name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])}
 
     def _table(self, scores: dict[str, float]) -> str:
         table = PrettyTable(['class', 'step', 'IoU', 'accuracy'])

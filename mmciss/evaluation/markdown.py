@@ -30,11 +30,7 @@ def spread(mean: float | None, deviation: float | None, digits: int = 1) -> str:
         ('12.3 ± 0.6', '12.3')
     """
     text = number(mean, digits)
-    return (
-        text
-        if deviation is None or math.isnan(deviation)
-        else f'{text} ± {number(deviation, digits)}'
-    )
+    return text if deviation is None or math.isnan(deviation) else f'{text} ± {number(deviation, digits)}'
 
 
 def duration(seconds: float | None) -> str:
@@ -72,10 +68,7 @@ def table(header: Sequence[Any], rows: Sequence[Sequence[Any]], text_columns: in
             + ' |'
         )
 
-    rule = [
-        '-' * width if column < text_columns else '-' * (width - 1) + ':'
-        for column, width in enumerate(widths)
-    ]
+    rule = ['-' * width if column < text_columns else '-' * (width - 1) + ':' for column, width in enumerate(widths)]
     return '\n'.join([line(cells[0]), line(rule), *map(line, cells[1:])])
 
 

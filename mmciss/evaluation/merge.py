@@ -31,16 +31,10 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
     """
     records: list[RunRecord] = []
     for path in map(Path, paths):
-        inside = (
-            []
-            if (path / 'run.json').exists()
-            else sorted(found.parent for found in path.glob('**/run.json'))
-        )
+        inside = [] if (path / 'run.json').exists() else sorted(found.parent for found in path.glob('**/run.json'))
         records += [read_run(folder) for folder in inside or [path]]
     resolved = [record.path.resolve() for record in records]
-    twice = sorted(
-        {str(record.path) for record, path in zip(records, resolved) if resolved.count(path) > 1}
-    )
+    twice = sorted({str(record.path) for record, path in zip(records, resolved) if resolved.count(path) > 1})
     if twice:
         raise ConfigError(f'given twice: {", ".join(twice)}. Every run counts once in a mean.')
     check_no_copies(records)
@@ -125,9 +119,7 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     notes = (
         []
         if len(images) == 1
-        else [
-            f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.'
-        ]
+        else [f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.']
     )
     return {
         'problem': first.problem,
@@ -141,26 +133,17 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
         'num_steps': len(first.sizes),
         'rows': rows,
         'notes': notes + recipe_notes(records),
-        'published': [
-            asdict(row) | {'note': row.note, 'ours': method_key(row.method) in keys}
-            for row in literature
-        ],
+        'published': [asdict(row) | {'note': row.note, 'ours': method_key(row.method) in keys} for row in literature],
     }
 
 
 def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
     scores = {
-        convention: _statistics(
-            [summarize(run.iou(), run.sizes, run.background, count) for run in runs]
-        )
+        convention: _statistics([summarize(run.iou(), run.sizes, run.background, count) for run in runs])
         for convention, count in CONVENTIONS.items()
     }
     curves = [
-        [
-            old_new_all(row, run.sizes, run.background, run.counts_background)['all']
-            for row in run.iou()
-        ]
-        for run in runs
+        [old_new_all(row, run.sizes, run.background, run.counts_background)['all'] for row in run.iou()] for run in runs
     ]
     return {
         'name': name,

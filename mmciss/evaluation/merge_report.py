@@ -20,9 +20,7 @@ SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_tr
 SHORT = ('old', 'new', 'all', 'average')
 
 
-def write_merged_report(
-    paths: Sequence[str | Path], out: str | Path
-) -> tuple[Path, list[dict[str, Any]]]:
+def write_merged_report(paths: Sequence[str | Path], out: str | Path) -> tuple[Path, list[dict[str, Any]]]:
     """Merges runs and writes ``report.json``, ``report.csv``, ``report.md`` and ``figures/``.
 
     Args:
@@ -39,11 +37,7 @@ def write_merged_report(
     figures = []
     for problem in problems:
         slug = re.sub(r'[^a-z0-9]+', '_', problem['problem'].lower()).strip('_')
-        name = (
-            f'figures/{slug}.png'
-            if f'figures/{slug}.png' not in figures
-            else f'figures/{slug}_{len(figures)}.png'
-        )
+        name = f'figures/{slug}.png' if f'figures/{slug}.png' not in figures else f'figures/{slug}_{len(figures)}.png'
         save_figure(plot_comparison(problem), out / name)
         figures.append(name)
     write_text(out / 'report.md', merged_markdown(problems, figures))
@@ -63,9 +57,7 @@ def merged_markdown(problems: Sequence[Mapping[str, Any]], figures: Sequence[str
             _others_table(problem),
         ]
     if problems[0]['unfinished']:
-        parts.append(
-            'Left out because they are not finished: ' + '; '.join(problems[0]['unfinished']) + '.'
-        )
+        parts.append('Left out because they are not finished: ' + '; '.join(problems[0]['unfinished']) + '.')
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
@@ -137,18 +129,12 @@ def _published_table(problem: Mapping[str, Any]) -> str:
                 )
         rows += [_published_row(found) for found in literature if _matches(found, row)]
     return '\n\n'.join(
-        [
-            '### Beside the published numbers',
-            _literature_table(rows),
-            f'Published: natural class order. {TRUST}',
-        ]
+        ['### Beside the published numbers', _literature_table(rows), f'Published: natural class order. {TRUST}']
     )
 
 
 def _others_table(problem: Mapping[str, Any]) -> str:
-    others = sorted(
-        (row for row in problem['published'] if not row['ours']), key=lambda row: -row['all']
-    )
+    others = sorted((row for row in problem['published'] if not row['ours']), key=lambda row: -row['all'])
     if not others:
         return ''
     return '\n\n'.join(
@@ -179,18 +165,7 @@ def _cell(score: Mapping[str, Any]) -> str:
 
 def merged_csv(problems: Sequence[Mapping[str, Any]]) -> str:
     """Gives one line per method, convention and origin (ours or a paper)."""
-    header = [
-        'benchmark',
-        'protocol',
-        'setting',
-        'method',
-        'model',
-        'origin',
-        'counted',
-        'runs',
-        'seeds',
-        'orders',
-    ]
+    header = ['benchmark', 'protocol', 'setting', 'method', 'model', 'origin', 'counted', 'runs', 'seeds', 'orders']
     header += [column for key in SCORES for column in (key, f'{key}_std')]
     rows: list[list[Any]] = []
     for problem in problems:
@@ -207,11 +182,7 @@ def merged_csv(problems: Sequence[Mapping[str, Any]]) -> str:
                         row['n'],
                         ' '.join(map(str, row['seeds'])),
                         ' '.join(row['orders']),
-                        *(
-                            row['scores'][convention][key][part]
-                            for key in SCORES
-                            for part in ('mean', 'std')
-                        ),
+                        *(row['scores'][convention][key][part] for key in SCORES for part in ('mean', 'std')),
                     ]
                 )
         for row in problem['published']:

@@ -21,9 +21,7 @@ WIDE = 40
 
 def as_array(rows: Sequence[Sequence[float | None]]) -> np.ndarray:
     """Turns the rows of a report back into an array, None into NaN."""
-    return np.array(
-        [[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64
-    )
+    return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
 
 
 def plot_heatmap(report: Mapping[str, Any]) -> Figure:
@@ -39,15 +37,11 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
     width = 2.2 + (0.42 * classes if narrow else 0.135 * classes) + 1.6
     figure = new_figure(max(6.0, width), 1.9 + (0.34 if narrow else 0.3) * steps)
     with style():
-        main, side = figure.subplots(
-            1, 2, width_ratios=[classes * (1 if narrow else 0.32), 3.6], sharey=True
-        )
+        main, side = figure.subplots(1, 2, width_ratios=[classes * (1 if narrow else 0.32), 3.6], sharey=True)
         colors = matplotlib.colormaps['viridis'].with_extremes(bad='#f0f0f0')
         image = _cells(main, iou, colors, annotate=narrow)
         _cells(side, _groups(report), colors, annotate=True)
-        main.set_xticks(
-            range(classes), report['classes'][first:], rotation=90, fontsize=8 if narrow else 5.5
-        )
+        main.set_xticks(range(classes), report['classes'][first:], rotation=90, fontsize=8 if narrow else 5.5)
         main.set_yticks(range(steps), [f'step {step}' for step in range(steps)])
         side.set_xticks(range(3), ['old', 'new', 'all'], rotation=90, fontsize=8)
         side.tick_params(left=False)
@@ -56,20 +50,14 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
             main.axvline(boundary - first - 0.5, color=INK, linewidth=1.0 if narrow else 0.7)
         main.set_title(f'IoU after each step (%): {report["run"]["title"]}', pad=8)
         side.set_title('mean', pad=8)
-        bar = figure.colorbar(
-            image, ax=[main, side], fraction=0.05, pad=0.01, aspect=12 if steps < 8 else 20
-        )
+        bar = figure.colorbar(image, ax=[main, side], fraction=0.05, pad=0.01, aspect=12 if steps < 8 else 20)
         bar.outline.set_visible(False)
     return figure
 
 
 def _arrivals(report: Mapping[str, Any]) -> list[int]:
     """Gives the channels before which a line is drawn: the first of every step after step 0."""
-    return [
-        int(channel)
-        for channel in np.cumsum(report['sizes'])[:-1]
-        if 0 < channel < len(report['classes'])
-    ]
+    return [int(channel) for channel in np.cumsum(report['sizes'])[:-1] if 0 < channel < len(report['classes'])]
 
 
 def _groups(report: Mapping[str, Any]) -> np.ndarray:
@@ -79,9 +67,7 @@ def _groups(report: Mapping[str, Any]) -> np.ndarray:
 
 
 def _cells(axes: Axes, values: np.ndarray, colors: Colormap, annotate: bool) -> Any:
-    image = axes.imshow(
-        values, cmap=colors, vmin=0, vmax=100, aspect='auto', interpolation='nearest'
-    )
+    image = axes.imshow(values, cmap=colors, vmin=0, vmax=100, aspect='auto', interpolation='nearest')
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
@@ -113,31 +99,19 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
     with style():
         axes = figure.subplots()
         ends = []
-        for key, color, marker, label in (
-            ('old', OLD, 'o', 'old'),
-            ('new', NEW, 's', 'new'),
-            ('all', ALL, 'D', 'all'),
-        ):
+        for key, color, marker, label in (('old', OLD, 'o', 'old'), ('new', NEW, 's', 'new'), ('all', ALL, 'D', 'all')):
             points = [
                 (step['step'], step[score_key(report, key)])
                 for step in report['steps']
                 if step['finished'] and step[score_key(report, key)] is not None
             ]
             if points:
-                axes.plot(
-                    *zip(*points),
-                    color=color,
-                    marker=marker,
-                    markersize=5,
-                    linewidth=2 if key == 'all' else 1.6,
-                )
+                axes.plot(*zip(*points), color=color, marker=marker, markersize=5, linewidth=2 if key == 'all' else 1.6)
                 ends.append((points[-1][0], points[-1][1], f'{label} {points[-1][1]:.1f}', color))
         label_ends(axes, ends)
         finish_axes(axes, report['num_steps'])
         axes.set_xlabel('step')
-        axes.set_ylabel(
-            'mean IoU (%), background counted' if report['counts_background'] else 'mean IoU (%)'
-        )
+        axes.set_ylabel('mean IoU (%), background counted' if report['counts_background'] else 'mean IoU (%)')
         axes.set_title(report['run']['title'], pad=10)
         convention = 'with_background' if report['counts_background'] else 'without_background'
         average = report['summary']['exclude'][convention]['average']
@@ -173,9 +147,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]], gap: f
     ends = sorted(ends, key=lambda end: end[1])
     beside = axes.transData + ScaledTranslation(9 / 72, 0, axes.figure.dpi_scale_trans)
     for (x, _, text, color), at in zip(ends, spread_out([end[1] for end in ends], gap)):
-        axes.text(
-            x, at, text, color=color, fontsize=8.5, fontweight='bold', va='center', transform=beside
-        )
+        axes.text(x, at, text, color=color, fontsize=8.5, fontweight='bold', va='center', transform=beside)
 
 
 def spread_out(values: Sequence[float], gap: float) -> list[float]:
@@ -185,9 +157,7 @@ def spread_out(values: Sequence[float], gap: float) -> list[float]:
         >>> spread_out([10.0, 11.0, 50.0], 5.0)
         [8.0, 13.0, 50.0]
     """
-    blocks: list[
-        list[float]
-    ] = []  # Mean and length of runs that touch: isotonic regression of value - gap * index.
+    blocks: list[list[float]] = []  # Mean and length of runs that touch: isotonic regression of value - gap * index.
     for index, value in enumerate(values):
         blocks.append([value - gap * index, 1])
         while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:

@@ -145,9 +145,7 @@ def all_published() -> tuple[PublishedResult, ...]:
 
 
 def _read(dataset: str, setting: str, text: str) -> list[PublishedResult]:
-    header, *lines = (
-        [cell.strip() for cell in line.split('|')] for line in text.strip('\n').splitlines()
-    )
+    header, *lines = ([cell.strip() for cell in line.split('|')] for line in text.strip('\n').splitlines())
     rows = []
     for method, source, background, trust, *cells in lines:
         for protocol, cell in zip(header[4:], cells, strict=True):
@@ -155,9 +153,7 @@ def _read(dataset: str, setting: str, text: str) -> list[PublishedResult]:
                 continue
             numbers: list[float | None] = [float(number) for number in cell.split('/')]
             old, new, total, average = (
-                [None, None] + numbers + [None]
-                if len(numbers) == 1
-                else numbers + [None] * (4 - len(numbers))
+                [None, None] + numbers + [None] if len(numbers) == 1 else numbers + [None] * (4 - len(numbers))
             )
             rows.append(
                 PublishedResult(

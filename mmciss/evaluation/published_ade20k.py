@@ -4,6 +4,7 @@
 In the PLOP family the channel of "other" pixels is evaluated and counted in old and all (101 old
 channels at 100-50); MiB never has it in the ground truth. "-M" keeps exemplars (300 images).
 """
+
 from __future__ import annotations
 
 OVERLAPPED = """

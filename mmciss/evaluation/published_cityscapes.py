@@ -3,6 +3,7 @@
 The two families share protocol names but are different problems: the domain protocols learn all 19
 classes from a growing set of cities and have no background; the class protocols learn classes.
 """
+
 from __future__ import annotations
 
 DOMAIN = """

@@ -9,6 +9,7 @@ table of a later paper; trust it to 0.5).
 DeepLabV3 with ResNet-101 unless the method's name says otherwise; "-M" keeps exemplars (100
 images).
 """
+
 from __future__ import annotations
 
 OVERLAPPED = """

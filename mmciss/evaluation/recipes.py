@@ -55,9 +55,7 @@ def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
         recipes = [recipe(record) for record in records if record.method == name]
         keys = [key for key in recipes[0] if len({found.get(key) for found in recipes}) > 1]
         if keys:
-            notes.append(
-                f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that.'
-            )
+            notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that.')
     for name, runs in by_method(records).items():
         repeated: dict[tuple[str, str], list[str]] = defaultdict(list)
         for run in runs:

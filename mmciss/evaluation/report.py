@@ -53,8 +53,7 @@ def write_report(path: str | Path, out: str | Path | None = None) -> Path:
     record = read_run(path)
     if not record.started:
         raise FileNotFoundError(
-            f'{record.path}: no step is finished yet (looked for step_*/result.json), so there is '
-            f'nothing to report'
+            f'{record.path}: no step is finished yet (looked for step_*/result.json), so there is nothing to report'
         )
     out = record.path if out is None else Path(out)
     report = summarize_run(record)
@@ -67,13 +66,7 @@ def write_report(path: str | Path, out: str | Path | None = None) -> Path:
 
 def report_csv(report: Mapping[str, Any]) -> str:
     """Gives one line per step: its scores, then the IoU of every class; empty if undefined."""
-    header = [
-        'step',
-        'finished',
-        'learns',
-        *STEP_COLUMNS,
-        *(f'IoU {name}' for name in report['classes']),
-    ]
+    header = ['step', 'finished', 'learns', *STEP_COLUMNS, *(f'IoU {name}' for name in report['classes'])]
     rows = []
     for step in report['steps']:
         finished = step['finished']
@@ -95,9 +88,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator='\n')
     writer.writerow(header)
-    writer.writerows(
-        [f'{cell:.6f}' if isinstance(cell, float) else cell for cell in row] for row in rows
-    )
+    writer.writerows([f'{cell:.6f}' if isinstance(cell, float) else cell for cell in row] for row in rows)
     return buffer.getvalue()
 
 

@@ -18,10 +18,7 @@ COLUMNS = (
     ('forgetting', 'forgetting'),
     ('backward_transfer', 'backward transfer'),
 )
-CONVENTION_TITLES = {
-    'with_background': 'with background',
-    'without_background': 'without background',
-}
+CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
 
 TRUST = (
     'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the '
@@ -39,9 +36,7 @@ def report_markdown(report: Mapping[str, Any], figures: Sequence[str]) -> str:
     """
     run = report['run']
     parts = [f'# {run["title"]}', _lead(report), _headline(report)]
-    parts += [
-        f'![{path.rsplit("/", 1)[-1].split(".")[0].replace("_", " ")}]({path})' for path in figures
-    ]
+    parts += [f'![{path.rsplit("/", 1)[-1].split(".")[0].replace("_", " ")}]({path})' for path in figures]
     parts += [_steps(report), _classes(report), _published(report), _setup(report)]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
@@ -73,12 +68,9 @@ def _headline(report: Mapping[str, Any]) -> str:
         {'old': f'old ({old})', 'new': f'new ({new})', 'all': f'all ({old + new})'}.get(key, title)
         for key, title in COLUMNS
     ]
-    rules = {'exclude': ''} | (
-        {'zero': ', absent classes as 0'} if report['absent_classes'] else {}
-    )
+    rules = {'exclude': ''} | ({'zero': ', absent classes as 0'} if report['absent_classes'] else {})
     rows = [
-        [CONVENTION_TITLES[name] + suffix]
-        + [number(report['summary'][rule][name][key]) for key, _ in COLUMNS]
+        [CONVENTION_TITLES[name] + suffix] + [number(report['summary'][rule][name][key]) for key, _ in COLUMNS]
         for rule, suffix in rules.items()
         for name in _conventions(report)
         if report['counts_background'] or name == 'without_background'
@@ -117,14 +109,8 @@ def _counts(report: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _steps(report: Mapping[str, Any]) -> str:
-    keys = [
-        (score_key(report, name), name) for name in ('old', 'new', 'all', 'before', 'current')
-    ]
-    plain_keys = (
-        (('old_no_background', 'old'), ('all_no_background', 'all'))
-        if report['counts_background']
-        else ()
-    )
+    keys = [(score_key(report, name), name) for name in ('old', 'new', 'all', 'before', 'current')]
+    plain_keys = (('old_no_background', 'old'), ('all_no_background', 'all')) if report['counts_background'] else ()
     header = [
         'step',
         'learns',
@@ -138,12 +124,8 @@ def _steps(report: Mapping[str, Any]) -> str:
     rows = []
     for step in report['steps']:
         if step['finished']:
-            cells = [number(step[key]) for key, _ in (*keys, *plain_keys)] + [
-                number(step['pixel_accuracy'])
-            ]
-            cells += [
-                EMPTY if step[key] is None else step[key] for key in ('train_images', 'iterations')
-            ]
+            cells = [number(step[key]) for key, _ in (*keys, *plain_keys)] + [number(step['pixel_accuracy'])]
+            cells += [EMPTY if step[key] is None else step[key] for key in ('train_images', 'iterations')]
             cells.append(duration(step['seconds']))
         else:
             cells = ['not finished'] + [''] * (len(header) - 3)
@@ -159,12 +141,7 @@ def _steps(report: Mapping[str, Any]) -> str:
 
 def _classes(report: Mapping[str, Any]) -> str:
     per_class = report['per_class']
-    header = [
-        'class',
-        'learned at',
-        *(f'step {step}' for step in range(len(report['iou']))),
-        'forgetting',
-    ]
+    header = ['class', 'learned at', *(f'step {step}' for step in range(len(report['iou']))), 'forgetting']
     rows = [
         [
             name,
@@ -196,11 +173,7 @@ def _published(report: Mapping[str, Any]) -> str:
         for row in report['published']
     ]
     return '\n\n'.join(
-        [
-            '## Beside the published numbers',
-            table(['method', 'source', 'counted', *keys], rows, text_columns=3),
-            TRUST,
-        ]
+        ['## Beside the published numbers', table(['method', 'source', 'counted', *keys], rows, text_columns=3), TRUST]
     )
 
 

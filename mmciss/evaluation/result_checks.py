@@ -42,10 +42,7 @@ RESULT_KEYS = {
 }
 """What reports read of a step's result beside classes and counts; each may be missing or null."""
 RUN_KEYS = {
-    'num_steps': (
-        f'a whole number from 1 to {MOST_STEPS}',
-        lambda value: is_count(value) and 1 <= value <= MOST_STEPS,
-    ),
+    'num_steps': (f'a whole number from 1 to {MOST_STEPS}', lambda value: is_count(value) and 1 <= value <= MOST_STEPS),
     'seed': COUNT,
     **dict.fromkeys(('experiment', 'versions'), DICTIONARY),
     **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine'), TEXT),

@@ -14,14 +14,7 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.published import TITLES, dataset_of
-from mmciss.evaluation.result_checks import (
-    RESULT_KEYS,
-    RUN_KEYS,
-    check_counts,
-    check_keys,
-    check_list,
-    is_count,
-)
+from mmciss.evaluation.result_checks import RESULT_KEYS, RUN_KEYS, check_counts, check_keys, check_list, is_count
 from mmciss.utils.files import read_json
 from mmciss.utils.text_files import read_text
 
@@ -79,9 +72,7 @@ class RunRecord:
     def benchmark(self) -> str:
         """The benchmark of the classes (``'voc'``, ...), else the type of the data set."""
         known = self._experiment('protocol', 'class_names')
-        return dataset_of(known or self.foreground) or str(
-            self.info.get('dataset') or 'unknown data'
-        )
+        return dataset_of(known or self.foreground) or str(self.info.get('dataset') or 'unknown data')
 
     @property
     def protocol(self) -> str:
@@ -128,15 +119,8 @@ class RunRecord:
             return list(domains[step])
         if self.started and step <= self.last['step']:
             channels = np.flatnonzero(learned_at(self.sizes) == step)
-            return [
-                self.last['classes'][channel]
-                for channel in channels
-                if channel or not self.background
-            ]
-        names, steps = (
-            self._experiment('protocol', 'class_names'),
-            self._experiment('protocol', 'steps'),
-        )
+            return [self.last['classes'][channel] for channel in channels if channel or not self.background]
+        names, steps = (self._experiment('protocol', 'class_names'), self._experiment('protocol', 'steps'))
         return [names[number - 1] for number in steps[step]] if names and steps else []
 
     def _experiment(self, *keys: str) -> Any:
@@ -165,9 +149,7 @@ def read_run(path: str | Path) -> RunRecord:
         for folder in path.glob('step_*')
         if (found := re.fullmatch(r'step_(\d+)', folder.name)) and folder.is_dir()
     }
-    if not isinstance(info, dict) and not any(
-        (folder / 'result.json').exists() for folder in steps.values()
-    ):
+    if not isinstance(info, dict) and not any((folder / 'result.json').exists() for folder in steps.values()):
         inside = ', '.join(sorted(entry.name for entry in path.iterdir())[:8]) or 'nothing'
         raise FileNotFoundError(
             f'{path} is not a run folder: looked for run.json and step_*/result.json, '

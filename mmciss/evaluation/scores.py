@@ -13,11 +13,7 @@ from mmciss.evaluation.continual import before_current, harmonic_mean, old_new_a
 
 
 def step_scores(
-    confusion: np.ndarray,
-    sizes: Sequence[int],
-    step: int,
-    background: bool = True,
-    absent: str = 'exclude',
+    confusion: np.ndarray, sizes: Sequence[int], step: int, background: bool = True, absent: str = 'exclude'
 ) -> dict[str, float]:
     """Scores one step.
 
@@ -71,12 +67,8 @@ def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, flo
         percent; what is NaN is left out.
     """
     confusion = np.asarray(result['confusion'])
-    scores = step_scores(
-        confusion, result['sizes'], result['step'], result.get('background', True), absent
-    )
+    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent)
     flat = {f'ciss/{name}': value for name, value in scores.items()}
     per_class = 100 * iou_from_confusion(confusion, absent)
-    flat.update(
-        {f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)}
-    )
+    flat.update({f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)})
     return {name: float(value) for name, value in flat.items() if not math.isnan(value)}

@@ -70,15 +70,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'published': [asdict(row) | {'note': row.note} for row in published_beside(record)],
             'experiment': {
                 key: experiment.get(key)
-                for key in (
-                    'label_policy',
-                    'global_batch',
-                    'images',
-                    'iterations',
-                    'split_hash',
-                    'steps',
-                    'method',
-                )
+                for key in ('label_policy', 'global_batch', 'images', 'iterations', 'split_hash', 'steps', 'method')
             },
             'machine': record.info.get('machine'),
             'world_size': record.info.get('world_size'),
@@ -97,11 +89,7 @@ def published_beside(record: RunRecord) -> tuple:
 
 def _step(record: RunRecord, index: int) -> dict[str, Any]:
     result = record.results[index]
-    step: dict[str, Any] = {
-        'step': index,
-        'learns': record.new_classes(index),
-        'finished': result is not None,
-    }
+    step: dict[str, Any] = {'step': index, 'learns': record.new_classes(index), 'finished': result is not None}
     if result is None:
         return step
     background = bool(result.get('background', True))
@@ -113,11 +101,7 @@ def _step(record: RunRecord, index: int) -> dict[str, Any]:
             'before_no_background': math.nan,
             'current_no_background': scores['all_no_background'],
         }
-    return (
-        step
-        | scores
-        | {key: result.get(key) for key in ('num_images', 'train_images', 'iterations', 'seconds')}
-    )
+    return step | scores | {key: result.get(key) for key in ('num_images', 'train_images', 'iterations', 'seconds')}
 
 
 def _absent(record: RunRecord) -> list[str]:

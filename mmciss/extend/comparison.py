@@ -1,4 +1,5 @@
 """The old and the extended model on the same images: what was kept, what was learned, what changed."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
@@ -92,8 +93,9 @@ def load_plain(folder: Path, device: str) -> nn.Module:
 
 
 @torch.no_grad()
-def compare(before: nn.Module, after: nn.Module, dataset: Any, step: Step, labelled: Collection[int],
-            limit: int | None = None) -> Comparison:
+def compare(
+    before: nn.Module, after: nn.Module, dataset: Any, step: Step, labelled: Collection[int], limit: int | None = None
+) -> Comparison:
     """Predicts every image of a data set with both models.
 
     Args:
@@ -122,8 +124,9 @@ def _predict(model: nn.Module, data: dict) -> np.ndarray:
     return model.test_step(copied)[0].pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
 
 
-def _keep_picture(pictures: list[Picture], item: dict, label: np.ndarray, before: np.ndarray, after: np.ndarray,
-                  num_old: int) -> None:
+def _keep_picture(
+    pictures: list[Picture], item: dict, label: np.ndarray, before: np.ndarray, after: np.ndarray, num_old: int
+) -> None:
     """Keeps the images in which most changed or most of the new classes is labelled."""
     new = (label >= num_old) & (label < UNLABELLED)
     weight = float((before != after).mean() + new.mean())
@@ -140,5 +143,13 @@ def _keep_picture(pictures: list[Picture], item: dict, label: np.ndarray, before
 
 def pair_dataset(manifest: str, classes: Sequence[str], palette: Sequence, pipeline: list[dict]) -> Any:
     """Builds the listed pairs as a test set."""
-    return DATASETS.build(dict(type='PairDataset', manifest=manifest, classes=list(classes),
-                               palette=[list(colour) for colour in palette], pipeline=pipeline, test_mode=True))
+    return DATASETS.build(
+        dict(
+            type='PairDataset',
+            manifest=manifest,
+            classes=list(classes),
+            palette=[list(colour) for colour in palette],
+            pipeline=pipeline,
+            test_mode=True,
+        )
+    )

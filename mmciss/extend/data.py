@@ -1,4 +1,5 @@
 """All data of an extension: new images, exemplars, validation, and what is held out."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -56,8 +57,9 @@ class ExtensionData:
         if isinstance(self.holdout, bool) or not 0 <= self.holdout < 1:
             raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
 
-    def read(self, step: Step, seed: int = 0,
-             readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)) -> ReadData:
+    def read(
+        self, step: Step, seed: int = 0, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
+    ) -> ReadData:
         """Reads and checks everything.
 
         Args:
@@ -74,36 +76,52 @@ class ExtensionData:
             data, flag = self._folders('images', 'masks'), '--masks'
         new = read_masks(data, step, flag, self.mask_ids, training=True)
         check_every_new_class(new, step, flag)
-        lines = [f'{len(data.pairs)} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
-                 f'{new.meaning}.']
-        labels = ', '.join(f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
-                           for channel in range(step.num_old, step.num_seen))
+        lines = [
+            f'{len(data.pairs)} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
+            f'{new.meaning}.'
+        ]
+        labels = ', '.join(
+            f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
+            for channel in range(step.num_old, step.num_seen)
+        )
         lines.append(f'Images with each new class: {labels}.')
         val = self._read_val(step, readers, new)
         old_val = self._read_old_val(step, readers)
-        presence = new.pixels[:, step.num_old:step.num_seen] > 0
+        presence = new.pixels[:, step.num_old : step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
         if val is None:
-            lines.append(f'No validation images were given: {len(held)} of the {len(data.pairs)} new images are held out '
-                         f'for testing (seed {seed}).' if len(held) else
-                         'No validation images were given and too few new ones to hold any out: new classes are '
-                         'tested on the images that they are learned from'
-                         + (', but for those that --old-val-config labels.' if old_val is not None else '.'))
+            lines.append(
+                f'No validation images were given: {len(held)} of the {len(data.pairs)} new images are held out '
+                f'for testing (seed {seed}).'
+                if len(held)
+                else 'No validation images were given and too few new ones to hold any out: new classes are '
+                'tested on the images that they are learned from'
+                + (', but for those that --old-val-config labels.' if old_val is not None else '.')
+            )
         if len(train) < FEW_IMAGES:
             lines.append(f'Only {len(train)} images to train on: expect little.')
         exemplars = self._read_exemplars(step, readers)
         if exemplars is not None:
-            lines.append(f'{len(exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
-                         f'with the new ones.')
+            lines.append(
+                f'{len(exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
+                f'with the new ones.'
+            )
         for name, masks in (('validation', val), ('old validation', old_val)):
             if masks is not None:
-                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
-                             f'{_which(masks.labelled, step)}.')
+                lines.append(
+                    f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
+                    f'{_which(masks.labelled, step)}.'
+                )
         return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data, readers), lines)
 
     def _folders(self, images: str, masks: str) -> LabelledData:
-        return data_of_folders(getattr(self, images), getattr(self, masks), self.image_suffix, self.mask_suffix,
-                               (_flag(images), _flag(masks)))
+        return data_of_folders(
+            getattr(self, images),
+            getattr(self, masks),
+            self.image_suffix,
+            self.mask_suffix,
+            (_flag(images), _flag(masks)),
+        )
 
     def _read_val(self, step: Step, readers: tuple[Reader | None, Reader | None], new: ReadMasks) -> ReadMasks | None:
         if self.val_images is None:
@@ -192,8 +210,11 @@ class ReadData:
 
     def checksum(self) -> str:
         """Returns a checksum of what is trained on."""
-        sources = [[[pair.image, pair.mask] for pair in self.train], sorted(self.new.table.items()),
-                   self.new.totals.tolist()]
+        sources = [
+            [[pair.image, pair.mask] for pair in self.train],
+            sorted(self.new.table.items()),
+            self.new.totals.tolist(),
+        ]
         if self.exemplars is not None:
             sources.append([[pair.image, pair.mask] for pair in self.exemplars.data.pairs])
         return value_checksum(sources)
@@ -203,7 +224,10 @@ def _which(labelled: frozenset[int], step: Step) -> str:
     known, every = sorted(labelled), step.num_seen
     if len(known) == every:
         return 'all classes'
-    kinds = {tuple(range(step.num_old)): 'the old classes only', tuple(range(step.num_old, every)): 'the new classes only'}
+    kinds = {
+        tuple(range(step.num_old)): 'the old classes only',
+        tuple(range(step.num_old, every)): 'the new classes only',
+    }
     return kinds.get(tuple(known)) or names([step.names[channel] for channel in known])
 
 

@@ -1,4 +1,5 @@
 """The whole way from a trained model and a few labelled images to a model that knows more classes."""
+
 from __future__ import annotations
 
 import shutil
@@ -65,7 +66,9 @@ def check_apart(work_dir: str | Path, data: ExtensionData) -> None:
     for name in ('images', 'masks', 'val_images', 'val_masks', 'exemplar_images', 'exemplar_masks'):
         folder = getattr(data, name)
         if folder is not None and Path(work_dir).resolve().is_relative_to(Path(folder).resolve()):
-            raise ConfigError(f'--work-dir: {work_dir} lies in the folder of --{name.replace("_", "-")}; choose another')
+            raise ConfigError(
+                f'--work-dir: {work_dir} lies in the folder of --{name.replace("_", "-")}; choose another'
+            )
 
 
 class Extender:
@@ -84,8 +87,16 @@ class Extender:
         ConfigError: If anything does not fit, before training starts.
     """
 
-    def __init__(self, old: OldModel, classes: Sequence[str], data: ExtensionData, work_dir: str | Path,
-                 wishes: Wishes = Wishes(), seed: int = 0, cfg_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        old: OldModel,
+        classes: Sequence[str],
+        data: ExtensionData,
+        work_dir: str | Path,
+        wishes: Wishes = Wishes(),
+        seed: int = 0,
+        cfg_options: Mapping[str, Any] | None = None,
+    ) -> None:
         check_work_dir(work_dir, '--work-dir')
         if not is_integer(seed, 0, LARGEST_SEED):
             raise ConfigError(f'--seed: {seed!r}; allowed are whole numbers from 0 to {LARGEST_SEED}')
@@ -100,8 +111,16 @@ class Extender:
         self.method = extension_method(str(self.settings['method'].value), old.background)
         self.seed = seed
         size = tuple(int(np.median(side)) for side in zip(*self.data.sizes))
-        self.cfg: Config = training_config(old, self.step, {key: value for key, value in self.method.items()},
-                                           self.settings, str(work_dir), seed, cfg_options, size)
+        self.cfg: Config = training_config(
+            old,
+            self.step,
+            {key: value for key, value in self.method.items()},
+            self.settings,
+            str(work_dir),
+            seed,
+            cfg_options,
+            size,
+        )
         self.settings['iters'] = Setting(int(self.cfg.train_cfg.max_iters), self.settings['iters'].reason)
         training.check_training(self.cfg, self.step, self.palette)
         self.notes = self._notes()
@@ -116,8 +135,10 @@ class Extender:
             previous = training.adopt(self.folder, self.old, self.palette)
             result = training.learn(self.folder, self.old, self.cfg, self.step, previous, manifest, self.palette)
             if not result['plain']:
-                self.notes.append('The method decides otherwise than by the largest logit; the exported model comes '
-                                  'close, and all numbers here are those of the exported model.')
+                self.notes.append(
+                    'The method decides otherwise than by the largest logit; the exported model comes '
+                    'close, and all numbers here are those of the exported model.'
+                )
             config, checkpoint = self._export()
             comparisons = self._compare()
             titles = {name: test.title for name, test in self.data.tests().items()}
@@ -131,15 +152,22 @@ class Extender:
     @cached_property
     def logger(self) -> MMLogger:
         """Logs to the console and to ``run.log`` in the work directory."""
-        return MMLogger.get_instance(f'mmciss {self.folder.path}', logger_name='mmciss',
-                                     log_file=str(self.folder.path / 'run.log'), file_mode='a')
+        return MMLogger.get_instance(
+            f'mmciss {self.folder.path}',
+            logger_name='mmciss',
+            log_file=str(self.folder.path / 'run.log'),
+            file_mode='a',
+        )
 
     def announce(self) -> None:
         """Says what will be done, and why."""
         names, old = self.step.names, self.old.num_classes
-        self.logger.info(f'{self.old.config}: {old} classes, named by {self.old.named_by}, '
-                         f'{"with" if self.old.background else "without"} a background class. New: '
-                         + ', '.join(f'{name} (id {old + index})' for index, name in enumerate(names[old:])) + '.')
+        self.logger.info(
+            f'{self.old.config}: {old} classes, named by {self.old.named_by}, '
+            f'{"with" if self.old.background else "without"} a background class. New: '
+            + ', '.join(f'{name} (id {old + index})' for index, name in enumerate(names[old:]))
+            + '.'
+        )
         for line in self.data.lines:
             self.logger.info(line)
         for name, setting in self.settings.items():
@@ -155,18 +183,26 @@ class Extender:
             notes.append('Class weights in the loss were left out: a list of weights has no place for new classes.')
         freeze = self.cfg.method.get('freeze') or {}
         if freeze.get('norm') == 'eval':
-            notes.append('Batch norms keep the statistics of the old data, of which there is more, and dropout is off, '
-                         'so that the model can be compared with its teacher '
-                         '(--cfg-options method.freeze.norm=train method.freeze.dropout=train).')
+            notes.append(
+                'Batch norms keep the statistics of the old data, of which there is more, and dropout is off, '
+                'so that the model can be compared with its teacher '
+                '(--cfg-options method.freeze.norm=train method.freeze.dropout=train).'
+            )
         return notes
 
     def _identity(self) -> dict[str, Any]:
         settings = {key: setting.value for key, setting in self.settings.items()}
         settings['optimizer'] = settings['optimizer'].to_dict()
-        return {'checkpoint': file_checksum(self.old.checkpoint), 'classes': list(self.step.names),
-                'background': self.old.background, 'settings': value_checksum(settings), 'seed': self.seed,
-                'method': value_checksum(self.cfg.method.to_dict()), 'config': value_checksum(self._learning()),
-                'data': self.data.checksum()}
+        return {
+            'checkpoint': file_checksum(self.old.checkpoint),
+            'classes': list(self.step.names),
+            'background': self.old.background,
+            'settings': value_checksum(settings),
+            'seed': self.seed,
+            'method': value_checksum(self.cfg.method.to_dict()),
+            'config': value_checksum(self._learning()),
+            'data': self.data.checksum(),
+        }
 
     def _learning(self) -> dict[str, Any]:
         keys = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
@@ -178,8 +214,9 @@ class Extender:
         unlabelled = unlabelled_value(self.method, self.old.background)
         sources = [(self._files(self.data.train), training_table(self.data.new, self.step, unlabelled))]
         if self.data.exemplars is not None:
-            sources.append((self._files(self.data.exemplars.data.pairs),
-                            training_table(self.data.exemplars, self.step, IGNORE)))
+            sources.append(
+                (self._files(self.data.exemplars.data.pairs), training_table(self.data.exemplars, self.step, IGNORE))
+            )
         write_manifest(folder / 'train.json', sources)
         for name, test in self.data.tests().items():
             write_manifest(folder / f'{name}.json', [(self._files(test.pairs), test.masks.table)])
@@ -211,9 +248,17 @@ class Extender:
         return found
 
     def _facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        settings = {key: {'value': setting.value.to_dict() if key == 'optimizer' else setting.value,
-                          'reason': setting.reason} for key, setting in self.settings.items()}
-        return {'model_config': self.old.config, 'checkpoint': self.old.checkpoint, 'settings': settings,
-                'seconds': result['seconds'], 'data': self.data.lines, 'notes': self.notes,
-                'method': self.method.get('name'),
-                'moved': [index for index, name in enumerate(self.old.names) if self.step.names[index] != name]}
+        settings = {
+            key: {'value': setting.value.to_dict() if key == 'optimizer' else setting.value, 'reason': setting.reason}
+            for key, setting in self.settings.items()
+        }
+        return {
+            'model_config': self.old.config,
+            'checkpoint': self.old.checkpoint,
+            'settings': settings,
+            'seconds': result['seconds'],
+            'data': self.data.lines,
+            'notes': self.notes,
+            'method': self.method.get('name'),
+            'moved': [index for index, name in enumerate(self.old.names) if self.step.names[index] != name],
+        }

@@ -1,4 +1,5 @@
 """Figures of an extension: classes before and after, confusion, pictures of what changed."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ MOST_CLASSES = 40
 """Figures by class show at most this many, those with most pixels."""
 
 
-def plot_classes(names: Sequence[str], before: Sequence[float | None], after: Sequence[float | None],
-                 num_old: int, title: str) -> Figure:
+def plot_classes(
+    names: Sequence[str], before: Sequence[float | None], after: Sequence[float | None], num_old: int, title: str
+) -> Figure:
     """Draws a bar before and after per class.
 
     Args:
@@ -44,8 +46,13 @@ def plot_classes(names: Sequence[str], before: Sequence[float | None], after: Se
         axes.set_xlim(0, 108)
         axes.set_xlabel(title)
         kinds = [('old model', FAINT), ('extended, old class', OLD), ('extended, new class', NEW)]
-        axes.legend(handles=[Patch(color=color, label=label) for label, color in kinds], fontsize=7,
-                    loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3)
+        axes.legend(
+            handles=[Patch(color=color, label=label) for label, color in kinds],
+            fontsize=7,
+            loc='lower center',
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=3,
+        )
     return figure
 
 
@@ -73,8 +80,15 @@ def plot_confusion(table: np.ndarray, names: Sequence[str], num_old: int) -> Fig
         for row, values in enumerate(share):
             for column, value in enumerate(values):
                 if value >= 0.5:
-                    axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=6,
-                              color='white' if value > 60 else ALL)
+                    axes.text(
+                        column,
+                        row,
+                        f'{value:.0f}',
+                        ha='center',
+                        va='center',
+                        fontsize=6,
+                        color='white' if value > 60 else ALL,
+                    )
         axes.axvline(sum(index < num_old for index in columns) - 0.5, color=NEW, linewidth=1)
         axes.set_xlabel('the extended model says')
         axes.set_ylabel('true class')
@@ -103,14 +117,24 @@ def plot_changes(pictures: Sequence[Picture], names: Sequence[str], palette: Seq
             maps = [None, label, picture.before, picture.after, changed]
             shown |= set(np.unique(np.stack([label, picture.before, picture.after])).tolist()) - {IGNORE}
             for axes, title, item in zip(grid[row], titles, maps):
-                axes.imshow(picture.image if item is None else colorize(item, picture.image, colors, background),
-                            interpolation='nearest', aspect='auto')
+                axes.imshow(
+                    picture.image if item is None else colorize(item, picture.image, colors, background),
+                    interpolation='nearest',
+                    aspect='auto',
+                )
                 axes.set_xticks([])
                 axes.set_yticks([])
                 axes.spines[:].set_visible(False)
                 if row == 0:
                     axes.set_title(title, fontsize=8, loc='center', pad=4)
         chosen = sorted(shown)[-16:]
-        figure.legend(handles=[Patch(facecolor=colors[index] / 255, edgecolor=FAINT, linewidth=0.5, label=names[index])
-                               for index in chosen], loc='outside lower center', ncols=6, fontsize=7)
+        figure.legend(
+            handles=[
+                Patch(facecolor=colors[index] / 255, edgecolor=FAINT, linewidth=0.5, label=names[index])
+                for index in chosen
+            ],
+            loc='outside lower center',
+            ncols=6,
+            fontsize=7,
+        )
     return figure

@@ -1,4 +1,5 @@
 """Images that are kept for testing where the user has none."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """IoU of the classes that a test set labels, and of no others."""
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -81,9 +82,12 @@ def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
         47.22
     """
     hit = np.diagonal(table)
-    union = table[:table.shape[1]].sum(1) + table.sum(0) - hit
-    ious = [100 * float(hit[channel]) / int(union[channel]) for channel in sorted(labelled)
-            if channel < table.shape[1] and union[channel]]
+    union = table[: table.shape[1]].sum(1) + table.sum(0) - hit
+    ious = [
+        100 * float(hit[channel]) / int(union[channel])
+        for channel in sorted(labelled)
+        if channel < table.shape[1] and union[channel]
+    ]
     return sum(ious) / len(ious) if ious else None
 
 

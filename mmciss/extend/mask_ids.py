@@ -1,4 +1,5 @@
 """What the ids in masks mean, and which label each becomes."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -52,8 +53,14 @@ class ReadMasks:
         return bool(self.totals[list(channels)].any())
 
 
-def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'auto',
-               training: bool = False, like: ReadMasks | None = None) -> ReadMasks:
+def read_masks(
+    data: LabelledData,
+    step: Step,
+    flag: str,
+    convention: str = 'auto',
+    training: bool = False,
+    like: ReadMasks | None = None,
+) -> ReadMasks:
     """Finds out what the ids of masks mean.
 
     Args:
@@ -89,38 +96,49 @@ def read_masks(data: LabelledData, step: Step, flag: str, convention: str = 'aut
 
 def _choices(convention: str, like: ReadMasks | None) -> tuple[str, ...]:
     if convention != 'auto':
-        return (convention, )
+        return (convention,)
     return ('final', 'new') if like is not None and like.meaning == _OF_MODEL.format('final') else ('new', 'final')
 
 
-def _folder_table(scan: MaskScan, data: LabelledData, step: Step, flag: str,
-                  choices: tuple[str, ...], training: bool) -> tuple[dict[int, int], str, frozenset[int]]:
+def _folder_table(
+    scan: MaskScan, data: LabelledData, step: Step, flag: str, choices: tuple[str, ...], training: bool
+) -> tuple[dict[int, int], str, frozenset[int]]:
     found = sorted(set(map(int, np.unique(scan.ids))) - {IGNORE})
     num_old, num_new, total = step.num_old, step.num_new, step.num_seen
     allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
     if len(choices) > 1 and training and not set(found) & set(range(num_old, total)):
-        choices = ('new', )  # Ids of the extended model without a new class among them would teach nothing.
+        choices = ('new',)  # Ids of the extended model without a new class among them would teach nothing.
     fitting = [name for name in choices if set(found) <= allowed[name]]
     if not fitting:
         wrong = sorted(set(found) - set().union(*(allowed[name] for name in choices)))
         image = int(scan.masks_with(wrong[0])[0]) if wrong else 0
-        words = {'new': f'1 to {num_new} (the new classes {", ".join(step.names[num_old:])}) with 0 = not labelled',
-                 'final': f'0 to {total - 1} (ids of the extended model, new classes from {num_old} on)',
-                 'old': f'0 to {num_old - 1} (ids of the model)'}
-        raise ConfigError(f'{flag}: ids {", ".join(map(str, wrong or found))} match no class, first in '
-                          f'{data.pairs[image].mask}. Allowed are {"; or ".join(words[name] for name in choices)}; '
-                          f'and 255 = ignored.')
+        words = {
+            'new': f'1 to {num_new} (the new classes {", ".join(step.names[num_old:])}) with 0 = not labelled',
+            'final': f'0 to {total - 1} (ids of the extended model, new classes from {num_old} on)',
+            'old': f'0 to {num_old - 1} (ids of the model)',
+        }
+        raise ConfigError(
+            f'{flag}: ids {", ".join(map(str, wrong or found))} match no class, first in '
+            f'{data.pairs[image].mask}. Allowed are {"; or ".join(words[name] for name in choices)}; '
+            f'and 255 = ignored.'
+        )
     chosen = fitting[0]
     new = frozenset(range(num_old, total))
     if chosen == 'new':
-        return ({0: UNLABELLED, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
-                f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled', new)
+        return (
+            {0: UNLABELLED, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
+            f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled',
+            new,
+        )
     shows_old = any(step.background <= index < num_old for index in found)
     shows_new = any(index in new for index in found)
     # Masks without a pixel of any new class are older than the new classes.
     labelled = frozenset(range(total)) if shows_old and shows_new else new if shows_new else frozenset(range(num_old))
-    return ({**{index: index for index in allowed[chosen]}, **_rest(step, only_new=not shows_old)},
-            _OF_MODEL.format(chosen), labelled)
+    return (
+        {**{index: index for index in allowed[chosen]}, **_rest(step, only_new=not shows_old)},
+        _OF_MODEL.format(chosen),
+        labelled,
+    )
 
 
 def _rest(step: Step, only_new: bool) -> dict[int, int]:
@@ -142,8 +160,10 @@ def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
         known = {name: channel for channel, name in enumerate(names)}
         fitting = names
     if not fitting:
-        raise ConfigError(f'{data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
-                          f'or one of --classes: {", ".join(step.names)}')
+        raise ConfigError(
+            f'{data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
+            f'or one of --classes: {", ".join(step.names)}'
+        )
     labels_old = any(step.background <= known[name] < step.num_old for name in fitting)
     by_id: dict[int, int] = {}
     for index, name in enumerate(names):
@@ -153,8 +173,10 @@ def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
     # Without a background class, what is labelled is all there is to know: 255 is everything else.
     by_id[IGNORE] = IGNORE if names[0] in BACKGROUND_NAMES or labels_old else UNLABELLED
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
-    return ({raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
-            f'class names of the data set ({", ".join(data.names[:6])}{", ..." if len(names) > 6 else ""})')
+    return (
+        {raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
+        f'class names of the data set ({", ".join(data.names[:6])}{", ..." if len(names) > 6 else ""})',
+    )
 
 
 def _check_named_ids(scan: MaskScan, data: LabelledData) -> None:
@@ -162,9 +184,11 @@ def _check_named_ids(scan: MaskScan, data: LabelledData) -> None:
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     wrong = [raw for raw in map(int, np.unique(scan.ids)) if len(data.names) <= table[raw] < IGNORE]
     if wrong:
-        raise ConfigError(f'{data.source}: id {wrong[0]} in {data.pairs[int(scan.masks_with(wrong[0])[0])].mask} is no '
-                          f'class of the data set. Allowed are 0 to {len(data.names) - 1} ({", ".join(data.names[:6])}'
-                          f'{", ..." if len(data.names) > 6 else ""}), after reduce_zero_label, and 255 = ignored.')
+        raise ConfigError(
+            f'{data.source}: id {wrong[0]} in {data.pairs[int(scan.masks_with(wrong[0])[0])].mask} is no '
+            f'class of the data set. Allowed are 0 to {len(data.names) - 1} ({", ".join(data.names[:6])}'
+            f'{", ..." if len(data.names) > 6 else ""}), after reduce_zero_label, and 255 = ignored.'
+        )
 
 
 def check_tells(masks: ReadMasks, channels: range, what: str, flag: str) -> None:
@@ -174,8 +198,10 @@ def check_tells(masks: ReadMasks, channels: range, what: str, flag: str) -> None
         ConfigError: Naming the flag.
     """
     if not masks.has(channels):
-        raise ConfigError(f'{flag}: no pixel of {what} is labelled in {len(masks.data.pairs)} masks ({masks.meaning}); '
-                          f'there is nothing to measure.')
+        raise ConfigError(
+            f'{flag}: no pixel of {what} is labelled in {len(masks.data.pairs)} masks ({masks.meaning}); '
+            f'there is nothing to measure.'
+        )
 
 
 def training_table(masks: ReadMasks, step: Step, unlabelled: int) -> dict[int, int]:
@@ -192,5 +218,7 @@ def check_every_new_class(masks: ReadMasks, step: Step, flag: str) -> None:
     missing = [step.names[channel] for channel in range(step.num_old, step.num_seen) if not masks.totals[channel]]
     if missing:
         found = [step.names[channel] for channel in range(step.num_seen) if masks.totals[channel]]
-        raise ConfigError(f'{flag}: no labelled pixel of {", ".join(missing)} in {len(masks.data.pairs)} masks; labelled '
-                          f'are {", ".join(found) or "no classes"} ({masks.meaning}).')
+        raise ConfigError(
+            f'{flag}: no labelled pixel of {", ".join(missing)} in {len(masks.data.pairs)} masks; labelled '
+            f'are {", ".join(found) or "no classes"} ({masks.meaning}).'
+        )

@@ -1,4 +1,5 @@
 """Which methods can extend a model that somebody else trained."""
+
 from __future__ import annotations
 
 from mmengine.config import Config

@@ -1,4 +1,5 @@
 """The classes that are added: their names and colours."""
+
 from __future__ import annotations
 
 import colorsys
@@ -37,14 +38,17 @@ def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name.lower() in taken:
             index, known = taken[name.lower()]
-            raise ConfigError(f'--classes: the model has a class {known!r} already (id {index}). Allowed are names '
-                              f'that it does not have: {", ".join(old)}')
+            raise ConfigError(
+                f'--classes: the model has a class {known!r} already (id {index}). Allowed are names '
+                f'that it does not have: {", ".join(old)}'
+            )
     lowered = [name.lower() for name in names]
     if repeated := sorted({name for name in lowered if lowered.count(name) > 1}):
         raise ConfigError(f'--classes: listed more than once: {", ".join(repeated)}')
     if len(old) + len(names) > MAX_CHANNELS - 1:
-        raise ConfigError(f'--classes: {len(old)} classes and {len(names)} more are too many; masks hold '
-                          f'{MAX_CHANNELS - 1}')
+        raise ConfigError(
+            f'--classes: {len(old)} classes and {len(names)} more are too many; masks hold {MAX_CHANNELS - 1}'
+        )
     return names
 
 
@@ -57,8 +61,14 @@ def extension_step(old: Sequence[str], new: Sequence[str], background: bool) -> 
         ((2, 1), ('background', 'cat', 'dog'), (2,))
     """
     known = len(old) - background
-    return Step(1, new=range(known + 1, known + 1 + len(new)), old=range(1, known + 1),
-                sizes=(len(old), len(new)), names=(*old, *new), background=background)
+    return Step(
+        1,
+        new=range(known + 1, known + 1 + len(new)),
+        old=range(1, known + 1),
+        sizes=(len(old), len(new)),
+        names=(*old, *new),
+        background=background,
+    )
 
 
 def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:

@@ -1,4 +1,5 @@
 """The model that is to be extended: its config, weights, class names and colours, all checked."""
+
 from __future__ import annotations
 
 import copy
@@ -99,8 +100,10 @@ def check_heads(cfg: Config, where: str) -> int:
         raise ConfigError(f"MODEL_CONFIG: {where} has no key 'model'")
     heads = list(heads_of(cfg.model))
     if not any(key.startswith('model.decode_head') for key, _ in heads):
-        raise ConfigError(f'MODEL_CONFIG: {where}: model {cfg.model.get("type")} has no decode_head and cannot grow. '
-                          f'Heads that can: {WORKING_HEADS}.')
+        raise ConfigError(
+            f'MODEL_CONFIG: {where}: model {cfg.model.get("type")} has no decode_head and cannot grow. '
+            f'Heads that can: {WORKING_HEADS}.'
+        )
     try:
         growing = segmentation_heads(cfg.model)
         for key, head in growing:
@@ -108,8 +111,10 @@ def check_heads(cfg: Config, where: str) -> int:
     except ConfigError as error:
         raise ConfigError(f'MODEL_CONFIG: {where}: {error}') from error
     except Exception as error:  # whatever a head of the user raises, the config is what has to change
-        raise ConfigError(f'MODEL_CONFIG: {where}: a head cannot be built ({error}); a missing package, or a missing '
-                          f'custom_imports in the config?') from error
+        raise ConfigError(
+            f'MODEL_CONFIG: {where}: a head cannot be built ({error}); a missing package, or a missing '
+            f'custom_imports in the config?'
+        ) from error
     main = [head for key, head in growing if key.startswith('model.decode_head')][-1]
     return num_classes_of(main)
 
@@ -117,8 +122,11 @@ def check_heads(cfg: Config, where: str) -> int:
 def growing_layers(model: dict) -> list[str]:
     """Returns the names of the layers whose rows are classes, those of the last decode head at the end."""
     heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
-    return [f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
-            for key, head in heads for leaf in find_growable(head, key)]
+    return [
+        f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
+        for key, head in heads
+        for leaf in find_growable(head, key)
+    ]
 
 
 def build_plain(cfg: Config, where: str) -> nn.Module:
@@ -154,21 +162,30 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
     extra = [name for name in weights if name not in own]
     dropped = [name for name in extra if name.startswith('auxiliary_head') and not model.with_auxiliary_head]
     if dropped:
-        print_log(f'{checkpoint}: {len(dropped)} weights of an auxiliary head that {config} does not have were left '
-                  f'out.', logger='current')
+        print_log(
+            f'{checkpoint}: {len(dropped)} weights of an auxiliary head that {config} does not have were left out.',
+            logger='current',
+        )
     extra = sorted(set(extra) - set(dropped))
     missing = sorted(name for name in own if name not in weights and not name.endswith('num_batches_tracked'))
-    shapes = [f'{name} is {tuple(weights[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the model'
-              for name, tensor in own.items() if name in weights and weights[name].shape != tensor.shape]
-    problems = [f'{len(names)} weights {word}, such as {", ".join(names[:3])}'
-                for names, word in ((missing, 'missing in the checkpoint'), (extra, 'that the model does not have'))
-                if names]
+    shapes = [
+        f'{name} is {tuple(weights[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the model'
+        for name, tensor in own.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    problems = [
+        f'{len(names)} weights {word}, such as {", ".join(names[:3])}'
+        for names, word in ((missing, 'missing in the checkpoint'), (extra, 'that the model does not have'))
+        if names
+    ]
     if shapes:
         # The classifiers come last in the model, and say most: how many classes the checkpoint has.
         problems.append(f'{len(shapes)} of another shape: {"; ".join(shapes[-2:])}')
     if problems:
-        raise ConfigError(f'CHECKPOINT: {checkpoint} does not fit MODEL_CONFIG {config}: {". ".join(problems)}. It must '
-                          f'come from the same architecture with the same number of classes.')
+        raise ConfigError(
+            f'CHECKPOINT: {checkpoint} does not fit MODEL_CONFIG {config}: {". ".join(problems)}. It must '
+            f'come from the same architecture with the same number of classes.'
+        )
     return {name: weights.get(name, tensor) for name, tensor in own.items()}
 
 
@@ -201,8 +218,10 @@ def _listed(value: Any) -> list[Any]:
 def _candidates(cfg: Config, meta: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     lowered = {str(key).lower(): value for key, value in meta.items()}
     described = meta.get('dataset_meta')
-    found = [(dict(described) if isinstance(described, dict) else {}, 'the checkpoint'),
-             (dict(classes=lowered.get('classes'), palette=lowered.get('palette')), 'the checkpoint')]
+    found = [
+        (dict(described) if isinstance(described, dict) else {}, 'the checkpoint'),
+        (dict(classes=lowered.get('classes'), palette=lowered.get('palette')), 'the checkpoint'),
+    ]
     for split in ('test', 'val', 'train'):
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset') or {}
         while 'dataset' in dataset or 'datasets' in dataset:

@@ -1,4 +1,5 @@
 """Images and their masks, found in two folders or in a data set of MMSegmentation."""
+
 from __future__ import annotations
 
 import copy
@@ -48,8 +49,13 @@ class LabelledData:
     label_map: dict[int, int] | None = None
 
 
-def data_of_folders(images: str | Path, masks: str | Path, image_suffix: str | None = None,
-                    mask_suffix: str | None = None, flags: Sequence[str] = ('--images', '--masks')) -> LabelledData:
+def data_of_folders(
+    images: str | Path,
+    masks: str | Path,
+    image_suffix: str | None = None,
+    mask_suffix: str | None = None,
+    flags: Sequence[str] = ('--images', '--masks'),
+) -> LabelledData:
     """Pairs the files of two folders, searched with their subfolders, by their names without suffix.
 
     Args:
@@ -62,21 +68,29 @@ def data_of_folders(images: str | Path, masks: str | Path, image_suffix: str | N
     Raises:
         ConfigError: If a folder is missing or empty, or files do not pair.
     """
-    found_images = _files(images, (image_suffix, ) if image_suffix else IMAGE_SUFFIXES, flags[0])
-    found_masks = _files(masks, (mask_suffix, ) if mask_suffix else MASK_SUFFIXES, flags[1])
+    found_images = _files(images, (image_suffix,) if image_suffix else IMAGE_SUFFIXES, flags[0])
+    found_masks = _files(masks, (mask_suffix,) if mask_suffix else MASK_SUFFIXES, flags[1])
     lonely_images = sorted(found_images.keys() - found_masks.keys())
     lonely_masks = sorted(found_masks.keys() - found_images.keys())
     if lonely_images or lonely_masks:
-        parts = [f'{len(names)} {what} (such as {names[0]})'
-                 for names, what in ((lonely_images, f'images in {images} have no mask'),
-                                     (lonely_masks, f'masks in {masks} have no image')) if names]
-        raise ConfigError(f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs the mask '
-                          f'of the same name; if names end differently, say how with --image-suffix and '
-                          f'--mask-suffix.')
+        parts = [
+            f'{len(names)} {what} (such as {names[0]})'
+            for names, what in (
+                (lonely_images, f'images in {images} have no mask'),
+                (lonely_masks, f'masks in {masks} have no image'),
+            )
+            if names
+        ]
+        raise ConfigError(
+            f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs the mask '
+            f'of the same name; if names end differently, say how with --image-suffix and '
+            f'--mask-suffix.'
+        )
     if same := next((name for name in found_images if os.path.samefile(found_images[name], found_masks[name])), None):
         raise ConfigError(f'{flags[0]}, {flags[1]}: {found_images[same]} is given as an image and as its mask')
-    return LabelledData(f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name])
-                                                      for name in sorted(found_images)))
+    return LabelledData(
+        f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name]) for name in sorted(found_images))
+    )
 
 
 def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
@@ -88,7 +102,7 @@ def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, 
         suffix = next((item for item in suffixes if path.name.lower().endswith(item.lower())), None)
         if suffix is None or not path.is_file() or path.name.startswith('.'):
             continue
-        name = str(path.relative_to(root))[:-len(suffix)]
+        name = str(path.relative_to(root))[: -len(suffix)]
         if name in found:
             raise ConfigError(f'{flag}: {found[name]} and {path} have the same name without suffix; keep one of them')
         found[name] = str(path)
@@ -130,14 +144,22 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
         raise ConfigError(f'{flag}: {path}: {error}') from error
     readings = {(bool(part.reduce_zero_label), tuple(sorted((part.label_map or {}).items()))) for part in parts}
     if len(readings) > 1:
-        raise ConfigError(f'{flag}: {path}: its {len(parts)} data sets read their masks differently (reduce_zero_label, '
-                          f'classes); give one at a time, or masks with the same ids')
-    return LabelledData(f'{flag} {path}', tuple(pairs), names, bool(parts[0].reduce_zero_label),
-                        dict(parts[0].label_map) if parts[0].label_map else None)
+        raise ConfigError(
+            f'{flag}: {path}: its {len(parts)} data sets read their masks differently (reduce_zero_label, '
+            f'classes); give one at a time, or masks with the same ids'
+        )
+    return LabelledData(
+        f'{flag} {path}',
+        tuple(pairs),
+        names,
+        bool(parts[0].reduce_zero_label),
+        dict(parts[0].label_map) if parts[0].label_map else None,
+    )
 
 
-def check_sizes(data: LabelledData, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
-                ) -> list[tuple[int, int]]:
+def check_sizes(
+    data: LabelledData, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
+) -> list[tuple[int, int]]:
     """Compares the sizes of images and masks, reading only the heads of the files.
 
     Args:

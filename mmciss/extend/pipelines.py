@@ -1,4 +1,5 @@
 """Pipelines: the model's own where it has them, plain ones where it has not."""
+
 from __future__ import annotations
 
 import copy
@@ -18,7 +19,7 @@ def config_pipeline(cfg: Config, split: str) -> list[dict] | None:
         cfg: A config of MMSegmentation.
         split: ``'train'`` or ``'test'``.
     """
-    names = ('train', ) if split == 'train' else ('test', 'val')
+    names = ('train',) if split == 'train' else ('test', 'val')
     for name in names:
         dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
         while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
@@ -39,7 +40,7 @@ def with_labels(pipeline: list[dict]) -> list[dict]:
     for transform in pipeline:
         kind = str(transform.get('type')).rpartition('.')[2]
         if kind in LOADERS:
-            backend = {key: transform[key] for key in ('imdecode_backend', ) if key in transform}
+            backend = {key: transform[key] for key in ('imdecode_backend',) if key in transform}
             transform = dict(type='LoadAnnotations', **backend)
             found = True
         elif kind == 'PackSegInputs' and not found:
@@ -56,10 +57,13 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
         size: Usual height and width of the images.
     """
     return [
-        dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
         dict(type='RandomResize', scale=(max(size), min(size)), ratio_range=(0.5, 2.0), keep_ratio=True),
         dict(type='RandomCrop', crop_size=(crop, crop), cat_max_ratio=0.75),
-        dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PhotoMetricDistortion'),
+        dict(type='PackSegInputs'),
     ]
 
 
@@ -93,4 +97,3 @@ def with_crop(pipeline: list[dict], size: tuple[int, int]) -> list[dict]:
     places = [index for index, item in enumerate(pipeline) if str(item['type']).endswith('PackSegInputs')]
     pipeline.insert(places[0] if places else len(pipeline), dict(type='RandomCrop', crop_size=size))
     return pipeline
-

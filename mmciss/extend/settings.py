@@ -1,4 +1,5 @@
 """How the new classes are learned: derived from the model's own config and the amount of data, each with a reason."""
+
 from __future__ import annotations
 
 import copy
@@ -24,8 +25,10 @@ LARGEST_CROP = 16384
 LR_FACTOR = 0.1
 CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
 TRANSFORMER = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
-    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)}))
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
+    paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)}),
+)
 """What MMSegmentation trains models of the two kinds with, for configs that name no optimizer."""
 
 
@@ -64,8 +67,9 @@ class Wishes:
             raise ConfigError(f'--crop-size: {self.crop_size}; at most {LARGEST_CROP} pixels')
 
 
-def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
-           wishes: Wishes = Wishes()) -> dict[str, Setting]:
+def derive(
+    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], wishes: Wishes = Wishes()
+) -> dict[str, Setting]:
     """Decides on method, batch, crop, learning rate and iterations.
 
     Args:
@@ -82,8 +86,12 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
     optimizer, settings['lr'] = _learning_rate(old)
     settings['batch_size'] = _batch_size(old.cfg, num_images)
     settings['crop_size'] = _crop_size(old.cfg, sizes)
-    given = {'method': wishes.method, 'lr': wishes.lr, 'batch_size': wishes.batch_size,
-             'crop_size': wishes.crop_size and (wishes.crop_size, ) * 2}
+    given = {
+        'method': wishes.method,
+        'lr': wishes.lr,
+        'batch_size': wishes.batch_size,
+        'crop_size': wishes.crop_size and (wishes.crop_size,) * 2,
+    }
     settings.update({key: Setting(value, 'as given') for key, value in given.items() if value is not None})
     settings['iters'] = _iterations(old.cfg, num_images, settings['batch_size'].value)
     if wishes.iters is not None:
@@ -91,21 +99,29 @@ def derive(old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]],
     optimizer.optimizer.lr = settings['lr'].value
     rows = faster_new_rows(optimizer, growing_layers(old.cfg.model))
     if rows:
-        settings['new_rows_lr'] = Setting(rows, f'{1 / LR_FACTOR:g} times the rate of the rows beside them: new classes '
-                                                f'have everything to learn')
+        settings['new_rows_lr'] = Setting(
+            rows, f'{1 / LR_FACTOR:g} times the rate of the rows beside them: new classes have everything to learn'
+        )
     settings['optimizer'] = Setting(optimizer, 'that of the model')
     return settings
 
 
 def _method(old: OldModel) -> Setting:
     if not has_replaceable_loss(old.cfg.model):
-        return Setting('lwf', "the model's own loss stays as it is: it is no softmax cross entropy, which other methods "
-                              'replace')
+        return Setting(
+            'lwf', "the model's own loss stays as it is: it is no softmax cross entropy, which other methods replace"
+        )
     if old.background:
-        return Setting('mib', f'class 0, {old.names[0]!r}, is a background class: what is not labelled is background or '
-                              f'an old class, which MiB models')
-    return Setting('lwf_unbiased', f'no class means background (class 0 is {old.names[0]!r}): what is not labelled is '
-                                   f'some old class, and the old model says which')
+        return Setting(
+            'mib',
+            f'class 0, {old.names[0]!r}, is a background class: what is not labelled is background or '
+            f'an old class, which MiB models',
+        )
+    return Setting(
+        'lwf_unbiased',
+        f'no class means background (class 0 is {old.names[0]!r}): what is not labelled is '
+        f'some old class, and the old model says which',
+    )
 
 
 def has_replaceable_loss(model: Mapping[str, Any]) -> bool:
@@ -129,8 +145,10 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
     wrapper = ConfigDict(copy.deepcopy(wrapper))
     own = float(wrapper.optimizer.lr)
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
-    return wrapper, Setting(own * LR_FACTOR, f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: '
-                                             f'what is known shall move little')
+    return wrapper, Setting(
+        own * LR_FACTOR,
+        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: what is known shall move little',
+    )
 
 
 def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:

@@ -1,4 +1,5 @@
 """Every number of an extension's report."""
+
 from __future__ import annotations
 
 import statistics
@@ -19,8 +20,13 @@ from mmciss.extend.labelled_iou import (
 from mmciss.protocols.step import Step
 
 
-def summarize(step: Step, comparisons: Mapping[str, Comparison], titles: Mapping[str, str], judges: Sequence[str],
-              facts: Mapping[str, Any]) -> dict[str, Any]:
+def summarize(
+    step: Step,
+    comparisons: Mapping[str, Comparison],
+    titles: Mapping[str, str],
+    judges: Sequence[str],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
     """Computes everything that the report says.
 
     Each class is judged on one test set, which labels and shows it: an old class on ``'old'`` if it can be, a new
@@ -35,31 +41,50 @@ def summarize(step: Step, comparisons: Mapping[str, Comparison], titles: Mapping
     """
     num_old = step.num_old
     sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
-    judged_on = [_judge(comparisons, index, ('old', 'new') if index < num_old else judges)
-                 for index in range(step.num_seen)]
+    judged_on = [
+        _judge(comparisons, index, ('old', 'new') if index < num_old else judges) for index in range(step.num_seen)
+    ]
     classes = []
     same, agreement = agreement_iou(sum(counts.agreement for counts in comparisons.values()))
     for index, name in enumerate(step.names):
         judge = sets[judged_on[index]]['classes'][index] if judged_on[index] else {}
-        classes.append({'id': index, 'name': name, 'new': index >= num_old, 'judged_on': judged_on[index],
-                        'before': judge.get('before'), 'after': judge.get('after'), 'pixels': judge.get('pixels', 0),
-                        'agreement': agreement[index] if index < num_old else None})
+        classes.append(
+            {
+                'id': index,
+                'name': name,
+                'new': index >= num_old,
+                'judged_on': judged_on[index],
+                'before': judge.get('before'),
+                'after': judge.get('after'),
+                'pixels': judge.get('pixels', 0),
+                'agreement': agreement[index] if index < num_old else None,
+            }
+        )
     before, after = [item['before'] for item in classes], [item['after'] for item in classes]
     confusion, confusion_before = (_joined(comparisons, judged_on, step, key) for key in ('after', 'before'))
-    old, new = confusion[:num_old], confusion[num_old:step.num_seen]
+    old, new = confusion[:num_old], confusion[num_old : step.num_seen]
     return {
-        **facts, 'num_old': num_old, 'num_new': step.num_new, 'background': step.background,
+        **facts,
+        'num_old': num_old,
+        'num_new': step.num_new,
+        'background': step.background,
         # Without a labelled pixel of an old class there is no IoU; then the old model is the measure.
-        'measured': any(value is not None for value in before[:num_old]), 'classes': classes,
-        'old_before': _mean(before[:num_old]), 'old_after': _mean(after[:num_old]), 'new_after': _mean(after[num_old:]),
+        'measured': any(value is not None for value in before[:num_old]),
+        'classes': classes,
+        'old_before': _mean(before[:num_old]),
+        'old_after': _mean(after[:num_old]),
+        'new_after': _mean(after[num_old:]),
         # A mean over classes of different images would look like MMSegmentation's mIoU and be none.
         'all_after': _mean(after) if len(set(judged_on)) == 1 else None,
-        'agreement_pixels': same, 'agreement': _mean(agreement),
+        'agreement_pixels': same,
+        'agreement': _mean(agreement),
         'old_called_new': _share(old[:, num_old:].sum(), old.sum()),
         'new_called_old': _share(new[:, :num_old].sum(), new.sum()),
         'unlabelled_called_new': _share(confusion[-1, num_old:].sum(), confusion[-1].sum()),
-        'confusion': confusion.tolist(), 'confusion_before': confusion_before.tolist(),
-        'images': {name: counts.num_images for name, counts in comparisons.items()}, 'sets': sets,
+        'confusion': confusion.tolist(),
+        'confusion_before': confusion_before.tolist(),
+        'images': {name: counts.num_images for name, counts in comparisons.items()},
+        'sets': sets,
     }
 
 
@@ -69,15 +94,29 @@ def _test_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
     before += [None] * step.num_new
     left_out = open_pixels(counts)
     return {
-        'title': title, 'images': counts.num_images, 'labelled': [step.names[index] for index in sorted(counts.labelled)],
-        'classes': [{'id': index, 'name': name, 'before': before[index], 'after': after[index],
-                     'pixels': int(counts.after[index].sum())} for index, name in enumerate(step.names)],
-        'open_pixels': left_out, 'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
+        'title': title,
+        'images': counts.num_images,
+        'labelled': [step.names[index] for index in sorted(counts.labelled)],
+        'classes': [
+            {
+                'id': index,
+                'name': name,
+                'before': before[index],
+                'after': after[index],
+                'pixels': int(counts.after[index].sum()),
+            }
+            for index, name in enumerate(step.names)
+        ],
+        'open_pixels': left_out,
+        'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
         'background_if_wrong': background_if_wrong(counts) if left_out else None,
-        'mean_before': _mean(before), 'mean_after': _mean(after),
+        'mean_before': _mean(before),
+        'mean_after': _mean(after),
         'plain_mean_before': plain_mean(counts.before, counts.labelled),
         'plain_mean_after': plain_mean(counts.after, counts.labelled),
-        'confusion': counts.after.tolist(), 'confusion_before': counts.before.tolist()}
+        'confusion': counts.after.tolist(),
+        'confusion_before': counts.before.tolist(),
+    }
 
 
 def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[str]) -> str | None:
@@ -90,13 +129,15 @@ def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[
 
 def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | None], step: Step, key: str) -> np.ndarray:
     """Returns each class's row from the set that judges it; pixels of no label from the sets of the new classes."""
-    told = {name: told_apart(getattr(counts, key), counts.labelled, counts.background)
-            for name, counts in comparisons.items()}
+    told = {
+        name: told_apart(getattr(counts, key), counts.labelled, counts.background)
+        for name, counts in comparisons.items()
+    }
     joined = np.zeros_like(next(iter(told.values())))
     for channel, name in enumerate(judged_on):
         if name is not None:
             joined[channel] = told[name][channel]
-    for name in set(judged_on[step.num_old:]) - {None}:
+    for name in set(judged_on[step.num_old :]) - {None}:
         joined[-1] += told[name][-1]
     return joined
 

@@ -1,4 +1,5 @@
 """A test set for plain MMSegmentation: validation masks with the ids of the extended model."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -39,14 +40,19 @@ def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]
         _write_mask(folder / 'masks' / f'{name}.png', ids)
         names.append(name)
     write_atomically(folder / 'images.txt', lambda path: path.write_text('\n'.join(names) + '\n', encoding='utf-8'))
-    return dict(type='BaseSegDataset', ann_file=str(folder.resolve() / 'images.txt'), img_suffix=suffixes.pop(),
-                seg_map_suffix='.png', data_prefix=dict(img_path=str(root), seg_map_path=str(folder.resolve() / 'masks')))
+    return dict(
+        type='BaseSegDataset',
+        ann_file=str(folder.resolve() / 'images.txt'),
+        img_suffix=suffixes.pop(),
+        seg_map_suffix='.png',
+        data_prefix=dict(img_path=str(root), seg_map_path=str(folder.resolve() / 'masks')),
+    )
 
 
 def _common(folders: Sequence[str]) -> str:
     parts = [Path(folder).parts for folder in folders]
     length = 0
-    while all(len(item) > length and item[:length + 1] == parts[0][:length + 1] for item in parts):
+    while all(len(item) > length and item[: length + 1] == parts[0][: length + 1] for item in parts):
         length += 1
     return str(Path(*parts[0][:length]))
 

@@ -1,4 +1,5 @@
 """Learning the new classes: one mmengine run that can be interrupted."""
+
 from __future__ import annotations
 
 import copy
@@ -38,8 +39,10 @@ def open_folder(folder: RunFolder, identity: Mapping[str, Any], details: Mapping
     started = folder.has_started()
     folder.claim(dict(identity), dict(details))
     if started and folder.result(1) is None and not resume:
-        raise ConfigError(f'--work-dir: {folder.path} holds an unfinished extension. Add --resume to continue it, or '
-                          f'choose another --work-dir.')
+        raise ConfigError(
+            f'--work-dir: {folder.path} holds an unfinished extension. Add --resume to continue it, or '
+            f'choose another --work-dir.'
+        )
 
 
 def plain_test_pipeline(cfg: Config) -> list[dict]:
@@ -51,12 +54,21 @@ def adopt(folder: RunFolder, old: OldModel, palette: tuple) -> StepFiles:
     """Makes the user's model the first step: its weights and a plain config, beside a result."""
     path = folder.step(0)
     if folder.result(0) is None:
-        meta = {'classes': list(old.names), 'palette': [list(colour) for colour in palette[:old.num_classes]]}
+        meta = {'classes': list(old.names), 'palette': [list(colour) for colour in palette[: old.num_classes]]}
         save_tensors(path / 'model.pth', {'state_dict': old.weights, 'meta': {'dataset_meta': meta}})
         write_config(plain_model_config(old, old.num_classes, meta), path / 'model_config.py')
-        write_json(path / 'result.json', {
-            'step': 0, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'classes': list(old.names),
-            'background': old.background, 'sizes': [old.num_classes], 'adopted_from': old.checkpoint})
+        write_json(
+            path / 'result.json',
+            {
+                'step': 0,
+                'model': 'model.pth',
+                'sha256': file_checksum(path / 'model.pth'),
+                'classes': list(old.names),
+                'background': old.background,
+                'sizes': [old.num_classes],
+                'adopted_from': old.checkpoint,
+            },
+        )
     return StepFiles(str(path / 'model.pth'))
 
 
@@ -71,8 +83,7 @@ def plain_model_config(old: OldModel, num_classes: int, meta: dict) -> Config:
 
 def export_source(cfg: Config) -> Config:
     """Returns what :func:`mmciss.engine.export.plain_config` reads: the model and a plain test pipeline."""
-    source = dict(model=cfg.model.to_dict(),
-                  test_dataloader=dict(dataset=dict(pipeline=plain_test_pipeline(cfg))))
+    source = dict(model=cfg.model.to_dict(), test_dataloader=dict(dataset=dict(pipeline=plain_test_pipeline(cfg))))
     if cfg.get('data_preprocessor'):
         source['data_preprocessor'] = cfg.data_preprocessor.to_dict()
     return Config(source)
@@ -100,8 +111,9 @@ def check_training(cfg: Config, step: Step, palette: tuple) -> None:
         rehearse_step(cfg, config, step, [step], [int(cfg.train_cfg.max_iters)])
 
 
-def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: StepFiles, manifest: str,
-          palette: tuple) -> dict[str, Any]:
+def learn(
+    folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: StepFiles, manifest: str, palette: tuple
+) -> dict[str, Any]:
     """Learns the new classes, unless that is done, and returns the step's result.
 
     Args:
@@ -135,10 +147,18 @@ def learn(folder: RunFolder, old: OldModel, cfg: Config, step: Step, previous: S
             item.unlink()
         (path / 'last_checkpoint').unlink(missing_ok=True)
     result = {
-        'step': 1, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'files': checksums(path),
-        'previous': folder.files(0), 'classes': list(step.names),
-        'background': step.background, 'sizes': list(step.sizes), 'iterations': int(cfg.train_cfg.max_iters),
-        'seconds': round(time.perf_counter() - start, 3), 'plain': plain}
+        'step': 1,
+        'model': 'model.pth',
+        'sha256': file_checksum(path / 'model.pth'),
+        'files': checksums(path),
+        'previous': folder.files(0),
+        'classes': list(step.names),
+        'background': step.background,
+        'sizes': list(step.sizes),
+        'iterations': int(cfg.train_cfg.max_iters),
+        'seconds': round(time.perf_counter() - start, 3),
+        'plain': plain,
+    }
     write_json(path / 'result.json', result)
     return result
 

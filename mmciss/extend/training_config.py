@@ -1,4 +1,5 @@
 """The config of the one step in which the new classes are learned."""
+
 from __future__ import annotations
 
 import copy
@@ -24,14 +25,31 @@ STILL = dict(norm='eval', dropout='eval')
 """What methods that freeze nothing get: the statistics of batch norms stay those of the old data, of which there is
 more, and the student is compared with its teacher without dropout's noise."""
 
-NOT_READ = {'protocol': '--classes', 'steps': '--iters and --lr', 'run_steps': '', 'base_from': '', 'check_data': '',
-            'runner_type': '', 'work_dir': '--work-dir', 'load_from': 'CHECKPOINT', 'resume': '--resume', 'launcher': ''}
+NOT_READ = {
+    'protocol': '--classes',
+    'steps': '--iters and --lr',
+    'run_steps': '',
+    'base_from': '',
+    'check_data': '',
+    'runner_type': '',
+    'work_dir': '--work-dir',
+    'load_from': 'CHECKPOINT',
+    'resume': '--resume',
+    'launcher': '',
+}
 """What training reads and an extension does not, with the flag that says it."""
 
 
-def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settings: Mapping[str, Setting],
-                    work_dir: str, seed: int = 0, cfg_options: Mapping[str, Any] | None = None,
-                    size: tuple[int, int] = (512, 512)) -> Config:
+def training_config(
+    old: OldModel,
+    step: Step,
+    method: Mapping[str, Any],
+    settings: Mapping[str, Setting],
+    work_dir: str,
+    seed: int = 0,
+    cfg_options: Mapping[str, Any] | None = None,
+    size: tuple[int, int] = (512, 512),
+) -> Config:
     """Returns a training config in the form that a user would write, but for the data set.
 
     Args:
@@ -46,33 +64,66 @@ def training_config(old: OldModel, step: Step, method: Mapping[str, Any], settin
     """
     crop, iters = settings['crop_size'].value, settings['iters'].value
     model = training_model(old.cfg, crop)
-    cfg = Config(dict(
-        default_scope='mmseg', custom_imports=copy.deepcopy(old.cfg.get('custom_imports')), model=model,
-        train_dataloader=dict(
-            batch_size=settings['batch_size'].value, num_workers=0, persistent_workers=False,
-            sampler=dict(type='InfiniteSampler', shuffle=True),
-            dataset=dict(type='PairDataset', classes=list(step.names),
-                         pipeline=train_pipeline(old.cfg, crop, size))),
-        optim_wrapper=settings['optimizer'].value.to_dict(),
-        param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
-        method={'freeze': dict(STILL), **{key: value for key, value in method.items() if value is not None}},
-        protocol={}, steps={},
-        default_hooks=dict(
-            timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-            param_scheduler=dict(type='ParamSchedulerHook'),
-            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=max(1, min(500, iters // 4)),
-                            max_keep_ckpts=2),
-            sampler_seed=dict(type='DistSamplerSeedHook')),
-        env_cfg=dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-                     dist_cfg=dict(backend='nccl')),
-        visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
-        log_processor=dict(by_epoch=False), log_level='INFO', randomness=dict(seed=seed), work_dir=work_dir,
-        experiment_name='extend', load_from=None, resume=False))
+    cfg = Config(
+        dict(
+            default_scope='mmseg',
+            custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
+            model=model,
+            train_dataloader=dict(
+                batch_size=settings['batch_size'].value,
+                num_workers=0,
+                persistent_workers=False,
+                sampler=dict(type='InfiniteSampler', shuffle=True),
+                dataset=dict(
+                    type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size)
+                ),
+            ),
+            optim_wrapper=settings['optimizer'].value.to_dict(),
+            param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
+            method={'freeze': dict(STILL), **{key: value for key, value in method.items() if value is not None}},
+            protocol={},
+            steps={},
+            default_hooks=dict(
+                timer=dict(type='IterTimerHook'),
+                logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+                param_scheduler=dict(type='ParamSchedulerHook'),
+                checkpoint=dict(
+                    type='CheckpointHook', by_epoch=False, interval=max(1, min(500, iters // 4)), max_keep_ckpts=2
+                ),
+                sampler_seed=dict(type='DistSamplerSeedHook'),
+            ),
+            env_cfg=dict(
+                cudnn_benchmark=True,
+                mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+                dist_cfg=dict(backend='nccl'),
+            ),
+            visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
+            log_processor=dict(by_epoch=False),
+            log_level='INFO',
+            randomness=dict(seed=seed),
+            work_dir=work_dir,
+            experiment_name='extend',
+            load_from=None,
+            resume=False,
+        )
+    )
     check_read(cfg_options or {})
     apply_cfg_options(cfg, cfg_options)
-    check_dictionaries(cfg, ('model', 'train_dataloader', 'train_dataloader.dataset', 'optim_wrapper',
-                             'optim_wrapper.optimizer', 'train_cfg', 'method', 'default_hooks', 'env_cfg'))
+    check_dictionaries(
+        cfg,
+        (
+            'model',
+            'train_dataloader',
+            'train_dataloader.dataset',
+            'optim_wrapper',
+            'optim_wrapper.optimizer',
+            'train_cfg',
+            'method',
+            'default_hooks',
+            'env_cfg',
+        ),
+    )
     check_settings(cfg)
     return cfg
 
@@ -120,8 +171,11 @@ def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) ->
     """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one."""
     own = config_pipeline(cfg, 'train')
     if own is None:
-        return default_train_pipeline(crop[0], size) if crop[0] == crop[1] else with_crop(
-            default_train_pipeline(min(crop), size), crop)
+        return (
+            default_train_pipeline(crop[0], size)
+            if crop[0] == crop[1]
+            else with_crop(default_train_pipeline(min(crop), size), crop)
+        )
     return with_crop(with_labels(own), crop)
 
 

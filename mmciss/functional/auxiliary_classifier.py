@@ -1,4 +1,5 @@
 """The classifier that learns to say no, from which new classes start."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -8,9 +9,7 @@ from .precision import at_least_float32
 from .processes import mean_count
 
 
-def auxiliary_classifier_loss(logits: Tensor,
-                              positive: Tensor | None = None,
-                              ignored: Tensor | None = None) -> Tensor:
+def auxiliary_classifier_loss(logits: Tensor, positive: Tensor | None = None, ignored: Tensor | None = None) -> Tensor:
     """Trains classifiers whose target is "no" everywhere, or "yes" on given pixels.
 
     The auxiliary classifier of DKD (NeurIPS 2022, arXiv 2210.05941) is a negative for

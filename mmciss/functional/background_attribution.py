@@ -1,4 +1,5 @@
 """Which channels of an embedding make a model call a region background."""
+
 from __future__ import annotations
 
 import torch
@@ -11,12 +12,14 @@ from .precision import at_least_float32
 MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
 
 
-def background_attribution(embedding: Tensor,
-                           baseline: Tensor,
-                           background_weight: Tensor,
-                           mask: Tensor,
-                           scale: float | Tensor = 1.0,
-                           mode: str = 'max_of_mean') -> Tensor:
+def background_attribution(
+    embedding: Tensor,
+    baseline: Tensor,
+    background_weight: Tensor,
+    mask: Tensor,
+    scale: float | Tensor = 1.0,
+    mode: str = 'max_of_mean',
+) -> Tensor:
     r"""Scores the channels as AWT does (WACV 2023, arXiv 2210.07207).
 
     AWT attributes the sum of the background logit over the image to the classifier's input by
@@ -49,12 +52,14 @@ def background_attribution(embedding: Tensor,
     return attribution_scores(total, count)
 
 
-def attribution_sum(embedding: Tensor,
-                    baseline: Tensor,
-                    background_weight: Tensor,
-                    mask: Tensor,
-                    scale: float | Tensor = 1.0,
-                    mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
+def attribution_sum(
+    embedding: Tensor,
+    baseline: Tensor,
+    background_weight: Tensor,
+    mask: Tensor,
+    scale: float | Tensor = 1.0,
+    mode: str = 'max_of_mean',
+) -> tuple[Tensor, Tensor]:
     """Returns what one batch adds to the scores, so that batches and ranks can be added up.
 
     Args: see :func:`background_attribution`.
@@ -68,8 +73,7 @@ def attribution_sum(embedding: Tensor,
     return masked_sum(attribution, mask, mode)
 
 
-def masked_sum(attribution: Tensor, mask: Tensor,
-               mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
+def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
     """Reduces attributions ``(N, D, h, w)``, however they were found, as :func:`attribution_sum`."""
     if mode not in MODES:
         raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
@@ -88,9 +92,7 @@ def attribution_scores(total: Tensor, count: Tensor | int) -> Tensor:
     return (total / max(int(count), 1)).amax((1, 2))
 
 
-def upsampling_gain(size: tuple[int, int],
-                    image_size: tuple[int, int],
-                    align_corners: bool = False) -> Tensor:
+def upsampling_gain(size: tuple[int, int], image_size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Returns how much each small pixel weighs in the sum over a bilinearly upsampled map.
 
     Args:

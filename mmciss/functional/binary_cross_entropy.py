@@ -1,4 +1,5 @@
 """One yes-or-no question per channel, summed over channels."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -10,13 +11,15 @@ from .pixel_loss import pixel_losses
 from .reduction import reduce_pixels
 
 
-def binary_cross_entropy(logits: Tensor,
-                         target: Tensor,
-                         ignore_index: int = 255,
-                         reduction: str = 'valid_mean',
-                         weight: Tensor | None = None,
-                         negative_index: int | None = None,
-                         align_corners: bool = False) -> Tensor:
+def binary_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int = 255,
+    reduction: str = 'valid_mean',
+    weight: Tensor | None = None,
+    negative_index: int | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
     A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, which is the sum over all channels
@@ -44,12 +47,18 @@ def binary_cross_entropy(logits: Tensor,
         tensor(3.)
     """
     rule = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
-    loss = pixel_losses(rule, logits, (target, ), target.shape[-2:], align_corners)
+    loss = pixel_losses(rule, logits, (target,), target.shape[-2:], align_corners)
     return reduce_pixels(loss, target, reduction, ignore_index, weight)
 
 
-def _of_pixels(scores: Tensor, label: Tensor, scratch: Tensor, upstream: Tensor | None,
-               ignore_index: int, negative_index: int | None) -> tuple[Tensor | None, Tensor | None]:
+def _of_pixels(
+    scores: Tensor,
+    label: Tensor,
+    scratch: Tensor,
+    upstream: Tensor | None,
+    ignore_index: int,
+    negative_index: int | None,
+) -> tuple[Tensor | None, Tensor | None]:
     """Computes the loss of P pixels or its derivative, see ``PixelRule``."""
     ignored = label == ignore_index
     unlabelled = ignored if negative_index is None else ignored | (label == negative_index)

@@ -1,4 +1,5 @@
 """Which channel has the greatest score."""
+
 from __future__ import annotations
 
 import torch
@@ -35,6 +36,6 @@ def first_hit(hit: Tensor, dim: int) -> Tensor:
     """
     channels = hit.shape[dim]
     countdown = torch.arange(channels, 0, -1, dtype=hit.dtype, device=hit.device)
-    hit *= countdown.view(-1, *(1, ) * (hit.dim() - dim - 1))
+    hit *= countdown.view(-1, *(1,) * (hit.dim() - dim - 1))
     # Without a hit (NaN) the last channel, a valid one.
     return (channels - hit.amax(dim)).long().clamp_(max=channels - 1)

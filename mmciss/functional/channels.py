@@ -1,4 +1,5 @@
 """Old channels of a student and how its new ones fold into them."""
+
 from __future__ import annotations
 
 import torch
@@ -15,12 +16,14 @@ def check_old_channels(student: Tensor, teacher: Tensor) -> int:
     Raises:
         ValueError: If the student has fewer channels, or another batch or spatial size.
     """
-    if student.shape[1] < teacher.shape[1] or (student.shape[:1] + student.shape[2:]
-                                               != teacher.shape[:1] + teacher.shape[2:]):
+    if student.shape[1] < teacher.shape[1] or (
+        student.shape[:1] + student.shape[2:] != teacher.shape[:1] + teacher.shape[2:]
+    ):
         raise ValueError(
             f'the student scores {tuple(student.shape)} do not extend the teacher scores '
             f'{tuple(teacher.shape)}: batch and spatial size must agree, and the student '
-            'must have at least the channels of the teacher')
+            'must have at least the channels of the teacher'
+        )
     return teacher.shape[1]
 
 

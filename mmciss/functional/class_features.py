@@ -1,4 +1,5 @@
 """Sums and means of feature vectors, class by class."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -42,8 +43,7 @@ def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
     return small == torch.arange(num_classes, device=labels.device).view(1, -1, 1)
 
 
-def class_of_pixels(labels: Tensor, num_classes: int,
-                    size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Returns each pixel's class at feature resolution, 0 for labels that are none.
 
     Returns:
@@ -57,10 +57,7 @@ def class_of_pixels(labels: Tensor, num_classes: int,
     return chosen, inside, counts.index_add(0, chosen.flatten(), inside.flatten().long())
 
 
-def class_sums(features: Tensor,
-               labels: Tensor,
-               num_classes: int,
-               compat: bool = False) -> ClassSums:
+def class_sums(features: Tensor, labels: Tensor, num_classes: int, compat: bool = False) -> ClassSums:
     """Adds up the feature vectors of each class.
 
     One matrix product for all classes: no loop, and the same result on every run.
@@ -75,9 +72,7 @@ def class_sums(features: Tensor,
     member = one_hot_at(labels, num_classes, features.shape[-2:])
     counts = member.sum((0, 2))
     if compat:
-        sums = _scattered_sums(features, member, released_dimension(features,
-                                                                    member,
-                                                                    by_pixel=False))
+        sums = _scattered_sums(features, member, released_dimension(features, member, by_pixel=False))
     else:
         # Under autocast the product would be taken in half precision.
         with torch.autocast(features.device.type, enabled=False):
@@ -115,8 +110,7 @@ def released_dimension(features: Tensor, member: Tensor, by_pixel: bool) -> Tens
     def at_pixels(table: Tensor) -> Tensor:
         return table.expand(member.shape).gather(1, chosen)
 
-    position = (at_pixels(before.unsqueeze(2)) + channel * at_pixels(per_image.unsqueeze(2)) +
-                at_pixels(rank))
+    position = at_pixels(before.unsqueeze(2)) + channel * at_pixels(per_image.unsqueeze(2)) + at_pixels(rank)
     if by_pixel:
         result = position % dim
     else:

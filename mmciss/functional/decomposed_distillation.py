@@ -1,4 +1,5 @@
 """Distillation of the two reasonings behind a logit: for the class and against it."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -24,8 +25,9 @@ def decompose(embedding: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return F.conv2d(embedding, weight.clamp(min=0)), F.conv2d(embedding, weight.clamp(max=0))
 
 
-def decomposed_distillation(embedding: Tensor, weight: Tensor, teacher_embedding: Tensor,
-                            teacher_weight: Tensor) -> tuple[Tensor, Tensor]:
+def decomposed_distillation(
+    embedding: Tensor, weight: Tensor, teacher_embedding: Tensor, teacher_weight: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""Computes the decomposed distillation of DKD (NeurIPS 2022, arXiv 2210.05941).
 
     With ``z+ = conv(x, max(w, 0))`` and ``z- = conv(x, min(w, 0))``, without bias, either term is

@@ -1,4 +1,5 @@
 """Importance of parameters by EWC: squared gradients."""
+
 from __future__ import annotations
 
 from torch import Tensor

@@ -1,4 +1,5 @@
 """Pseudo labels from a teacher, kept where its entropy is low."""
+
 from __future__ import annotations
 
 import math
@@ -11,10 +12,9 @@ from .exponentials import exponentials
 from .upsampled_blocks import UpsampledBlocks, view_of
 
 
-def normalised_entropy(teacher_logits: Tensor,
-                       num_seen: int,
-                       size: tuple[int, int] | None = None,
-                       align_corners: bool = False) -> tuple[Tensor, Tensor]:
+def normalised_entropy(
+    teacher_logits: Tensor, num_seen: int, size: tuple[int, int] | None = None, align_corners: bool = False
+) -> tuple[Tensor, Tensor]:
     r"""Returns how uncertain a teacher is and what it predicts, pixel by pixel.
 
     With ``q = softmax(teacher_logits)`` over ``C_old`` channels and C channels in all:
@@ -53,15 +53,17 @@ def normalised_entropy(teacher_logits: Tensor,
     return entropy.div_(-scale), predicted
 
 
-def entropy_pseudo_labels(target: Tensor,
-                          teacher_logits: Tensor,
-                          thresholds: Tensor,
-                          num_old: int,
-                          num_seen: int,
-                          ignore_index: int = 255,
-                          minimum_factor: float = 0.0,
-                          full_factor: float = 0.0,
-                          align_corners: bool = False) -> tuple[Tensor, Tensor]:
+def entropy_pseudo_labels(
+    target: Tensor,
+    teacher_logits: Tensor,
+    thresholds: Tensor,
+    num_old: int,
+    num_seen: int,
+    ignore_index: int = 255,
+    minimum_factor: float = 0.0,
+    full_factor: float = 0.0,
+    align_corners: bool = False,
+) -> tuple[Tensor, Tensor]:
     r"""Completes labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
 
     A pixel labelled with an old channel (background, under labels that hide old classes) becomes
@@ -86,8 +88,7 @@ def entropy_pseudo_labels(target: Tensor,
     Returns:
         New labels ``(N, H, W)`` and factors ``(N,)``.
     """
-    entropy, predicted = normalised_entropy(teacher_logits, num_seen, target.shape[-2:],
-                                            align_corners)
+    entropy, predicted = normalised_entropy(teacher_logits, num_seen, target.shape[-2:], align_corners)
     background = (target < num_old) & (target != ignore_index)
     accepted = background & (entropy < thresholds.to(entropy)[predicted])
     labels = torch.where(background, predicted.masked_fill(~accepted, ignore_index), target)

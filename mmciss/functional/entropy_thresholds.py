@@ -1,4 +1,5 @@
 """The entropy up to which a teacher's prediction is believed, class by class."""
+
 from __future__ import annotations
 
 import math
@@ -9,10 +10,7 @@ from torch import Tensor
 BINS = 100
 
 
-def entropy_thresholds(entropies: Tensor,
-                       classes: Tensor,
-                       num_classes: int,
-                       minimum: float = 0.001) -> Tensor:
+def entropy_thresholds(entropies: Tensor, classes: Tensor, num_classes: int, minimum: float = 0.001) -> Tensor:
     """Returns each class's median entropy, the thresholds of PLOP's paper (arXiv 2011.11390).
 
     Args:
@@ -28,8 +26,7 @@ def entropy_thresholds(entropies: Tensor,
         ValueError: If the two shapes differ.
     """
     if entropies.shape != classes.shape:
-        raise ValueError(f'entropies {tuple(entropies.shape)} and classes {tuple(classes.shape)} '
-                         'differ in shape')
+        raise ValueError(f'entropies {tuple(entropies.shape)} and classes {tuple(classes.shape)} differ in shape')
     entropies, classes = entropies.flatten(), classes.flatten()
     entropies, order = entropies.sort()
     order = classes[order].sort(stable=True).indices
@@ -39,18 +36,15 @@ def entropy_thresholds(entropies: Tensor,
     last = (counts.cumsum(0) - 1)[present]
     first = last - counts[present] + 1
     # The mean of the two middle values, which are one value where their number is odd.
-    median = (entropies[(first + last).div(2, rounding_mode='floor')] +
-              entropies[(first + last + 1) // 2]) / 2
-    thresholds = entropies.new_full((num_classes, ), minimum)
+    median = (entropies[(first + last).div(2, rounding_mode='floor')] + entropies[(first + last + 1) // 2]) / 2
+    thresholds = entropies.new_full((num_classes,), minimum)
     thresholds[present] = median.clamp(min=minimum)
     return thresholds
 
 
-def entropy_histogram(entropies: Tensor,
-                      classes: Tensor,
-                      num_classes: int,
-                      bins: int = BINS,
-                      maximum: float = 1.0) -> Tensor:
+def entropy_histogram(
+    entropies: Tensor, classes: Tensor, num_classes: int, bins: int = BINS, maximum: float = 1.0
+) -> Tensor:
     """Counts entropies per class in equal bins, a summary that adds up over batches and ranks.
 
     Args:

@@ -1,4 +1,5 @@
 """Exponentials of a block of scores that neither overflow nor need memory."""
+
 from __future__ import annotations
 
 from typing import NamedTuple

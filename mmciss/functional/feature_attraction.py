@@ -1,4 +1,5 @@
 """Features of a class gather around its prototype."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -13,11 +14,9 @@ from .precision import at_least_float32
 from .processes import sum_over_processes
 
 
-def feature_attraction(features: Tensor,
-                       labels: Tensor,
-                       prototypes: Tensor,
-                       include_background: bool = True,
-                       compat: bool = False) -> Tensor:
+def feature_attraction(
+    features: Tensor, labels: Tensor, prototypes: Tensor, include_background: bool = True, compat: bool = False
+) -> Tensor:
     r"""Computes the attractive half of SDR's contrastive learning (arXiv 2103.06342).
 
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{n_c} \sum_{i : y_i = c}
@@ -52,7 +51,7 @@ def feature_attraction(features: Tensor,
         member[:, 0] &= include_background
         dimension = released_dimension(features, member, by_pixel=False)
         own = centre.flatten()[chosen.unsqueeze(1) * centre.shape[1] + dimension]
-        share = number.double()**(present.cumsum(0) - number - 1)
+        share = number.double() ** (present.cumsum(0) - number - 1)
         distance = (features.flatten(2) - own).square().mean(1)  # (N, h * w)
     else:
         share = present / number

@@ -1,4 +1,5 @@
 """Mean squared difference between two feature maps."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -23,6 +24,8 @@ def feature_distillation(features: Tensor, teacher_features: Tensor) -> Tensor:
         ValueError: If the shapes differ, which broadcasting would hide.
     """
     if features.shape != teacher_features.shape:
-        raise ValueError(f'student features {tuple(features.shape)} and teacher features '
-                         f'{tuple(teacher_features.shape)} differ in shape')
+        raise ValueError(
+            f'student features {tuple(features.shape)} and teacher features '
+            f'{tuple(teacher_features.shape)} differ in shape'
+        )
     return F.mse_loss(at_least_float32(features), at_least_float32(teacher_features))

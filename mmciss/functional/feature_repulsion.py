@@ -1,4 +1,5 @@
 """Mean features of different classes keep a distance."""
+
 from __future__ import annotations
 
 import torch
@@ -7,10 +8,7 @@ from torch import Tensor
 from .class_features import class_sums
 
 
-def feature_repulsion(features: Tensor,
-                      labels: Tensor,
-                      prototypes: Tensor,
-                      compat: bool = False) -> Tensor:
+def feature_repulsion(features: Tensor, labels: Tensor, prototypes: Tensor, compat: bool = False) -> Tensor:
     r"""Computes the repulsive half of SDR's contrastive learning (arXiv 2103.06342).
 
     .. math:: L = \operatorname{mean}_{i \ne j \in K} \frac{1}{\| \bar f_i - \bar f_j \|_2}

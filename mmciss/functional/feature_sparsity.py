@@ -1,4 +1,5 @@
 """Features concentrate on few channels."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -12,10 +13,7 @@ from .precision import at_least_float32
 from .processes import max_over_processes, mean_count, sum_over_processes
 
 
-def feature_sparsity(features: Tensor,
-                     labels: Tensor,
-                     prototypes: Tensor,
-                     compat: bool = False) -> Tensor:
+def feature_sparsity(features: Tensor, labels: Tensor, prototypes: Tensor, compat: bool = False) -> Tensor:
     r"""Computes the sparsity loss of SDR (CVPR 2021, arXiv 2103.06342).
 
     With ``g_i = f_i / max`` the feature of pixel i over the largest value of its class in the
@@ -58,10 +56,9 @@ class _ScaledSums(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, chosen: Tensor,
-                num_classes: int) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, features: Tensor, chosen: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
         highest = features.amax(1)
-        largest = highest.new_full((num_classes, ), -torch.inf)
+        largest = highest.new_full((num_classes,), -torch.inf)
         largest = max_over_processes(largest.scatter_reduce(0, chosen.flatten(), highest.flatten(), 'amax'))
         inverse = 1 / (largest[chosen] + 1e-15)
         scaled = torch.empty_like(features[0])
@@ -87,8 +84,9 @@ class _ScaledSums(torch.autograd.Function):
             torch.mul(scratch.add_(up_total[image]), inverse[image], out=gradient[image])
         through_scale += up_total * total
         # The maximum of a class lies in few pixels; equal ones share its gradient, as PyTorch's do.
-        upstream = sum_over_processes(torch.zeros_like(largest).index_add(
-            0, chosen.flatten(), (-through_scale * inverse).flatten()))
+        upstream = sum_over_processes(
+            torch.zeros_like(largest).index_add(0, chosen.flatten(), (-through_scale * inverse).flatten())
+        )
         hit = highest == largest[chosen]
         ties = sum_over_processes(torch.zeros_like(largest).index_add(0, chosen.flatten(), hit.flatten().to(largest)))
         image, pixel = hit.nonzero(as_tuple=True)

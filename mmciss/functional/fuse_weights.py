@@ -1,4 +1,5 @@
 """A model between the old one and the new one."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -29,11 +30,10 @@ def balance_factor(num_old: int, num_seen: int, power: float = 0.5) -> float:
         raise ValueError(f'num_old = {num_old} and num_seen = {num_seen} are no numbers of classes')
     if power < 0:
         raise ValueError(f'power = {power} must not be negative')
-    return 1 - ((num_seen - num_old) / num_seen)**power
+    return 1 - ((num_seen - num_old) / num_seen) ** power
 
 
-def fuse_weights(old: Mapping[str, Tensor], new: Mapping[str, Tensor],
-                 alpha: float) -> dict[str, Tensor]:
+def fuse_weights(old: Mapping[str, Tensor], new: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """Fuses two models, EWF (Endpoints Weight Fusion for CISS, CVPR 2023).
 
     ``alpha * old + (1 - alpha) * new`` for every floating-point tensor. Where a tensor of the new
@@ -61,9 +61,10 @@ def _fuse(name: str, old: Tensor | None, new: Tensor, alpha: float) -> Tensor:
         return new.clone()
     grows = old.shape[1:] == new.shape[1:] and old.ndim and old.shape[0] < new.shape[0]
     if old.shape != new.shape and not grows:
-        raise ValueError(f'{name}: old shape {tuple(old.shape)} and new shape {tuple(new.shape)} '
-                         'differ in more than new rows')
+        raise ValueError(
+            f'{name}: old shape {tuple(old.shape)} and new shape {tuple(new.shape)} differ in more than new rows'
+        )
     fused = new.clone()
-    rows = fused[:len(old)] if grows else fused
+    rows = fused[: len(old)] if grows else fused
     rows.lerp_(old.to(rows), alpha)
     return fused

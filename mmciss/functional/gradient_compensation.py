@@ -1,4 +1,5 @@
 """Pixel weights that balance how fast classes of different steps are forgotten."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,13 +13,15 @@ from .processes import sum_over_processes
 ACTIVATIONS = ('sigmoid', 'softmax')
 
 
-def gradient_compensation(logits: Tensor,
-                          target: Tensor,
-                          step_of_class: Sequence[int] | Tensor,
-                          num_old: int,
-                          ignore_index: int = 255,
-                          power: bool = True,
-                          activation: str = 'sigmoid') -> Tensor:
+def gradient_compensation(
+    logits: Tensor,
+    target: Tensor,
+    step_of_class: Sequence[int] | Tensor,
+    num_old: int,
+    ignore_index: int = 255,
+    power: bool = True,
+    activation: str = 'sigmoid',
+) -> Tensor:
     r"""Computes the step-aware gradient compensation of GSC (IEEE TMM 2024, arXiv 2307.10822).
 
     With ``p`` the probability of a pixel's own label and ``G_k`` the pixels whose label was learned
@@ -51,8 +54,7 @@ def gradient_compensation(logits: Tensor,
         ValueError: If ``activation`` is unknown.
     """
     if activation not in ACTIVATIONS:
-        raise ValueError(
-            f'activation: unknown value {activation!r}. Allowed: {", ".join(ACTIVATIONS)}.')
+        raise ValueError(f'activation: unknown value {activation!r}. Allowed: {", ".join(ACTIVATIONS)}.')
     with torch.no_grad():
         logits = at_least_float32(logits)
         ignored = target == ignore_index
@@ -63,7 +65,7 @@ def gradient_compensation(logits: Tensor,
         else:
             size = -torch.expm1(score - torch.logsumexp(logits, 1))
         if power:
-            size = size**(num_old / logits.shape[1])
+            size = size ** (num_old / logits.shape[1])
         compensated = ~ignored & (label < num_old)
         steps = torch.as_tensor(step_of_class, device=target.device)
         mean = _mean_by_group(size, steps[label], compensated, int(steps.max()) + 1)

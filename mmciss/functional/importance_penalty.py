@@ -1,4 +1,5 @@
 """A spring on every parameter, as stiff as the parameter is important."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -13,8 +14,9 @@ def normalise_importance(importance: Tensor) -> Tensor:
     return (importance - low) / (high - low + 1e-8)
 
 
-def importance_penalty(parameters: Iterable[Tensor], anchors: Iterable[Tensor],
-                       importances: Iterable[Tensor]) -> Tensor:
+def importance_penalty(
+    parameters: Iterable[Tensor], anchors: Iterable[Tensor], importances: Iterable[Tensor]
+) -> Tensor:
     r"""Computes the penalty of EWC, PI and RW.
 
     .. math:: L = \sum_i \Omega_i (\theta_i - \theta_i^{old})^2
@@ -31,6 +33,7 @@ def importance_penalty(parameters: Iterable[Tensor], anchors: Iterable[Tensor],
     Raises:
         ValueError: If the three differ in number.
     """
-    terms = [(weight * (now - old).square()).sum()
-             for now, old, weight in zip(parameters, anchors, importances, strict=True)]
+    terms = [
+        (weight * (now - old).square()).sum() for now, old, weight in zip(parameters, anchors, importances, strict=True)
+    ]
     return torch.stack(terms).sum() if terms else torch.zeros(())

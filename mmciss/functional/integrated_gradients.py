@@ -1,4 +1,5 @@
 """Attribution of any differentiable function to its input."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,10 +8,9 @@ import torch
 from torch import Tensor
 
 
-def integrated_gradients(function: Callable[[Tensor], Tensor],
-                         inputs: Tensor,
-                         baseline: Tensor,
-                         steps: int = 50) -> Tensor:
+def integrated_gradients(
+    function: Callable[[Tensor], Tensor], inputs: Tensor, baseline: Tensor, steps: int = 50
+) -> Tensor:
     r"""Computes integrated gradients (Sundararajan et al., ICML 2017, arXiv 1703.01365).
 
     .. math:: A = (x - x^0) \odot \frac{1}{n} \sum_{k=1}^{n}

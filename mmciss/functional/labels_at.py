@@ -1,4 +1,5 @@
 """Labels at the resolution of a feature map."""
+
 from __future__ import annotations
 
 import torch
@@ -20,8 +21,7 @@ def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(labels.shape[-2:]) == tuple(size):
         return labels
-    rows, columns = (sampled_places(old, new, labels.device)
-                     for old, new in zip(labels.shape[-2:], size))
+    rows, columns = (sampled_places(old, new, labels.device) for old, new in zip(labels.shape[-2:], size))
     return labels[:, rows[:, None], columns]
 
 

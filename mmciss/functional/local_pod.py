@@ -1,4 +1,5 @@
 """Distillation of feature maps pooled over strips at several scales."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,12 +10,14 @@ from torch import Tensor
 from .pooled_maps import weighted_mean_over_maps
 
 
-def local_pod(student: Sequence[Tensor],
-              teacher: Sequence[Tensor],
-              factors: Sequence[float],
-              num_old: int,
-              num_seen: int,
-              scales: Sequence[int] = (1, 2, 4)) -> Tensor:
+def local_pod(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    factors: Sequence[float],
+    num_old: int,
+    num_seen: int,
+    scales: Sequence[int] = (1, 2, 4),
+) -> Tensor:
     r"""Computes Local POD of PLOP (CVPR 2021, arXiv 2011.11390).
 
     ``phi`` cuts a map into ``s x s`` regions for each scale ``s`` and keeps every region's means
@@ -42,9 +45,9 @@ def local_pod(student: Sequence[Tensor],
     Raises:
         ValueError: If the lists do not match, or a map is smaller than the largest scale.
     """
-    return weighted_mean_over_maps(student, teacher, factors,
-                                   lambda difference: _strip_distance(difference, scales), num_old,
-                                   num_seen)
+    return weighted_mean_over_maps(
+        student, teacher, factors, lambda difference: _strip_distance(difference, scales), num_old, num_seen
+    )
 
 
 def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
@@ -56,8 +59,10 @@ def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
     height, width = difference.shape[-2:]
     for scale in scales:
         if scale > min(height, width):
-            raise ValueError(f'scales: {scale} regions per side do not fit a map of '
-                             f'{(height, width)}; leave this scale out or train on larger images')
+            raise ValueError(
+                f'scales: {scale} regions per side do not fit a map of '
+                f'{(height, width)}; leave this scale out or train on larger images'
+            )
     down, kept_rows = _strips(height, scales, difference)
     along, kept_columns = _strips(width, scales, difference)
     # Under autocast the products would be taken in half precision.

@@ -1,4 +1,5 @@
 """Distillation of the teacher's softmax into the student's old channels."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -11,10 +12,9 @@ from .exponentials import exponentials
 from .pixel_loss import mean_pixel_loss
 
 
-def logit_distillation(logits: Tensor,
-                       teacher_logits: Tensor,
-                       size: tuple[int, int] | None = None,
-                       align_corners: bool = False) -> Tensor:
+def logit_distillation(
+    logits: Tensor, teacher_logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False
+) -> Tensor:
     r"""Computes the distillation of LwF (ECCV 2016, arXiv 1606.09282) as used in segmentation.
 
     The student's softmax is restricted to the old channels, ``q = softmax(teacher_logits)``:
@@ -39,11 +39,12 @@ def logit_distillation(logits: Tensor,
     """
     num_old = check_old_channels(logits, teacher_logits)
     rule = partial(_of_pixels, num_old=num_old)
-    return mean_pixel_loss(rule, logits, (teacher_logits, ), size, align_corners) / num_old
+    return mean_pixel_loss(rule, logits, (teacher_logits,), size, align_corners) / num_old
 
 
-def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None,
-               num_old: int) -> tuple[Tensor, Tensor | None]:
+def _of_pixels(
+    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int
+) -> tuple[Tensor, Tensor | None]:
     """Computes ``C_old`` times the loss of P pixels and its derivative, see ``PixelRule``."""
     target = exponentials(teacher)
     matched = torch.mul(target.values, scores[:num_old], out=scratch[:num_old]).sum(0)

@@ -1,4 +1,5 @@
 """Two parallel convolutions with batch norm become one convolution."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -51,7 +52,8 @@ def merge_parallel_branches(first: ConvNorm, second: ConvNorm) -> tuple[Tensor, 
         ValueError: If the kernels differ in shape.
     """
     if first.kernel.shape != second.kernel.shape:
-        raise ValueError(f'branches with kernels {tuple(first.kernel.shape)} and '
-                         f'{tuple(second.kernel.shape)} cannot be merged')
+        raise ValueError(
+            f'branches with kernels {tuple(first.kernel.shape)} and {tuple(second.kernel.shape)} cannot be merged'
+        )
     (kernel, bias), (other_kernel, other_bias) = first.fused(), second.fused()
     return (kernel + other_kernel) / 2, (bias + other_bias) / 2

@@ -1,4 +1,5 @@
 """Binary cross-entropy of new classes only."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ from torch import Tensor
 from .precision import at_least_float32
 
 
-def new_class_bce(logits: Tensor,
-                  target: Tensor,
-                  class_ids: Sequence[int],
-                  pos_weight: float = 1.0,
-                  ignore_index: int | None = None,
-                  reduction: str = 'mean') -> Tensor:
+def new_class_bce(
+    logits: Tensor,
+    target: Tensor,
+    class_ids: Sequence[int],
+    pos_weight: float = 1.0,
+    ignore_index: int | None = None,
+    reduction: str = 'mean',
+) -> Tensor:
     r"""Computes the classification loss of DKD (NeurIPS 2022, arXiv 2210.05941).
 
     .. math:: L = \sum_{k \in class\_ids} \operatorname{mean}_{n,h,w}
@@ -47,7 +50,7 @@ def new_class_bce(logits: Tensor,
     logits = at_least_float32(logits)
     # A slice of neighbouring channels is a view; any other choice copies.
     neighbours = bool(ids) and ids == list(range(ids[0], ids[0] + len(ids)))
-    chosen = logits[:, ids[0]:ids[0] + len(ids)] if neighbours else logits[:, ids]
+    chosen = logits[:, ids[0] : ids[0] + len(ids)] if neighbours else logits[:, ids]
     positive = torch.isin(target, torch.tensor(ids, dtype=target.dtype, device=target.device))
     own = logits.gather(1, target.masked_fill(~positive, 0).unsqueeze(1)).squeeze(1)
     correction = pos_weight * F.softplus(-own) - F.softplus(own)

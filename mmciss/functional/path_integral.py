@@ -1,4 +1,5 @@
 """Importance of parameters by PI: how much loss each one saved on its way."""
+
 from __future__ import annotations
 
 import torch
@@ -22,10 +23,7 @@ def accumulate_path(path: Tensor, gradient: Tensor, before: Tensor, after: Tenso
     return path + gradient * (before - after)
 
 
-def path_importance(path: Tensor,
-                    parameter: Tensor,
-                    anchor: Tensor,
-                    previous: Tensor | float = 0) -> Tensor:
+def path_importance(path: Tensor, parameter: Tensor, anchor: Tensor, previous: Tensor | float = 0) -> Tensor:
     """Turns the path integral of a step into importance (arXiv 1703.04200).
 
     Args:

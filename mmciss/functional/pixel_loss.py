@@ -1,4 +1,5 @@
 """Losses of upsampled logits without a map of their size: block by block, in memory that stays in the cache."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,9 @@ from .upsampled_blocks import BlockGradient, UpsampledBlocks, view_of, wide_type
 class PixelRule(Protocol):
     """What a pixel costs and how that depends on its scores."""
 
-    def __call__(self, scores: Tensor, *others: Tensor, scratch: Tensor,
-                 upstream: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def __call__(
+        self, scores: Tensor, *others: Tensor, scratch: Tensor, upstream: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Returns the loss ``(P,)`` of P pixels and, where asked for, its derivative ``(C, P)``.
 
         Scores of either kind may be overwritten, and the derivative may take their place; labels may not. A rule of
@@ -29,8 +31,13 @@ class PixelRule(Protocol):
         """
 
 
-def pixel_losses(rule: PixelRule, logits: Tensor, others: Sequence[Tensor] = (),
-                 size: tuple[int, int] | None = None, align_corners: bool = False) -> Tensor:
+def pixel_losses(
+    rule: PixelRule,
+    logits: Tensor,
+    others: Sequence[Tensor] = (),
+    size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     """Computes what each pixel costs.
 
     The backward pass works block by block, as the forward pass does, and computes the scores of a block again:
@@ -49,8 +56,13 @@ def pixel_losses(rule: PixelRule, logits: Tensor, others: Sequence[Tensor] = (),
     return _PixelLosses.apply(logits, rule, _size(logits, size), align_corners, *others)
 
 
-def mean_pixel_loss(rule: PixelRule, logits: Tensor, others: Sequence[Tensor] = (),
-                    size: tuple[int, int] | None = None, align_corners: bool = False) -> Tensor:
+def mean_pixel_loss(
+    rule: PixelRule,
+    logits: Tensor,
+    others: Sequence[Tensor] = (),
+    size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     """Computes the mean over all pixels of :func:`pixel_losses`.
 
     Where logits are upsampled, their gradient is as small as they are. Then it is computed together with the value,
@@ -73,15 +85,18 @@ class _Blocks:
 
     def __init__(self, logits: Tensor, others: Sequence[Tensor], size: tuple[int, int], align_corners: bool) -> None:
         self.scores = UpsampledBlocks(logits, size, align_corners)
-        self.others = [UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x
-                       for x in others]
+        self.others = [
+            UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x for x in others
+        ]
         self.scratch = torch.empty_like(self.scores.buffer)
 
     def __iter__(self) -> Iterator[tuple[tuple[slice, slice], list[Tensor], Tensor]]:
         """Yields images and rows; the pixels there of logits and others; memory to work in."""
         for place in self.scores:
-            pixels = [x.block(*place) if isinstance(x, UpsampledBlocks) else x[place].reshape(-1)
-                      for x in (self.scores, *self.others)]
+            pixels = [
+                x.block(*place) if isinstance(x, UpsampledBlocks) else x[place].reshape(-1)
+                for x in (self.scores, *self.others)
+            ]
             yield place, pixels, view_of(self.scratch, pixels[0].shape)
 
 
@@ -89,8 +104,9 @@ class _PixelLosses(torch.autograd.Function):
     """The map of losses; the gradient is computed in the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, rule: PixelRule, size: tuple[int, int], align_corners: bool,
-                *others: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, logits: Tensor, rule: PixelRule, size: tuple[int, int], align_corners: bool, *others: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(logits, *others)
         ctx.arguments = rule, size, align_corners
         loss = logits.new_empty((len(logits), *size), dtype=wide_type(logits))
@@ -115,8 +131,15 @@ class _MeanPixelLoss(torch.autograd.Function):
     """The mean, whose gradient is computed along with it."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, rule: PixelRule, size: tuple[int, int], align_corners: bool,
-                needs_gradient: bool, *others: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        rule: PixelRule,
+        size: tuple[int, int],
+        align_corners: bool,
+        needs_gradient: bool,
+        *others: Tensor,
+    ) -> Tensor:
         blocks = _Blocks(logits, others, size, align_corners)
         gradient = BlockGradient(blocks.scores) if needs_gradient else None
         pixels_in_all = len(logits) * size[0] * size[1]
@@ -135,5 +158,5 @@ class _MeanPixelLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        gradient, = ctx.saved_tensors
-        return ((gradient * upstream).to(ctx.dtype), *(None, ) * (4 + ctx.number_of_others))
+        (gradient,) = ctx.saved_tensors
+        return ((gradient * upstream).to(ctx.dtype), *(None,) * (4 + ctx.number_of_others))

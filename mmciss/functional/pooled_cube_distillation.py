@@ -1,4 +1,5 @@
 """Distillation of feature maps pooled by sliding windows in space or over channels."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -10,14 +11,16 @@ from torch import Tensor
 from .pooled_maps import weighted_mean_over_maps
 
 
-def pooled_cube_distillation(student: Sequence[Tensor],
-                             teacher: Sequence[Tensor],
-                             factors: Sequence[float],
-                             num_old: int,
-                             num_seen: int,
-                             kernels: Sequence[int] = (4, 8, 12, 16, 20, 24),
-                             window: int = 3,
-                             mode: str = 'spatial') -> Tensor:
+def pooled_cube_distillation(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    factors: Sequence[float],
+    num_old: int,
+    num_seen: int,
+    kernels: Sequence[int] = (4, 8, 12, 16, 20, 24),
+    window: int = 3,
+    mode: str = 'spatial',
+) -> Tensor:
     r"""Computes one half of RCIL's pooled cube distillation (CVPR 2022, arXiv 2203.05402).
 
     With ``d_l = a_l^2 - b_l^2`` the squared difference of L pairs of maps:
@@ -50,7 +53,7 @@ def pooled_cube_distillation(student: Sequence[Tensor],
     """
     distances: dict[str, Callable[[Tensor], Tensor]] = {
         'spatial': lambda difference: _spatial_distance(difference, kernels),
-        'channel': lambda difference: _channel_distance(difference, window)
+        'channel': lambda difference: _channel_distance(difference, window),
     }
     if mode not in distances:
         raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(distances)}.')

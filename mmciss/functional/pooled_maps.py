@@ -1,4 +1,5 @@
 """What distillations of pooled feature maps share: pairing, squaring, weighting."""
+
 from __future__ import annotations
 
 import math
@@ -31,8 +32,7 @@ def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
     if student.shape[1] > teacher.shape[1]:
         student = merge_new_into_background(at_least_float32(student), teacher.shape[1])
     if student.shape != teacher.shape:
-        raise ValueError(f'student map {tuple(student.shape)} and teacher map '
-                         f'{tuple(teacher.shape)} differ in shape')
+        raise ValueError(f'student map {tuple(student.shape)} and teacher map {tuple(teacher.shape)} differ in shape')
     return _SquaredDifference.apply(teacher, student)
 
 
@@ -51,13 +51,18 @@ class _SquaredDifference(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, Tensor]:
-        student, = ctx.saved_tensors
+        (student,) = ctx.saved_tensors
         return None, (upstream * at_least_float32(student)).mul_(-2).to(student.dtype)
 
 
-def weighted_mean_over_maps(student: Sequence[Tensor], teacher: Sequence[Tensor],
-                            factors: Sequence[float], distance: Callable[[Tensor], Tensor],
-                            num_old: int, num_seen: int) -> Tensor:
+def weighted_mean_over_maps(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    factors: Sequence[float],
+    distance: Callable[[Tensor], Tensor],
+    num_old: int,
+    num_seen: int,
+) -> Tensor:
     """Averages ``factor * sqrt(C / N) * mean_n distance(teacher^2 - student^2)`` over maps.
 
     Args:
@@ -72,8 +77,10 @@ def weighted_mean_over_maps(student: Sequence[Tensor], teacher: Sequence[Tensor]
         ValueError: If the lists differ in length, or are empty.
     """
     if not len(student) == len(teacher) == len(factors) or not factors:
-        raise ValueError(f'{len(student)} student maps, {len(teacher)} teacher maps and '
-                         f'{len(factors)} factors: one factor and one pair is needed per map')
+        raise ValueError(
+            f'{len(student)} student maps, {len(teacher)} teacher maps and '
+            f'{len(factors)} factors: one factor and one pair is needed per map'
+        )
     total = at_least_float32(student[-1]).new_zeros(())
     for new, old, factor in zip(student, teacher, factors):
         if factor > 0:

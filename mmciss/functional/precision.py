@@ -1,4 +1,5 @@
 """Which floating-point type the mathematics is done in."""
+
 from __future__ import annotations
 
 import torch

@@ -4,6 +4,7 @@ A loss with a mean per class, a maximum per class, or a mean over the pixels tha
 parts of the batch. With these sums every process computes its part of the loss of the whole batch, and the average of
 the gradients over processes, which DistributedDataParallel takes, is the gradient that one process would find.
 """
+
 from __future__ import annotations
 
 from mmengine.dist import all_reduce, get_world_size

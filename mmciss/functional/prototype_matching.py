@@ -1,4 +1,5 @@
 """Old classes keep the mean feature that they had."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -9,15 +10,17 @@ from .labels_at import labels_at
 from .upsampled_blocks import sample_upsampled
 
 
-def prototype_matching(features: Tensor,
-                       labels: Tensor,
-                       prototypes: Tensor,
-                       teacher_logits: Tensor | None = None,
-                       num_old: int | None = None,
-                       compat: bool = False,
-                       known: Tensor | None = None,
-                       image_size: tuple[int, int] | None = None,
-                       align_corners: bool = False) -> Tensor:
+def prototype_matching(
+    features: Tensor,
+    labels: Tensor,
+    prototypes: Tensor,
+    teacher_logits: Tensor | None = None,
+    num_old: int | None = None,
+    compat: bool = False,
+    known: Tensor | None = None,
+    image_size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     r"""Computes prototype matching of SDR (CVPR 2021, arXiv 2103.06342).
 
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{D} \| \bar f_c - P_c \|_2^2

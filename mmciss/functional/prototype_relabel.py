@@ -1,4 +1,5 @@
 """Pseudo labels from a teacher, corrected by distances to class prototypes."""
+
 from __future__ import annotations
 
 import torch
@@ -9,13 +10,15 @@ from .channel_argmax import channel_argmax
 from .precision import at_least_float32
 
 
-def prototype_relabel(target: Tensor,
-                      teacher_logits: Tensor,
-                      teacher_features: Tensor,
-                      prototypes: Tensor,
-                      num_old: int,
-                      temperature: float = 1.0,
-                      ignore_index: int = 255) -> Tensor:
+def prototype_relabel(
+    target: Tensor,
+    teacher_logits: Tensor,
+    teacher_features: Tensor,
+    prototypes: Tensor,
+    num_old: int,
+    temperature: float = 1.0,
+    ignore_index: int = 255,
+) -> Tensor:
     r"""Computes the prototypical pseudo re-labelling of GSC (arXiv 2307.10822).
 
     .. math:: \omega_c = \operatorname{softmax}_c(-\tau \| \hat f - \eta_c \|_2), \qquad
@@ -39,16 +42,14 @@ def prototype_relabel(target: Tensor,
     Returns:
         New labels, shape ``(N, H, W)``.
     """
-    scores = rectified_log_probabilities(teacher_logits, teacher_features, prototypes[:num_old],
-                                         temperature)
+    scores = rectified_log_probabilities(teacher_logits, teacher_features, prototypes[:num_old], temperature)
     background = (target < num_old) & (target != ignore_index)
     return torch.where(background, channel_argmax(scores), target)
 
 
-def rectified_log_probabilities(teacher_logits: Tensor,
-                                teacher_features: Tensor,
-                                prototypes: Tensor,
-                                temperature: float = 1.0) -> Tensor:
+def rectified_log_probabilities(
+    teacher_logits: Tensor, teacher_features: Tensor, prototypes: Tensor, temperature: float = 1.0
+) -> Tensor:
     """Returns ``log(omega * softmax(teacher_logits))``, normalised, shape ``(N, C_old, H, W)``.
 
     It can take the place of teacher logits, for example in

@@ -1,4 +1,5 @@
 """Running mean features of classes."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -6,8 +7,7 @@ from torch import Tensor
 from .class_features import ClassSums
 
 
-def update_prototypes(prototypes: Tensor, counts: Tensor,
-                      batch: ClassSums) -> tuple[Tensor, Tensor]:
+def update_prototypes(prototypes: Tensor, counts: Tensor, batch: ClassSums) -> tuple[Tensor, Tensor]:
     """Continues running means over all pixels seen, the prototypes of SDR (arXiv 2103.06342).
 
     Args:

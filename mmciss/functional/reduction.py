@@ -1,4 +1,5 @@
 """How one loss value per pixel becomes one number."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -8,11 +9,9 @@ from .processes import mean_count
 REDUCTIONS = ('none', 'pixel_mean', 'valid_mean')
 
 
-def reduce_pixels(loss: Tensor,
-                  target: Tensor,
-                  reduction: str,
-                  ignore_index: int = 255,
-                  weight: Tensor | None = None) -> Tensor:
+def reduce_pixels(
+    loss: Tensor, target: Tensor, reduction: str, ignore_index: int = 255, weight: Tensor | None = None
+) -> Tensor:
     """Averages a loss map, with the denominator said by name.
 
     The denominators differ between papers and scale the loss, so there is no default.
@@ -34,8 +33,7 @@ def reduce_pixels(loss: Tensor,
         ValueError: If ``reduction`` is unknown.
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(
-            f'reduction: unknown value {reduction!r}. Allowed: {", ".join(REDUCTIONS)}.')
+        raise ValueError(f'reduction: unknown value {reduction!r}. Allowed: {", ".join(REDUCTIONS)}.')
     if weight is not None:
         loss = loss * weight
     if reduction == 'none':

@@ -1,12 +1,12 @@
 """Importance of parameters by RW: loss saved per distance in Fisher's metric."""
+
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
 
-def accumulate_walk(score: Tensor, gradient: Tensor, before: Tensor, after: Tensor,
-                    fisher: Tensor) -> Tensor:
+def accumulate_walk(score: Tensor, gradient: Tensor, before: Tensor, after: Tensor, fisher: Tensor) -> Tensor:
     """Adds one stretch to the score of RW (ECCV 2018, arXiv 1801.10112).
 
     Args:

@@ -1,4 +1,5 @@
 """The channels that score highest."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Distillation of the teacher's sigmoid probabilities, one class at a time."""
+
 from __future__ import annotations
 
 import torch
@@ -9,10 +10,9 @@ from .channels import check_old_channels
 from .pixel_loss import mean_pixel_loss
 
 
-def sigmoid_distillation(logits: Tensor,
-                         teacher_logits: Tensor,
-                         size: tuple[int, int] | None = None,
-                         align_corners: bool = False) -> Tensor:
+def sigmoid_distillation(
+    logits: Tensor, teacher_logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False
+) -> Tensor:
     r"""Computes binary cross-entropy between teacher and student probabilities.
 
     .. math:: L = \sum_{c < C_{old}} \operatorname{mean}_{n,h,w}
@@ -37,11 +37,12 @@ def sigmoid_distillation(logits: Tensor,
     """
     num_old = check_old_channels(logits, teacher_logits)
     # The scores of new channels are not read at all.
-    return mean_pixel_loss(_of_pixels, logits[:, :num_old], (teacher_logits, ), size, align_corners)
+    return mean_pixel_loss(_of_pixels, logits[:, :num_old], (teacher_logits,), size, align_corners)
 
 
-def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor,
-               upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _of_pixels(
+    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """Computes the loss of P pixels and its derivative, see ``PixelRule``."""
     target = teacher.sigmoid_()
     loss = torch.mul(target, scores, out=scratch).sum(0).neg_()

@@ -1,4 +1,5 @@
 """Distillation of how classes relate, and sharpening of predictions."""
+
 from __future__ import annotations
 
 import math
@@ -11,12 +12,14 @@ from .exponentials import exponentials
 from .pixel_loss import mean_pixel_loss
 
 
-def soft_relation(logits: Tensor,
-                  teacher_logits: Tensor,
-                  target: Tensor,
-                  num_old: int,
-                  size: tuple[int, int] | None = None,
-                  align_corners: bool = False) -> Tensor:
+def soft_relation(
+    logits: Tensor,
+    teacher_logits: Tensor,
+    target: Tensor,
+    num_old: int,
+    size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     r"""Computes the soft half of GSC's semantic relation distillation (arXiv 2307.10822).
 
     The soft target joins the teacher's probabilities of old classes with the label of new ones:
@@ -48,8 +51,9 @@ def soft_relation(logits: Tensor,
     return loss / logits.shape[1]
 
 
-def _soft_of_pixels(scores: Tensor, teacher: Tensor, label: Tensor, scratch: Tensor,
-                    upstream: Tensor | None, num_old: int) -> tuple[Tensor, Tensor | None]:
+def _soft_of_pixels(
+    scores: Tensor, teacher: Tensor, label: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int
+) -> tuple[Tensor, Tensor | None]:
     """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
     num_classes = len(scores)
     q_old = teacher.sigmoid_().exp_()  # not yet normalised
@@ -71,9 +75,7 @@ def _soft_of_pixels(scores: Tensor, teacher: Tensor, label: Tensor, scratch: Ten
     return loss, scores.scatter_add_(0, label, (bonus * -share).unsqueeze(0))
 
 
-def sharp_relation(logits: Tensor,
-                   size: tuple[int, int] | None = None,
-                   align_corners: bool = False) -> Tensor:
+def sharp_relation(logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False) -> Tensor:
     r"""Computes the sharp half of GSC's semantic relation distillation (arXiv 2307.10822).
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C} \sum_c p_c \log p_c
@@ -94,8 +96,7 @@ def sharp_relation(logits: Tensor,
     return loss / logits.shape[1]
 
 
-def _sharp_of_pixels(scores: Tensor, scratch: Tensor,
-                     upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _sharp_of_pixels(scores: Tensor, scratch: Tensor, upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
     student = exponentials(scores, out=scratch)
     share = student.values.div_(student.total)

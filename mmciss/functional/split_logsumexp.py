@@ -1,4 +1,5 @@
 """Log-sum-exps of old and of new channels, and each pixel's own score, in one pass over the scores."""
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -22,10 +23,7 @@ class SplitLogSumExp(NamedTuple):
     own: Tensor
 
 
-def split_logsumexp(logits: Tensor,
-                    label: Tensor,
-                    num_old: int,
-                    align_corners: bool = False) -> SplitLogSumExp:
+def split_logsumexp(logits: Tensor, label: Tensor, num_old: int, align_corners: bool = False) -> SplitLogSumExp:
     """Computes what every cross-entropy with a merged background is made of.
 
     The backward pass computes exponentials again, so nothing as large as the logits is kept, and
@@ -42,10 +40,10 @@ def split_logsumexp(logits: Tensor,
 
 
 class _SplitLogSumExp(torch.autograd.Function):
-
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, label: Tensor, num_old: int,
-                align_corners: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        ctx: Any, logits: Tensor, label: Tensor, num_old: int, align_corners: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         size = tuple(label.shape[-2:])
         # One image at a time: its scores are read, and its gradient is written, where they are.
         shape = 1, block_shape(logits.shape, size, logits.device)[1]
@@ -64,8 +62,7 @@ class _SplitLogSumExp(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_old: Tensor, grad_new: Tensor,
-                 grad_own: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_old: Tensor, grad_new: Tensor, grad_own: Tensor) -> tuple[Tensor | None, ...]:
         logits, label, old, new = ctx.saved_tensors
         num_old, *rest = ctx.arguments
         blocks = UpsampledBlocks(logits, tuple(label.shape[-2:]), *rest)
@@ -73,8 +70,7 @@ class _SplitLogSumExp(torch.autograd.Function):
         for place in blocks:
             scores = blocks.read(*place)
             out = gradient.place(*place)
-            for part, total, upstream in ((slice(num_old), old, grad_old),
-                                          (slice(num_old, None), new, grad_new)):
+            for part, total, upstream in ((slice(num_old), old, grad_old), (slice(num_old, None), new, grad_new)):
                 if len(scores[part]):
                     share = exp_of_negatives(torch.sub(scores[part], total[place], out=out[part]))
                     share *= upstream[place]

@@ -1,4 +1,5 @@
 """Pseudo labels from a teacher, kept where its sigmoid score is high."""
+
 from __future__ import annotations
 
 import torch
@@ -8,10 +9,9 @@ from .channel_argmax import channel_argmax
 from .precision import at_least_float32
 
 
-def threshold_pseudo_labels(target: Tensor,
-                            teacher_logits: Tensor,
-                            threshold: float = 0.7,
-                            num_background: int = 1) -> Tensor:
+def threshold_pseudo_labels(
+    target: Tensor, teacher_logits: Tensor, threshold: float = 0.7, num_background: int = 1
+) -> Tensor:
     """Completes labels by SSUL's rule (NeurIPS 2021, arXiv 2106.11562).
 
     A pixel without a class label becomes the channel ``c`` of the teacher's largest score where

@@ -1,4 +1,5 @@
 """Cross-entropy in which the label "background" means "background or any old class"."""
+
 from __future__ import annotations
 
 import torch
@@ -9,13 +10,15 @@ from .reduction import reduce_pixels
 from .split_logsumexp import split_logsumexp
 
 
-def unbiased_cross_entropy(logits: Tensor,
-                           target: Tensor,
-                           num_old: int,
-                           ignore_index: int = 255,
-                           reduction: str = 'pixel_mean',
-                           weight: Tensor | None = None,
-                           align_corners: bool = False) -> Tensor:
+def unbiased_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    num_old: int,
+    ignore_index: int = 255,
+    reduction: str = 'pixel_mean',
+    weight: Tensor | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     r"""Computes the unbiased cross-entropy of MiB (CVPR 2020, arXiv 2002.00718).
 
     With ``p = softmax(logits)`` a pixel labelled ``y`` costs

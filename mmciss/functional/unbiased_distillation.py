@@ -1,4 +1,5 @@
 """Distillation in which the teacher's background covers the student's new classes."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -11,11 +12,13 @@ from .exponentials import exp_of_negatives, exponentials
 from .pixel_loss import mean_pixel_loss
 
 
-def unbiased_distillation(logits: Tensor,
-                          teacher_logits: Tensor,
-                          alpha: float = 1.0,
-                          size: tuple[int, int] | None = None,
-                          align_corners: bool = False) -> Tensor:
+def unbiased_distillation(
+    logits: Tensor,
+    teacher_logits: Tensor,
+    alpha: float = 1.0,
+    size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
     r"""Computes the unbiased distillation of MiB (CVPR 2020, arXiv 2002.00718).
 
     With ``q = softmax(alpha * teacher_logits)`` over ``C_old`` channels, ``p = softmax(logits)``
@@ -42,11 +45,12 @@ def unbiased_distillation(logits: Tensor,
     """
     num_old = check_old_channels(logits, teacher_logits)
     rule = partial(_of_pixels, num_old=num_old, alpha=alpha)
-    return mean_pixel_loss(rule, logits, (teacher_logits, ), size, align_corners) / num_old
+    return mean_pixel_loss(rule, logits, (teacher_logits,), size, align_corners) / num_old
 
 
-def _of_pixels(scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None,
-               num_old: int, alpha: float) -> tuple[Tensor, Tensor | None]:
+def _of_pixels(
+    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int, alpha: float
+) -> tuple[Tensor, Tensor | None]:
     """Computes ``C_old`` times the loss of P pixels and its derivative, see ``PixelRule``."""
     target = exponentials(teacher if alpha == 1 else teacher.mul_(alpha))
     # sum_c q_c log u_c = sum_c q_c v_c - logsumexp(scores) with v the merged scores: no

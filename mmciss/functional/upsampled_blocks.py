@@ -1,4 +1,5 @@
 """Bilinear upsampling a few rows at a time, and its adjoint."""
+
 from __future__ import annotations
 
 import math
@@ -14,8 +15,7 @@ BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Numbers in one block: a few blocks stay in a CPU's caches, or keep a GPU busy."""
 
 
-def block_shape(shape: Sequence[int], size: tuple[int, int],
-                device: torch.device) -> tuple[int, int]:
+def block_shape(shape: Sequence[int], size: tuple[int, int], device: torch.device) -> tuple[int, int]:
     """Returns how many images and rows are worked on at a time: some rows, or whole images.
 
     Blocks of one image are equally large but for the last one.
@@ -38,8 +38,7 @@ def interpolation_matrix(old: int, new: int, align_corners: bool, like: Tensor) 
     return F.interpolate(unit, new, mode='linear', align_corners=align_corners)[0]
 
 
-def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
-                     align_corners: bool = False) -> Tensor:
+def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Returns what nearest-neighbour downsampling to ``grid`` finds in maps upsampled to ``size``.
 
     Only the pixels that are found are computed.
@@ -57,8 +56,9 @@ def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
     rows, columns = (sampled_places(old, new, maps.device) for old, new in zip(size, grid))
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps[..., rows[:, None], columns]
-    vertical, horizontal = (interpolation_matrix(old, new, align_corners, maps)
-                            for old, new in zip(maps.shape[-2:], size))
+    vertical, horizontal = (
+        interpolation_matrix(old, new, align_corners, maps) for old, new in zip(maps.shape[-2:], size)
+    )
     with full_precision(maps):
         return vertical[:, rows].T @ maps @ horizontal[:, columns]
 
@@ -83,8 +83,9 @@ class UpsampledBlocks:
             what suits the maps.
     """
 
-    def __init__(self, maps: Tensor, size: tuple[int, int], align_corners: bool = False,
-                 shape: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, maps: Tensor, size: tuple[int, int], align_corners: bool = False, shape: tuple[int, int] | None = None
+    ) -> None:
         self.maps = maps
         self.size = size
         self.shape = block_shape(maps.shape, size, maps.device) if shape is None else shape
@@ -94,8 +95,8 @@ class UpsampledBlocks:
         self._first_image = -1
         if self.upsamples:
             self.vertical, self.horizontal = (
-                interpolation_matrix(old, new, align_corners, self.buffer)
-                for old, new in zip(maps.shape[-2:], size))
+                interpolation_matrix(old, new, align_corners, self.buffer) for old, new in zip(maps.shape[-2:], size)
+            )
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """Yields the images and rows of each block."""
@@ -132,8 +133,7 @@ class UpsampledBlocks:
 
     def block_size(self, images: slice, rows: slice) -> tuple[int, int, int, int]:
         """Returns channels, images, rows and columns of a block."""
-        return (self.maps.shape[1], images.stop - images.start, rows.stop - rows.start,
-                self.size[1])
+        return (self.maps.shape[1], images.stop - images.start, rows.stop - rows.start, self.size[1])
 
 
 class BlockGradient:
@@ -161,7 +161,8 @@ class BlockGradient:
             self._memory = torch.empty_like(blocks.buffer)
         if blocks.upsamples:
             self._stretched = maps.new_empty(
-                maps.shape[1] * blocks.shape[0] * blocks.size[0] * maps.shape[3], dtype=kind)
+                maps.shape[1] * blocks.shape[0] * blocks.size[0] * maps.shape[3], dtype=kind
+            )
 
     def place(self, images: slice, rows: slice) -> Tensor:
         """Returns where to write the gradient of a block, ``(C, images, rows, W)``."""
@@ -193,7 +194,7 @@ class BlockGradient:
 
 def view_of(memory: Tensor, shape: Sequence[int]) -> Tensor:
     """Returns the first numbers of a flat tensor in another shape."""
-    return memory[:math.prod(shape)].view(shape)
+    return memory[: math.prod(shape)].view(shape)
 
 
 def full_precision(like: Tensor) -> torch.autocast:

@@ -1,4 +1,5 @@
 """Models: the wrapper around a segmentor, its teacher and the slots of a method."""
+
 from mmciss.models import backbones, heads, initializers, labelers, losses, structures  # noqa: F401
 from mmciss.models.decisions import ArgmaxDecision, SigmoidThresholdDecision
 from mmciss.models.incremental_segmentor import IncrementalSegmentor

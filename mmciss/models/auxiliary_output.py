@@ -1,4 +1,5 @@
 """Letting a segmentor output its auxiliary channels behind its classes, for a while."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

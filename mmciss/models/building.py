@@ -1,4 +1,5 @@
 """Building segmentors whose classifiers grow, for the student and for the teacher."""
+
 from __future__ import annotations
 
 import copy
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
-def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict | None = None,
-                          num_future: int = 0) -> nn.Module:
+def build_grown_segmentor(
+    config: dict, sizes: Sequence[int], classifier: dict | None = None, num_future: int = 0
+) -> nn.Module:
     """Builds a plain segmentor and makes its classifiers growable.
 
     Args:
@@ -33,6 +35,7 @@ def build_grown_segmentor(config: dict, sizes: Sequence[int], classifier: dict |
         ConfigError: If a head cannot grow, or the model needs something that is not installed.
     """
     from mmciss.engine.model_config import heads_of
+
     config = copy.deepcopy(config)
     kept = copy.deepcopy(config)  # building takes parts out of the config
     for key, head in heads_of(config):
@@ -71,6 +74,7 @@ def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share
     from mmciss.engine.model_config import set_num_classes
     from mmciss.models.previous import load_auxiliary, load_plain_checkpoint
     from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher
+
     sizes = model.step.sizes[:-1]
     config: dict[str, Any] = copy.deepcopy(model.segmentor.build_config)
     set_num_classes(config, sum(sizes))

@@ -1,4 +1,5 @@
 """From logits to classes: the decision that belongs to how a model was trained."""
+
 from __future__ import annotations
 
 import math
@@ -74,13 +75,12 @@ class SigmoidThresholdDecision(Decision):
         ConfigError: If the threshold is no probability.
     """
 
-    needs = ('classifier', )
+    needs = ('classifier',)
 
     def __init__(self, threshold: float = 0.5) -> None:
         super().__init__()
         if not 0 < threshold < 1:
-            raise ConfigError(f'method.decision.threshold must lie between 0 and 1, '
-                              f'found {threshold}')
+            raise ConfigError(f'method.decision.threshold must lie between 0 and 1, found {threshold}')
         self.background_logit = math.log(threshold / (1 - threshold))
 
     def forward(self, logits: Tensor, auxiliary: Tensor | None = None) -> Tensor:
@@ -101,8 +101,9 @@ class SigmoidThresholdDecision(Decision):
             rows['bias'] = rows['bias'].clone()
             rows['bias'][0] = self.background_logit
         elif self.background_logit:
-            raise ConfigError('method.decision.threshold: other thresholds than 0.5 need a '
-                              'classifier with a bias (model.decode_head)')
+            raise ConfigError(
+                'method.decision.threshold: other thresholds than 0.5 need a classifier with a bias (model.decode_head)'
+            )
 
 
 @MODELS.register_module()
@@ -122,7 +123,7 @@ class UnknownToBackgroundDecision(Decision):
         ConfigError: If the choice is unknown.
     """
 
-    needs = ('classifier', )
+    needs = ('classifier',)
     needs_auxiliary = True
     plain = False
 
@@ -140,8 +141,10 @@ class UnknownToBackgroundDecision(Decision):
             ConfigError: If the model has no auxiliary channels.
         """
         if auxiliary is None:
-            raise ConfigError('method.decision: UnknownToBackgroundDecision needs the unknown '
-                              'channel: set method.classifier = dict(auxiliary=1)')
+            raise ConfigError(
+                'method.decision: UnknownToBackgroundDecision needs the unknown '
+                'channel: set method.classifier = dict(auxiliary=1)'
+            )
         scores = logits.sigmoid()
         scores[:, 0] += auxiliary.sigmoid().sum(1)
         return scores

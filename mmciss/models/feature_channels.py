@@ -1,4 +1,5 @@
 """How many channels the maps of a model have, found out by running it once."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -31,14 +32,14 @@ def feature_channels(segmentor: nn.Module, layers: Iterable[str], key: str) -> d
     segmentor.eval()
     image = next(segmentor.parameters()).new_zeros(1, 3, SIDE, SIDE)
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor,
-                                                                            layers) as tap:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor, layers) as tap:
             raw_answer(segmentor, image)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f'{key} is found out by running the model on an image of {SIDE} x {SIDE} '
-                          f'pixels, which failed: {error}') from error
+        raise ConfigError(
+            f'{key} is found out by running the model on an image of {SIDE} x {SIDE} pixels, which failed: {error}'
+        ) from error
     finally:
         for module, training in modes.items():
             module.training = training

@@ -1,4 +1,5 @@
 """What does not learn: parameters frozen by name, norm and dropout in evaluation mode."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,10 +17,15 @@ DROPOUT_POLICIES = ('train', 'eval')
 NormPolicy = str | dict[str, str]
 
 
-def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
-           norm: NormPolicy = 'train', dropout: str = 'train',
-           norm_momentum: dict[str, float] | None = None,
-           key: str = 'method.freeze') -> list[str]:
+def freeze(
+    module: nn.Module,
+    patterns: Sequence[str] = (),
+    trainable: Sequence[str] = (),
+    norm: NormPolicy = 'train',
+    dropout: str = 'train',
+    norm_momentum: dict[str, float] | None = None,
+    key: str = 'method.freeze',
+) -> list[str]:
     """Freezes parameters by name, slows running statistics down, and sets the mode of norm and dropout layers.
 
     To be called before the model is wrapped for distributed training. The modes do not survive
@@ -59,13 +65,11 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
     if dropout not in DROPOUT_POLICIES:
         raise unknown_name('policy', dropout, DROPOUT_POLICIES, f'{key}.dropout')
     _set_momentum(module, norm_momentum or {}, f'{key}.norm_momentum')
-    chosen = {name for name, aliases in names.items()
-              if _fits(aliases, patterns) and not _fits(aliases, trainable)}
+    chosen = {name for name, aliases in names.items() if _fits(aliases, patterns) and not _fits(aliases, trainable)}
     for name, policy in policies.items():
         if policy == 'eval_affine_frozen':
-            own = [f'{name}.{leaf}' for leaf, _ in
-                   module.get_submodule(name).named_parameters(recurse=False)]
-            chosen.update(leaf for leaf in own if not _fits(names.get(leaf, (leaf, )), trainable))
+            own = [f'{name}.{leaf}' for leaf, _ in module.get_submodule(name).named_parameters(recurse=False)]
+            chosen.update(leaf for leaf in own if not _fits(names.get(leaf, (leaf,)), trainable))
     frozen = []
     for name, parameter in module.named_parameters():
         if name in chosen:
@@ -75,10 +79,15 @@ def freeze(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[
     return frozen
 
 
-def apply_modes(module: nn.Module, patterns: Sequence[str] = (), trainable: Sequence[str] = (),
-                norm: NormPolicy = 'train', dropout: str = 'train',
-                norm_momentum: dict[str, float] | None = None,
-                key: str = 'method.freeze') -> None:
+def apply_modes(
+    module: nn.Module,
+    patterns: Sequence[str] = (),
+    trainable: Sequence[str] = (),
+    norm: NormPolicy = 'train',
+    dropout: str = 'train',
+    norm_momentum: dict[str, float] | None = None,
+    key: str = 'method.freeze',
+) -> None:
     """Holds norm and dropout layers in evaluation mode; to be called after each ``module.train()``.
 
     Takes the arguments of :func:`freeze`, those about parameters for the sake of one config only.
@@ -98,11 +107,12 @@ def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> Non
     for pattern, value in momenta.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ConfigError(f'{key}[{pattern!r}] must lie between 0 and 1, found {value!r}')
-    _check_patterns(momenta, {name: (name, ) for name, _ in module.named_modules() if name}, key)
+    _check_patterns(momenta, {name: (name,) for name, _ in module.named_modules() if name}, key)
     for name, layer in module.named_modules():
         if isinstance(layer, _NormBase):
-            layer.momentum = next((value for pattern, value in momenta.items() if fnmatchcase(name, pattern)),
-                                  layer.momentum)
+            layer.momentum = next(
+                (value for pattern, value in momenta.items() if fnmatchcase(name, pattern)), layer.momentum
+            )
 
 
 def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, str]:
@@ -112,17 +122,16 @@ def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, s
             raise unknown_name('policy', policy, NORM_POLICIES, f'{key}.norm')
     layers = [name for name, layer in module.named_modules() if isinstance(layer, _NormBase)]
     if isinstance(norm, dict):
-        _check_patterns(norm, {name: (name, ) for name in layers}, f'{key}.norm')
+        _check_patterns(norm, {name: (name,) for name in layers}, f'{key}.norm')
     policies = {}
     for name in layers:
-        policies[name] = next((policy for pattern, policy in rules.items()
-                               if fnmatchcase(name, pattern)), 'train')
+        policies[name] = next((policy for pattern, policy in rules.items() if fnmatchcase(name, pattern)), 'train')
     return policies
 
 
 def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
     """Returns each parameter's name together with its name by age where it belongs to a step."""
-    names = {name: (name, ) for name, _ in module.named_parameters()}
+    names = {name: (name,) for name, _ in module.named_parameters()}
     for path, layer in growable_layers(module).items():
         prefix = f'{path}.' if path else ''
         newest = max(index for index, size in enumerate(layer.sizes) if size)
@@ -144,8 +153,12 @@ def _absent_rows(names: dict[str, tuple[str, ...]]) -> list[str]:
     A step of new domains has no old ones, the last step none to come, and yet a method names them for all steps and
     heads.
     """
-    return [alias.replace('steps.new.', age) for aliases in names.values() for alias in aliases[1:]
-            for age in ('steps.old.', 'future.', 'background.')]
+    return [
+        alias.replace('steps.new.', age)
+        for aliases in names.values()
+        for alias in aliases[1:]
+        for age in ('steps.old.', 'future.', 'background.')
+    ]
 
 
 def _fits(aliases: Sequence[str], patterns: Sequence[str]) -> bool:
@@ -156,8 +169,10 @@ def _check_patterns(patterns: Sequence[str], names: dict[str, tuple[str, ...]], 
     if isinstance(patterns, str):
         raise ConfigError(f'{key} must be a list of patterns, found the string {patterns!r}')
     for pattern in patterns:
-        if not any(_fits(aliases, (pattern, )) for aliases in [*names.values(), _absent_rows(names)]):
+        if not any(_fits(aliases, (pattern,)) for aliases in [*names.values(), _absent_rows(names)]):
             candidates = list(names) + sorted({name.rpartition('.')[0] + '.*' for name in names})
-            raise ConfigError(f'{key}: the pattern {pattern!r} fits nothing; names look like '
-                              f'{", ".join(list(names)[:3]) or "(there are none)"}.'
-                              f'{close_matches(pattern, candidates)}')
+            raise ConfigError(
+                f'{key}: the pattern {pattern!r} fits nothing; names look like '
+                f'{", ".join(list(names)[:3]) or "(there are none)"}.'
+                f'{close_matches(pattern, candidates)}'
+            )

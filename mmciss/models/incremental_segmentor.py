@@ -1,4 +1,5 @@
 """The only wrapper: a segmentor, its teacher and the slots of a method."""
+
 from __future__ import annotations
 
 import copy
@@ -49,15 +50,27 @@ class IncrementalSegmentor(BaseModel):
         data_preprocessor: Config of the data preprocessor.
     """
 
-    def __init__(self, segmentor: dict, step: Step | dict, losses: dict | None = None, labeler: dict | None = None,
-                 initializer: dict | None = None, freeze: dict | None = None, classifier: dict | None = None,
-                 structure: dict | None = None, decision: dict | None = None, previous: dict | None = None,
-                 checkpoint: str | None = None, data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        segmentor: dict,
+        step: Step | dict,
+        losses: dict | None = None,
+        labeler: dict | None = None,
+        initializer: dict | None = None,
+        freeze: dict | None = None,
+        classifier: dict | None = None,
+        structure: dict | None = None,
+        decision: dict | None = None,
+        previous: dict | None = None,
+        checkpoint: str | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         self.step = step if isinstance(step, Step) else Step.from_dict(step)
         self.classifier_options = dict(classifier or {})
-        self.segmentor = build_grown_segmentor(segmentor, self.step.sizes, self.classifier_options,
-                                               self.step.num_future)
+        self.segmentor = build_grown_segmentor(
+            segmentor, self.step.sizes, self.classifier_options, self.step.num_future
+        )
         self.structure = None if structure is None else STRUCTURES.build(structure)
         if self.structure is not None:
             self.structure(self.segmentor, self.step)
@@ -155,8 +168,9 @@ class IncrementalSegmentor(BaseModel):
                 losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, target)
         return losses
 
-    def _extra_loss(self, loss: nn.Module, student: SegOutput, teacher: SegOutput | None,
-                    target: Tensor | None) -> Tensor:
+    def _extra_loss(
+        self, loss: nn.Module, student: SegOutput, teacher: SegOutput | None, target: Tensor | None
+    ) -> Tensor:
         value = loss(student, teacher, target, self.step)
         if student.refined is not None and set(getattr(loss, 'needs', ())) <= {'logits'}:
             value = value + loss(student.refined, teacher and teacher.refined, target, self.step)
@@ -212,8 +226,9 @@ class IncrementalSegmentor(BaseModel):
             kept.append(f'{name}.{classifier.background_prefix}')
         if self.structure is not None:
             kept += self.structure.kept
-        state['auxiliary'] = {name: tensor for name, tensor in self.segmentor.state_dict().items()
-                              if any(part in name for part in kept)}
+        state['auxiliary'] = {
+            name: tensor for name, tensor in self.segmentor.state_dict().items() if any(part in name for part in kept)
+        }
         return state
 
     def network_weights(self) -> dict[str, Tensor]:

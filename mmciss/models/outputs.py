@@ -1,4 +1,5 @@
 """What a segmentor said about one batch, shared by labelers and losses."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -85,8 +86,10 @@ class SegOutput:
             ValueError: If images or channels are not those of ``logits``.
         """
         if full.shape[:2] != self.logits.shape[:2]:
-            raise ValueError(f'upsampled logits {tuple(full.shape)} do not belong to logits '
-                             f'{tuple(self.logits.shape)}: images and channels must be the same')
+            raise ValueError(
+                f'upsampled logits {tuple(full.shape)} do not belong to logits '
+                f'{tuple(self.logits.shape)}: images and channels must be the same'
+            )
         self._full[(full.shape[-2], full.shape[-1])] = full
 
     def _resized(self, maps: Tensor, size: tuple[int, int]) -> Tensor:

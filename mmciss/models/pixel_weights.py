@@ -1,4 +1,5 @@
 """Weights per pixel or per image for MMSegmentation's losses."""
+
 from __future__ import annotations
 
 from mmseg.structures.sampler import BasePixelSampler

@@ -1,4 +1,5 @@
 """Starting a step from what the step before left."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
-def check_fit(segmentor: nn.Module, weights: dict[str, Tensor], missing: list[str], unexpected: list[str],
-              source: str | Path, key: str) -> None:
+def check_fit(
+    segmentor: nn.Module,
+    weights: dict[str, Tensor],
+    missing: list[str],
+    unexpected: list[str],
+    source: str | Path,
+    key: str,
+) -> None:
     """Refuses a checkpoint that does not fill the model.
 
     mmengine loads with ``strict=False``: a wrong head would be left random with a line in the log.
@@ -27,11 +34,16 @@ def check_fit(segmentor: nn.Module, weights: dict[str, Tensor], missing: list[st
         ConfigError: If keys are missing or unexpected.
     """
     if missing or unexpected:
-        parts = [f'{len(names)} {word} (such as {", ".join(sorted(names)[:3])})'
-                 for word, names in (('missing', missing), ('unexpected', unexpected)) if names]
-        raise ConfigError(f'{key}: {source} does not fit the model ({type(segmentor).__name__} with '
-                          f'{segmentor.num_classes} classes): parameters {" and ".join(parts)}. It must come from the '
-                          f'same architecture and the same classes.')
+        parts = [
+            f'{len(names)} {word} (such as {", ".join(sorted(names)[:3])})'
+            for word, names in (('missing', missing), ('unexpected', unexpected))
+            if names
+        ]
+        raise ConfigError(
+            f'{key}: {source} does not fit the model ({type(segmentor).__name__} with '
+            f'{segmentor.num_classes} classes): parameters {" and ".join(parts)}. It must come from the '
+            f'same architecture and the same classes.'
+        )
 
 
 def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_rows: bool = False) -> None:
@@ -59,14 +71,18 @@ def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_
 def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     result = segmentor.load_state_dict(weights, strict=False)
     # Some layers drop entries that they compute themselves; those were there all the same.
-    missing = [name for name in result.missing_keys
-               if '.auxiliary.' not in name and '.future.' not in name and name not in weights]
+    missing = [
+        name
+        for name in result.missing_keys
+        if '.auxiliary.' not in name and '.future.' not in name and name not in weights
+    ]
     return missing, list(result.unexpected_keys)
 
 
 def load_method_state(path: str | Path | None) -> dict[str, Any]:
     """Reads ``state.pth`` of a finished step; an absent file is an empty state (a plain checkpoint as step 0)."""
     from mmciss.utils.files import load_tensors
+
     return load_tensors(path) if path is not None and Path(path).is_file() else {}
 
 

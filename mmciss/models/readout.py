@@ -1,4 +1,5 @@
 """Reading logits, embedding and features out of an unmodified segmentor while it runs."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -55,8 +56,9 @@ class Readout:
         self.tap = FeatureTap(segmentor, names)
         self.refining = refining_head(segmentor)
         # Under a refining head the main head runs twice in training, and the second time counts.
-        self._record_full = (losses_too and self.refining is None
-                             and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat)
+        self._record_full = (
+            losses_too and self.refining is None and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat
+        )
         self._handles: list = []
         self._full: Tensor | None = None
         self._head_output: object = None
@@ -75,8 +77,9 @@ class Readout:
             self._handles.append(first.register_forward_pre_hook(self._remember))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.tap.__exit__(kind, error, traceback)
         for module, method in self._recorded:
             module.__dict__.pop(method, None)
@@ -106,13 +109,18 @@ class Readout:
             output = SegOutput(logits, align_corners=self.segmentor.align_corners)
         else:
             name, classifier = self.classifier
-            output = SegOutput(records[name], records[f'{name}:input'], classifier=classifier,
-                               align_corners=self.segmentor.align_corners)
+            output = SegOutput(
+                records[name],
+                records[f'{name}:input'],
+                classifier=classifier,
+                align_corners=self.segmentor.align_corners,
+            )
         output.features.update({name: records[name] for name in self.layers})
         if self._full is not None and self._full.shape[1] == output.logits.shape[1]:
             output.remember_logits(self._full)
         if self.refining is not None:
-            output.refined = SegOutput(refined_everywhere(self.refining, self._maps, output.logits),
-                                       align_corners=self.segmentor.align_corners)
+            output.refined = SegOutput(
+                refined_everywhere(self.refining, self._maps, output.logits), align_corners=self.segmentor.align_corners
+            )
         self._full = self._head_output = self._maps = None
         return output

@@ -1,4 +1,5 @@
 """Segmentors whose last head refines chosen points of the head before it (PointRend, arXiv 1912.08193)."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ def refined_everywhere(head: nn.Module, maps: Sequence[Tensor], coarse: Tensor) 
         coarse: Logits of the head before, ``(N, C, h, w)``.
     """
     size = coarse.shape[-2:]
-    fine = [resize(item, size, mode='bilinear', align_corners=head.align_corners)
-            for item in head._transform_inputs(maps)]
+    fine = [
+        resize(item, size, mode='bilinear', align_corners=head.align_corners) for item in head._transform_inputs(maps)
+    ]
     points = head.forward(torch.cat(fine, 1).flatten(2), coarse.flatten(2))
     return points.unflatten(2, size)

@@ -1,4 +1,5 @@
 """A teacher that is its student's own frozen network with the old classifier."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -43,15 +44,17 @@ def trunk_is_frozen(model: IncrementalSegmentor) -> bool:
     if list(growable_layers(head).values()) != [found[1]]:
         return False
     inside = tuple(f'{name}.' for name in (found[0], 'auxiliary_head'))
-    if any(parameter.requires_grad for name, parameter in segmentor.named_parameters()
-           if not name.startswith(inside)):
+    if any(parameter.requires_grad for name, parameter in segmentor.named_parameters() if not name.startswith(inside)):
         return False
     training = model.training
     model.train()
-    moving = [name for name, module in segmentor.named_modules()
-              if module.training and not name.startswith(inside)
-              and (isinstance(module, _NormBase | _DropoutNd)
-                   or type(module).__name__ == 'DropPath')]
+    moving = [
+        name
+        for name, module in segmentor.named_modules()
+        if module.training
+        and not name.startswith(inside)
+        and (isinstance(module, _NormBase | _DropoutNd) or type(module).__name__ == 'DropPath')
+    ]
     model.train(training)
     return not moving
 

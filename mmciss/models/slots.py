@@ -1,4 +1,5 @@
 """Building the extra losses of a method, and finding out what they need, before training starts."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,8 +24,9 @@ def build_losses(losses: dict[str, dict] | None) -> nn.ModuleDict:
     if losses is None:
         losses = {}
     if not isinstance(losses, dict) or 'type' in losses:
-        raise ConfigError(f'method.losses must be a dictionary of named losses such as dict(kd=dict(type=...)), '
-                          f'found {losses!r}')
+        raise ConfigError(
+            f'method.losses must be a dictionary of named losses such as dict(kd=dict(type=...)), found {losses!r}'
+        )
     return nn.ModuleDict({name: MODELS.build(config) for name, config in losses.items() if config is not None})
 
 
@@ -44,11 +46,15 @@ def check_needs(segmentor: nn.Module, slot: Any, key: str) -> None:
         raise ConfigError(f'{key}: {type(slot).__name__}.needs holds {sorted(unknown)}; allowed: {NEEDS}')
     found = main_classifier(segmentor)
     if needs & {'embedding', 'classifier', 'rows'} and found is None:
-        raise ConfigError(f"{key}: {type(slot).__name__} needs the input of a single linear classifier ('conv_seg'), "
-                          f'which {type(segmentor.decode_head).__name__} (model.decode_head) does not have')
+        raise ConfigError(
+            f"{key}: {type(slot).__name__} needs the input of a single linear classifier ('conv_seg'), "
+            f'which {type(segmentor.decode_head).__name__} (model.decode_head) does not have'
+        )
     if 'rows' in needs and not getattr(found[1], 'linear', True):
-        raise ConfigError(f'{key}: {type(slot).__name__} needs rows over one embedding, which classes with heads of '
-                          f'their own do not share; set method.structure=None')
+        raise ConfigError(
+            f'{key}: {type(slot).__name__} needs rows over one embedding, which classes with heads of '
+            f'their own do not share; set method.structure=None'
+        )
     if 'features' in needs:
         check_names(segmentor, slot.layers, key=f'{key}.layers')
 
@@ -70,6 +76,8 @@ def collect_needs(segmentor: nn.Module, losses: nn.ModuleDict, labeler: Any, ste
             layers += [name for name in slot.layers if name not in layers]
     uses_teacher = [key for key, slot in slots if getattr(slot, 'uses_teacher', True)]
     if uses_teacher and step.is_base:
-        raise ConfigError(f'{uses_teacher[0]} needs a teacher, which the base step does not have; set it in '
-                          f'method, not in method.base')
+        raise ConfigError(
+            f'{uses_teacher[0]} needs a teacher, which the base step does not have; set it in '
+            f'method, not in method.base'
+        )
     return layers, bool(uses_teacher)

@@ -1,4 +1,5 @@
 """The stages of a backbone, found by themselves."""
+
 from __future__ import annotations
 
 from torch import nn
@@ -35,7 +36,7 @@ def stage_taps(segmentor: nn.Module, pre_activation: bool = False) -> tuple[str,
     backbone = segmentor.backbone
     names = getattr(backbone, 'res_layers', None)
     if not names or not all(isinstance(getattr(backbone, str(name), None), nn.Module) for name in names):
-        return ('backbone', )
+        return ('backbone',)
     taps = []
     for name in names:
         blocks = list(getattr(backbone, name).children())

@@ -1,4 +1,5 @@
 """Reading what flows between the modules of an unmodified model."""
+
 from __future__ import annotations
 
 import re
@@ -70,21 +71,22 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
         module, port = split_name(name)
         ports = ('output', PRE_ACTIVATION) if module == STAGES else PORTS
         if port not in ports:
-            raise ConfigError(f'{key}: {name!r} ends in {port!r}; allowed after the colon: '
-                              f'{", ".join(ports)}.')
+            raise ConfigError(f'{key}: {name!r} ends in {port!r}; allowed after the colon: {", ".join(ports)}.')
         if module == STAGES:
             continue
         module = resolve(root, module)
         if module not in modules:
-            raise ConfigError(f'{key}: {type(root).__name__} has no module {module!r}.'
-                              f'{close_matches(module, modules)}{_children_hint(modules, module)} '
-                              f"'stages' means every stage of any backbone, 'backbone' the maps that it hands on.")
+            raise ConfigError(
+                f'{key}: {type(root).__name__} has no module {module!r}.'
+                f'{close_matches(module, modules)}{_children_hint(modules, module)} '
+                f"'stages' means every stage of any backbone, 'backbone' the maps that it hands on."
+            )
 
 
 def expand(root: nn.Module, name: str) -> tuple[str, ...]:
     """Returns the taps that a name stands for: those of ``'stages'`` in this model, else itself."""
     module, port = split_name(name)
-    return stage_taps(root, port == PRE_ACTIVATION) if module == STAGES else (name, )
+    return stage_taps(root, port == PRE_ACTIVATION) if module == STAGES else (name,)
 
 
 def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
@@ -131,8 +133,7 @@ class FeatureTap:
         torch.Size([1, 4, 2, 2])
     """
 
-    def __init__(self, root: nn.Module, names: Iterable[str],
-                 clone: bool | Iterable[str] = False) -> None:
+    def __init__(self, root: nn.Module, names: Iterable[str], clone: bool | Iterable[str] = False) -> None:
         self.root = root
         self.names = tuple(dict.fromkeys(names))
         self.clone = set(self.names if clone is True else () if clone is False else clone)
@@ -156,14 +157,15 @@ class FeatureTap:
                 self._handles.append(module.register_forward_hook(hook))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
         for name in self.names:
             taps = expand(self.root, name)
-            if taps != (name, ) and all(tap in self.records for tap in taps):
+            if taps != (name,) and all(tap in self.records for tap in taps):
                 self.records[name] = tuple(flat_maps(self.records[tap] for tap in taps))
 
 
@@ -172,18 +174,18 @@ def flat_maps(values: Iterable[Any]) -> list[Any]:
     return [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
 
 
-def _input_hook(records: dict[str, Any], name: str, module: nn.Module,
-                clone: bool) -> Callable[..., None]:
+def _input_hook(records: dict[str, Any], name: str, module: nn.Module, clone: bool) -> Callable[..., None]:
     def record(caller: nn.Module, args: tuple, kwargs: dict) -> None:
         if caller is module:  # not a copy of it
             value = args[0] if args else next(iter(kwargs.values()), None)
             records[name] = value.clone() if clone and isinstance(value, Tensor) else value
+
     return record
 
 
-def _output_hook(records: dict[str, Any], name: str, module: nn.Module,
-                 clone: bool) -> Callable[..., None]:
+def _output_hook(records: dict[str, Any], name: str, module: nn.Module, clone: bool) -> Callable[..., None]:
     def record(caller: nn.Module, args: tuple, output: Any) -> None:
         if caller is module:
             records[name] = output.clone() if clone and isinstance(output, Tensor) else output
+
     return record

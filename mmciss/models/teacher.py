@@ -1,4 +1,5 @@
 """The previous model, frozen: what the new one must not forget."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,4 +1,5 @@
 """What is learned when: pure Python and NumPy, usable without MMSegmentation."""
+
 from __future__ import annotations
 
 from mmciss.protocols.build import build_protocol
@@ -12,7 +13,20 @@ from mmciss.protocols.settings import select_images, select_test_images
 from mmciss.protocols.step import Step
 
 __all__ = [
-    'SETTINGS', 'ClassPresence', 'LabelPolicy', 'MaskScan', 'Protocol', 'Step', 'build_protocol',
-    'check_ids', 'class_of_id', 'describe', 'label_policy', 'load_or_scan', 'scan_masks',
-    'select_images', 'select_test_images', 'unknown_ids'
+    'SETTINGS',
+    'ClassPresence',
+    'LabelPolicy',
+    'MaskScan',
+    'Protocol',
+    'Step',
+    'build_protocol',
+    'check_ids',
+    'class_of_id',
+    'describe',
+    'label_policy',
+    'load_or_scan',
+    'scan_masks',
+    'select_images',
+    'select_test_images',
+    'unknown_ids',
 ]

@@ -1,4 +1,5 @@
 """From the key ``protocol`` of a config to a protocol."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,16 +9,29 @@ from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.class_orders import NUM_CLASSES, recognise
 from mmciss.protocols.protocol import SETTINGS, Protocol
 
-KEYS = ('name', 'setting', 'order', 'steps', 'split_files', 'domains', 'dataset', 'joint', 'seed',
-        'holdout', 'label_policy')
+KEYS = (
+    'name',
+    'setting',
+    'order',
+    'steps',
+    'split_files',
+    'domains',
+    'dataset',
+    'joint',
+    'seed',
+    'holdout',
+    'label_policy',
+)
 """What the key ``protocol`` of a config may hold. ``label_policy`` is read by
 :func:`mmciss.protocols.labels.label_policy`."""
 
 
-def build_protocol(config: Mapping[str, Any] | Protocol,
-                   class_names: Sequence[str],
-                   background: bool = True,
-                   dataset: str | None = None) -> Protocol:
+def build_protocol(
+    config: Mapping[str, Any] | Protocol,
+    class_names: Sequence[str],
+    background: bool = True,
+    dataset: str | None = None,
+) -> Protocol:
     """Builds the protocol that a user's config describes.
 
     Args:
@@ -55,8 +69,9 @@ def build_protocol(config: Mapping[str, Any] | Protocol,
         raise unknown_name('setting', setting, SETTINGS, 'protocol.setting')
     sources = ('name', 'domains') if setting == 'domain' else ('name', 'steps')
     if not any(values.get(key) for key in sources):
-        raise ConfigError("protocol: needs name (such as '15-1') or steps (lists of classes); "
-                          "with setting='domain', name or domains")
+        raise ConfigError(
+            "protocol: needs name (such as '15-1') or steps (lists of classes); with setting='domain', name or domains"
+        )
     build = _domain_protocol if setting == 'domain' else _class_protocol
     protocol = build(values, setting, class_names, background, dataset)
     return protocol.merged() if values.get('joint') else protocol
@@ -68,52 +83,52 @@ def _implied_setting(values: Mapping[str, Any]) -> str:
     return 'explicit' if values.get('split_files') else 'overlapped'
 
 
-def _class_protocol(values: Mapping[str, Any], setting: str, class_names: Sequence[str],
-                    background: bool, dataset: str | None) -> Protocol:
+def _class_protocol(
+    values: Mapping[str, Any], setting: str, class_names: Sequence[str], background: bool, dataset: str | None
+) -> Protocol:
     for key in ('domains', 'holdout'):
         if values.get(key):
-            raise ConfigError(
-                f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
-    options: dict[str, Any] = {
-        'split_files': values.get('split_files') or (),
-        'seed': _seed(values.get('seed', 0))
-    }
+            raise ConfigError(f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
+    options: dict[str, Any] = {'split_files': values.get('split_files') or (), 'seed': _seed(values.get('seed', 0))}
     if not values.get('steps'):
-        return Protocol.from_name(values['name'],
-                                  class_names=class_names,
-                                  order=values.get('order'),
-                                  setting=setting,
-                                  dataset=dataset,
-                                  **options)
+        return Protocol.from_name(
+            values['name'],
+            class_names=class_names,
+            order=values.get('order'),
+            setting=setting,
+            dataset=dataset,
+            **options,
+        )
     if values.get('order') is not None:
-        raise ConfigError('protocol.order: protocol.steps lists the classes in order already; '
-                          'give one of the two')
-    return Protocol.from_lists(values['steps'],
-                               class_names=class_names,
-                               setting=setting,
-                               name=values.get('name'),
-                               **options)
+        raise ConfigError('protocol.order: protocol.steps lists the classes in order already; give one of the two')
+    return Protocol.from_lists(
+        values['steps'], class_names=class_names, setting=setting, name=values.get('name'), **options
+    )
 
 
-def _domain_protocol(values: Mapping[str, Any], setting: str, class_names: Sequence[str],
-                     background: bool, dataset: str | None) -> Protocol:
+def _domain_protocol(
+    values: Mapping[str, Any], setting: str, class_names: Sequence[str], background: bool, dataset: str | None
+) -> Protocol:
     for key in ('steps', 'order', 'split_files'):
         if values.get(key):
             raise ConfigError(
                 f"protocol.{key}: does not go with setting='domain', where all classes "
-                f'are learned at every step; see protocol.domains')
+                f'are learned at every step; see protocol.domains'
+            )
     domains = values.get('domains')
     lists = domains is not None and not all(isinstance(item, str) for item in domains)
     if not lists and 'name' not in values:
         raise ConfigError("protocol.name: needed with a plain list of domains, such as '11-5'")
-    return Protocol.from_domains(domains if lists else values['name'],
-                                 None if lists else domains,
-                                 class_names=class_names,
-                                 background=background,
-                                 dataset=None if lists else dataset,
-                                 name=values.get('name') if lists else None,
-                                 seed=_seed(values.get('seed', 1)),
-                                 holdout=_holdout(values.get('holdout', 0.0)))
+    return Protocol.from_domains(
+        domains if lists else values['name'],
+        None if lists else domains,
+        class_names=class_names,
+        background=background,
+        dataset=None if lists else dataset,
+        name=values.get('name') if lists else None,
+        seed=_seed(values.get('seed', 1)),
+        holdout=_holdout(values.get('holdout', 0.0)),
+    )
 
 
 def _seed(value: Any) -> int:

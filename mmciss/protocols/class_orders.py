@@ -1,4 +1,5 @@
 """Every published class order, as data."""
+
 from __future__ import annotations
 
 
@@ -41,7 +42,8 @@ _ADE_B = (
     '19 21 23 26 31 33 34 36 39 40 43 44 53 55 57 60 70 71 80 86 87 91 95 99 101 105 106 107 '
     '113 116 120 125 126 131 132 133 140 142 143 147 148 149 150 | 11 16 50 64 66 73 89 92 145 '
     '146 | 30 37 51 52 72 85 98 114 115 138 | 2 35 65 97 110 111 112 118 124 141 | 4 7 15 41 67 '
-    '78 79 88 108 139 | 17 20 59 68 83 94 102 122 127 137 ')
+    '78 79 88 108 139 | 17 20 59 68 83 94 102 122 127 137 '
+)
 
 # MiB's order c, published as one whole permutation: any protocol can be cut from it.
 _ADE_C = (
@@ -50,15 +52,53 @@ _ADE_C = (
     '68 29 41 45 61 124 25 26 24 95 40 96 118 48 98 114 34 139 102 63 85 149 54 6 94 112 50 36 '
     '81 78 35 115 8 44 71 99 121 84 135 136 90 9 14 120 126 4 18 39 73 137 7 113 101 3 64 55 '
     '127 51 116 47 140 62 148 80 60 92 42 59 91 49 89 108 125 22 58 145 130 38 141 2 53 131 104 '
-    '100 117 88 75 122 150 21 72 107 15 93 103 ')
+    '100 117 88 75 122 150 21 72 107 15 93 103 '
+)
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
-    'voc': ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
-            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
-            'train', 'tvmonitor'),
-    'cityscapes': ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
-                   'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car',
-                   'truck', 'bus', 'train', 'motorcycle', 'bicycle'),
+    'voc': (
+        'aeroplane',
+        'bicycle',
+        'bird',
+        'boat',
+        'bottle',
+        'bus',
+        'car',
+        'cat',
+        'chair',
+        'cow',
+        'diningtable',
+        'dog',
+        'horse',
+        'motorbike',
+        'person',
+        'pottedplant',
+        'sheep',
+        'sofa',
+        'train',
+        'tvmonitor',
+    ),
+    'cityscapes': (
+        'road',
+        'sidewalk',
+        'building',
+        'wall',
+        'fence',
+        'pole',
+        'traffic light',
+        'traffic sign',
+        'vegetation',
+        'terrain',
+        'sky',
+        'person',
+        'rider',
+        'car',
+        'truck',
+        'bus',
+        'train',
+        'motorcycle',
+        'bicycle',
+    ),
 }
 """Foreground class names by class number, as MMSegmentation writes them."""
 
@@ -74,14 +114,8 @@ ORDERS: dict[str, dict[str, tuple[int, ...]]] = {
         '19-1b': (*range(1, 5), *range(6, 21), 5),
         **{letter: _numbers(text) for letter, text in _VOC_15_1.items()},
     },
-    'ade20k': {
-        'a': tuple(range(1, 151)),
-        'b': _numbers(''.join(_ADE_B)),
-        'c': _numbers(''.join(_ADE_C))
-    },
-    'cityscapes': {
-        'a': tuple(range(1, 20))
-    },
+    'ade20k': {'a': tuple(range(1, 151)), 'b': _numbers(''.join(_ADE_B)), 'c': _numbers(''.join(_ADE_C))},
+    'cityscapes': {'a': tuple(range(1, 20))},
 }
 """Class orders by data set and letter; 'a' is the natural one. Each is usable with any protocol."""
 

@@ -1,4 +1,5 @@
 """Reading classes and class orders as users write them: numbers, names, letters and seeds."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +13,7 @@ from mmciss.protocols.class_orders import NUM_CLASSES, ORDERS
 from mmciss.protocols.step import BACKGROUND, MAX_CHANNELS
 
 
-def check_class_names(class_names: Sequence[str] | None,
-                      num_classes: int | None) -> tuple[str, ...]:
+def check_class_names(class_names: Sequence[str] | None, num_classes: int | None) -> tuple[str, ...]:
     """Returns the foreground class names by class number; ``class_1`` and so on if there are none.
 
     Raises:
@@ -27,8 +27,7 @@ def check_class_names(class_names: Sequence[str] | None,
     if num_classes is not None and len(names) != num_classes:
         raise ConfigError(f'protocol: {len(names)} class names for {num_classes} classes')
     if BACKGROUND in names:
-        raise ConfigError(
-            f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
+        raise ConfigError(f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
     if repeated := _repeated(names):
         raise ConfigError(f'protocol: class names listed twice: {repeated}')
     if not 0 < len(names) < MAX_CHANNELS:
@@ -55,8 +54,10 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
     if not isinstance(item, Integral) or isinstance(item, bool):
         raise ConfigError(f'{key}: {item!r} is neither the number nor the name of a class')
     if item == 0:
-        raise ConfigError(f'{key}: 0 is the background, which comes with the first step by itself; '
-                          f'list the classes 1 to {len(class_names)} only')
+        raise ConfigError(
+            f'{key}: 0 is the background, which comes with the first step by itself; '
+            f'list the classes 1 to {len(class_names)} only'
+        )
     if not 1 <= item <= len(class_names):
         raise ConfigError(f'{key}: there is no class {item}; allowed are 1 to {len(class_names)}')
     return int(item)
@@ -71,13 +72,13 @@ def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: s
     if repeated := _repeated(numbers):
         raise ConfigError(f'{key}: listed more than once: {_titles(repeated, class_names)}')
     if missing := sorted(set(range(1, len(class_names) + 1)) - set(numbers)):
-        raise ConfigError(f'{key}: missing: {_titles(missing, class_names)}; every one of the '
-                          f'{len(class_names)} classes must be listed once')
+        raise ConfigError(
+            f'{key}: missing: {_titles(missing, class_names)}; every one of the '
+            f'{len(class_names)} classes must be listed once'
+        )
 
 
-def read_order(order: Any,
-               class_names: Sequence[str],
-               dataset: str | None = None) -> tuple[int, ...]:
+def read_order(order: Any, class_names: Sequence[str], dataset: str | None = None) -> tuple[int, ...]:
     """Returns the class numbers in order of arrival.
 
     Args:
@@ -103,11 +104,9 @@ def read_order(order: Any,
         if not 0 <= order < 2**32:
             raise ConfigError(f'{key}: the seed {order} is outside 0 to {2**32 - 1}')
         # RandomState's stream is frozen by NumPy, so that a seed means the same order for ever.
-        return tuple(
-            int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
+        return tuple(int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
     if not isinstance(order, Iterable):
-        raise ConfigError(
-            f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
+        raise ConfigError(f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
     numbers = tuple(class_number(item, class_names, key) for item in order)
     check_permutation(numbers, class_names, key)
     return numbers
@@ -120,13 +119,15 @@ def _published_order(letter: str, total: int, dataset: str | None) -> tuple[int,
     if dataset not in ORDERS:
         raise ConfigError(
             f'{key}: no order {letter!r} is published for this data set (lettered orders '
-            f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed')
+            f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed'
+        )
     if NUM_CLASSES[dataset] != total:
-        raise ConfigError(f'{key}: the orders of {dataset} are for {NUM_CLASSES[dataset]} classes, '
-                          f'not for {total}')
+        raise ConfigError(f'{key}: the orders of {dataset} are for {NUM_CLASSES[dataset]} classes, not for {total}')
     if letter not in ORDERS[dataset]:
-        raise ConfigError(f'{key}: unknown order {letter!r} of {dataset}. Allowed: '
-                          f'{", ".join(ORDERS[dataset])}; a list of all classes; a seed')
+        raise ConfigError(
+            f'{key}: unknown order {letter!r} of {dataset}. Allowed: '
+            f'{", ".join(ORDERS[dataset])}; a list of all classes; a seed'
+        )
     return ORDERS[dataset][letter]
 
 

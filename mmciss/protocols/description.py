@@ -1,4 +1,5 @@
 """A protocol as rows of a table."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -13,12 +14,15 @@ def describe(protocol: Protocol) -> list[dict[str, Any]]:
         >>> describe(Protocol.from_name('2-1', 3))[1]['classes']
         ['class_3']
     """
-    return [{
-        'step': step.index,
-        'numbers': list(step.new),
-        'classes': [protocol.class_names[number - 1] for number in step.new],
-        'domains': list(step.domains),
-        'old_channels': step.num_old,
-        'new_channels': step.num_new,
-        'channels': step.num_seen
-    } for step in protocol]
+    return [
+        {
+            'step': step.index,
+            'numbers': list(step.new),
+            'classes': [protocol.class_names[number - 1] for number in step.new],
+            'domains': list(step.domains),
+            'old_channels': step.num_old,
+            'new_channels': step.num_new,
+            'channels': step.num_seen,
+        }
+        for step in protocol
+    ]

@@ -1,4 +1,5 @@
 """Published domains, and the domain that an image belongs to."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,10 +7,29 @@ from pathlib import PurePath
 
 from mmciss.errors import ConfigError
 
-CITYSCAPES_CITIES = ('aachen', 'bremen', 'darmstadt', 'erfurt', 'hanover', 'krefeld', 'strasbourg',
-                     'tubingen', 'weimar', 'bochum', 'cologne', 'dusseldorf', 'hamburg', 'jena',
-                     'monchengladbach', 'stuttgart', 'ulm', 'zurich', 'frankfurt', 'lindau',
-                     'munster')
+CITYSCAPES_CITIES = (
+    'aachen',
+    'bremen',
+    'darmstadt',
+    'erfurt',
+    'hanover',
+    'krefeld',
+    'strasbourg',
+    'tubingen',
+    'weimar',
+    'bochum',
+    'cologne',
+    'dusseldorf',
+    'hamburg',
+    'jena',
+    'monchengladbach',
+    'stuttgart',
+    'ulm',
+    'zurich',
+    'frankfurt',
+    'lindau',
+    'munster',
+)
 """The 21 cities in the order of the domain-incremental protocols (PLOP, arXiv 2011.11390): the 18
 of the training set, then the three of the validation set."""
 
@@ -28,8 +48,14 @@ def domain_of(path: str, domains: Sequence[str]) -> str | None:
     for folder in reversed(pure.parts[:-1]):
         if folder in domains:
             return folder
-    return next((name for name in sorted(domains, key=len, reverse=True)
-                 if pure.stem == name or pure.stem.startswith(f'{name}_')), None)
+    return next(
+        (
+            name
+            for name in sorted(domains, key=len, reverse=True)
+            if pure.stem == name or pure.stem.startswith(f'{name}_')
+        ),
+        None,
+    )
 
 
 def domains_of(paths: Sequence[str], domains: Sequence[str]) -> list[str]:
@@ -44,5 +70,6 @@ def domains_of(paths: Sequence[str], domains: Sequence[str]) -> list[str]:
         raise ConfigError(
             f'protocol.domains: {len(unknown)} images belong to no domain, the first is '
             f'{unknown[0]}. Domains: {", ".join(domains)}; an image belongs to the one '
-            f'that is its folder, or that its file name starts with')
+            f'that is its folder, or that its file name starts with'
+        )
     return [domain for domain in found if domain is not None]

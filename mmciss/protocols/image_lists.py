@@ -1,4 +1,5 @@
 """Published image lists: text files with one image per line."""
+
 from __future__ import annotations
 
 import os
@@ -29,11 +30,13 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
     file = Path(file)
     if not file.is_file():
         raise FileNotFoundError(
-            f'protocol.split_files: no file {str(file)!r}; one text file per step is '
-            f'needed, with one image per line')
-    lines = [(number, line.strip())
-             for number, line in enumerate(read_text(file, 'protocol.split_files').splitlines(), 1)
-             if line.strip()]
+            f'protocol.split_files: no file {str(file)!r}; one text file per step is needed, with one image per line'
+        )
+    lines = [
+        (number, line.strip())
+        for number, line in enumerate(read_text(file, 'protocol.split_files').splitlines(), 1)
+        if line.strip()
+    ]
     by_stem: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
         by_stem.setdefault(_stem(path), []).append(index)
@@ -48,13 +51,12 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
 def _position(line: str, total: int, file: Path, number: int) -> int:
     if int(line) >= total:
         raise ConfigError(
-            f'{file}, line {number}: position {line}; the data set has {total} images, so 0 to '
-            f'{total - 1} are allowed')
+            f'{file}, line {number}: position {line}; the data set has {total} images, so 0 to {total - 1} are allowed'
+        )
     return int(line)
 
 
-def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path,
-          number: int) -> int:
+def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path, number: int) -> int:
     # The whole line first: file names may hold spaces.
     for name in (line, line.split()[0]):
         candidates = _candidates(os.path.normpath(name.replace('\\', '/')), by_stem, paths)
@@ -63,9 +65,12 @@ def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: 
         if candidates:
             raise ConfigError(
                 f'{file}, line {number}: {name!r} could be any of '
-                f'{", ".join(paths[index] for index in candidates[:3])}; give more of its path')
-    raise ConfigError(f'{file}, line {number}: {name!r} is no image of the data set '
-                      f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})')
+                f'{", ".join(paths[index] for index in candidates[:3])}; give more of its path'
+            )
+    raise ConfigError(
+        f'{file}, line {number}: {name!r} is no image of the data set '
+        f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})'
+    )
 
 
 def _candidates(name: str, by_stem: dict[str, list[int]], paths: Sequence[str]) -> list[int]:
@@ -75,8 +80,9 @@ def _candidates(name: str, by_stem: dict[str, list[int]], paths: Sequence[str]) 
         return found
     ending = '/' + name.lstrip('/')
     whole = {index: f'/{os.path.normpath(paths[index])}' for index in found}
-    return [index for index, path in whole.items()
-            if path.endswith(ending) or os.path.splitext(path)[0].endswith(ending)]
+    return [
+        index for index, path in whole.items() if path.endswith(ending) or os.path.splitext(path)[0].endswith(ending)
+    ]
 
 
 def _stem(path: str) -> str:

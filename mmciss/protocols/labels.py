@@ -9,6 +9,7 @@ class number (PASCAL VOC); with 0, there is no background class, id = class numb
 belongs to no class is 255 (ADE20K and Cityscapes as MMSegmentation reads them). In the latter 255
 is the papers' id 0.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -63,8 +64,9 @@ class LabelPolicy:
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) not in ALLOWED[field.name]:
-                raise unknown_name('choice', getattr(self, field.name), ALLOWED[field.name],
-                                   f'protocol.label_policy.{field.name}')
+                raise unknown_name(
+                    'choice', getattr(self, field.name), ALLOWED[field.name], f'protocol.label_policy.{field.name}'
+                )
 
     def train_table(self, step: Step, num_classes: int, first_id: int) -> np.ndarray:
         """Returns the (256,) uint8 table from a data set's id to the channel that trains, or 255.
@@ -84,15 +86,14 @@ class LabelPolicy:
         return self._table(step, num_classes, first_id, self.void_test, 'keep', self.future_test)
 
     @staticmethod
-    def _table(step: Step, num_classes: int, first_id: int, void: str, old: str,
-               future: str) -> np.ndarray:
+    def _table(step: Step, num_classes: int, first_id: int, void: str, old: str, future: str) -> np.ndarray:
         _check_ids_fit(num_classes, first_id)
         # Without a background channel, what would be background can only be ignored.
         value = {'background': 0 if step.background else IGNORE, 'ignore': IGNORE, 'keep': IGNORE}
         table = np.full(256, IGNORE, dtype=np.uint8)
         if first_id == 1:
             table[0] = value['background']
-        table[first_id:first_id + num_classes] = value[future]
+        table[first_id : first_id + num_classes] = value[future]
         for numbers, choice in ((step.old, old), (step.new, 'keep')):
             for number in numbers:
                 channel = step.channel_of[number] if choice == 'keep' else value[choice]
@@ -111,8 +112,7 @@ _WITHOUT_BACKGROUND: dict[str, dict[str, str]] = {
     'mib': dict(void_train='background', future_test='ignore'),
     'plop': dict(void_train='background', void_test='background'),
     'dkd': dict(void_train='background', void_test='background', future_test='ignore'),
-    'ssul': dict(void_train='background', void_test='background', future_test='ignore',
-                 test_images='all'),
+    'ssul': dict(void_train='background', void_test='background', future_test='ignore', test_images='all'),
 }
 _SAME_AS = {'sdr': 'mib', 'awt': 'plop', 'rcil': 'plop', 'gsc': 'plop'}
 
@@ -120,9 +120,9 @@ PRESETS = (*_WITH_BACKGROUND, *_SAME_AS)
 """Names of the policies of the papers."""
 
 
-def label_policy(value: str | Mapping[str, str] | LabelPolicy | None = 'plop',
-                 first_id: int = 1,
-                 setting: str = 'overlapped') -> LabelPolicy:
+def label_policy(
+    value: str | Mapping[str, str] | LabelPolicy | None = 'plop', first_id: int = 1, setting: str = 'overlapped'
+) -> LabelPolicy:
     """Returns the policy that a config asks for.
 
     Args:
@@ -171,7 +171,7 @@ def class_of_id(num_classes: int, first_id: int) -> np.ndarray:
     """
     _check_ids_fit(num_classes, first_id)
     table = np.full(256, -1, dtype=np.int16)
-    table[first_id:first_id + num_classes] = np.arange(1, num_classes + 1)
+    table[first_id : first_id + num_classes] = np.arange(1, num_classes + 1)
     table[0 if first_id == 1 else IGNORE] = 0
     return table
 
@@ -185,14 +185,10 @@ def unknown_ids(present_ids: Iterable[int], num_classes: int, first_id: int) -> 
     """
     _check_ids_fit(num_classes, first_id)
     last = first_id + num_classes - 1
-    return sorted(
-        int(item) for item in set(present_ids) if not (0 <= item <= last or item == IGNORE))
+    return sorted(int(item) for item in set(present_ids) if not (0 <= item <= last or item == IGNORE))
 
 
-def check_ids(present_ids: Iterable[int],
-              num_classes: int,
-              first_id: int,
-              where: Any = 'masks') -> None:
+def check_ids(present_ids: Iterable[int], num_classes: int, first_id: int, where: Any = 'masks') -> None:
     """Refuses ids outside the classes, which a lookup table would hide.
 
     Args:
@@ -208,7 +204,8 @@ def check_ids(present_ids: Iterable[int],
         raise ConfigError(
             f'{where}: label ids {", ".join(map(str, wrong))} belong to no class; allowed are '
             f'0 to {first_id + num_classes - 1} and 255. Are the masks those of this data set '
-            f'(metainfo.classes, reduce_zero_label)?')
+            f'(metainfo.classes, reduce_zero_label)?'
+        )
 
 
 def _check_ids_fit(num_classes: int, first_id: int) -> None:

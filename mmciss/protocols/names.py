@@ -1,4 +1,5 @@
 """The names of protocols: '15-1' and its relatives, as numbers of classes per step."""
+
 from __future__ import annotations
 
 import re
@@ -10,8 +11,7 @@ JOINT_NAMES = ('offline', 'joint')
 """Names of the protocol with a single step."""
 
 PUBLISHED_NAMES: dict[str, tuple[str, ...]] = {
-    'voc': ('19-1', '15-5', '15-1', '10-1', '10-5', '10-10', '5-3', '5-1', '5-5', '2-1', '2-2',
-            'offline'),
+    'voc': ('19-1', '15-5', '15-1', '10-1', '10-5', '10-10', '5-3', '5-1', '5-5', '2-1', '2-2', 'offline'),
     'ade20k': ('100-50', '100-10', '100-5', '50-50', '50-20', 'offline'),
     'cityscapes': ('14-1', '14-5', '10-1', '10-9', '18-1', 'offline'),
     'cityscapes domains': ('11-5', '11-1', '1-1'),
@@ -19,15 +19,12 @@ PUBLISHED_NAMES: dict[str, tuple[str, ...]] = {
 """The protocols that papers report, by data set."""
 
 _ORDER_IN_NAME: dict[str, dict[str, tuple[str, str]]] = {
-    'voc': {
-        '19-1b': ('19-1', '19-1b')
-    },
+    'voc': {'19-1b': ('19-1', '19-1b')},
     'ade20k': {
         '50': ('50-50', 'a'),
         '50b': ('50-50', 'b'),
         '50c': ('50-50', 'c'),
-        **{f'{name}{letter}': (name, letter)
-           for letter in 'abc' for name in ('100-50', '100-10', '100-5', '50-50')},
+        **{f'{name}{letter}': (name, letter) for letter in 'abc' for name in ('100-50', '100-10', '100-5', '50-50')},
     },
 }
 """Names in the repositories that hold the class order too."""
@@ -53,8 +50,10 @@ def split_name(name: str, dataset: str | None) -> tuple[str, str | None]:
     if separator and re.fullmatch('[a-z]', letter):
         return stem, letter
     if re.fullmatch(r'\d+-\d+[a-rt-z]', name):
-        raise ConfigError(f'protocol.name: {name!r} is read differently by different papers; use '
-                          f"name={name[:-1]!r} with order='{name[-1]}' (PLOP's letters) or a list")
+        raise ConfigError(
+            f'protocol.name: {name!r} is read differently by different papers; use '
+            f"name={name[:-1]!r} with order='{name[-1]}' (PLOP's letters) or a list"
+        )
     return name, None
 
 
@@ -79,12 +78,13 @@ def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
         (10, 5, 5)
     """
     if name in JOINT_NAMES:
-        return (total, )
+        return (total,)
     if not re.fullmatch(r'[0-9]+(-[0-9]+)+|[0-9]+-[0-9]+s', name):
         raise ConfigError(
             f"protocol.name: cannot read {name!r}. Allowed: 'BASE-INCREMENT' such as '15-1', the "
             f"sizes of all steps such as '10-5-5', {' or '.join(map(repr, JOINT_NAMES))}; or list "
-            f'the classes of every step in protocol.steps')
+            f'the classes of every step in protocol.steps'
+        )
     sizes = [int(part) for part in name.rstrip('s').split('-')]
     if name.endswith('s'):
         sizes[1] = 1
@@ -97,25 +97,25 @@ def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
 
 def _check_all_sizes(name: str, sizes: list[int], total: int, what: str) -> tuple[int, ...]:
     if sum(sizes) != total:
-        raise ConfigError(f'protocol.name: the steps of {name!r} have {sum(sizes)} {what}, '
-                          f'the data set has {total}')
+        raise ConfigError(f'protocol.name: the steps of {name!r} have {sum(sizes)} {what}, the data set has {total}')
     return tuple(sizes)
 
 
-def _repeat_increment(name: str, base: int, increment: int, total: int,
-                      what: str) -> tuple[int, ...]:
+def _repeat_increment(name: str, base: int, increment: int, total: int, what: str) -> tuple[int, ...]:
     rest = total - base
     if rest <= 0:
         raise ConfigError(
             f'protocol.name: {name!r} needs more than {base} {what}; the data set has '
-            f"{total}. Use a base below {total}, or 'offline' for a single step")
+            f"{total}. Use a base below {total}, or 'offline' for a single step"
+        )
     if rest % increment:
         divisors = ', '.join(f"'{base}-{size}'" for size in range(1, rest + 1) if rest % size == 0)
         raise ConfigError(
             f'protocol.name: after a base of {base}, {rest} of the {total} {what} remain, '
             f'which {increment} does not divide. Allowed with this base: {divisors}; '
-            f'or list the steps in protocol.steps')
-    return (base, ) + (increment, ) * (rest // increment)
+            f'or list the steps in protocol.steps'
+        )
+    return (base,) + (increment,) * (rest // increment)
 
 
 def canonical_name(sizes: Sequence[int]) -> str:

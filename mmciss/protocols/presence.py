@@ -1,4 +1,5 @@
 """Which classes each image shows, and on how many pixels."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -34,8 +35,7 @@ class ClassPresence:
         """
         pixels = np.asarray(counts)
         if pixels.ndim != 2 or pixels.shape[1] < 2 or (pixels.size and pixels.min() < 0):
-            raise ValueError(f'pixel counts must be (images, classes + 1) and not negative, '
-                             f'found {pixels.shape}')
+            raise ValueError(f'pixel counts must be (images, classes + 1) and not negative, found {pixels.shape}')
         pixels = pixels.astype(np.int64)
         pixels.setflags(write=False)
         return cls(pixels)

@@ -1,4 +1,5 @@
 """A progress bar on the terminal."""
+
 from __future__ import annotations
 
 import sys
@@ -42,10 +43,11 @@ class Progress:
         filled = int(share * _WIDTH)
         left = seconds / self.done * (self.total - self.done) if self.done else 0.0
         return (
-            f'{self.title} [{"#" * filled}{"." * (_WIDTH - filled)}] {self.done:,}/{self.total:,}, '
-            f'{left:.0f} s left ')
+            f'{self.title} [{"#" * filled}{"." * (_WIDTH - filled)}] {self.done:,}/{self.total:,}, {left:.0f} s left '
+        )
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.show:
             sys.stderr.write('\n')

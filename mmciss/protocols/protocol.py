@@ -1,4 +1,5 @@
 """A protocol: which classes, or domains, are learned at which step."""
+
 from __future__ import annotations
 
 import hashlib
@@ -56,18 +57,17 @@ class Protocol(Sequence[Step]):
         if (self.setting == 'domain') != bool(self.domains):
             raise ConfigError(
                 f'protocol.setting: {self.setting!r} with '
-                f'{"" if self.domains else "no "}domains; domains need setting=\'domain\'')
+                f"{'' if self.domains else 'no '}domains; domains need setting='domain'"
+            )
 
     def __len__(self) -> int:
         return len(self.steps)
 
     @overload
-    def __getitem__(self, index: int) -> Step:
-        ...
+    def __getitem__(self, index: int) -> Step: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Step]:
-        ...
+    def __getitem__(self, index: slice) -> Sequence[Step]: ...
 
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         return self.steps[index]
@@ -105,7 +105,7 @@ class Protocol(Sequence[Step]):
             'split_files': list(self.split_files),
             'seed': self.seed,
             'holdout': self.holdout,
-            'joint': self.joint
+            'joint': self.joint,
         }
 
     def fingerprint(self) -> str:
@@ -116,20 +116,22 @@ class Protocol(Sequence[Step]):
     def merged(self) -> Protocol:
         """Returns joint training: one step with everything, reported by the steps it merges."""
         last = self.steps[-1]
-        step = Step(0, last.seen, (), (last.num_seen, ), last.names, self.background, self.domains)
-        values = {**vars(self), 'steps': (step, ), 'joint': True, 'reported': last.sizes}
+        step = Step(0, last.seen, (), (last.num_seen,), last.names, self.background, self.domains)
+        values = {**vars(self), 'steps': (step,), 'joint': True, 'reported': last.sizes}
         return Protocol(**values)
 
     @classmethod
-    def from_name(cls,
-                  name: str,
-                  num_classes: int | None = None,
-                  class_names: Sequence[str] | None = None,
-                  order: Any = None,
-                  setting: str = 'overlapped',
-                  background: bool = True,
-                  dataset: str | None = None,
-                  **options: Any) -> Protocol:
+    def from_name(
+        cls,
+        name: str,
+        num_classes: int | None = None,
+        class_names: Sequence[str] | None = None,
+        order: Any = None,
+        setting: str = 'overlapped',
+        background: bool = True,
+        dataset: str | None = None,
+        **options: Any,
+    ) -> Protocol:
         """Builds a class-incremental protocol from its name.
 
         Args:
@@ -153,27 +155,28 @@ class Protocol(Sequence[Step]):
         names = check_class_names(class_names, num_classes)
         stem, letter = split_name(str(name), dataset)
         if letter is not None and order is not None and order != letter:
-            raise ConfigError(
-                f'protocol.order: {order!r} contradicts the order in the name {name!r}')
+            raise ConfigError(f'protocol.order: {order!r} contradicts the order in the name {name!r}')
         if setting == 'domain':
             raise ConfigError("protocol.setting: 'domain' needs protocol.domains")
         numbers = read_order(letter if order is None else order, names, dataset)
         sizes = parse_name(stem, len(names))
         lists, start = [], 0
         for size in sizes:
-            lists.append(numbers[start:start + size])
+            lists.append(numbers[start : start + size])
             start += size
         return cls._build(canonical_name(sizes), setting, names, background, lists, **options)
 
     @classmethod
-    def from_lists(cls,
-                   steps: Sequence[Sequence[int | str]],
-                   num_classes: int | None = None,
-                   class_names: Sequence[str] | None = None,
-                   setting: str = 'overlapped',
-                   background: bool = True,
-                   name: str | None = None,
-                   **options: Any) -> Protocol:
+    def from_lists(
+        cls,
+        steps: Sequence[Sequence[int | str]],
+        num_classes: int | None = None,
+        class_names: Sequence[str] | None = None,
+        setting: str = 'overlapped',
+        background: bool = True,
+        name: str | None = None,
+        **options: Any,
+    ) -> Protocol:
         """Builds a class-incremental protocol from the classes of every step, as numbers or names.
 
         Raises:
@@ -185,8 +188,7 @@ class Protocol(Sequence[Step]):
             ('1-1', ('background', 'dog', 'cat'))
         """
         key = 'protocol.steps'
-        if isinstance(steps, str) or not steps or any(
-                isinstance(part, (str, int)) for part in steps):
+        if isinstance(steps, str) or not steps or any(isinstance(part, (str, int)) for part in steps):
             raise ConfigError(f'{key}: {steps!r} is no list of lists of classes')
         if class_names is None and num_classes is None:
             num_classes = sum(map(len, steps))
@@ -195,19 +197,20 @@ class Protocol(Sequence[Step]):
             raise ConfigError(f'{key}: step {empty[0]} has no classes')
         lists = [tuple(class_number(item, names, key) for item in part) for part in steps]
         check_permutation([number for part in lists for number in part], names, key)
-        return cls._build(name or canonical_name([*map(len, lists)]), setting, names, background,
-                          lists, **options)
+        return cls._build(name or canonical_name([*map(len, lists)]), setting, names, background, lists, **options)
 
     @classmethod
-    def from_domains(cls,
-                     steps: str | Sequence[Sequence[str]],
-                     domains: Sequence[str] | None = None,
-                     num_classes: int | None = None,
-                     class_names: Sequence[str] | None = None,
-                     background: bool = False,
-                     dataset: str | None = None,
-                     name: str | None = None,
-                     **options: Any) -> Protocol:
+    def from_domains(
+        cls,
+        steps: str | Sequence[Sequence[str]],
+        domains: Sequence[str] | None = None,
+        num_classes: int | None = None,
+        class_names: Sequence[str] | None = None,
+        background: bool = False,
+        dataset: str | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> Protocol:
         """Builds a domain-incremental protocol: all classes at every step, images of new domains.
 
         Args:
@@ -235,46 +238,56 @@ class Protocol(Sequence[Step]):
             if not domains:
                 raise ConfigError(
                     'protocol.domains: list the domains in order of arrival (folder names '
-                    'or what file names start with); only Cityscapes has published ones')
+                    'or what file names start with); only Cityscapes has published ones'
+                )
             sizes = parse_name(steps, len(domains), 'domains')
             starts = [sum(sizes[:index]) for index in range(len(sizes))]
-            lists = [tuple(domains[start:start + size]) for start, size in zip(starts, sizes)]
+            lists = [tuple(domains[start : start + size]) for start, size in zip(starts, sizes)]
             name = canonical_name(sizes)
         else:
             lists = [tuple(map(str, part)) for part in steps]
         _check_domains(lists, domains)
         options.setdefault('seed', 1)  # The papers' seed of the held-out share.
         numbers = tuple(range(1, len(names) + 1))
-        channels = ((BACKGROUND, ) if background else ()) + names
+        channels = ((BACKGROUND,) if background else ()) + names
         built = []
         for index, part in enumerate(lists):
             new, old = ((), numbers) if index else (numbers, ())
             sizes = (len(channels), *[0] * index)
             built.append(Step(index, new, old, sizes, channels, background, part))
-        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background,
-                   tuple(built), **options)
+        return cls(name or canonical_name([*map(len, lists)]), 'domain', names, background, tuple(built), **options)
 
     @classmethod
-    def _build(cls, name: str, setting: str, class_names: tuple[str, ...], background: bool,
-               lists: Sequence[tuple[int, ...]], **options: Any) -> Protocol:
+    def _build(
+        cls,
+        name: str,
+        setting: str,
+        class_names: tuple[str, ...],
+        background: bool,
+        lists: Sequence[tuple[int, ...]],
+        **options: Any,
+    ) -> Protocol:
         steps: list[Step] = []
-        channels: tuple[str, ...] = (BACKGROUND, ) if background else ()
+        channels: tuple[str, ...] = (BACKGROUND,) if background else ()
         old: tuple[int, ...] = ()
         sizes: tuple[int, ...] = ()
         for index, new in enumerate(lists):
             channels += tuple(class_names[number - 1] for number in new)
-            sizes += (len(new) + (background and index == 0), )
-            upcoming = tuple(map(len, lists[index + 1:]))
+            sizes += (len(new) + (background and index == 0),)
+            upcoming = tuple(map(len, lists[index + 1 :]))
             steps.append(Step(index, tuple(new), old, sizes, channels, background, upcoming=upcoming))
             old += tuple(new)
         options['split_files'] = tuple(map(str, options.get('split_files') or ()))
         if (setting == 'explicit') != bool(options['split_files']):
             raise ConfigError(
                 f"protocol.split_files: needed with setting='explicit' and only there; "
-                f'setting is {setting!r} with {len(options["split_files"])} files')
+                f'setting is {setting!r} with {len(options["split_files"])} files'
+            )
         if options['split_files'] and len(options['split_files']) != len(steps):
-            raise ConfigError(f'protocol.split_files: {len(options["split_files"])} files for '
-                              f'{len(steps)} steps; one per step is needed')
+            raise ConfigError(
+                f'protocol.split_files: {len(options["split_files"])} files for '
+                f'{len(steps)} steps; one per step is needed'
+            )
         return cls(name, setting, class_names, background, tuple(steps), **options)
 
 
@@ -282,8 +295,7 @@ def _check_domains(lists: Sequence[Sequence[str]], domains: Sequence[str] | None
     key = 'protocol.domains'
     flat = [domain for part in lists for domain in part]
     if not lists or not all(lists):
-        raise ConfigError(
-            f'{key}: every step needs at least one domain; found {[*map(list, lists)]}')
+        raise ConfigError(f'{key}: every step needs at least one domain; found {[*map(list, lists)]}')
     if repeated := sorted({domain for domain in flat if flat.count(domain) > 1}):
         raise ConfigError(f'{key}: listed more than once: {", ".join(repeated)}')
     for domain in flat:

@@ -1,4 +1,5 @@
 """Reading every mask of a data set once: how many pixels have which id."""
+
 from __future__ import annotations
 
 import os
@@ -79,8 +80,7 @@ def count_ids(path: str) -> np.ndarray:
             if mask.mode in ('L', 'P'):
                 return np.asarray(mask.histogram(), dtype=np.int64)
             if mask.mode not in ('1', 'I', 'I;16', 'I;16B', 'I;16L'):
-                raise ValueError(
-                    f'has colour mode {mask.mode}; a mask has one channel of class ids')
+                raise ValueError(f'has colour mode {mask.mode}; a mask has one channel of class ids')
             values = np.asarray(mask).astype(np.int64).ravel()
     except ValueError:
         raise
@@ -91,10 +91,12 @@ def count_ids(path: str) -> np.ndarray:
     return np.bincount(values, minlength=256)
 
 
-def scan_masks(paths: Sequence[str | os.PathLike],
-               workers: int | None = None,
-               progress: bool = True,
-               start_method: str | None = None) -> MaskScan:
+def scan_masks(
+    paths: Sequence[str | os.PathLike],
+    workers: int | None = None,
+    progress: bool = True,
+    start_method: str | None = None,
+) -> MaskScan:
     """Counts the ids in every mask, on all cores.
 
     Args:
@@ -118,8 +120,7 @@ def scan_masks(paths: Sequence[str | os.PathLike],
         shown = failures[:_SHOWN_ERRORS]
         if len(failures) > len(shown):
             shown.append(f'and {len(failures) - len(shown)} more')
-        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: '
-                          f'{"; ".join(shown)}')
+        raise ConfigError(f'{len(failures)} of {len(files)} masks cannot be used: {"; ".join(shown)}')
     return _concatenate(parts)
 
 
@@ -136,6 +137,8 @@ def _scan_chunk(files: list[str]) -> tuple[MaskScan, list[str]]:
 
 def _concatenate(parts: Sequence[MaskScan]) -> MaskScan:
     lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.indptr) for part in parts)])
-    return MaskScan(np.cumsum(lengths),
-                    np.concatenate([np.zeros(0, np.uint8), *(part.ids for part in parts)]),
-                    np.concatenate([np.zeros(0, np.int64), *(part.counts for part in parts)]))
+    return MaskScan(
+        np.cumsum(lengths),
+        np.concatenate([np.zeros(0, np.uint8), *(part.ids for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.counts for part in parts)]),
+    )

@@ -1,4 +1,5 @@
 """Scans of masks, kept on disk: beside the masks, or where the user may write."""
+
 from __future__ import annotations
 
 import contextlib
@@ -17,10 +18,12 @@ _VERSION = 'mmciss-presence-1'
 _FIELDS = ('indptr', 'ids', 'counts')
 
 
-def load_or_scan(paths: Sequence[str | os.PathLike],
-                 cache_dir: str | os.PathLike | None = None,
-                 workers: int | None = None,
-                 progress: bool = True) -> MaskScan:
+def load_or_scan(
+    paths: Sequence[str | os.PathLike],
+    cache_dir: str | os.PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> MaskScan:
     """Returns the scan of masks, from the cache if they are those it was made from.
 
     The cache is a hidden file in the folder of the masks; or, where that cannot be written, in
@@ -98,8 +101,11 @@ def _read(place: Path, key: str, num_images: int) -> MaskScan | None:
             scan = MaskScan(*(stored[field] for field in _FIELDS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    sound = (scan.indptr.shape == (num_images + 1, ) and scan.indptr[0] == 0
-             and scan.ids.shape == scan.counts.shape == (scan.indptr[-1], ))
+    sound = (
+        scan.indptr.shape == (num_images + 1,)
+        and scan.indptr[0] == 0
+        and scan.ids.shape == scan.counts.shape == (scan.indptr[-1],)
+    )
     return scan if sound else None
 
 

@@ -1,4 +1,5 @@
 """Which images a step sees: one function per setting, each returning sorted image indices."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -62,10 +63,9 @@ def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
     numbers = (numbers + 1).tolist()
     # RandomState's stream is frozen by NumPy, so that a seed means the same partition for ever.
     for image in np.random.RandomState(seed).permutation(presence.num_images).tolist():
-        shown = numbers[starts[image]:starts[image + 1]]
+        shown = numbers[starts[image] : starts[image + 1]]
         if shown:
-            best = min(shown,
-                       key=lambda number: (given[number] / totals[number], totals[number], number))
+            best = min(shown, key=lambda number: (given[number] / totals[number], totals[number], number))
             given[best] += 1
             owner[image] = best
     return owner
@@ -102,10 +102,9 @@ def hold_out(indices: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarr
 _BY_CLASSES = {'overlapped': overlapped, 'disjoint': disjoint, 'sequential': sequential}
 
 
-def select_images(protocol: Protocol,
-                  step_index: int,
-                  presence: ClassPresence,
-                  paths: Sequence[str] | None = None) -> np.ndarray:
+def select_images(
+    protocol: Protocol, step_index: int, presence: ClassPresence, paths: Sequence[str] | None = None
+) -> np.ndarray:
     """Returns the sorted indices of the images that a step trains on.
 
     Args:
@@ -128,19 +127,25 @@ def select_images(protocol: Protocol,
     else:
         chosen = _BY_CLASSES[protocol.setting](step, presence)
     if not len(chosen):
-        what = f'domains {", ".join(step.domains)}' if step.domains else 'classes ' + ', '.join(
-            f'{number} ({protocol.class_names[number - 1]})' for number in step.new)
+        what = (
+            f'domains {", ".join(step.domains)}'
+            if step.domains
+            else 'classes ' + ', '.join(f'{number} ({protocol.class_names[number - 1]})' for number in step.new)
+        )
         raise ConfigError(
             f'protocol: step {step_index} of {protocol.name!r} ({protocol.setting}) has no '
-            f'images among the {presence.num_images} of the data set; it is to learn {what}')
+            f'images among the {presence.num_images} of the data set; it is to learn {what}'
+        )
     return chosen
 
 
-def select_test_images(protocol: Protocol,
-                       step_index: int,
-                       presence: ClassPresence,
-                       test_images: str = 'seen',
-                       paths: Sequence[str] | None = None) -> np.ndarray:
+def select_test_images(
+    protocol: Protocol,
+    step_index: int,
+    presence: ClassPresence,
+    test_images: str = 'seen',
+    paths: Sequence[str] | None = None,
+) -> np.ndarray:
     """Returns the sorted indices of the images that a step is tested on.
 
     Domain-incremental protocols that hold out a share of each domain's images are tested on those
@@ -160,7 +165,7 @@ def select_test_images(protocol: Protocol,
         raise ConfigError(f'protocol.label_policy.test_images: {test_images!r}; allowed: seen, all')
     _check_sizes(protocol, presence, paths)
     if protocol.holdout:
-        steps = protocol[:step_index + 1]
+        steps = protocol[: step_index + 1]
         parts = [_domain_images(protocol, step, _needed(paths, protocol))[1] for step in steps]
         return np.sort(np.concatenate(parts))
     if test_images == 'all' or protocol.setting == 'domain':
@@ -174,23 +179,20 @@ def _explicit_images(protocol: Protocol, step_index: int, paths: Sequence[str]) 
     return explicit(protocol.split_files[step_index], paths)
 
 
-def _domain_images(protocol: Protocol, step: Step,
-                   paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _domain_images(protocol: Protocol, step: Step, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images of a step's domains to train on, and those held out."""
     image_domains = domains_of(paths, protocol.domains)
     if not protocol.holdout:
         return domain(step.domains, image_domains), np.zeros(0, dtype=np.int64)
     # Per domain, such that all protocols over the same domains hold out the same images.
-    parts = [hold_out(domain((name, ), image_domains), protocol.holdout, protocol.seed)
-             for name in step.domains]
+    parts = [hold_out(domain((name,), image_domains), protocol.holdout, protocol.seed) for name in step.domains]
     train, test = (np.sort(np.concatenate(part)) for part in zip(*parts))
     return train, test
 
 
 def _check_sizes(protocol: Protocol, presence: ClassPresence, paths: Sequence[str] | None) -> None:
     if presence.num_classes != protocol.num_classes:
-        raise ValueError(f'presence of {presence.num_classes} classes for a protocol of '
-                         f'{protocol.num_classes}')
+        raise ValueError(f'presence of {presence.num_classes} classes for a protocol of {protocol.num_classes}')
     if paths is not None and len(paths) != presence.num_images:
         raise ValueError(f'{len(paths)} paths for {presence.num_images} images')
 

@@ -1,4 +1,5 @@
 """One step of a protocol: what is new, what is old, and which channel is whose."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -50,16 +51,16 @@ class Step:
             object.__setattr__(self, field, tuple(getattr(self, field)))
         channels = len(self.old) + len(self.new) + self.background
         if len(self.sizes) != self.index + 1:
-            raise ValueError(
-                f'step {self.index}: sizes {self.sizes} must have {self.index + 1} entries')
+            raise ValueError(f'step {self.index}: sizes {self.sizes} must have {self.index + 1} entries')
         if not sum(self.sizes) == len(self.names) == channels:
-            raise ValueError(f'step {self.index}: sizes {self.sizes}, {len(self.names)} names and '
-                             f'{channels} classes with background do not agree')
+            raise ValueError(
+                f'step {self.index}: sizes {self.sizes}, {len(self.names)} names and '
+                f'{channels} classes with background do not agree'
+            )
         if len(set(self.seen)) != len(self.seen):
             raise ValueError(f'step {self.index}: a class is listed twice in {self.seen}')
         if channels > MAX_CHANNELS:
-            raise ValueError(
-                f'step {self.index}: {channels} channels; masks hold at most {MAX_CHANNELS}')
+            raise ValueError(f'step {self.index}: {channels} channels; masks hold at most {MAX_CHANNELS}')
 
     @property
     def is_base(self) -> bool:
@@ -94,7 +95,7 @@ class Step:
     @cached_property
     def channel_of(self) -> dict[int, int]:
         """Channel of every class number seen so far; the background's number is 0."""
-        numbers = ((0, ) if self.background else ()) + self.seen
+        numbers = ((0,) if self.background else ()) + self.seen
         return {number: channel for channel, number in enumerate(numbers)}
 
     @cached_property
@@ -105,8 +106,7 @@ class Step:
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, such that ``Step.from_dict`` gives the step back."""
         return {
-            field.name: list(value)
-            if isinstance(value := getattr(self, field.name), tuple) else value
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in fields(self)
         }
 

@@ -1,4 +1,5 @@
 """Turning errors from inside libraries into ones that name the config key."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

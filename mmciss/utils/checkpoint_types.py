@@ -4,6 +4,7 @@ A pickle names classes and functions; torch calls those that it is told are safe
 function of this file that runs nothing: most take what they are given and do nothing with it. :func:`real` makes arrays,
 histories and dictionaries of them afterwards, from checked parts alone.
 """
+
 from __future__ import annotations
 
 import re
@@ -19,21 +20,73 @@ STATISTICS = ('mean', 'max', 'min', 'current')
 """The methods that a pickled ``HistoryBuffer`` of mmengine names. It has its own, so those of the file are dropped."""
 
 IGNORED = (
-    'argparse.Namespace', 'pathlib.Path', 'pathlib.PosixPath', 'pathlib.WindowsPath', 'pathlib.PurePath',
-    'pathlib.PurePosixPath', 'pathlib.PureWindowsPath', 'pathlib._local.PosixPath', 'pathlib._local.WindowsPath',
-    'datetime.datetime', 'datetime.date', 'datetime.time', 'datetime.timedelta', 'datetime.timezone',
-    'decimal.Decimal', 'uuid.UUID', 'typing.Any',
-    'mmengine.config.config.Config', 'mmengine.config.Config', 'mmcv.utils.config.Config', 'mmcv.Config',
-    'omegaconf.dictconfig.DictConfig', 'omegaconf.listconfig.ListConfig', 'omegaconf.base.ContainerMetadata',
-    'omegaconf.base.Metadata', 'omegaconf.nodes.AnyNode', 'omegaconf.nodes.StringNode',
-    'builtins.list', 'builtins.dict', 'builtins.tuple', 'builtins.int', 'builtins.float', 'builtins.str',
-    'builtins.bool', 'builtins.object',
-    *(f'numpy.{name}' for name in ('bool', 'bool_', 'uint8', 'uint16', 'uint32', 'uint64', 'int8', 'int16', 'int32',
-                                   'int64', 'float16', 'float32', 'float64', 'str_', 'generic')))
+    'argparse.Namespace',
+    'pathlib.Path',
+    'pathlib.PosixPath',
+    'pathlib.WindowsPath',
+    'pathlib.PurePath',
+    'pathlib.PurePosixPath',
+    'pathlib.PureWindowsPath',
+    'pathlib._local.PosixPath',
+    'pathlib._local.WindowsPath',
+    'datetime.datetime',
+    'datetime.date',
+    'datetime.time',
+    'datetime.timedelta',
+    'datetime.timezone',
+    'decimal.Decimal',
+    'uuid.UUID',
+    'typing.Any',
+    'mmengine.config.config.Config',
+    'mmengine.config.Config',
+    'mmcv.utils.config.Config',
+    'mmcv.Config',
+    'omegaconf.dictconfig.DictConfig',
+    'omegaconf.listconfig.ListConfig',
+    'omegaconf.base.ContainerMetadata',
+    'omegaconf.base.Metadata',
+    'omegaconf.nodes.AnyNode',
+    'omegaconf.nodes.StringNode',
+    'builtins.list',
+    'builtins.dict',
+    'builtins.tuple',
+    'builtins.int',
+    'builtins.float',
+    'builtins.str',
+    'builtins.bool',
+    'builtins.object',
+    *(
+        f'numpy.{name}'
+        for name in (
+            'bool',
+            'bool_',
+            'uint8',
+            'uint16',
+            'uint32',
+            'uint64',
+            'int8',
+            'int16',
+            'int32',
+            'int64',
+            'float16',
+            'float32',
+            'float64',
+            'str_',
+            'generic',
+        )
+    ),
+)
 """Classes that only say how a model was trained: a file may hold them, and they read as None."""
 
-MAPPINGS = ('mmengine.config.config.ConfigDict', 'mmengine.config.ConfigDict', 'mmcv.utils.config.ConfigDict',
-            'addict.addict.Dict', 'addict.Dict', 'easydict.EasyDict', 'yacs.config.CfgNode')
+MAPPINGS = (
+    'mmengine.config.config.ConfigDict',
+    'mmengine.config.ConfigDict',
+    'mmcv.utils.config.ConfigDict',
+    'addict.addict.Dict',
+    'addict.Dict',
+    'easydict.EasyDict',
+    'yacs.config.CfgNode',
+)
 """Dictionaries of other packages; they read as plain ones."""
 
 
@@ -93,8 +146,7 @@ def statistics_method(owner: Any, name: Any, *default: Any) -> None:
     """
     if default or owner is not HistoryStandIn or not isinstance(name, str) or name not in STATISTICS:
         owned = getattr(owner, '__name__', 'a value')
-        raise UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {owned!r}'
-                              f' and {name!r} was not allowed')
+        raise UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {owned!r} and {name!r} was not allowed')
 
 
 def array(*args: Any) -> ArrayStandIn:
@@ -157,8 +209,9 @@ def _real_array(found: ArrayStandIn, seen: dict[int, tuple[Any, Any]]) -> np.nda
 
 def _real_history(found: HistoryStandIn) -> HistoryBuffer:
     state = found.state if isinstance(found.state, dict) else {}
-    return HistoryBuffer(state.get('_log_history', []), state.get('_count_history', []),
-                         max_length=int(state.get('max_length', 1000000)))
+    return HistoryBuffer(
+        state.get('_log_history', []), state.get('_count_history', []), max_length=int(state.get('max_length', 1000000))
+    )
 
 
 def real(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
@@ -215,13 +268,24 @@ def _without_stand_in(value: StandIn, seen: dict[int, Any]) -> Any:
 
 def substitutes() -> list[tuple[Callable[..., Any], str]]:
     """Returns what stands for each name, as ``torch.serialization.safe_globals`` takes it."""
-    numpy = [(function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
-             for function, name in ((array, '_reconstruct'), (scalar, 'scalar'))]
+    numpy = [
+        (function, f'numpy.{core}.multiarray.{name}')
+        for core in ('core', '_core')
+        for function, name in ((array, '_reconstruct'), (scalar, 'scalar'))
+    ]
     return [
-        *numpy, (ArrayStandIn, 'numpy.ndarray'), (DTypeStandIn, 'numpy.dtype'),
-        (HistoryStandIn, 'mmengine.logging.history_buffer.HistoryBuffer'), (statistics_method, 'builtins.getattr'),
-        (empty_mapping, 'collections.defaultdict'), (as_list, 'collections.deque'),
+        *numpy,
+        (ArrayStandIn, 'numpy.ndarray'),
+        (DTypeStandIn, 'numpy.dtype'),
+        (HistoryStandIn, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        (statistics_method, 'builtins.getattr'),
+        (empty_mapping, 'collections.defaultdict'),
+        (as_list, 'collections.deque'),
         (empty_bytes, 'builtins.bytes'),
-        (Text, 'torch.torch_version.TorchVersion'), (slice, 'builtins.slice'), (range, 'builtins.range'),
+        (Text, 'torch.torch_version.TorchVersion'),
+        (slice, 'builtins.slice'),
+        (range, 'builtins.range'),
         (frozenset, 'builtins.frozenset'),
-        *((Mapping, name) for name in MAPPINGS), *((StandIn, name) for name in IGNORED)]
+        *((Mapping, name) for name in MAPPINGS),
+        *((StandIn, name) for name in IGNORED),
+    ]

@@ -1,4 +1,5 @@
 """Reading MMSegmentation checkpoints, of ours or of anybody, without executing what is in them."""
+
 from __future__ import annotations
 
 import re
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError, first_line
 from mmciss.utils.checkpoint_types import real, substitutes
 
-UNKNOWN = re.compile(r'GLOBAL (\S+)(?: of .+? and (\S+))?|reduce for unrecognized function (.+)|'
-                     r'allowlisted via `add_safe_globals`,? but got (.+)|Unsupported operand (149)')
+UNKNOWN = re.compile(
+    r'GLOBAL (\S+)(?: of .+? and (\S+))?|reduce for unrecognized function (.+)|'
+    r'allowlisted via `add_safe_globals`,? but got (.+)|Unsupported operand (149)'
+)
 """How torch words that a pickle names something that may not be called, or that it has frames (149: protocol 4)."""
 
 WEIGHTS = ('state_dict', 'model', 'model_state_dict')
@@ -85,14 +88,21 @@ def _reason(error: Exception, source: Any) -> str:
     """Says what is wrong with a file, and what to do where it is not damaged but holds foreign objects."""
     found = UNKNOWN.search(str(error))
     if found is None:
-        inner = re.search('WeightsUnpickler error: (.+)', str(error)) or re.match('(Weights only load failed)', str(error))
+        inner = re.search('WeightsUnpickler error: (.+)', str(error)) or re.match(
+            '(Weights only load failed)', str(error)
+        )
         return f'it is truncated or no checkpoint ({inner.group(1) if inner else first_line(error)})'
     name = ' '.join(part for part in found.groups() if part).rstrip('.')
-    what = ('it was written with a newer pickle protocol than torch.save takes by itself' if found.group(5)
-            else f'it names {name}, which could run code')
-    return (f'{what}. If you trust the file, keep its weights alone, where the packages that it needs are installed: '
-            f'python -c "import torch; weights = torch.load(\'{source}\', map_location=\'cpu\', '
-            f'weights_only=False)[\'state_dict\']; torch.save(dict(state_dict=weights), \'weights.pth\')"')
+    what = (
+        'it was written with a newer pickle protocol than torch.save takes by itself'
+        if found.group(5)
+        else f'it names {name}, which could run code'
+    )
+    return (
+        f'{what}. If you trust the file, keep its weights alone, where the packages that it needs are installed: '
+        f"python -c \"import torch; weights = torch.load('{source}', map_location='cpu', "
+        f"weights_only=False)['state_dict']; torch.save(dict(state_dict=weights), 'weights.pth')\""
+    )
 
 
 def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
@@ -106,11 +116,15 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     """
     content = read_checkpoint(path)
     found = next((content[key] for key in WEIGHTS if isinstance(content.get(key), dict)), content)
-    weights = OrderedDict((name.removeprefix('module.'), value.detach()) for name, value in found.items()
-                          if isinstance(name, str) and isinstance(value, Tensor))
+    weights = OrderedDict(
+        (name.removeprefix('module.'), value.detach())
+        for name, value in found.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    )
     if any(name.startswith('segmentor.') for name in weights):
-        weights = OrderedDict((name.removeprefix('segmentor.'), value) for name, value in weights.items()
-                              if name.startswith('segmentor.'))
+        weights = OrderedDict(
+            (name.removeprefix('segmentor.'), value) for name, value in weights.items() if name.startswith('segmentor.')
+        )
     copies = {f'ema_{name.replace(".", "_")}' for name in weights}
     weights = OrderedDict((name, value) for name, value in weights.items() if name not in copies)
     if not weights:

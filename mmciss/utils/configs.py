@@ -1,4 +1,5 @@
 """Finding the configs that come with mmciss, in a checkout or in an installed package."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -39,7 +40,9 @@ def load_method(name: str) -> Config:
         with blaming(f'--method {path}'):
             cfg = _read(path)
         if not isinstance(cfg.get('method'), dict):
-            raise ConfigError(f"--method {path}: the file has no dictionary 'method'; write method = dict(name=..., ...)")
+            raise ConfigError(
+                f"--method {path}: the file has no dictionary 'method'; write method = dict(name=..., ...)"
+            )
         return cfg
     if name not in method_names():
         raise unknown_name('method', name, method_names(), '--method')
@@ -61,8 +64,10 @@ def _read(path: Path) -> Config:
         if 'mmdet' in str(error):
             raise ConfigError(f'config {path}: custom_imports: {MMDET}') from error
         if error.__cause__ is not None:  # mmengine's own text lists the search path and leaves the reason out
-            raise ConfigError(f'config {path}: custom_imports: {first_line(root_cause(error))}. Folders of your own modules '
-                              f'belong into PYTHONPATH') from error
+            raise ConfigError(
+                f'config {path}: custom_imports: {first_line(root_cause(error))}. Folders of your own modules '
+                f'belong into PYTHONPATH'
+            ) from error
         raise
 
 

@@ -1,4 +1,5 @@
 """The device that a command uses: one that is there."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Workarounds for the environment, in one place, each with its reason."""
+
 from __future__ import annotations
 
 import contextlib
@@ -13,8 +14,10 @@ import types
 from collections.abc import Iterator
 
 
-MMDET = ('needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
-         '--no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv')
+MMDET = (
+    'needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
+    '--no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
+)
 """What is missing where ``mmdet.models`` cannot be imported, for messages. By default pip builds mmcv without torch in
 sight, and so without its operations."""
 

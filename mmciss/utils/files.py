@@ -1,4 +1,5 @@
 """Writing files so that a crash leaves the old content or the new one, never half of it."""
+
 from __future__ import annotations
 
 import hashlib
@@ -71,8 +72,10 @@ def load_tensors(path: str | Path) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise ValueError(f'{path} is not a checkpoint that can be read safely (truncated, or it holds more than '
-                         f'tensors and plain values): {first_line(error)}') from error
+        raise ValueError(
+            f'{path} is not a checkpoint that can be read safely (truncated, or it holds more than '
+            f'tensors and plain values): {first_line(error)}'
+        ) from error
 
 
 def damaged_part(path: str | Path) -> str | None:

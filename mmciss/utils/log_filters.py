@@ -1,4 +1,5 @@
 """Keeping a library's notes out of the log where there would be hundreds of them."""
+
 from __future__ import annotations
 
 import logging

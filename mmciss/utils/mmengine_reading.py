@@ -1,4 +1,5 @@
 """Lets mmengine read checkpoints as safely as mmciss does."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Working on many files with all cores."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -10,9 +11,15 @@ from typing import Any
 from mmciss.utils.stopping import ignore_interrupts
 
 
-def map_chunks(work: Callable[[list[Any]], Any], items: Sequence[Any], chunk: int, workers: int | None = None,
-               start_method: str | None = None, prepare: Callable[[], object] = lambda: None,
-               begin: Callable[[], object] = ignore_interrupts) -> Iterator[Any]:
+def map_chunks(
+    work: Callable[[list[Any]], Any],
+    items: Sequence[Any],
+    chunk: int,
+    workers: int | None = None,
+    start_method: str | None = None,
+    prepare: Callable[[], object] = lambda: None,
+    begin: Callable[[], object] = ignore_interrupts,
+) -> Iterator[Any]:
     """Yields the result of every chunk of items in order, from processes where that pays.
 
     Ctrl-C ends it once the chunks in hand are done.
@@ -27,7 +34,7 @@ def map_chunks(work: Callable[[list[Any]], Any], items: Sequence[Any], chunk: in
         prepare: Called once before processes start, such as imports that every one of them would repeat.
         begin: Called in every process first; leaves Ctrl-C to this one.
     """
-    chunks = [list(items[start:start + chunk]) for start in range(0, len(items), chunk)]
+    chunks = [list(items[start : start + chunk]) for start in range(0, len(items), chunk)]
     workers = workers or available_cores()
     # A data loader's worker may not have children of its own.
     if workers < 2 or len(chunks) < 2 or multiprocessing.current_process().daemon:

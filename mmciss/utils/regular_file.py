@@ -1,11 +1,17 @@
 """Refusing what only looks like a file, before anybody opens it and waits for ever."""
+
 from __future__ import annotations
 
 import os
 import stat
 
-_KINDS = {stat.S_IFIFO: 'a FIFO', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device', stat.S_IFBLK: 'a device',
-          stat.S_IFDIR: 'a folder'}
+_KINDS = {
+    stat.S_IFIFO: 'a FIFO',
+    stat.S_IFSOCK: 'a socket',
+    stat.S_IFCHR: 'a device',
+    stat.S_IFBLK: 'a device',
+    stat.S_IFDIR: 'a folder',
+}
 
 
 def check_regular(path: str | os.PathLike) -> None:

@@ -1,4 +1,5 @@
 """What the constructor of a registered class takes, read off its signature."""
+
 from __future__ import annotations
 
 import inspect
@@ -24,8 +25,11 @@ def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
         True
     """
     names: set[str] = set()
-    functions = [vars(item)['__init__'] for item in target.__mro__ if '__init__' in vars(item)] \
-        if inspect.isclass(target) else [target]
+    functions = (
+        [vars(item)['__init__'] for item in target.__mro__ if '__init__' in vars(item)]
+        if inspect.isclass(target)
+        else [target]
+    )
     takes_any = False
     for index, function in enumerate(functions):
         try:
@@ -56,8 +60,9 @@ def check_names(found: Collection[str], allowed: Collection[str], key: str, take
             raise ConfigError(f'{key}.{name}: unknown key.{meant}')
 
 
-def check_component(registry: Registry, config: Any, key: str, given: Collection[str] = (),
-                    default: str | None = None) -> None:
+def check_component(
+    registry: Registry, config: Any, key: str, given: Collection[str] = (), default: str | None = None
+) -> None:
     """Checks the type and the names of the arguments of a config without building anything.
 
     Args:
@@ -77,7 +82,9 @@ def check_component(registry: Registry, config: Any, key: str, given: Collection
         raise ConfigError(f'{key}: must be a dictionary with a type, found {dict(config)!r}')
     target = registry.get(kind) if isinstance(kind, str) else kind
     if target is None:
-        raise ConfigError(f'{key}.type: nothing is called {kind!r}.{close_matches(str(kind), registered_names(registry))}')
+        raise ConfigError(
+            f'{key}.type: nothing is called {kind!r}.{close_matches(str(kind), registered_names(registry))}'
+        )
     if callable(target):
         names, takes_any = accepted_arguments(target)
         if takes_any and str(getattr(target, '__module__', '')).split('.')[0] not in KNOWN_PACKAGES:

@@ -1,4 +1,5 @@
 """Ending a process on request: no traceback, no broken file."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Reading text that a user wrote: UTF-8, or a message that names the file, the line and the way out."""
+
 from __future__ import annotations
 
 import codecs
@@ -6,8 +7,12 @@ from pathlib import Path
 
 from mmciss.errors import ConfigError
 
-WIDE = ((codecs.BOM_UTF32_LE, 'UTF-32'), (codecs.BOM_UTF32_BE, 'UTF-32'),
-        (codecs.BOM_UTF16_LE, 'UTF-16'), (codecs.BOM_UTF16_BE, 'UTF-16'))
+WIDE = (
+    (codecs.BOM_UTF32_LE, 'UTF-32'),
+    (codecs.BOM_UTF32_BE, 'UTF-32'),
+    (codecs.BOM_UTF16_LE, 'UTF-16'),
+    (codecs.BOM_UTF16_BE, 'UTF-16'),
+)
 """Marks at the start of files in other Unicode encodings; the longer ones first, since they begin like the shorter."""
 
 
@@ -30,20 +35,29 @@ def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str
         if content.startswith(mark):
             raise ConfigError(f'{where}, line 1: the file is in {name}, not in UTF-8. {_convert(path, name)}')
     if b'\0' in content:
-        line = content[:content.index(b'\0')].count(b'\n') + 1
+        line = content[: content.index(b'\0')].count(b'\n') + 1
         wide = content.count(b'\0') > len(content) // 3
-        raise ConfigError(f'{where}, line {line}: holds NUL bytes. '
-                          + (f'The file is probably in UTF-16. {_convert(path, "UTF-16LE")}' if wide else
-                             'Text has none; the file is damaged, or no text.'))
+        raise ConfigError(
+            f'{where}, line {line}: holds NUL bytes. '
+            + (
+                f'The file is probably in UTF-16. {_convert(path, "UTF-16LE")}'
+                if wide
+                else 'Text has none; the file is damaged, or no text.'
+            )
+        )
     if content.startswith(codecs.BOM_UTF8) and not mark_allowed:
-        raise ConfigError(f'{where}, line 1: begins with a byte order mark (EF BB BF), which would be taken for a part of '
-                          f"the first name. Remove it:  sed -i '1s/^\\xEF\\xBB\\xBF//' {path}")
+        raise ConfigError(
+            f'{where}, line 1: begins with a byte order mark (EF BB BF), which would be taken for a part of '
+            f"the first name. Remove it:  sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+        )
     try:
         return content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        line = content[:error.start].count(b'\n') + 1
-        raise ConfigError(f'{where}, line {line}: byte 0x{content[error.start]:02X} is no UTF-8; the file is probably in '
-                          f'Latin-1. {_convert(path, "LATIN1")}') from None
+        line = content[: error.start].count(b'\n') + 1
+        raise ConfigError(
+            f'{where}, line {line}: byte 0x{content[error.start]:02X} is no UTF-8; the file is probably in '
+            f'Latin-1. {_convert(path, "LATIN1")}'
+        ) from None
 
 
 def _convert(path: str | Path, encoding: str) -> str:

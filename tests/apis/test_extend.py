@@ -1,4 +1,5 @@
 """The command line of extending a model."""
+
 from __future__ import annotations
 
 import errno
@@ -20,39 +21,66 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp('command')
     config, checkpoint = write_model(folder / 'model')
     images, masks = write_images(folder / 'data')
-    return [str(config), str(checkpoint), '--images', str(images), '--masks', str(masks), '--work-dir',
-            str(folder / 'run'), '--iters', '1', '--batch-size', '2', '--crop-size', '16', '--classes', 'fork', 'pallet']
+    return [
+        str(config),
+        str(checkpoint),
+        '--images',
+        str(images),
+        '--masks',
+        str(masks),
+        '--work-dir',
+        str(folder / 'run'),
+        '--iters',
+        '1',
+        '--batch-size',
+        '2',
+        '--crop-size',
+        '16',
+        '--classes',
+        'fork',
+        'pallet',
+    ]
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (['--classes', 'cat'], "error: --classes: the model has a class 'cat' already"),
-    (['--classes', 'fork'], 'error: --masks: ids 2 match no class'),
-    (['--classes', 'fork', 'pallet', 'crate'], 'error: --masks: no labelled pixel of crate'),
-    (['--masks', 'nowhere'], 'error: --masks: no folder nowhere'),
-    (['--method', 'dkd'], 'error: --method dkd: it shapes'),
-    (['--method', 'mbi'], "error: --method: unknown method 'mbi'"),
-    (['--classes', 'fork', 'pal\nlet'], "error: --classes: 'pal\\nlet' holds characters"),
-    (['--seed', '-1'], 'error: --seed: -1; allowed are whole numbers from 0 to'),
-    (['--work-dir', __file__], 'error: --work-dir: '),
-    (['--work-dir', ''], 'error: --work-dir: is empty'),
-    (['--image-suffix', ''], 'error: --image-suffix: is empty'),
-    (['--lr', 'inf'], 'error: --lr: inf; it must be a positive number'),
-    (['--crop-size', '1000000000'], 'error: --crop-size: 1000000000; at most 16384 pixels'),
-    (['--cfg-options', 'steps.later.iters=3'], "an extension does not read 'steps'; use --iters"),
-    (['--cfg-options', 'launcher=pytorch'], "an extension does not read 'launcher'"),
-    (['--cfg-options', 'test_dataloader.batch_size=3'], "an extension does not read 'test_dataloader'"),
-    (['--cfg-options', 'model=None'], 'error: model: must be a dictionary, found None'),
-    (['--cfg-options', 'optim_wrapper.optimizer=3'], 'error: optim_wrapper.optimizer: must be a dictionary, found 3'),
-    (['--cfg-options', 'train_dataloader.dataset.x=1'], "error: train_dataloader.dataset: .*unexpected .*'x'"),
-    (['--cfg-options', 'train_dataloader.dataset.pipeline.2.type=Crop'], "train_dataloader.dataset: nothing is called 'Crop'"),
-    (['--iters', '0'], 'error: --iters: 0; it must be a positive number'),
-    (['--device', 'tpu'], "error: --device: 'tpu'"),
-    (['--device', 'cuda:99'], "error: --device: 'cuda:99' is not there; allowed here: cpu"),
-    (['--val-images', 'x'], 'error: --val-images and --val-masks: give both or none'),
-    (['--old-val-config', 'no.py'], 'error: config: no file no.py'),
-])
-def test_wrong_input_ends_with_one_line(command: list[str], changes: list[str], message: str,
-                                        capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (['--classes', 'cat'], "error: --classes: the model has a class 'cat' already"),
+        (['--classes', 'fork'], 'error: --masks: ids 2 match no class'),
+        (['--classes', 'fork', 'pallet', 'crate'], 'error: --masks: no labelled pixel of crate'),
+        (['--masks', 'nowhere'], 'error: --masks: no folder nowhere'),
+        (['--method', 'dkd'], 'error: --method dkd: it shapes'),
+        (['--method', 'mbi'], "error: --method: unknown method 'mbi'"),
+        (['--classes', 'fork', 'pal\nlet'], "error: --classes: 'pal\\nlet' holds characters"),
+        (['--seed', '-1'], 'error: --seed: -1; allowed are whole numbers from 0 to'),
+        (['--work-dir', __file__], 'error: --work-dir: '),
+        (['--work-dir', ''], 'error: --work-dir: is empty'),
+        (['--image-suffix', ''], 'error: --image-suffix: is empty'),
+        (['--lr', 'inf'], 'error: --lr: inf; it must be a positive number'),
+        (['--crop-size', '1000000000'], 'error: --crop-size: 1000000000; at most 16384 pixels'),
+        (['--cfg-options', 'steps.later.iters=3'], "an extension does not read 'steps'; use --iters"),
+        (['--cfg-options', 'launcher=pytorch'], "an extension does not read 'launcher'"),
+        (['--cfg-options', 'test_dataloader.batch_size=3'], "an extension does not read 'test_dataloader'"),
+        (['--cfg-options', 'model=None'], 'error: model: must be a dictionary, found None'),
+        (
+            ['--cfg-options', 'optim_wrapper.optimizer=3'],
+            'error: optim_wrapper.optimizer: must be a dictionary, found 3',
+        ),
+        (['--cfg-options', 'train_dataloader.dataset.x=1'], "error: train_dataloader.dataset: .*unexpected .*'x'"),
+        (
+            ['--cfg-options', 'train_dataloader.dataset.pipeline.2.type=Crop'],
+            "train_dataloader.dataset: nothing is called 'Crop'",
+        ),
+        (['--iters', '0'], 'error: --iters: 0; it must be a positive number'),
+        (['--device', 'tpu'], "error: --device: 'tpu'"),
+        (['--device', 'cuda:99'], "error: --device: 'cuda:99' is not there; allowed here: cpu"),
+        (['--val-images', 'x'], 'error: --val-images and --val-masks: give both or none'),
+        (['--old-val-config', 'no.py'], 'error: config: no file no.py'),
+    ],
+)
+def test_wrong_input_ends_with_one_line(
+    command: list[str], changes: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
     assert main([*command, *changes]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in error or re.search(message, error)
@@ -80,8 +108,12 @@ def test_wrong_files_end_with_one_line(command: list[str], capsys: pytest.Captur
 
 
 def test_the_tool(command: list[str]) -> None:
-    process = subprocess.run([sys.executable, str(ROOT / 'tools' / 'extend.py'), *command, '--device', 'cpu'],
-                             capture_output=True, text=True, cwd=ROOT)
+    process = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'extend.py'), *command, '--device', 'cpu'],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert process.returncode == 0, process.stderr[-3000:]
     run = Path(command[command.index('--work-dir') + 1])
     log = (run / 'run.log').read_text(encoding='utf-8')
@@ -90,11 +122,25 @@ def test_the_tool(command: list[str]) -> None:
     assert (run / 'model.pth').is_file()
 
 
-@pytest.mark.parametrize(('error', 'status', 'line'), [
-    (KeyboardInterrupt(), 130, 'interrupted; the same command with --resume continues the run'),
-    (OSError(errno.ENOSPC, 'No space left on device', 'x.pth'), 1, 'error: cannot write x.pth: No space left on device')])
-def test_it_ends_without_a_traceback(command: list[str], error: BaseException, status: int, line: str,
-                                     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ('error', 'status', 'line'),
+    [
+        (KeyboardInterrupt(), 130, 'interrupted; the same command with --resume continues the run'),
+        (
+            OSError(errno.ENOSPC, 'No space left on device', 'x.pth'),
+            1,
+            'error: cannot write x.pth: No space left on device',
+        ),
+    ],
+)
+def test_it_ends_without_a_traceback(
+    command: list[str],
+    error: BaseException,
+    status: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
     def fail(*args: object, **options: object) -> None:
         raise error
 

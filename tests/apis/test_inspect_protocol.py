@@ -1,4 +1,5 @@
 """Showing a protocol without training."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -38,18 +39,28 @@ def test_wrong_input_ends_with_one_line(capsys: pytest.CaptureFixture) -> None:
     assert error.startswith('error: protocol.name') and 'Traceback' not in error
 
 
-@pytest.mark.parametrize(('flags', 'message'), [(['--steps', '9'], '--steps (run_steps): [9] are not steps of 15-5'),
-                                                (['--base-from', 'nope'], 'base_from: nope holds no finished base step')])
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['--steps', '9'], '--steps (run_steps): [9] are not steps of 15-5'),
+        (['--base-from', 'nope'], 'base_from: nope holds no finished base step'),
+    ],
+)
 def test_what_training_would_refuse(flags: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
     assert main([str(ROOT / SMOKE), *flags]) == 2
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('policy', 'sentence', 'hint'), [
-    ('plop', "learned as class 'background'; 25 % in testing, tested as class 'background'", True),
-    (dict(void_train='ignore', void_test='ignore'), '25 % in training, ignored; 25 % in testing, ignored', False)])
-def test_unlabelled_pixels_of_data_without_a_background_class(policy: object, sentence: str, hint: bool,
-                                                              tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('policy', 'sentence', 'hint'),
+    [
+        ('plop', "learned as class 'background'; 25 % in testing, tested as class 'background'", True),
+        (dict(void_train='ignore', void_test='ignore'), '25 % in training, ignored; 25 % in testing, ignored', False),
+    ],
+)
+def test_unlabelled_pixels_of_data_without_a_background_class(
+    policy: object, sentence: str, hint: bool, tmp_path: Path
+) -> None:
     mask = np.repeat([[255, 0, 1, 2, 3, 4, 5, 255]], 40, axis=0).repeat(5, axis=1)
     cfg = step_run_config(write_pictures(tmp_path / 'data', [mask] * 3), tmp_path, 'finetuning')
     for split in ('train', 'val', 'test'):

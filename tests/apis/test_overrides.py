@@ -1,4 +1,5 @@
 """What the command line changes."""
+
 from __future__ import annotations
 
 import pytest
@@ -65,9 +66,29 @@ def test_empty_flags_are_refused(flag: str) -> None:
 
 
 def test_flags_reach_the_config_and_name_the_work_directory() -> None:
-    cfg = config_from_args(parse_args([CONFIG, '--method', 'lwf', '--protocol', '10-5', '--setting', 'disjoint',
-                                       '--order', '3', '--seed', '4', '--steps', '0', '--amp', '--resume',
-                                       '--cfg-options', 'steps.base.iters=5']))
+    cfg = config_from_args(
+        parse_args(
+            [
+                CONFIG,
+                '--method',
+                'lwf',
+                '--protocol',
+                '10-5',
+                '--setting',
+                'disjoint',
+                '--order',
+                '3',
+                '--seed',
+                '4',
+                '--steps',
+                '0',
+                '--amp',
+                '--resume',
+                '--cfg-options',
+                'steps.base.iters=5',
+            ]
+        )
+    )
     assert cfg.method.name == 'LwF'
     assert (cfg.protocol.name, cfg.protocol.setting, cfg.protocol.order) == ('10-5', 'disjoint', 3)
     assert cfg.randomness.seed == 4 and cfg.run_steps == [0] and cfg.steps.base.iters == 5 and cfg.resume

@@ -1,4 +1,5 @@
 """Evaluating the model of any step."""
+
 from __future__ import annotations
 
 import json
@@ -29,13 +30,18 @@ def test_a_checkpoint_of_another_step_is_refused(finished_run: Path, tmp_path: P
 
 
 def test_classes_in_another_order_are_refused(finished_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"checkpoint: channel 1 of .*model.pth is 'disc', but '\w+' in step 1 of 15-5"):
+    with pytest.raises(
+        ConfigError, match=r"checkpoint: channel 1 of .*model.pth is 'disc', but '\w+' in step 1 of 15-5"
+    ):
         api.test_step(smoke_config(tmp_path, protocol__order=7), 1, finished_run / 'step_1' / 'model.pth')
 
 
-@pytest.mark.parametrize('flags', [['--work-dir', ''], ['--show-dir', ''], ['--show-dir', __file__], ['--work-dir', __file__]])
-def test_folders_that_cannot_be_meant(finished_run: Path, tmp_path: Path, flags: list[str],
-                                      capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    'flags', [['--work-dir', ''], ['--show-dir', ''], ['--show-dir', __file__], ['--work-dir', __file__]]
+)
+def test_folders_that_cannot_be_meant(
+    finished_run: Path, tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture
+) -> None:
     assert api.main([str(ROOT / SMOKE), str(finished_run), '--work-dir', str(tmp_path), *flags]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith('error: ') and flags[0][2:6] in error and ('is empty' in error or 'is a file' in error)

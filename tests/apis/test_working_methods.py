@@ -1,4 +1,5 @@
 """Methods that cannot work on a network are refused before anything starts, with the file that works."""
+
 from __future__ import annotations
 
 import os
@@ -24,7 +25,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ('first', 'second'):
         (folder / name / 'methods').mkdir(parents=True)
     (folder / 'first' / 'methods' / 'tapping.py').write_text(WRONG)
-    (folder / 'second' / 'methods' / 'tapping.py').write_text(f"_base_ = {str(BASE)!r}\n")
+    (folder / 'second' / 'methods' / 'tapping.py').write_text(f'_base_ = {str(BASE)!r}\n')
     (tmp_path / 'tapping.py').write_text(WRONG)
     (tmp_path / 'hopeless.py').write_text(WRONG)
     monkeypatch.setattr(working_methods, 'configs_folder', lambda: folder)
@@ -35,11 +36,13 @@ def test_files_for_one_network_are_found_by_the_methods_name() -> None:
     found = [str(path.relative_to(ROOT)) for path in method_files('plop')]
     assert 'configs/voc6/methods/plop.py' in found and not [path for path in found if '_base_' in path]
     assert 'configs/voc6/methods/plop.py' not in [
-        os.path.relpath(path, ROOT) for path in method_files(str(ROOT / 'configs/voc6/methods/plop.py'))]
+        os.path.relpath(path, ROOT) for path in method_files(str(ROOT / 'configs/voc6/methods/plop.py'))
+    ]
 
 
 def test_a_comparison_names_all_methods_that_cannot_work_and_starts_nothing(
-        files: Path, capsys: pytest.CaptureFixture) -> None:
+    files: Path, capsys: pytest.CaptureFixture
+) -> None:
     methods = [str(files / 'tapping.py'), 'lwf', str(files / 'hopeless.py')]
     assert compare.main([CONFIG, '--methods', *methods, '--work-dir', str(files / 'all'), '--seeds', '0', '1']) == 2
     error = capsys.readouterr().err
@@ -52,8 +55,9 @@ def test_a_comparison_names_all_methods_that_cannot_work_and_starts_nothing(
 
 
 @pytest.mark.parametrize('main', [train.main, inspect_protocol.main])
-def test_training_and_inspection_say_the_same(main, files: Path, capsys: pytest.CaptureFixture,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_and_inspection_say_the_same(
+    main, files: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(files)
     assert main([CONFIG, '--method', 'tapping.py']) == 2
     error = capsys.readouterr().err

@@ -1,4 +1,5 @@
 """Every benchmark runs, on sizes too small to mean anything, and checks that both sides agree."""
+
 from __future__ import annotations
 
 import importlib
@@ -53,8 +54,21 @@ def test_step_cost_runs(run, monkeypatch) -> None:
     """In this process: a new one would import everything again."""
     step_cost = importlib.import_module('step_cost')
     monkeypatch.setattr(step_cost, 'multiprocessing', SimpleNamespace(get_context=lambda kind: Inline))
-    printed = run('step_cost', '--config', 'configs/shapes/shapes_smoke.py', '--method', 'finetuning', '--protocols',
-                  '15-5', '--iters', '1', '--images', '20', '--batch', '2')
+    printed = run(
+        'step_cost',
+        '--config',
+        'configs/shapes/shapes_smoke.py',
+        '--method',
+        'finetuning',
+        '--protocols',
+        '15-5',
+        '--iters',
+        '1',
+        '--images',
+        '20',
+        '--batch',
+        '2',
+    )
     assert printed.splitlines()[-1].split()[:2] == ['15-5', '2']
 
 

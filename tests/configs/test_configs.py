@@ -1,4 +1,5 @@
 """Every config loads, its protocol exists, each step has a config, and its model builds."""
+
 from __future__ import annotations
 
 import json
@@ -16,23 +17,82 @@ from mmciss.protocols.step import Step
 from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protocol_of, strings_in
 
 RUNNER_KEYS = {
-    'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg',
-    'test_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'test_evaluator',
-    'default_hooks', 'data_preprocessor', 'load_from', 'resume', 'env_cfg', 'log_processor',
-    'log_level', 'visualizer', 'default_scope', 'randomness', 'runner_type', 'custom_imports'}
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'val_evaluator',
+    'test_evaluator',
+    'default_hooks',
+    'data_preprocessor',
+    'load_from',
+    'resume',
+    'env_cfg',
+    'log_processor',
+    'log_level',
+    'visualizer',
+    'default_scope',
+    'randomness',
+    'runner_type',
+    'custom_imports',
+}
 OUR_KEYS = {'protocol', 'method', 'steps'}
 VARIABLES = {
-    'norm_cfg', 'backbone_norm_cfg', 'dataset_type', 'data_root', 'data_prefix', 'crop_size',
-    'drawing', 'train_pipeline', 'test_pipeline', 'folders', 'optimizer', 'vis_backends'}
+    'norm_cfg',
+    'backbone_norm_cfg',
+    'dataset_type',
+    'data_root',
+    'data_prefix',
+    'crop_size',
+    'drawing',
+    'train_pipeline',
+    'test_pipeline',
+    'folders',
+    'optimizer',
+    'vis_backends',
+}
 STEPS = {
-    'voc_19-1': 2, 'voc_15-5': 2, 'voc_15-1': 6, 'voc_10-1': 11, 'voc_10-5': 3, 'voc_10-10': 2,
-    'voc_5-3': 6, 'voc_5-1': 16, 'voc_5-5': 4, 'voc_2-1': 19, 'voc_2-2': 10, 'voc_offline': 1,
-    'ade_100-50': 2, 'ade_100-10': 6, 'ade_100-5': 11, 'ade_50-50': 3, 'ade_50-20': 6,
-    'ade_offline': 1, 'cityscapes_14-1': 6, 'cityscapes_14-5': 2, 'cityscapes_10-1': 10,
-    'cityscapes_18-1': 2, 'cityscapes_offline': 1, 'cityscapes-domain_11-5': 3,
-    'cityscapes-domain_11-1': 11, 'cityscapes-domain_1-1': 21, 'shapes_15-1': 6,
-    'shapes_15-5': 2, 'shapes_10-5': 3, 'shapes_10-1': 11, 'shapes_smoke': 2, 'voc6_3-1': 4,
-    'voc6_2-2': 3, 'voc6_4-2': 2, 'voc6_5-1': 2}
+    'voc_19-1': 2,
+    'voc_15-5': 2,
+    'voc_15-1': 6,
+    'voc_10-1': 11,
+    'voc_10-5': 3,
+    'voc_10-10': 2,
+    'voc_5-3': 6,
+    'voc_5-1': 16,
+    'voc_5-5': 4,
+    'voc_2-1': 19,
+    'voc_2-2': 10,
+    'voc_offline': 1,
+    'ade_100-50': 2,
+    'ade_100-10': 6,
+    'ade_100-5': 11,
+    'ade_50-50': 3,
+    'ade_50-20': 6,
+    'ade_offline': 1,
+    'cityscapes_14-1': 6,
+    'cityscapes_14-5': 2,
+    'cityscapes_10-1': 10,
+    'cityscapes_18-1': 2,
+    'cityscapes_offline': 1,
+    'cityscapes-domain_11-5': 3,
+    'cityscapes-domain_11-1': 11,
+    'cityscapes-domain_1-1': 21,
+    'shapes_15-1': 6,
+    'shapes_15-5': 2,
+    'shapes_10-5': 3,
+    'shapes_10-1': 11,
+    'shapes_smoke': 2,
+    'voc6_3-1': 4,
+    'voc6_2-2': 3,
+    'voc6_4-2': 2,
+    'voc6_5-1': 2,
+}
 
 every_config = pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 built: set[str] = set()
@@ -48,8 +108,10 @@ def first_two_steps(path: Path) -> list[tuple[Step, Config]]:
     """Returns the base step and, where there is one, the step after it, with their configs."""
     cfg = load(path)
     plan = StepPlan(10, 0.1)
-    return [(step, make_step_config(cfg, step, plan, StepFiles('m.pth') if step.index else None))
-            for step in list(protocol_of(cfg))[:2]]
+    return [
+        (step, make_step_config(cfg, step, plan, StepFiles('m.pth') if step.index else None))
+        for step in list(protocol_of(cfg))[:2]
+    ]
 
 
 def test_all_protocols_of_the_papers_are_there() -> None:
@@ -111,8 +173,9 @@ def test_data_hooks_and_loops_are_registered(path: Path, tmp_path: Path, monkeyp
     assert cfg.test_dataloader == cfg.val_dataloader
     assert all(HOOKS.get(hook.type) is not None for hook in cfg.default_hooks.values())
     assert all(LOOPS.get(cfg[key].type) is not None for key in ('train_cfg', 'val_cfg', 'test_cfg'))
-    assert all(loader.persistent_workers == (loader.num_workers > 0)
-               for loader in (cfg.train_dataloader, cfg.val_dataloader))
+    assert all(
+        loader.persistent_workers == (loader.num_workers > 0) for loader in (cfg.train_dataloader, cfg.val_dataloader)
+    )
 
 
 @every_config

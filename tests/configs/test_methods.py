@@ -1,4 +1,5 @@
 """The methods that ``--method`` accepts."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Learning rates and weight decays of the methods that train parts of the model differently."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,7 +17,7 @@ from mmciss.utils.configs import load_config, load_method
 from tests.paths import ROOT
 
 NAMES = ('background', 'a', 'b', 'c')
-LATER = Step(1, new=(3, ), old=(1, 2), sizes=(3, 1), names=NAMES)
+LATER = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=NAMES)
 
 
 def groups(method: str, **slots: Any) -> dict[str, tuple[float, float]]:
@@ -31,9 +32,12 @@ def groups(method: str, **slots: Any) -> dict[str, tuple[float, float]]:
         model = MODELS.build(out.model)
         optimizer = build_optim_wrapper(model, out.optim_wrapper).optimizer
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return {names[id(parameter)].removeprefix('segmentor.'): (group['lr'], group['weight_decay'])
-            for group in optimizer.param_groups for parameter in group['params']
-            if parameter.requires_grad}
+    return {
+        names[id(parameter)].removeprefix('segmentor.'): (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for parameter in group['params']
+        if parameter.requires_grad
+    }
 
 
 @pytest.mark.parametrize('method', ['dkd', 'dkd_m'])
@@ -50,13 +54,14 @@ def test_dkd(method: str) -> None:
 
 @pytest.mark.parametrize('method', ['ssul', 'ssul_m'])
 def test_ssul_trains_the_newest_and_the_unknown_heads_and_that_of_the_background_hardly(method: str) -> None:
-    expected = {f'decode_head.conv_seg.{part}.{leaf}': (rate, 1e-4)
-                for part, rate in (('steps.1', 10.0), ('auxiliary', 10.0), ('background', 1e-3))
-                for leaf in ('weight', 'bias', 'conv.weight')}
+    expected = {
+        f'decode_head.conv_seg.{part}.{leaf}': (rate, 1e-4)
+        for part, rate in (('steps.1', 10.0), ('auxiliary', 10.0), ('background', 1e-3))
+        for leaf in ('weight', 'bias', 'conv.weight')
+    }
     assert groups(method) == {name: (pytest.approx(rate), decay) for name, (rate, decay) in expected.items()}
 
 
 def test_ssul_without_heads_of_its_own_trains_the_newest_and_the_unknown_rows_alone() -> None:
-    names = [f'decode_head.conv_seg.{part}.{leaf}' for part in ('steps.1', 'auxiliary')
-             for leaf in ('weight', 'bias')]
+    names = [f'decode_head.conv_seg.{part}.{leaf}' for part in ('steps.1', 'auxiliary') for leaf in ('weight', 'bias')]
     assert groups('ssul', structure=None) == dict.fromkeys(names, (10.0, 1e-4))

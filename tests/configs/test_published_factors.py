@@ -1,4 +1,5 @@
 """Factors of SDR, RCIL, EWF, DFT* and the regularisers, as published."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,13 +23,7 @@ def test_sdr(name: str) -> None:
     weights = [key for key in latent if key.endswith('_weight')]
     assert [latent[key] for key in weights] == [0.01, 0.001, 0.001, 0.001]
     assert all(base[key] == 0 for key in weights)
-    assert {
-        k: v
-        for k, v in latent.items() if k not in weights
-    } == {
-        k: v
-        for k, v in base.items() if k not in weights
-    }
+    assert {k: v for k, v in latent.items() if k not in weights} == {k: v for k, v in base.items() if k not in weights}
     assert ('initializer' in found) == (name == 'sdr_mib')
 
 
@@ -41,7 +36,7 @@ def test_rcil() -> None:
 
 def test_ewf_is_mib_with_frozen_old_rows_and_a_hook() -> None:
     found, host = method('ewf'), method('mib')
-    assert [dict(hook) for hook in found.hooks] == [dict(type='WeightFusionHook')], 'the release\'s factor'
+    assert [dict(hook) for hook in found.hooks] == [dict(type='WeightFusionHook')], "the release's factor"
     assert found['freeze'] == dict(patterns=['*.steps.old.*'])
     assert all(found[key] == host[key] for key in host if key != 'name')
 

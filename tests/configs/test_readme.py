@@ -1,4 +1,5 @@
 """The table in configs/README.md says what the configs are."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,8 +10,7 @@ from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protoc
 from tests.paths import ROOT
 
 README = ROOT / 'configs' / 'README.md'
-HEADER = ['| config | data set | protocol | setting | steps | model | method |',
-          '|---|---|---|---|---|---|---|']
+HEADER = ['| config | data set | protocol | setting | steps | model | method |', '|---|---|---|---|---|---|---|']
 
 
 def row(path: Path) -> str:
@@ -22,8 +22,10 @@ def row(path: Path) -> str:
     detail = cfg.model.backbone.get('depth') or cfg.model.backbone.get('arch') or ''
     model = f'{cfg.model.decode_head.type} + {backbone}{f"-{detail}" if detail else ""}'
     name = f'[{name_of(path)}]({name_of(path)}.py)'
-    return (f'| {name} | {dataset} | {cfg.protocol.name} | {protocol.setting} | {len(protocol)} | '
-            f'{model} | {cfg.method.name} |')
+    return (
+        f'| {name} | {dataset} | {cfg.protocol.name} | {protocol.setting} | {len(protocol)} | '
+        f'{model} | {cfg.method.name} |'
+    )
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
@@ -34,5 +36,5 @@ def test_each_config_is_in_the_table(path: Path) -> None:
 
 def test_the_table_holds_nothing_else() -> None:
     lines = README.read_text().splitlines()
-    table = lines[lines.index(HEADER[0]) + 2:]
+    table = lines[lines.index(HEADER[0]) + 2 :]
     assert table == [row(path) for path in CONFIGS]

@@ -1,4 +1,5 @@
 """The configs of single papers hold what the papers published."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -59,15 +60,19 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
 }
 
 
-RCIL = {'initializer.bias': False, 'structure.convolutions': {'backbone.*': 3, 'decode_head.*': 3,
-                                                              'decode_head.pyramid.*': (1, 3)}}
+RCIL = {
+    'initializer.bias': False,
+    'structure.convolutions': {'backbone.*': 3, 'decode_head.*': 3, 'decode_head.pyramid.*': (1, 3)},
+}
 CHANGED: dict[str, dict[str, Any]] = {
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},
     'rcil_voc_15-1': RCIL,
     'rcil_ade_100-50': RCIL,
-    **{f'rcil_cityscapes-domain_{name}': {'structure.convolutions': RCIL['structure.convolutions']}
-       for name in ('11-5', '11-1', '1-1')},
+    **{
+        f'rcil_cityscapes-domain_{name}': {'structure.convolutions': RCIL['structure.convolutions']}
+        for name in ('11-5', '11-1', '1-1')
+    },
 }
 """Slots of a method's file that a recipe changes, since the release does."""
 
@@ -80,19 +85,34 @@ def test_every_recipe_is_checked() -> None:
 def test_schedule(name: str) -> None:
     cfg = load(RECIPES[name])
     base, later = (step_options(cfg.steps, index) for index in range(2))
-    assert (cfg.train_dataloader.batch_size, base['lr'], later['lr'], base['epochs'], later['epochs'],
-            cfg.optim_wrapper.type == 'AmpOptimWrapper', cfg.protocol.get('label_policy')) == PUBLISHED[name]
+    assert (
+        cfg.train_dataloader.batch_size,
+        base['lr'],
+        later['lr'],
+        base['epochs'],
+        later['epochs'],
+        cfg.optim_wrapper.type == 'AmpOptimWrapper',
+        cfg.protocol.get('label_policy'),
+    ) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_the_method_is_that_of_the_name(name: str) -> None:
     """In all but what a data set changes: the file repeats no slot, and loses none."""
     from mmciss.utils.configs import load_method
-    method = max((stem.stem for stem in Path(RECIPES[name].parent.parent, '_base_/methods').glob('*.py')
-                  if name.startswith(f'{stem.stem}_')), key=len)
+
+    method = max(
+        (
+            stem.stem
+            for stem in Path(RECIPES[name].parent.parent, '_base_/methods').glob('*.py')
+            if name.startswith(f'{stem.stem}_')
+        ),
+        key=len,
+    )
     found, file = load(RECIPES[name]).method, load_method(method)
-    file.merge_from_dict({f'method.{key}': value for key, value in CHANGED.get(name, {}).items()
-                          if key != 'structure.convolutions'})
+    file.merge_from_dict(
+        {f'method.{key}': value for key, value in CHANGED.get(name, {}).items() if key != 'structure.convolutions'}
+    )
     plain = file.method
     if 'structure.convolutions' in CHANGED.get(name, {}):  # dots in its keys
         plain.structure.convolutions = CHANGED[name]['structure.convolutions']
@@ -100,25 +120,37 @@ def test_the_method_is_that_of_the_name(name: str) -> None:
     for slot in ('initializer', 'statistics', 'classifier', 'freeze', 'structure', 'hooks'):
         assert found.get(slot) == plain.get(slot), slot
     memory = found.get('memory')
-    assert memory == (None if plain.get('memory') is None else
-                      {**plain.memory, 'size': 300 if '_ade_' in name else 100,
-                       **(dict(candidates='crops') if method == 'dkd_m' else {})})
+    assert memory == (
+        None
+        if plain.get('memory') is None
+        else {
+            **plain.memory,
+            'size': 300 if '_ade_' in name else 100,
+            **(dict(candidates='crops') if method == 'dkd_m' else {}),
+        }
+    )
 
 
-@pytest.mark.parametrize(('name', 'loss', 'factors'), [
-    ('plop_voc_15-1', 'pod', dict(factor=0.01, logits_factor=0.0005)),
-    ('plop_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
-    ('gsc_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
-    ('plop_cityscapes-domain_11-1', 'pod', dict(factor=0.0001, logits_factor=0.0001)),
-    ('plop_cityscapes-domain_1-1', 'pod', dict(factor=0.0001, logits_factor=0.001)),
-    ('ewf_voc_15-1', 'kd', dict(loss_weight=10.0)),
-    ('ewf_ade_100-50', 'kd', dict(loss_weight=10.0)),
-    ('ewf_ade_100-10', 'kd', dict(loss_weight=100.0)),
-    ('rcil_voc_15-1', 'cube', dict(factor=0.01, last_factor=0.0005)),
-    ('rcil_ade_100-50', 'cube', dict(factor=5e-6, last_factor=5e-7)),
-    ('rcil_cityscapes-domain_11-1', 'cube',
-     dict(factor=5e-4, last_factor=1e-4, channel_factor=1e-4, last_channel_factor=0.0)),
-])
+@pytest.mark.parametrize(
+    ('name', 'loss', 'factors'),
+    [
+        ('plop_voc_15-1', 'pod', dict(factor=0.01, logits_factor=0.0005)),
+        ('plop_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
+        ('gsc_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
+        ('plop_cityscapes-domain_11-1', 'pod', dict(factor=0.0001, logits_factor=0.0001)),
+        ('plop_cityscapes-domain_1-1', 'pod', dict(factor=0.0001, logits_factor=0.001)),
+        ('ewf_voc_15-1', 'kd', dict(loss_weight=10.0)),
+        ('ewf_ade_100-50', 'kd', dict(loss_weight=10.0)),
+        ('ewf_ade_100-10', 'kd', dict(loss_weight=100.0)),
+        ('rcil_voc_15-1', 'cube', dict(factor=0.01, last_factor=0.0005)),
+        ('rcil_ade_100-50', 'cube', dict(factor=5e-6, last_factor=5e-7)),
+        (
+            'rcil_cityscapes-domain_11-1',
+            'cube',
+            dict(factor=5e-4, last_factor=1e-4, channel_factor=1e-4, last_channel_factor=0.0),
+        ),
+    ],
+)
 def test_factors(name: str, loss: str, factors: dict[str, float]) -> None:
     cfg = load(RECIPES[name])
     found = method_slots(cfg.method, protocol_of(cfg)[1])
@@ -134,16 +166,19 @@ def test_positives_weigh_35_on_ade(name: str) -> None:
         assert method_slots(cfg.method, step)['main_loss'].pos_weight == 35
 
 
-@pytest.mark.parametrize(('name', 'step', 'rates'), [
-    ('dkd_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
-    ('dkd_voc_15-1', 1, dict(backbone=1e-4, head=1e-3, rows=1e-3)),
-    ('dkd_ade_100-50', 1, dict(backbone=2.5e-4, head=2.5e-3, rows=2.5e-3)),
-    ('ssul_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
-    # The background's head is all that learns of the head beside the rows.
-    ('ssul_voc_15-1', 1, dict(rows=1e-2, head=1e-6)),
-    ('ssul_ade_100-50', 1, dict(rows=5e-2, head=5e-6)),
-    ('sdr_voc_15-1', 1, dict(backbone=1e-4, head=1e-4, rows=1e-4)),
-])
+@pytest.mark.parametrize(
+    ('name', 'step', 'rates'),
+    [
+        ('dkd_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
+        ('dkd_voc_15-1', 1, dict(backbone=1e-4, head=1e-3, rows=1e-3)),
+        ('dkd_ade_100-50', 1, dict(backbone=2.5e-4, head=2.5e-3, rows=2.5e-3)),
+        ('ssul_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
+        # The background's head is all that learns of the head beside the rows.
+        ('ssul_voc_15-1', 1, dict(rows=1e-2, head=1e-6)),
+        ('ssul_ade_100-50', 1, dict(rows=5e-2, head=5e-6)),
+        ('sdr_voc_15-1', 1, dict(backbone=1e-4, head=1e-4, rows=1e-4)),
+    ],
+)
 def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) -> None:
     cfg = load(RECIPES[name])
     plan = StepPlan(1000, step_options(cfg.steps, step)['lr'])
@@ -161,8 +196,7 @@ def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) 
             if not parameter.requires_grad:
                 continue
             place = names[id(parameter)]
-            part = ('rows' if f'conv_seg.steps.{step}.' in place else
-                    'backbone' if '.backbone.' in place else 'head')
+            part = 'rows' if f'conv_seg.steps.{step}.' in place else 'backbone' if '.backbone.' in place else 'head'
             if 'auxiliary' not in place:
                 found.setdefault(part, set()).add(round(group['lr'], 9))
     assert found == {part: {rate} for part, rate in rates.items()}

@@ -1,4 +1,5 @@
 """The configs that a user runs, and what their tests need to know of them."""
+
 from __future__ import annotations
 
 import os

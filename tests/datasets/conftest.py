@@ -1,4 +1,5 @@
 """Data sets are built as in a run: with MMSegmentation's registries as the default."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """Validation and test data whose classes are numbered otherwise than the training data's."""
+
 from __future__ import annotations
 
 import copy
@@ -21,11 +22,12 @@ from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures
 SHUFFLED = ('background', 'd', 'a', 'f', 'b', 'c', 'e')
 
 
-def shuffled(masks: list[np.ndarray], names: tuple[str, ...] = SHUFFLED, classes: tuple[str, ...] = CLASSES
-             ) -> list[np.ndarray]:
+def shuffled(
+    masks: list[np.ndarray], names: tuple[str, ...] = SHUFFLED, classes: tuple[str, ...] = CLASSES
+) -> list[np.ndarray]:
     """Returns masks with the ids of another numbering of the classes."""
     table = np.full(256, 255)
-    table[:len(classes)] = [names.index(name) for name in classes]
+    table[: len(classes)] = [names.index(name) for name in classes]
     return [table[mask] for mask in masks]
 
 
@@ -57,35 +59,52 @@ def test_classes_are_found_by_name_in_every_step(folders: tuple[Path, Path], tmp
     for index in (0, 2):
         for split in ('val', 'test'):
             # As the runner builds them: from the step's own config.
-            first, second = (DATASETS.build(copy.deepcopy(
-                item.step_config(index, StepFiles('model.pth') if index else None)[f'{split}_dataloader'].dataset))
-                for item in (plain, other))
+            first, second = (
+                DATASETS.build(
+                    copy.deepcopy(
+                        item.step_config(index, StepFiles('model.pth') if index else None)[
+                            f'{split}_dataloader'
+                        ].dataset
+                    )
+                )
+                for item in (plain, other)
+            )
             assert first.indices.tolist() == second.indices.tolist()
             assert first.metainfo['classes'] == second.metainfo['classes']
             assert first.metainfo['palette'] == second.metainfo['palette']
             np.testing.assert_array_equal(first.presence.pixels, second.presence.pixels)
             np.testing.assert_array_equal(first.pixel_counts(), second.pixel_counts())
             for position in range(len(first)):
-                labels = [item[DrawnIndex(position, seed=0, draw=0)]['data_samples'].gt_sem_seg.data.numpy() for item in (first, second)]
+                labels = [
+                    item[DrawnIndex(position, seed=0, draw=0)]['data_samples'].gt_sem_seg.data.numpy()
+                    for item in (first, second)
+                ]
                 np.testing.assert_array_equal(*labels)
 
 
 @pytest.mark.parametrize('split', ['val', 'test'])
-@pytest.mark.parametrize(('names', 'message'), [
-    (SHUFFLED[:-1], "lacks 'e'"), ((*SHUFFLED, 'g'), "has besides 'g'"), (SHUFFLED[1:], "lacks 'background'"),
-    (('background', 'D', *SHUFFLED[2:]), "lacks 'd' and has besides 'D'"),
-    (('background', 'a', 'a', *SHUFFLED[3:]), "lacks 'd'\\. Here"), ])
-def test_other_classes_are_refused_with_both_lists(split: str, names: tuple[str, ...], message: str,
-                                                   folders: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        (SHUFFLED[:-1], "lacks 'e'"),
+        ((*SHUFFLED, 'g'), "has besides 'g'"),
+        (SHUFFLED[1:], "lacks 'background'"),
+        (('background', 'D', *SHUFFLED[2:]), "lacks 'd' and has besides 'D'"),
+        (('background', 'a', 'a', *SHUFFLED[3:]), "lacks 'd'\\. Here"),
+    ],
+)
+def test_other_classes_are_refused_with_both_lists(
+    split: str, names: tuple[str, ...], message: str, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     palette = [[0, 0, index] for index in range(len(names))]
     with pytest.raises(ConfigError, match=message) as caught:
-        Experiment.from_cfg(config(folders, tmp_path, (split, ), classes=names, palette=palette))
+        Experiment.from_cfg(config(folders, tmp_path, (split,), classes=names, palette=palette))
     assert ', '.join(names) in str(caught.value) and ', '.join(CLASSES) in str(caught.value)
     assert str(caught.value).startswith(f'{split}_dataloader.dataset.metainfo.classes')
 
 
 def test_other_colours_do_not_matter(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    cfg = config(folders, tmp_path, ('test', ), palette=[[9, 9, index] for index in range(7)])
+    cfg = config(folders, tmp_path, ('test',), palette=[[9, 9, index] for index in range(7)])
     data = train_dataset(cfg, 2, 'test', CLASSES)
     assert data.metainfo['palette'] == [[9, 9, SHUFFLED.index(name)] for name in data.metainfo['classes']]
 
@@ -106,7 +125,7 @@ def test_data_without_a_background_is_matched_too(tmp_path: Path) -> None:
 
 
 def test_joined_training_data_must_number_classes_alike(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    cfg = config(folders, tmp_path, ('test', ))
+    cfg = config(folders, tmp_path, ('test',))
     parts = [cfg.train_dataloader.dataset, cfg.test_dataloader.dataset]
     cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=parts, ignore_keys=['classes', 'palette'])
     with pytest.raises(ConfigError, match='number the same classes alike; found background, a, b.* background, d, a'):
@@ -119,8 +138,9 @@ def test_positions() -> None:
 
 @pytest.mark.parametrize('split', ['val', 'test'])
 @pytest.mark.parametrize('label', [255, 0])
-def test_data_to_test_on_without_any_class_is_refused(split: str, label: int, folders: tuple[Path, Path],
-                                                      tmp_path: Path) -> None:
+def test_data_to_test_on_without_any_class_is_refused(
+    split: str, label: int, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     cfg = config(folders, tmp_path, ())
     void = write_pictures(tmp_path / 'void', [np.full((40, 40), label)] * 2)
     cfg[f'{split}_dataloader'].dataset.data_root = str(void)
@@ -131,7 +151,9 @@ def test_data_to_test_on_without_any_class_is_refused(split: str, label: int, fo
 def test_a_first_step_without_images_to_test_on_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     cfg = config(folders, tmp_path, ())
     cfg.test_dataloader.dataset.data_root = str(write_pictures(tmp_path / 'late', [np.full((40, 40), 6)] * 2))
-    with pytest.raises(ConfigError, match=r"test_dataloader.dataset: none of its 2 images shows a class of step 0 \(a, b\)"):
+    with pytest.raises(
+        ConfigError, match=r'test_dataloader.dataset: none of its 2 images shows a class of step 0 \(a, b\)'
+    ):
         Experiment.from_cfg(cfg)
     cfg.protocol.label_policy = dict(test_images='all')
     assert len(Experiment.from_cfg(cfg).dataset(0, 'test')) == 2

@@ -1,4 +1,5 @@
 """Every broken file of a data set is found, once, before training."""
+
 from __future__ import annotations
 
 import io
@@ -33,7 +34,7 @@ def damaged_jpeg(path: Path) -> None:
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8)).save(buffer, 'JPEG')
     content = bytearray(buffer.getvalue())
     for place in np.random.RandomState(1).randint(len(content) // 2, len(content) - 10, 200):
-        content[place] = 0xff - place % 64
+        content[place] = 0xFF - place % 64
     path.write_bytes(content)
 
 
@@ -67,9 +68,15 @@ def bomb(path: Path) -> None:
 
 
 IMAGE_DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
-    (damaged_jpeg, 'damaged|decoded'), (cut, 'damaged|decoded'), (empty, 'no readable image'), (fifo, 'is a FIFO'),
-    (Path.unlink, 'does not exist'), (bomb, '2500000000 pixels'), (thin, 'has 40x1 pixels'),
-    (sideways, 'EXIF orientation 8')]
+    (damaged_jpeg, 'damaged|decoded'),
+    (cut, 'damaged|decoded'),
+    (empty, 'no readable image'),
+    (fifo, 'is a FIFO'),
+    (Path.unlink, 'does not exist'),
+    (bomb, '2500000000 pixels'),
+    (thin, 'has 40x1 pixels'),
+    (sideways, 'EXIF orientation 8'),
+]
 
 
 @pytest.fixture
@@ -100,13 +107,14 @@ def test_every_broken_file_is_named_once_with_its_reason(broken: tuple, tmp_path
     found = check(data, tmp_path, workers=workers)
     assert found.num_pairs == 20 and len(found.problems) == len(expected)
     for path, reason in expected:
-        problem, = [text for text in found.problems if str(path) in text]
+        (problem,) = [text for text in found.problems if str(path) in text]
         assert re.search(reason, problem), (problem, reason)
     assert 'files cannot be used' in str(found) and str(expected[-1][0]) in str(found)
 
 
-def test_whole_files_are_not_read_again_until_they_change(broken: tuple, tmp_path: Path,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_files_are_not_read_again_until_they_change(
+    broken: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, expected = broken
     first = check(data, tmp_path)
     read: list[str] = []
@@ -140,8 +148,9 @@ def test_masks_that_the_loader_takes_for_colours_are_found(tmp_path: Path) -> No
     assert len(check_config_data(cfg, cache_dir=tmp_path / 'a').problems) == 2
 
 
-def test_the_switch_of_training_and_of_inspection(broken: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                  capsys: pytest.CaptureFixture) -> None:
+def test_the_switch_of_training_and_of_inspection(
+    broken: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     data, expected = broken
     monkeypatch.setenv('MMCISS_CACHE', str(tmp_path / 'cache'))
     cfg = config(data, tmp_path)

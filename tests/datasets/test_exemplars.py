@@ -1,4 +1,5 @@
 """The file of stored images."""
+
 from __future__ import annotations
 
 from pathlib import Path

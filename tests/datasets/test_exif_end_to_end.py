@@ -1,4 +1,5 @@
 """A phone's photographs, stored in every orientation, of classes without a background: trained and drawn upright."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -50,7 +51,10 @@ def photograph_config(data: Path, work_dir: Path) -> Config:
         cfg[f'{split}_dataloader'].dataset.img_suffix = '.jpg'
         cfg[f'{split}_dataloader'].dataset.metainfo = dict(classes=CLASSES[1:], palette=[[0, 0, i] for i in range(6)])
         cfg[f'{split}_dataloader'].dataset.pipeline = [
-            dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]
     return cfg
 
 
@@ -66,7 +70,7 @@ def test_photographs_of_a_phone_are_trained_and_drawn_upright(upright: np.ndarra
         assert picture.shape == upright.shape
         # JPEG loses a little; a picture on its side or mirrored differs by far more.
         assert np.abs(picture.astype(int) - upright).mean() < 8
-    samples, = read_samples(read_run(tmp_path / 'run'))
+    (samples,) = read_samples(read_run(tmp_path / 'run'))
     shown = np.abs(samples.images.astype(int) - samples.images[:1]).mean(axis=(1, 2, 3))
     assert (shown < 8).all(), 'the contact sheet shows pictures that are not upright'
     assert (samples.labels == samples.labels[:1]).all()

@@ -1,4 +1,5 @@
 """Saying how a missing data set should look and where it is obtained."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,8 +12,13 @@ from mmciss.errors import ConfigError
 
 
 def voc(root: Path, **kwargs: object) -> dict:
-    return dict(type='PascalVOCDataset', data_root=str(root), ann_file='lists/train.txt',
-                data_prefix=dict(img_path='images', seg_map_path='masks'), **kwargs)
+    return dict(
+        type='PascalVOCDataset',
+        data_root=str(root),
+        ann_file='lists/train.txt',
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        **kwargs,
+    )
 
 
 def make(root: Path) -> None:
@@ -26,11 +32,16 @@ def test_complete_data_set_passes(tmp_path: Path) -> None:
     check_layout(dict(type='ConcatDataset', datasets=[voc(tmp_path), voc(tmp_path)]))
 
 
-@pytest.mark.parametrize('gone, key', [('', 'data_root'), ('lists/train.txt', 'ann_file'),
-                                       ('images', 'data_prefix.img_path'),
-                                       ('masks', 'data_prefix.seg_map_path')])
-def test_says_what_is_missing_how_it_looks_and_where_it_is_from(
-        tmp_path: Path, gone: str, key: str) -> None:
+@pytest.mark.parametrize(
+    'gone, key',
+    [
+        ('', 'data_root'),
+        ('lists/train.txt', 'ann_file'),
+        ('images', 'data_prefix.img_path'),
+        ('masks', 'data_prefix.seg_map_path'),
+    ],
+)
+def test_says_what_is_missing_how_it_looks_and_where_it_is_from(tmp_path: Path, gone: str, key: str) -> None:
     root = tmp_path / 'VOC2012'
     if gone:
         make(root)
@@ -38,8 +49,14 @@ def test_says_what_is_missing_how_it_looks_and_where_it_is_from(
     with pytest.raises(ConfigError) as error:
         check_layout(dict(type='RepeatDataset', times=2, dataset=voc(root)))
     message = str(error.value)
-    for part in (f'PascalVOCDataset.{key}', str(root / gone), 'JPEGImages/*.jpg',
-                 'SegmentationClassAug', 'host.robots.ox.ac.uk', '{train,aug,val}.txt'):
+    for part in (
+        f'PascalVOCDataset.{key}',
+        str(root / gone),
+        'JPEGImages/*.jpg',
+        'SegmentationClassAug',
+        'host.robots.ox.ac.uk',
+        '{train,aug,val}.txt',
+    ):
         assert part in message
 
 
@@ -78,9 +95,14 @@ def test_every_known_layout_names_a_data_set() -> None:
 
 def test_nested_configs() -> None:
     inner = [dict(type='A'), dict(type='B'), dict(type='C')]
-    nested = dict(type='ConcatDataset', datasets=[
-        inner[0], dict(type='RepeatDataset', dataset=inner[1]),
-        dict(type='ConcatDataset', datasets=[inner[2]])])
+    nested = dict(
+        type='ConcatDataset',
+        datasets=[
+            inner[0],
+            dict(type='RepeatDataset', dataset=inner[1]),
+            dict(type='ConcatDataset', datasets=[inner[2]]),
+        ],
+    )
     assert list(plain_configs(nested)) == inner
 
 
@@ -94,12 +116,16 @@ def test_a_folder_instead_of_a_list_is_refused(tmp_path: Path) -> None:
     check_layout({**voc(tmp_path), 'type': 'DatasetOfSomebody', 'ann_file': 'lists'})
 
 
-@pytest.mark.parametrize('content, message', [
-    ('b\ncafé\n'.encode('latin-1'), 'train.txt, line 2: byte 0xE9 is no UTF-8'),
-    ('a\n'.encode('utf-16'), 'train.txt, line 1: the file is in UTF-16'),
-    (b'\xef\xbb\xbfa\n', 'train.txt, line 1: begins with a byte order mark'),
-    (b'a\n\0\n', 'train.txt, line 2: holds NUL bytes'),
-    (b' \n\n', 'train.txt is empty')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('b\ncafé\n'.encode('latin-1'), 'train.txt, line 2: byte 0xE9 is no UTF-8'),
+        ('a\n'.encode('utf-16'), 'train.txt, line 1: the file is in UTF-16'),
+        (b'\xef\xbb\xbfa\n', 'train.txt, line 1: begins with a byte order mark'),
+        (b'a\n\0\n', 'train.txt, line 2: holds NUL bytes'),
+        (b' \n\n', 'train.txt is empty'),
+    ],
+)
 def test_lists_that_are_no_plain_text_are_named(content: bytes, message: str, tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / 'lists/train.txt').write_bytes(content)

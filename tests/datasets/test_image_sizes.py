@@ -1,4 +1,5 @@
 """Masks of another size than their image are found before training."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -78,8 +79,14 @@ def test_masks_belong_to_the_upright_photograph(orientation: int, tmp_path: Path
             check_sizes(Pairs(turned_pair(tmp_path, orientation, (6, 8))))
 
 
-@pytest.mark.parametrize('loader', [dict(color_type='color_ignore_orientation'), dict(color_type='unchanged'),
-                                    dict(color_type='color_ignore_orientation', imdecode_backend='pillow')])
+@pytest.mark.parametrize(
+    'loader',
+    [
+        dict(color_type='color_ignore_orientation'),
+        dict(color_type='unchanged'),
+        dict(color_type='color_ignore_orientation', imdecode_backend='pillow'),
+    ],
+)
 def test_a_pipeline_that_ignores_the_orientation_wants_masks_as_stored(loader: dict[str, str], tmp_path: Path) -> None:
     for mask, fits in (((8, 6), False), ((6, 8), True)):
         data = Pairs(turned_pair(tmp_path, 6, mask))
@@ -94,7 +101,6 @@ def test_a_pipeline_that_ignores_the_orientation_wants_masks_as_stored(loader: d
 def test_a_loader_of_the_users_own_decides_about_the_orientation(tmp_path: Path) -> None:
 
     class OwnLoader(LoadImageFromFile):
-
         def transform(self, results: dict) -> dict:
             return results
 

@@ -1,4 +1,5 @@
 """One step's view of an ordinary data set."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -32,17 +33,18 @@ class RecordLabels:
         return results
 
 
-def build(root: Path, step: int, images: list | None = None, wrapped: Any = None,
-          protocol: Any = PROTOCOL, **kwargs: Any) -> IncrementalDataset:
+def build(
+    root: Path, step: int, images: list | None = None, wrapped: Any = None, protocol: Any = PROTOCOL, **kwargs: Any
+) -> IncrementalDataset:
     if wrapped is None:
         wrapped = voc_config(write_voc(root, images or IMAGES))
-    return DATASETS.build(dict(type='IncrementalDataset', dataset=wrapped, protocol=protocol,
-                               step_index=step, **kwargs))
+    return DATASETS.build(
+        dict(type='IncrementalDataset', dataset=wrapped, protocol=protocol, step_index=step, **kwargs)
+    )
 
 
 def labels_of(dataset: IncrementalDataset) -> list[set[int]]:
-    return [set(dataset[i]['data_samples'].gt_sem_seg.data.unique().tolist())
-            for i in range(len(dataset))]
+    return [set(dataset[i]['data_samples'].gt_sem_seg.data.unique().tolist()) for i in range(len(dataset))]
 
 
 def test_images_and_labels_of_a_step(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_images_and_labels_of_a_step(tmp_path: Path) -> None:
     assert base.indices.tolist() == [0, 2, 5] and first.indices.tolist() == [1, 2, 4]
     assert labels_of(base) == [{0, 1}, {0, 1}, {0, 2, 255}]
     assert labels_of(first) == [{0, 16}] * 3
-    assert first.step.new == (16, ) and first.step_index == 1 and first.first_id == 1
+    assert first.step.new == (16,) and first.step_index == 1 and first.first_id == 1
 
 
 def test_settings(tmp_path: Path) -> None:
@@ -93,20 +95,22 @@ def test_metainfo_names_the_channels(tmp_path: Path) -> None:
 def test_pixel_counts_equal_counting(tmp_path: Path) -> None:
     for kwargs in (dict(policy='mib'), dict(policy='plop'), dict(split='test')):
         dataset = build(tmp_path, 1, **kwargs)
-        counted = torch.cat([dataset[i]['data_samples'].gt_sem_seg.data.flatten()
-                             for i in range(len(dataset))]).bincount(minlength=256)
+        counted = torch.cat(
+            [dataset[i]['data_samples'].gt_sem_seg.data.flatten() for i in range(len(dataset))]
+        ).bincount(minlength=256)
         assert dataset.pixel_counts().tolist() == counted[:17].tolist()
         assert dataset.presence.pixels.shape == (len(IMAGES), 21)
 
 
 def test_concatenated(tmp_path: Path) -> None:
-    parts = [voc_config(write_voc(tmp_path / 'a', [[16], [1]], prefix='a')),
-             voc_config(write_voc(tmp_path / 'b', [[2], [3, 16], [16]], prefix='b'))]
+    parts = [
+        voc_config(write_voc(tmp_path / 'a', [[16], [1]], prefix='a')),
+        voc_config(write_voc(tmp_path / 'b', [[2], [3, 16], [16]], prefix='b')),
+    ]
     dataset = build(tmp_path, 1, wrapped=dict(type='ConcatDataset', datasets=parts))
     assert dataset.indices.tolist() == [0, 3, 4]
     names = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(3)]
-    assert names == ['a0', 'b1', 'b2'] == [
-        Path(dataset[i]['data_samples'].img_path).stem for i in range(3)]
+    assert names == ['a0', 'b1', 'b2'] == [Path(dataset[i]['data_samples'].img_path).stem for i in range(3)]
     assert labels_of(dataset) == [{0, 16}] * 3
 
 
@@ -122,8 +126,7 @@ def test_no_background_class_and_reduce_zero_label(tmp_path: Path) -> None:
     # Ids of the challenge: 0 void, 1..150. Class n has channel n, void the background's.
     root = write_voc(tmp_path, [[1, 101], [101, 150], [3]])
     config = dict(voc_config(root), type='ADE20KDataset')
-    config['pipeline'] = [PIPELINE[0], dict(type='LoadAnnotations', reduce_zero_label=True),
-                          PIPELINE[2]]
+    config['pipeline'] = [PIPELINE[0], dict(type='LoadAnnotations', reduce_zero_label=True), PIPELINE[2]]
     base = build(root, 0, wrapped=config, protocol=dict(name='100-50'))
     assert base.first_id == 0 and base.indices.tolist() == [0, 2]
     assert labels_of(base) == [{0, 1}, {0, 3}]
@@ -155,8 +158,7 @@ def test_domains(tmp_path: Path) -> None:
         write_voc(tmp_path, images, prefix=f'{city}_')
     names = ['aachen_0', 'bremen_0', 'bremen_1']
     (tmp_path / 'ImageSets/Segmentation/train.txt').write_text('\n'.join(names))
-    config = dict(voc_config(tmp_path), type='CityscapesDataset', img_suffix='.jpg',
-                  seg_map_suffix='.png')
+    config = dict(voc_config(tmp_path), type='CityscapesDataset', img_suffix='.jpg', seg_map_suffix='.png')
     protocol = dict(name='1-1', setting='domain', domains=['aachen', 'bremen'])
     dataset = build(tmp_path, 1, wrapped=config, protocol=protocol)
     assert dataset.indices.tolist() == [1, 2] and dataset.step.num_seen == 19
@@ -166,25 +168,39 @@ def test_domains(tmp_path: Path) -> None:
 
 def test_crops_never_see_hidden_classes(tmp_path: Path) -> None:
     SEEN.clear()
-    pipeline = [*PIPELINE[:2], dict(type='RecordLabels'),
-                dict(type='RandomCrop', crop_size=(8, 8), cat_max_ratio=0.75), PIPELINE[2]]
+    pipeline = [
+        *PIPELINE[:2],
+        dict(type='RecordLabels'),
+        dict(type='RandomCrop', crop_size=(8, 8), cat_max_ratio=0.75),
+        PIPELINE[2],
+    ]
     config = voc_config(write_voc(tmp_path, IMAGES), pipeline=pipeline)
     labels_of(build(tmp_path, 1, wrapped=config))
     assert len(SEEN) == 3 and all(seen <= {0, 16} for seen in SEEN)
 
 
-AUGMENTED = [*PIPELINE[:2], dict(type='SegRandomResizedCrop', crop_size=12),
-             dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), PIPELINE[2]]
+AUGMENTED = [
+    *PIPELINE[:2],
+    dict(type='SegRandomResizedCrop', crop_size=12),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    PIPELINE[2],
+]
 
 
 def batches(root: Path, workers: int, skipped: int = 0) -> list[torch.Tensor]:
     """Returns images and labels of four batches as the runner would load them."""
     config = voc_config(root, pipeline=AUGMENTED)
-    loader = Runner.build_dataloader(dict(
-        batch_size=2, num_workers=workers,
-        dataset=dict(type='IncrementalDataset', dataset=config, protocol=PROTOCOL, step_index=0),
-        sampler=dict(type='IncrementalInfiniteSampler', batch_size=2),
-        collate_fn=dict(type='pseudo_collate')), seed=5)
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=2,
+            num_workers=workers,
+            dataset=dict(type='IncrementalDataset', dataset=config, protocol=PROTOCOL, step_index=0),
+            sampler=dict(type='IncrementalInfiniteSampler', batch_size=2),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        seed=5,
+    )
     if skipped:
         loader.sampler.skip(skipped)
     np.random.seed(None)
@@ -233,16 +249,14 @@ def test_rejected_images_are_tried_again_not_replaced(tmp_path: Path) -> None:
 
     config = voc_config(write_voc(tmp_path, IMAGES), pipeline=[*PIPELINE[:2], Moody(), PIPELINE[2]])
     dataset = build(tmp_path, 1, wrapped=config)
-    assert [Path(dataset[i]['data_samples'].img_path).stem for i in range(3)] == [
-        'im1', 'im2', 'im4']
+    assert [Path(dataset[i]['data_samples'].img_path).stem for i in range(3)] == ['im1', 'im2', 'im4']
     config['pipeline'] = [*PIPELINE[:2], lambda results: None]
     with pytest.raises(RuntimeError, match='im1.jpg: the pipeline rejected it'):
         build(tmp_path, 1, wrapped=config)[0]
 
 
 def test_lazy(tmp_path: Path) -> None:
-    dataset = build(tmp_path, 1, wrapped=voc_config(write_voc(tmp_path, IMAGES), lazy_init=True),
-                    lazy_init=True)
+    dataset = build(tmp_path, 1, wrapped=voc_config(write_voc(tmp_path, IMAGES), lazy_init=True), lazy_init=True)
     assert dataset.metainfo['classes'][-1] == 'pottedplant'
     assert len(dataset) == 3 and labels_of(dataset) == [{0, 16}] * 3
 
@@ -257,17 +271,20 @@ def test_no_test_image_is_a_warning_only(tmp_path: Path) -> None:
     assert len(build(tmp_path, 0, [[20]], split='test')) == 0
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(step=9), 'step_index: 9; protocol .15-1. has steps 0 to 5'),
-    (dict(step=-1), 'step_index: -1'),
-    (dict(step=0, split='eval'), "split 'eval'. Allowed: test, train, val"),
-    (dict(step=2, images=[[1], [16]]), 'step 2 .* has no images.*17 .sheep.'),
-    (dict(step=0, policy='plob'), "preset 'plob'"),
-    (dict(step=0, protocol=dict(name='15-6')), 'protocol.name.*15-5'),
-    (dict(step=0, protocol=Protocol.from_name('2-1', 4)), 'is about 4 classes.*has 20'),
-    (dict(step=0, images=[[21]]), 'im0.png.*21'),
-    (dict(step=0, wrapped=7), 'cannot wrap int'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(step=9), 'step_index: 9; protocol .15-1. has steps 0 to 5'),
+        (dict(step=-1), 'step_index: -1'),
+        (dict(step=0, split='eval'), "split 'eval'. Allowed: test, train, val"),
+        (dict(step=2, images=[[1], [16]]), 'step 2 .* has no images.*17 .sheep.'),
+        (dict(step=0, policy='plob'), "preset 'plob'"),
+        (dict(step=0, protocol=dict(name='15-6')), 'protocol.name.*15-5'),
+        (dict(step=0, protocol=Protocol.from_name('2-1', 4)), 'is about 4 classes.*has 20'),
+        (dict(step=0, images=[[21]]), 'im0.png.*21'),
+        (dict(step=0, wrapped=7), 'cannot wrap int'),
+    ],
+)
 def test_one_clear_error(tmp_path: Path, arguments: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(tmp_path, **arguments)

@@ -1,4 +1,5 @@
 """How many pixels of which label every image of a data set has."""
+
 from __future__ import annotations
 
 import os
@@ -27,8 +28,7 @@ def test_counts_of_two_parts(tmp_path: Path) -> None:
     wanted = np.zeros((3, 21), dtype=int)
     wanted[0, 0], wanted[1, [0, 1]], wanted[2, [0, 1, 20]] = 256, 128, 64
     assert np.array_equal(presence.pixels, wanted)
-    assert counts.pixels_by_id(np.array([1, 2]))[[0, 1, 2, 20, 255]].tolist() == [
-        192, 192, 0, 64, 64]
+    assert counts.pixels_by_id(np.array([1, 2]))[[0, 1, 2, 20, 255]].tolist() == [192, 192, 0, 64, 64]
     assert [Path(p).name for p in counts.paths] == ['im0.jpg', 'im1.jpg', 'im0.jpg']
 
 
@@ -66,8 +66,7 @@ def test_id_outside_the_classes_names_the_file(tmp_path: Path) -> None:
 
 
 def test_hidden_classes_of_a_label_map_are_no_error(tmp_path: Path) -> None:
-    config = voc_config(write_voc(tmp_path, [[1], [20]]),
-                        metainfo=dict(classes=('background', 'tvmonitor')))
+    config = voc_config(write_voc(tmp_path, [[1], [20]]), metainfo=dict(classes=('background', 'tvmonitor')))
     presence = count_masks(DATASETS.build(config), 1, 1).presence(1, 1)
     assert presence.matrix.tolist() == [[True, False], [True, True]]
 

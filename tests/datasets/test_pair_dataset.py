@@ -1,4 +1,5 @@
 """Pairs that a file lists."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,8 +13,12 @@ from mmciss.datasets.pair_dataset import PairDataset, write_manifest
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.errors import ConfigError
 
-PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomCrop', crop_size=(8, 8)),
-            dict(type='PackSegInputs')]
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomCrop', crop_size=(8, 8)),
+    dict(type='PackSegInputs'),
+]
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 """Writing the shapes data set once, in the layout of PASCAL VOC."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -18,8 +19,7 @@ SMALL = dict(train=5, val=3, side=32)
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob('*'))
-            if p.is_file()}
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob('*')) if p.is_file()}
 
 
 def test_layout_of_voc(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def _draw(root: str) -> None:
 
 def test_two_first_runs_at_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context('fork')
-    workers = [context.Process(target=_draw, args=(str(tmp_path / 'a'), )) for _ in range(3)]
+    workers = [context.Process(target=_draw, args=(str(tmp_path / 'a'),)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:

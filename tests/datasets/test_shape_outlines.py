@@ -1,4 +1,5 @@
 """The outlines of the twenty shapes."""
+
 from __future__ import annotations
 
 import math
@@ -27,8 +28,7 @@ def test_tables_are_far_from_rounding_either_way() -> None:
 
 
 def test_square_is_exact() -> None:
-    square = place((((-100, -100), (100, -100), (100, 100), (-100, 100)), ), (16 * 8, 16 * 8),
-                   (16 * 3, 16 * 3), 0)
+    square = place((((-100, -100), (100, -100), (100, 100), (-100, 100)),), (16 * 8, 16 * 8), (16 * 3, 16 * 3), 0)
     filled = fill(square, 16)
     wanted = np.zeros((16, 16), bool)
     wanted[5:11, 5:11] = True
@@ -45,7 +45,7 @@ def test_area_is_that_of_the_polygon_at_any_tilt(name: str, turn: int, radius: i
         shoelace = abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
         area += shoelace if k == 0 else -shoelace
     filled = fill(place(contours, (64 * 16, 64 * 16), (radius * 16, radius * 16), turn), 128)
-    assert filled.sum() == pytest.approx(area * (radius / 100)**2, rel=0.06)
+    assert filled.sum() == pytest.approx(area * (radius / 100) ** 2, rel=0.06)
 
 
 def test_ring_has_a_hole() -> None:

@@ -1,4 +1,5 @@
 """Drawing one picture of the shapes data set."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """The embedded data set."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,8 +16,13 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 
 
 def test_draws_itself_on_first_use(tmp_path: Path) -> None:
-    config = dict(type='ShapesDataset', data_root=str(tmp_path / 'shapes'), drawing=SMALL,
-                  ann_file='ImageSets/Segmentation/val.txt', pipeline=PIPELINE)
+    config = dict(
+        type='ShapesDataset',
+        data_root=str(tmp_path / 'shapes'),
+        drawing=SMALL,
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=PIPELINE,
+    )
     dataset = DATASETS.build(config)
     assert len(dataset) == 2 and len(dataset.metainfo['classes']) == 21
     assert dataset.metainfo['classes'][0] == 'background' and dataset.metainfo['label_map'] is None

@@ -1,4 +1,5 @@
 """Six classes of PASCAL VOC."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,8 +10,11 @@ from tests.paths import shared_data
 
 
 def test_reads_the_photographs() -> None:
-    config = dict(type='Voc6Dataset', data_root=str(shared_data() / 'voc6/VOCdevkit/VOC2012'),
-                  pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')])
+    config = dict(
+        type='Voc6Dataset',
+        data_root=str(shared_data() / 'voc6/VOCdevkit/VOC2012'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')],
+    )
     train = DATASETS.build(config)
     val = DATASETS.build(dict(config, ann_file='ImageSets/Segmentation/val.txt'))
     assert (len(train), len(val)) == (1004, 445)
@@ -22,6 +26,7 @@ def test_reads_the_photographs() -> None:
 
 def test_palette_is_that_of_voc() -> None:
     from mmseg.datasets import PascalVOCDataset
+
     voc = dict(zip(PascalVOCDataset.METAINFO['classes'], PascalVOCDataset.METAINFO['palette']))
     ours = zip(Voc6Dataset.METAINFO['classes'], Voc6Dataset.METAINFO['palette'])
     assert all(voc[name] == colour for name, colour in ours)

@@ -1,4 +1,5 @@
 """Looking into the data set that is wrapped."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -42,19 +43,32 @@ def test_copies_leave_the_original_alone(tmp_path: Path) -> None:
     assert len(twin) == len(whole) and whole.datasets == parts
 
 
-@pytest.mark.parametrize('pipeline', [
-    LOAD, [LOAD[0], dict(type='Resize', scale=(8, 8)), LOAD[1]],
-    [LOAD[0], dict(type='RandomApply', prob=1.0, transforms=[LOAD[1]])],
-    [LOAD[0], dict(type='RandomChoice', transforms=[[LOAD[1]], [LOAD[1]]])]])
+@pytest.mark.parametrize(
+    'pipeline',
+    [
+        LOAD,
+        [LOAD[0], dict(type='Resize', scale=(8, 8)), LOAD[1]],
+        [LOAD[0], dict(type='RandomApply', prob=1.0, transforms=[LOAD[1]])],
+        [LOAD[0], dict(type='RandomChoice', transforms=[[LOAD[1]], [LOAD[1]]])],
+    ],
+)
 def test_inserted_after_the_loader_however_nested(tmp_path: Path, pipeline: list) -> None:
     twin = with_label_map(build(tmp_path / 'a', pipeline), MAPPER, True)
     assert (twin[1]['gt_seg_map'] == 7).all() and twin[1]['label_map'] is None
 
 
 def test_test_time_augmentation(tmp_path: Path) -> None:
-    pipeline = [LOAD[0], dict(type='TestTimeAug', transforms=[
-        [dict(type='Resize', scale_factor=1.0, keep_ratio=True)] * 1,
-        [LOAD[1]], [dict(type='PackSegInputs')]])]
+    pipeline = [
+        LOAD[0],
+        dict(
+            type='TestTimeAug',
+            transforms=[
+                [dict(type='Resize', scale_factor=1.0, keep_ratio=True)] * 1,
+                [LOAD[1]],
+                [dict(type='PackSegInputs')],
+            ],
+        ),
+    ]
     twin = with_label_map(build(tmp_path / 'a', pipeline), MAPPER, True)
     assert (twin[0]['data_samples'][0].gt_sem_seg.data == 7).all()
 

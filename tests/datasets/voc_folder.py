@@ -1,4 +1,5 @@
 """Tiny data sets on disk, in the layout of PASCAL VOC."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
-            dict(type='PackSegInputs')]
+PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
 
 
-def write_voc(root: Path, images: Sequence[Sequence[int]], split: str = 'train', size: int = 16,
-              prefix: str = 'im') -> Path:
+def write_voc(
+    root: Path, images: Sequence[Sequence[int]], split: str = 'train', size: int = 16, prefix: str = 'im'
+) -> Path:
     """Writes one picture per entry of ``images``; its mask holds the given ids in vertical stripes.
 
     Every mask begins with a stripe of 0.
@@ -32,9 +33,13 @@ def write_voc(root: Path, images: Sequence[Sequence[int]], split: str = 'train',
     return root
 
 
-def voc_config(root: Path, split: str = 'train', pipeline: list | None = None,
-               **kwargs: Any) -> dict[str, Any]:
+def voc_config(root: Path, split: str = 'train', pipeline: list | None = None, **kwargs: Any) -> dict[str, Any]:
     """Returns the config of a data set written by :func:`write_voc`."""
-    return dict(type='PascalVOCDataset', data_root=str(root), pipeline=pipeline or PIPELINE,
-                ann_file=f'ImageSets/Segmentation/{split}.txt',
-                data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), **kwargs)
+    return dict(
+        type='PascalVOCDataset',
+        data_root=str(root),
+        pipeline=pipeline or PIPELINE,
+        ann_file=f'ImageSets/Segmentation/{split}.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        **kwargs,
+    )

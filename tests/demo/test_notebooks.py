@@ -1,4 +1,5 @@
 """The notebooks of demo/ run from beginning to end."""
+
 from __future__ import annotations
 
 import os
@@ -15,8 +16,14 @@ from tests.paths import ROOT
 @pytest.mark.slow
 def test_extend_shapes(tmp_path: Path) -> None:
     notebook = nbformat.read(ROOT / 'demo' / 'extend_shapes.ipynb', as_version=4)
-    environment = {**os.environ, 'MMCISS_DEMO_FAST': '1', 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1',
-                   'IPYTHONDIR': str(tmp_path / 'ipython'), 'MPLCONFIGDIR': str(tmp_path / 'matplotlib')}
+    environment = {
+        **os.environ,
+        'MMCISS_DEMO_FAST': '1',
+        'PYTHONPATH': str(ROOT),
+        'OMP_NUM_THREADS': '1',
+        'IPYTHONDIR': str(tmp_path / 'ipython'),
+        'MPLCONFIGDIR': str(tmp_path / 'matplotlib'),
+    }
     client = NotebookClient(notebook, timeout=300, resources={'metadata': {'path': str(tmp_path)}})
     client.execute(env=environment)
     outputs = [output for cell in notebook.cells if cell.cell_type == 'code' for output in cell.outputs]

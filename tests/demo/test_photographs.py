@@ -1,4 +1,5 @@
 """The parts of the demonstration on photographs."""
+
 from __future__ import annotations
 
 import json
@@ -24,6 +25,7 @@ def demo_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_what_each_stage_labels() -> None:
     from photographs.folders import STAGES, as_new, only, seen
+
     mask = np.array([[0, 1, 4], [5, 6, 255]], np.uint8)
     assert only(mask, STAGES[0]).tolist() == [[0, 1, 0], [0, 0, 255]]
     assert as_new(mask, STAGES[2]).tolist() == [[0, 0, 0], [1, 2, 255]]
@@ -32,6 +34,7 @@ def test_what_each_stage_labels() -> None:
 
 def test_folders(tmp_path: Path) -> None:
     from photographs.folders import SHORT_SIDE, write_folders
+
     source, ids = tmp_path / 'voc', {'a': 1, 'b': 4, 'c': 5, 'd': 0}
     for folder in ('SegmentationVoc6', 'JPEGImages', 'ImageSets/Segmentation'):
         (source / folder).mkdir(parents=True)
@@ -48,6 +51,7 @@ def test_folders(tmp_path: Path) -> None:
 
 def test_a_wider_classifier_keeps_its_rows() -> None:
     from photographs.plain import CLASSIFIER, widened
+
     old = {f'{CLASSIFIER}.weight': torch.ones(3, 4), f'{CLASSIFIER}.bias': torch.ones(3), 'x': torch.zeros(1)}
     new = {f'{CLASSIFIER}.weight': torch.zeros(5, 4), f'{CLASSIFIER}.bias': torch.zeros(5), 'x': torch.ones(1)}
     found = widened(old, new)
@@ -57,6 +61,7 @@ def test_a_wider_classifier_keeps_its_rows() -> None:
 def test_scores_and_table(tmp_path: Path) -> None:
     from photographs.page import row, stage_table
     from photographs.scores import iou
+
     confusion = np.diag([4] * 5).tolist()
     confusion[0][4] = 4
     (tmp_path / 'base_on_1.json').write_text(json.dumps(dict(confusion=confusion)), encoding='utf-8')
@@ -72,6 +77,7 @@ def test_models_can_be_extended(name: str) -> None:
     import mmciss.register_all  # noqa: F401
     from mmciss.extend.old_model import check_heads
     from photographs import plain
+
     make, optimizer, _ = plain.MODELS[name]
     cfg = plain.config(make('weights.pth'), optimizer, Path('data'), 4, 5, Path('out/base'))
     assert check_heads(cfg, 'config') == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'

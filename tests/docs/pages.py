@@ -1,4 +1,5 @@
 """Reading what the documentation shows: code, commands, tables, links."""
+
 from __future__ import annotations
 
 import re
@@ -7,8 +8,13 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-PAGES = sorted([*ROOT.glob('*.md'), ROOT / 'configs' / 'README.md',
-                *(path for path in (ROOT / 'docs').rglob('*.md') if '_' not in path.parent.name)])
+PAGES = sorted(
+    [
+        *ROOT.glob('*.md'),
+        ROOT / 'configs' / 'README.md',
+        *(path for path in (ROOT / 'docs').rglob('*.md') if '_' not in path.parent.name),
+    ]
+)
 
 
 def code_blocks(page: Path, language: str = '') -> list[str]:
@@ -45,8 +51,7 @@ def commands(page: Path) -> list[list[str]]:
 def links(page: Path) -> list[str]:
     """Returns the relative links of a page, without those of code."""
     text = re.sub(r'^```.*?^```$|`[^`\n]*`', '', page.read_text(encoding='utf-8'), flags=re.M | re.S)
-    return [target for target in re.findall(r'\]\(([^)\s]+)\)', text)
-            if not re.match(r'[a-z]+:|#', target)]
+    return [target for target in re.findall(r'\]\(([^)\s]+)\)', text) if not re.match(r'[a-z]+:|#', target)]
 
 
 def tables(page: Path) -> dict[str, list[list[str]]]:

@@ -1,4 +1,5 @@
 """docs/config.md names every option that the code reads, and no other."""
+
 from __future__ import annotations
 
 import inspect
@@ -64,8 +65,11 @@ def test_steps() -> None:
 
 
 def test_environment_variables() -> None:
-    code = [path.read_text(encoding='utf-8') for folder in ('mmciss', 'tools', 'configs', 'tests')
-            for path in (ROOT / folder).rglob('*.py')]
+    code = [
+        path.read_text(encoding='utf-8')
+        for folder in ('mmciss', 'tools', 'configs', 'tests')
+        for path in (ROOT / folder).rglob('*.py')
+    ]
     used = {name for text in code for name in re.findall(r'MMCISS_[A-Z0-9_]+[A-Z0-9]', text)}
     assert options('variable') == used
 
@@ -75,17 +79,19 @@ def test_settings_and_presets_elsewhere() -> None:
     assert names_in([row[0] for row in RESULTS['rule']]) == set(ABSENT_RULES)
     rows = RESULTS['preset']
     assert names_in([row[0] for row in rows]) == set(PRESETS)
-    words = {'ignored': 'ignore', 'background': 'background', 'all': 'all',
-             'those that show a seen class': 'seen'}
+    words = {'ignored': 'ignore', 'background': 'background', 'all': 'all', 'those that show a seen class': 'seen'}
     for presets, *said in rows:
         for name in names_in([presets]):
             policy = label_policy(name)
-            assert [words[cell] for cell in said] == [policy.void_train, policy.future_test,
-                                                      policy.test_images]
+            assert [words[cell] for cell in said] == [policy.void_train, policy.future_test, policy.test_images]
 
 
 def test_published_protocols() -> None:
     text = (ROOT / 'docs' / 'benchmark.md').read_text(encoding='utf-8')
-    missing = [name for names in PUBLISHED_NAMES.values() for name in names
-               if not re.search(rf'(?<![\d-]){name}(?![\d-])', text)]
+    missing = [
+        name
+        for names in PUBLISHED_NAMES.values()
+        for name in names
+        if not re.search(rf'(?<![\d-]){name}(?![\d-])', text)
+    ]
     assert not missing

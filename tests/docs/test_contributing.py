@@ -1,4 +1,5 @@
 """What CONTRIBUTING.md names exists, and its code is what it says."""
+
 from __future__ import annotations
 
 import ast
@@ -11,8 +12,10 @@ from tests.paths import ROOT
 
 PAGE = ROOT / 'CONTRIBUTING.md'
 TEXT = PAGE.read_text(encoding='utf-8')
-SNIPPETS = [ast.parse(re.sub(r'^ {3}', '', block, flags=re.M)) for block in re.findall(
-    r'^ {3}```python\n(.*?)^ {3}```$', TEXT, re.M | re.S)]
+SNIPPETS = [
+    ast.parse(re.sub(r'^ {3}', '', block, flags=re.M))
+    for block in re.findall(r'^ {3}```python\n(.*?)^ {3}```$', TEXT, re.M | re.S)
+]
 
 
 def test_files_and_what_is_in_them_exist() -> None:
@@ -26,7 +29,7 @@ def test_slots_and_needs() -> None:
     calls = [node.value for snippet in SNIPPETS for node in snippet.body if isinstance(node, ast.Assign)]
     keys = {word.arg for call in calls for word in call.keywords}
     assert keys and keys <= {*METHOD_SLOTS, 'name', 'base'}
-    assert f"({', '.join(f'`{need!r}`' for need in NEEDS)})" in ' '.join(TEXT.split())
+    assert f'({", ".join(f"`{need!r}`" for need in NEEDS)})' in ' '.join(TEXT.split())
 
 
 def test_every_registered_module_is_imported_beside_it() -> None:
@@ -34,7 +37,9 @@ def test_every_registered_module_is_imported_beside_it() -> None:
     for folder in ('models/losses', 'models/initializers', 'models/labelers', 'engine/statistics'):
         package = ROOT / 'mmciss' / folder
         imports = (package / '__init__.py').read_text(encoding='utf-8')
-        registered = [path.stem for path in package.glob('*.py') if 'register_module' in path.read_text(encoding='utf-8')]
+        registered = [
+            path.stem for path in package.glob('*.py') if 'register_module' in path.read_text(encoding='utf-8')
+        ]
         assert registered and not [stem for stem in registered if f'{stem} import' not in imports], folder
 
 

@@ -1,4 +1,5 @@
 """The site builds without a warning; what the pages point at exists; commands are understood."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,22 +17,36 @@ from mmciss.utils.configs import method_names
 from tests.docs.pages import PAGES, code_blocks, commands, links
 from tests.paths import ROOT
 
-EXAMPLES = ('configs/warehouse/', )
+EXAMPLES = ('configs/warehouse/',)
 """Files that a page tells the reader to make."""
 
 
 @pytest.mark.slow
 def test_site_builds_without_warnings(tmp_path: Path) -> None:
-    command = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-j', '2', '-b', 'html',
-               '-d', str(tmp_path / 'doctrees'), str(ROOT / 'docs'), str(tmp_path / 'html')]
+    command = [
+        sys.executable,
+        '-m',
+        'sphinx',
+        '-q',
+        '-W',
+        '--keep-going',
+        '-j',
+        '2',
+        '-b',
+        'html',
+        '-d',
+        str(tmp_path / 'doctrees'),
+        str(ROOT / 'docs'),
+        str(tmp_path / 'html'),
+    ]
     # What needs the network fails at once rather than after a timeout.
     offline = {name: 'http://127.0.0.1:9' for name in ('http_proxy', 'https_proxy')}
-    done = subprocess.run(command, capture_output=True, text=True,
-                          env={**os.environ, **offline, 'PYTHONPATH': str(ROOT)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **offline, 'PYTHONPATH': str(ROOT)}
+    )
     assert done.returncode == 0, done.stderr
     pages = {path.relative_to(tmp_path / 'html').as_posix() for path in (tmp_path / 'html').rglob('*.html')}
-    wanted = {path.relative_to(ROOT / 'docs').with_suffix('.html').as_posix()
-              for path in (ROOT / 'docs').rglob('*.md')}
+    wanted = {path.relative_to(ROOT / 'docs').with_suffix('.html').as_posix() for path in (ROOT / 'docs').rglob('*.md')}
     assert wanted <= pages
     reference = (tmp_path / 'html' / '_generated' / 'functional.html').read_text(encoding='utf-8')
     assert 'id="mmciss.functional.logit_distillation.logit_distillation"' in reference
@@ -68,7 +83,7 @@ def unwrap(words: list[str]) -> tuple[str, list[str]]:
     places = {'dist_train': 1, 'dist_test': 2}.get(Path(tool).stem)
     if places is not None:
         assert arguments[places].isdigit(), 'the number of GPUs'
-        arguments = arguments[:places] + arguments[places + 1:] + ['--launcher', 'pytorch']
+        arguments = arguments[:places] + arguments[places + 1 :] + ['--launcher', 'pytorch']
     elif Path(tool).stem.startswith('slurm'):
         arguments = arguments[2:] + ['--launcher', 'slurm']
     return re.sub(r'(dist|slurm)_(train|test)\.sh', r'\2.py', tool), arguments
@@ -99,7 +114,11 @@ def test_the_commands_were_found() -> None:
 
 def test_extras_exist() -> None:
     setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
-    extras = {name for page in PAGES for text in code_blocks(page) + [page.read_text(encoding='utf-8')]
-              for name in re.findall(r'-e \.\[(\w+)\]', text)}
+    extras = {
+        name
+        for page in PAGES
+        for text in code_blocks(page) + [page.read_text(encoding='utf-8')]
+        for name in re.findall(r'-e \.\[(\w+)\]', text)
+    }
     assert extras >= {'test', 'docs'}
     assert all(re.search(rf"^        '{name}': ", setup, re.M) for name in extras), extras

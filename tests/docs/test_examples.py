@@ -1,4 +1,5 @@
 """The code that the documentation shows runs."""
+
 from __future__ import annotations
 
 import json
@@ -86,7 +87,7 @@ def test_own_protocol() -> None:
 
 
 def test_results_from_python(finished_run: Path) -> None:
-    text, = code_blocks(DOCS / 'results.md', 'python')
+    (text,) = code_blocks(DOCS / 'results.md', 'python')
     text = text.replace('work_dirs/mib', str(finished_run)).replace('old_new_all(iou', 'scores = old_new_all(iou')
     exec(text, scope := {})
     assert set(scope['scores']) == {'old', 'new', 'all'}
@@ -97,8 +98,11 @@ def test_files_of_a_run(finished_run: Path) -> None:
     tree = code_blocks(page)[0]
     listed = {line.split()[0] for line in tree.splitlines()[1:] if line.strip()}
     present = {path.name for path in finished_run.iterdir() if not path.name.startswith('.')}
-    inside = {path.name.replace('shapes_smoke', 'CONFIG') for path in (finished_run / 'step_1').iterdir()
-              if not path.name.startswith('20')}
+    inside = {
+        path.name.replace('shapes_smoke', 'CONFIG')
+        for path in (finished_run / 'step_1').iterdir()
+        if not path.name.startswith('20')
+    }
     assert {name for name in present if not name.startswith('step_')} <= {name.rstrip('/') for name in listed}
     assert inside <= listed
     result = json.loads((finished_run / 'step_0' / 'result.json').read_text())
@@ -106,7 +110,7 @@ def test_files_of_a_run(finished_run: Path) -> None:
 
 
 def test_a_step_without_mmciss(finished_run: Path, tmp_path: Path) -> None:
-    text, = code_blocks(DOCS / 'files.md', 'python')
+    (text,) = code_blocks(DOCS / 'files.md', 'python')
     Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(tmp_path / 'image.png')
     text = text.replace('work_dirs/mib/step_5', str(finished_run / 'step_1'))
     exec(text.replace('image.png', str(tmp_path / 'image.png')), scope := {})

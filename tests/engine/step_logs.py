@@ -1,4 +1,5 @@
 """What the logs of a step say."""
+
 from __future__ import annotations
 
 import re

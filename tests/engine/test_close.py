@@ -1,4 +1,5 @@
 """Taking runners apart."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -20,8 +21,9 @@ def open_files() -> int:
 
 
 def test_workers_files_and_names_are_gone(tmp_path: Path) -> None:
-    cfg = smoke_config(tmp_path, train_dataloader__num_workers=1, train_dataloader__persistent_workers=True,
-                       steps__base__iters=2)
+    cfg = smoke_config(
+        tmp_path, train_dataloader__num_workers=1, train_dataloader__persistent_workers=True, steps__base__iters=2
+    )
     step = Experiment.from_cfg(cfg).step_config(0, None)
     counts = []
     for _ in range(3):

@@ -1,4 +1,5 @@
 """Changes by dotted keys reach something."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,13 +11,22 @@ from mmciss.errors import ConfigError
 
 def config() -> Config:
     """Returns a small config with a variable."""
-    return Config(dict(crop_size=48, protocol=dict(name='15-5'), steps=dict(base=dict(iters=3)),
-                       train_cfg=dict(max_iters=5)))
+    return Config(
+        dict(crop_size=48, protocol=dict(name='15-5'), steps=dict(base=dict(iters=3)), train_cfg=dict(max_iters=5))
+    )
 
 
-@pytest.mark.parametrize(('key', 'meant'), [
-    ('step.base.iters', 'steps'), ('protcol.name', 'protocol'), ('trian_dataloader.batch_size', 'train_dataloader'),
-    ('max_iters', 'train_cfg.max_iters'), ('iters', None), ('zebra', None)])
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [
+        ('step.base.iters', 'steps'),
+        ('protcol.name', 'protocol'),
+        ('trian_dataloader.batch_size', 'train_dataloader'),
+        ('max_iters', 'train_cfg.max_iters'),
+        ('iters', None),
+        ('zebra', None),
+    ],
+)
 def test_new_top_level_keys_are_refused(key: str, meant: str | None) -> None:
     cfg = config()
     with pytest.raises(ConfigError, match=f'--cfg-options {key}: the config has no key') as caught:

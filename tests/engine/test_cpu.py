@@ -1,4 +1,5 @@
 """Mixed precision and processes on CPUs."""
+
 from __future__ import annotations
 
 import pytest

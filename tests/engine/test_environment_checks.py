@@ -1,4 +1,5 @@
 """What a run needs around it."""
+
 from __future__ import annotations
 
 from pathlib import Path

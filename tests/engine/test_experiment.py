@@ -1,4 +1,5 @@
 """What is known about a run before it trains."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -39,8 +40,13 @@ def test_an_epoch_shows_stored_images_where_they_are_added(tmp_path: Path) -> No
 def test_identity_tells_experiments_apart_but_not_folders(experiment: Experiment, tmp_path: Path) -> None:
     same = Experiment.from_cfg(smoke_config(tmp_path / 'elsewhere'))
     assert same.identity() == experiment.identity()
-    for change in (dict(randomness__seed=1), dict(protocol__setting='disjoint'), dict(steps__later__iters=5),
-                   dict(method__losses__kd__loss_weight=1.0), dict(train_dataloader__batch_size=2)):
+    for change in (
+        dict(randomness__seed=1),
+        dict(protocol__setting='disjoint'),
+        dict(steps__later__iters=5),
+        dict(method__losses__kd__loss_weight=1.0),
+        dict(train_dataloader__batch_size=2),
+    ):
         other = Experiment.from_cfg(smoke_config(tmp_path, **change))
         assert other.identity() != experiment.identity(), change
 
@@ -63,16 +69,20 @@ def test_changed_data_is_another_experiment_and_the_key_says_which(tmp_path: Pat
     shown = sorted(set(exchanged[0].flat) - {255})[-1]
     exchanged[0][exchanged[0] == shown] = 255
     sampler = dict(train_dataloader__sampler=dict(type='InfiniteSampler', shuffle=False))
-    for changes, expected in (((masks, 12), set()), ((masks, 11), {'test_data'}),
-                              ((exchanged, 12), {'train_data', 'val_data', 'test_data'})):
+    for changes, expected in (
+        ((masks, 12), set()),
+        ((masks, 11), {'test_data'}),
+        ((exchanged, 12), {'train_data', 'val_data', 'test_data'}),
+    ):
         found = pictures(tmp_path / f'b{len(expected)}', *changes)
         assert {key for key in known if known[key] != found[key]} - {'images', 'split_hash'} == expected
     found = pictures(tmp_path / 'a', masks, 12, **sampler)
     assert {key for key in known if known[key] != found[key]} == {'sampler'}
 
 
-def test_base_identity_is_shared_by_methods_that_differ_in_later_steps_only(experiment: Experiment,
-                                                                            tmp_path: Path) -> None:
+def test_base_identity_is_shared_by_methods_that_differ_in_later_steps_only(
+    experiment: Experiment, tmp_path: Path
+) -> None:
     def base(method: str, **options: object) -> str:
         return Experiment.from_cfg(smoke_config(tmp_path, method, **options)).base_identity()
 
@@ -98,7 +108,9 @@ def test_missing_keys_are_named() -> None:
 
 def test_names_are_found_inside_wrappers() -> None:
     inner = dict(type='A', pipeline=[1])
-    nested = dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[inner, dict(type='B', pipeline=[2])]))
+    nested = dict(
+        type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[inner, dict(type='B', pipeline=[2])])
+    )
     assert dataset_type(nested) == 'A' and pipelines(nested) == [[1], [2]]
     model = dict(decode_head=[dict(type='FCNHead'), dict(type='OCRHead')], backbone=dict(type='HRNet', arch={}))
     assert model_name(model) == 'OCRHead + HRNet'

@@ -1,4 +1,5 @@
 """Hooks that would end a run when it starts."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,11 +25,18 @@ def test_priorities_that_it_does_not(priority: Any) -> None:
         check_priority(dict(priority=priority), IterTimerHook(), 'custom_hooks[0]')
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(momentm=0.1), "custom_hooks.*unexpected keyword argument 'momentm'"),
-    (dict(momentum=7), 'custom_hooks.*momentum must be in range'),
-    (dict(ema_type='ExponentialMovingAverag'), "custom_hooks.*nothing is called 'ExponentialMovingAverag'. Did you mean"),
-    (dict(begin_iter=5), 'begin_iter: 5, but a step of this run has only 4 iterations')])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(momentm=0.1), "custom_hooks.*unexpected keyword argument 'momentm'"),
+        (dict(momentum=7), 'custom_hooks.*momentum must be in range'),
+        (
+            dict(ema_type='ExponentialMovingAverag'),
+            "custom_hooks.*nothing is called 'ExponentialMovingAverag'. Did you mean",
+        ),
+        (dict(begin_iter=5), 'begin_iter: 5, but a step of this run has only 4 iterations'),
+    ],
+)
 def test_averages_that_cannot_be_built(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_averages([('custom_hooks[0]', EMAHook(**options))], nn.Linear(2, 2), [6, 4])

@@ -1,4 +1,5 @@
 """Whole protocols, in seconds: results, resuming, refusals."""
+
 from __future__ import annotations
 
 import json
@@ -38,8 +39,15 @@ def test_a_finished_run_holds_everything(finished_run: Path) -> None:
     assert len(later['classes']) == 21 and later['classes'][0] == 'background'
     confusion = np.array(later['confusion'])
     assert confusion.shape == (21, 21) and confusion.sum() > 0
-    for name in ('run.json', 'report.json', 'report.csv', 'report.md', 'figures/heatmap.png', 'figures/curves.png',
-                 'figures/contact_sheet.png'):
+    for name in (
+        'run.json',
+        'report.json',
+        'report.csv',
+        'report.md',
+        'figures/heatmap.png',
+        'figures/curves.png',
+        'figures/contact_sheet.png',
+    ):
         assert (finished_run / name).stat().st_size > 100, name
     run = json.loads((finished_run / 'run.json').read_text())
     assert run['method'] == 'MiB' and run['protocol'] == '15-5' and run['versions']['mmciss']
@@ -56,8 +64,11 @@ def test_a_second_run_does_nothing_and_says_so(finished_run: Path, tmp_path: Pat
 
 
 def test_results_reach_the_visualizer_backends(finished_run: Path) -> None:
-    lines = [json.loads(line) for path in (finished_run / 'step_1').glob('*/vis_data/scalars.json')
-             for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for path in (finished_run / 'step_1').glob('*/vis_data/scalars.json')
+        for line in path.read_text().splitlines()
+    ]
     found = {name: value for line in lines for name, value in line.items()}
     assert 0 <= found['ciss/old'] <= 100 and 'ciss/IoU/background' in found and 'loss' in found
 
@@ -74,9 +85,11 @@ def kill_when(process: subprocess.Popen, condition) -> None:
 
 def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
-    moments = [lambda: (folder / 'step_0' / 'iter_2.pth').exists(),
-               lambda: (folder / 'step_0' / 'model.pth').exists(),
-               lambda: (folder / 'step_1' / 'iter_4.pth').exists()]
+    moments = [
+        lambda: (folder / 'step_0' / 'iter_2.pth').exists(),
+        lambda: (folder / 'step_0' / 'model.pth').exists(),
+        lambda: (folder / 'step_1' / 'iter_4.pth').exists(),
+    ]
     for index, moment in enumerate(moments):
         kill_when(start(folder, *(['--resume'] if index else [])), moment)
     assert RunFolder(folder).first_open_step(2) <= 1
@@ -86,8 +99,10 @@ def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: P
     assert process.returncode == 0, errors
     assert [item['confusion'] for item in results(folder)] == [item['confusion'] for item in results(finished_run)]
     for index in range(2):
-        ours, theirs = (torch.load(item / f'step_{index}' / 'model.pth', weights_only=True)['state_dict']
-                        for item in (folder, finished_run))
+        ours, theirs = (
+            torch.load(item / f'step_{index}' / 'model.pth', weights_only=True)['state_dict']
+            for item in (folder, finished_run)
+        )
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs), f'step {index}: weights differ'
     assert (folder / 'report.json').exists()
 
@@ -170,7 +185,7 @@ def test_steps_can_be_run_one_at_a_time(finished_run: Path, tmp_path: Path) -> N
 
 def test_exported_model_runs_without_mmciss(finished_run: Path) -> None:
     """Plain MMSegmentation, in a process where mmciss cannot be imported, gives the logits of our own model."""
-    code = '''
+    code = """
 import contextlib, io, sys
 sys.modules['mmciss'] = None
 import torch
@@ -181,14 +196,20 @@ assert model.dataset_meta['classes'][0] == 'background' and len(model.dataset_me
 torch.manual_seed(0)
 with torch.no_grad():
     torch.save(model(torch.randn(1, 3, 48, 48), mode='tensor'), sys.argv[2])
-'''
+"""
     target = finished_run.parent / 'logits.pth'
     environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    subprocess.run([sys.executable, '-c', code, str(finished_run / 'step_1'), str(target)], check=True,
-                   env=environment, cwd=finished_run.parent, capture_output=True)
+    subprocess.run(
+        [sys.executable, '-c', code, str(finished_run / 'step_1'), str(target)],
+        check=True,
+        env=environment,
+        cwd=finished_run.parent,
+        capture_output=True,
+    )
     from mmengine.config import Config
     from mmciss.models.building import build_grown_segmentor
     from mmciss.models.previous import load_plain_checkpoint
+
     cfg = Config.fromfile(finished_run / 'step_1' / 'model_config.py')
     model = build_grown_segmentor(cfg.model, (16, 5)).eval()
     load_plain_checkpoint(model, finished_run / 'step_1' / 'model.pth', key='test')
@@ -201,27 +222,39 @@ with torch.no_grad():
 @pytest.mark.slow
 def test_stock_tool_of_mmsegmentation_trains_with_nothing_but_the_config(finished_run: Path, tmp_path: Path) -> None:
     import mmseg
+
     tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'train.py'
     if not tool.is_file():
         pytest.skip(f'MMSegmentation was installed without its tools ({tool})')
-    subprocess.run([sys.executable, str(tool), str(ROOT / 'configs/shapes/shapes_smoke.py'), '--work-dir',
-                    str(tmp_path / 'run')], check=True, capture_output=True, cwd=tmp_path,
-                   env={**os.environ, 'PYTHONPATH': str(ROOT)})
-    assert [item['confusion'] for item in results(tmp_path / 'run')] == [item['confusion']
-                                                                         for item in results(finished_run)]
+    subprocess.run(
+        [sys.executable, str(tool), str(ROOT / 'configs/shapes/shapes_smoke.py'), '--work-dir', str(tmp_path / 'run')],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    assert [item['confusion'] for item in results(tmp_path / 'run')] == [
+        item['confusion'] for item in results(finished_run)
+    ]
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(protocol=dict(_delete_=True)), "the config has no key 'protocol'"),
-    (dict(protocol__setting='overlaped'), r"protocol.setting: unknown setting 'overlaped'.*Did you mean 'overlapped'"),
-    (dict(protocol__name='15-3'), "5 of the 20 classes remain.*Allowed with this base: '15-1', '15-5'"),
-    (dict(protocol__name='25-1'), '25-1'),
-    (dict(protocol__order=[1, 2, 2]), 'protocol.order'),
-    (dict(protocol__label_policy='mbi'), "'mbi'"),
-    (dict(train_cfg__by_epoch=True), 'train_cfg: .*by_epoch=True.*IterBasedTrainLoop'),
-    (dict(steps__later__lr=-1), 'steps.later.lr must be a positive number'),
-    (dict(method__losses__kd__type='UnbaisedLoss'), "method.losses.kd: nothing is called 'UnbaisedLoss'"),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(protocol=dict(_delete_=True)), "the config has no key 'protocol'"),
+        (
+            dict(protocol__setting='overlaped'),
+            r"protocol.setting: unknown setting 'overlaped'.*Did you mean 'overlapped'",
+        ),
+        (dict(protocol__name='15-3'), "5 of the 20 classes remain.*Allowed with this base: '15-1', '15-5'"),
+        (dict(protocol__name='25-1'), '25-1'),
+        (dict(protocol__order=[1, 2, 2]), 'protocol.order'),
+        (dict(protocol__label_policy='mbi'), "'mbi'"),
+        (dict(train_cfg__by_epoch=True), 'train_cfg: .*by_epoch=True.*IterBasedTrainLoop'),
+        (dict(steps__later__lr=-1), 'steps.later.lr must be a positive number'),
+        (dict(method__losses__kd__type='UnbaisedLoss'), "method.losses.kd: nothing is called 'UnbaisedLoss'"),
+    ],
+)
 def test_wrong_configs_are_refused_before_training(tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         train(smoke_config(tmp_path / 'run', **options))

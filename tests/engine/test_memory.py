@@ -1,4 +1,5 @@
 """Which images a run keeps, and that nothing but data, options and seed decides it."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -39,15 +40,27 @@ class LeftHalfOfATest(BaseTransform):
         return results
 
 
-def experiment(root: Path, seed: int = 0, protocol: str = '15-1', pipeline: list | None = None,
-               **memory: object) -> Experiment:
-    data = voc_config(root / 'data' if (root / 'data').exists() else write_voc(root / 'data', IMAGES),
-                      pipeline=pipeline)
+def experiment(
+    root: Path, seed: int = 0, protocol: str = '15-1', pipeline: list | None = None, **memory: object
+) -> Experiment:
+    data = voc_config(
+        root / 'data' if (root / 'data').exists() else write_voc(root / 'data', IMAGES), pipeline=pipeline
+    )
     loader = dict(batch_size=2, dataset=data)
-    return Experiment.from_cfg(Config(dict(
-        protocol=dict(name=protocol), method=dict(name='M', memory=memory or None),
-        model=dict(decode_head=dict()), train_dataloader=loader, test_dataloader=loader,
-        optim_wrapper=dict(type='O'), train_cfg=dict(max_iters=3), randomness=dict(seed=seed))))
+    return Experiment.from_cfg(
+        Config(
+            dict(
+                protocol=dict(name=protocol),
+                method=dict(name='M', memory=memory or None),
+                model=dict(decode_head=dict()),
+                train_dataloader=loader,
+                test_dataloader=loader,
+                optim_wrapper=dict(type='O'),
+                train_cfg=dict(max_iters=3),
+                randomness=dict(seed=seed),
+            )
+        )
+    )
 
 
 def stored(path: Path | None) -> dict[str, tuple[int, tuple[int, ...]]]:
@@ -57,7 +70,12 @@ def stored(path: Path | None) -> dict[str, tuple[int, tuple[int, ...]]]:
 def test_candidates_know_the_classes_that_were_labelled(tmp_path: Path) -> None:
     run, kept = RunFolder(tmp_path / 'run'), experiment(tmp_path, size=5)
     assert stored(store_exemplars(run, kept, 0)) == {
-        'im0': (0, (1, )), 'im1': (0, (1, )), 'im2': (0, (2, )), 'im3': (0, (3, )), 'im10': (0, (1, 2))}
+        'im0': (0, (1,)),
+        'im1': (0, (1,)),
+        'im2': (0, (2,)),
+        'im3': (0, (3,)),
+        'im10': (0, (1, 2)),
+    }
     after = stored(store_exemplars(run, kept, 2))
     assert len(after) == 5
     shown = {number for _, numbers in after.values() for number in numbers}
@@ -66,7 +84,7 @@ def test_candidates_know_the_classes_that_were_labelled(tmp_path: Path) -> None:
         ids = IMAGES[int(name[2:])]
         assert set(numbers) <= set(ids)
         if step == 2:
-            assert numbers == (17, ), 'other classes of the image were not labelled in step 2'
+            assert numbers == (17,), 'other classes of the image were not labelled in step 2'
 
 
 def test_full_labels_know_all_seen_classes(tmp_path: Path) -> None:
@@ -82,14 +100,24 @@ def test_crops_may_cut_classes_off(tmp_path: Path) -> None:
     pipeline = [*PIPELINE[:2], dict(type='LeftHalfOfATest'), PIPELINE[2]]
     kept = experiment(tmp_path, pipeline=pipeline, size=5, candidates='crops')
     assert stored(store_exemplars(RunFolder(tmp_path / 'run'), kept, 0)) == {
-        'im0': (0, ()), 'im1': (0, (1, )), 'im2': (0, ()), 'im3': (0, (3, )), 'im10': (0, (1, ))}
+        'im0': (0, ()),
+        'im1': (0, (1,)),
+        'im2': (0, ()),
+        'im3': (0, (3,)),
+        'im10': (0, (1,)),
+    }
 
 
 def test_crops_are_drawn_by_the_seed_alone(tmp_path: Path) -> None:
     pipeline = [*PIPELINE[:2], dict(type='SegRandomResizedCrop', crop_size=8, scale=(0.1, 0.2)), PIPELINE[2]]
-    found = [store_exemplars(RunFolder(tmp_path / str(index)),
-                             experiment(tmp_path, seed, pipeline=pipeline, size=5, candidates='crops'), 1)
-             for index, seed in enumerate((0, 0, 1))]
+    found = [
+        store_exemplars(
+            RunFolder(tmp_path / str(index)),
+            experiment(tmp_path, seed, pipeline=pipeline, size=5, candidates='crops'),
+            1,
+        )
+        for index, seed in enumerate((0, 0, 1))
+    ]
     first, again, other = map(stored, found)
     assert first == again and first != other
     for name, (_, numbers) in first.items():
@@ -130,8 +158,10 @@ def test_an_exchanged_file_is_made_again(tmp_path: Path) -> None:
 
 
 def test_the_seed_matters(tmp_path: Path) -> None:
-    found = [stored(store_exemplars(RunFolder(tmp_path / str(seed)), experiment(tmp_path, seed, size=2), 0))
-             for seed in range(4)]
+    found = [
+        stored(store_exemplars(RunFolder(tmp_path / str(seed)), experiment(tmp_path, seed, size=2), 0))
+        for seed in range(4)
+    ]
     assert any(item.keys() != found[0].keys() for item in found)
 
 

@@ -1,23 +1,38 @@
 """Edits of plain model configs."""
+
 from __future__ import annotations
 
 import copy
 
 import pytest
 
-from mmciss.engine.model_config import (heads_of, replace_main_loss, segmentation_heads, set_num_classes,
-                                        strip_pretrained)
+from mmciss.engine.model_config import (
+    heads_of,
+    replace_main_loss,
+    segmentation_heads,
+    set_num_classes,
+    strip_pretrained,
+)
 from mmciss.errors import ConfigError
 
 CE = dict(type='CrossEntropyLoss', loss_weight=1.0)
 MODEL = dict(
-    type='EncoderDecoder', pretrained='somewhere',
+    type='EncoderDecoder',
+    pretrained='somewhere',
     backbone=dict(type='ResNet', init_cfg=dict(type='Pretrained', checkpoint='x')),
-    decode_head=[dict(type='FCNHead', num_classes=21, loss_decode=CE),
-                 dict(type='OCRHead', num_classes=21, loss_decode=[dict(type='OhemCrossEntropy', loss_weight=0.5),
-                                                                   dict(type='DiceLoss')])],
-    auxiliary_head=[dict(type='FCNHead', num_classes=21, loss_decode=dict(CE, loss_weight=0.4, loss_name='loss_aux')),
-                    dict(type='STDCHead', num_classes=2, loss_decode=CE)])
+    decode_head=[
+        dict(type='FCNHead', num_classes=21, loss_decode=CE),
+        dict(
+            type='OCRHead',
+            num_classes=21,
+            loss_decode=[dict(type='OhemCrossEntropy', loss_weight=0.5), dict(type='DiceLoss')],
+        ),
+    ],
+    auxiliary_head=[
+        dict(type='FCNHead', num_classes=21, loss_decode=dict(CE, loss_weight=0.4, loss_name='loss_aux')),
+        dict(type='STDCHead', num_classes=2, loss_decode=CE),
+    ],
+)
 
 
 def model() -> dict:
@@ -25,8 +40,12 @@ def model() -> dict:
 
 
 def test_every_head_is_found_but_a_boundary_head_does_not_grow() -> None:
-    assert [key for key, _ in heads_of(MODEL)] == ['model.decode_head[0]', 'model.decode_head[1]',
-                                                   'model.auxiliary_head[0]', 'model.auxiliary_head[1]']
+    assert [key for key, _ in heads_of(MODEL)] == [
+        'model.decode_head[0]',
+        'model.decode_head[1]',
+        'model.auxiliary_head[0]',
+        'model.auxiliary_head[1]',
+    ]
     config = model()
     set_num_classes(config, 7)
     assert [head['num_classes'] for _, head in heads_of(config)] == [7, 7, 7, 2]
@@ -39,8 +58,9 @@ def test_main_loss_replaces_cross_entropies_and_keeps_their_weights() -> None:
     first, second = config['decode_head'][1]['loss_decode']
     assert first == dict(type='Mine', num_groups=3, loss_weight=0.5)
     assert second == dict(type='DiceLoss')
-    assert config['auxiliary_head'][0]['loss_decode'] == dict(type='Mine', num_groups=3, loss_weight=0.4,
-                                                              loss_name='loss_aux')
+    assert config['auxiliary_head'][0]['loss_decode'] == dict(
+        type='Mine', num_groups=3, loss_weight=0.4, loss_name='loss_aux'
+    )
     assert config['auxiliary_head'][1]['loss_decode'] == CE, 'a boundary head keeps its own loss'
 
 
@@ -52,8 +72,13 @@ def test_default_loss_of_a_head_is_replaced_too() -> None:
 
 def test_a_head_of_heads_has_its_loss_in_the_first_inner_head() -> None:
     inner = dict(type='FCNHead', num_classes=3, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5))
-    model = dict(decode_head=dict(type='IterativeDecodeHead', kernel_generate_head=inner, kernel_update_head=[
-        dict(type='KernelUpdateHead', num_classes=3)]))
+    model = dict(
+        decode_head=dict(
+            type='IterativeDecodeHead',
+            kernel_generate_head=inner,
+            kernel_update_head=[dict(type='KernelUpdateHead', num_classes=3)],
+        )
+    )
     replace_main_loss(model, dict(type='UnbiasedCrossEntropyLoss'))
     assert inner['loss_decode'] == dict(type='UnbiasedCrossEntropyLoss', loss_weight=0.5)
     assert 'loss_decode' not in model['decode_head'], 'it takes none'

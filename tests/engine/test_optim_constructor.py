@@ -1,4 +1,5 @@
 """Constructors that read parameter names."""
+
 from __future__ import annotations
 
 import torch
@@ -26,7 +27,8 @@ def test_the_segmentor_is_shown_without_prefix() -> None:
     model.segmentor = nn.Sequential()
     model.segmentor.add_module('backbone', nn.Linear(2, 2))
     constructor = SegmentorOptimWrapperConstructor(
-        dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1), inner_constructor='NameReadingConstructor'))
+        dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1), inner_constructor='NameReadingConstructor')
+    )
     wrapper = constructor(model)
     assert SEEN[-1] == ['backbone.weight', 'backbone.bias']
     assert isinstance(wrapper.optimizer, torch.optim.SGD)

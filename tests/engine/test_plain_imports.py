@@ -1,4 +1,5 @@
 """Exported configs import what the model needs, and nothing that only training used."""
+
 from __future__ import annotations
 
 import pytest
@@ -13,8 +14,10 @@ MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_
 @pytest.fixture(autouse=True)
 def own_modules() -> None:
     """Registers a network and a transform as modules of a user would."""
-    net, transform = (type(name, (nn.Module, ), {'__module__': module})
-                      for name, module in (('OwnNetOfATest', 'own.nets.net'), ('OwnCropOfATest', 'crops')))
+    net, transform = (
+        type(name, (nn.Module,), {'__module__': module})
+        for name, module in (('OwnNetOfATest', 'own.nets.net'), ('OwnCropOfATest', 'crops'))
+    )
     MODELS.register_module(module=net, force=True)
     TRANSFORMS.register_module(module=transform, force=True)
     yield
@@ -34,6 +37,7 @@ def test_a_transform_of_the_users_own_is_imported() -> None:
 
 def test_mmciss_is_imported_for_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     import mmciss.register_all  # noqa: F401
+
     monkeypatch.setattr(MODELS.get('OwnNetOfATest'), '__module__', 'mmciss.models.net')
     found = plain_imports(None, MODEL, [])
     assert found == dict(imports=['mmciss.register_all'], allow_failed_imports=False)

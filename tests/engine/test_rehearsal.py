@@ -1,4 +1,5 @@
 """What only a later step would stumble over is found before the first one trains."""
+
 from __future__ import annotations
 
 import random
@@ -70,17 +71,24 @@ def test_hooks_are_asked_about_every_step(tmp_path: Path) -> None:
         rehearse(with_hooks(tmp_path, [dict(type='WatchesSteps', refuses=3)], **options))
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(method__initializer__type='BackgroundInitialiser'),
-     r"method\.initializer: nothing is called 'BackgroundInitialiser'.*BackgroundInitializer"),
-    (dict(method__losses__kd__weight=1), r'method\.losses\.kd: .*weight'),
-    (dict(method__losses__kd='UnbiasedDistillationLoss'), r'method\.losses\.kd: must be a dictionary with a type'),
-    (dict(method__losses=dict(_delete_=True, type='UnbiasedDistillationLoss')),
-     r'method\.losses: must be a dictionary of named configs'),
-    (dict(custom_hooks=[dict(type='NoSuchHook')]), r"custom_hooks\[0\]: nothing is called 'NoSuchHook'"),
-    (dict(model__backbone__depth=19), r'model: .*19'),
-    (dict(optim_wrapper__optimizer__type='SGDD'), r"optim_wrapper\.optimizer: nothing is called 'SGDD'\. .*'SGD'"),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            dict(method__initializer__type='BackgroundInitialiser'),
+            r"method\.initializer: nothing is called 'BackgroundInitialiser'.*BackgroundInitializer",
+        ),
+        (dict(method__losses__kd__weight=1), r'method\.losses\.kd: .*weight'),
+        (dict(method__losses__kd='UnbiasedDistillationLoss'), r'method\.losses\.kd: must be a dictionary with a type'),
+        (
+            dict(method__losses=dict(_delete_=True, type='UnbiasedDistillationLoss')),
+            r'method\.losses: must be a dictionary of named configs',
+        ),
+        (dict(custom_hooks=[dict(type='NoSuchHook')]), r"custom_hooks\[0\]: nothing is called 'NoSuchHook'"),
+        (dict(model__backbone__depth=19), r'model: .*19'),
+        (dict(optim_wrapper__optimizer__type='SGDD'), r"optim_wrapper\.optimizer: nothing is called 'SGDD'\. .*'SGD'"),
+    ],
+)
 def test_mistakes_are_blamed_on_their_key(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         rehearse(experiment(smoke_config(tmp_path, **options)))
@@ -104,7 +112,9 @@ def test_pipelines_that_do_not_pack_are_noticed(tmp_path: Path) -> None:
 def test_maps_that_a_teacher_does_not_have_are_noticed_before_the_base_step(tmp_path: Path) -> None:
     options = dict(model__backbone__type='AuxiliaryOnlyInTraining', model__decode_head__in_index=-1)
     rehearse(experiment(smoke_config(tmp_path, 'plop', method__losses__pod__layers=[], **options)))
-    with pytest.raises(ConfigError, match=r'method\.losses\.pod: LocalPODLoss.*gives 5 maps in training and 4 in tests'):
+    with pytest.raises(
+        ConfigError, match=r'method\.losses\.pod: LocalPODLoss.*gives 5 maps in training and 4 in tests'
+    ):
         rehearse(experiment(smoke_config(tmp_path, 'plop', method__losses__pod__layers='backbone', **options)))
 
 

@@ -1,4 +1,5 @@
 """A step that was interrupted goes on where its checkpoint is, and ends as if nothing had happened, bit by bit."""
+
 from __future__ import annotations
 
 import re
@@ -32,19 +33,34 @@ class InterruptHook(Hook):
 
 
 EVERYTHING = dict(
-    optim_wrapper__type='AmpOptimWrapper', optim_wrapper__loss_scale='dynamic', optim_wrapper__optimizer__momentum=0.9,
-    train_dataloader__num_workers=2, train_dataloader__persistent_workers=True,
-    custom_hooks=[dict(type='EMAHook', momentum=0.2)])
-ACCUMULATION = dict(optim_wrapper__accumulative_counts=3, optim_wrapper__optimizer=dict(type='AdamW', lr=0.01, _delete_=True))
+    optim_wrapper__type='AmpOptimWrapper',
+    optim_wrapper__loss_scale='dynamic',
+    optim_wrapper__optimizer__momentum=0.9,
+    train_dataloader__num_workers=2,
+    train_dataloader__persistent_workers=True,
+    custom_hooks=[dict(type='EMAHook', momentum=0.2)],
+)
+ACCUMULATION = dict(
+    optim_wrapper__accumulative_counts=3, optim_wrapper__optimizer=dict(type='AdamW', lr=0.01, _delete_=True)
+)
 
 
-@pytest.mark.parametrize(('options', 'interval', 'at', 'continued'), [
-    (EVERYTHING, 2, 5, 4), (ACCUMULATION, 1, 5, 3)], ids=['amp-ema-momentum-workers', 'accumulation-adamw'])
-def test_an_interrupted_step_is_the_uninterrupted_one(tmp_path: Path, options: dict, interval: int, at: int,
-                                                      continued: int) -> None:
+@pytest.mark.parametrize(
+    ('options', 'interval', 'at', 'continued'),
+    [(EVERYTHING, 2, 5, 4), (ACCUMULATION, 1, 5, 3)],
+    ids=['amp-ema-momentum-workers', 'accumulation-adamw'],
+)
+def test_an_interrupted_step_is_the_uninterrupted_one(
+    tmp_path: Path, options: dict, interval: int, at: int, continued: int
+) -> None:
     def config(name: str, *hooks: dict, **more: Any) -> Any:
-        cfg = smoke_config(tmp_path / name, run_steps=[0], default_hooks__checkpoint__interval=interval,
-                           keep_training_checkpoints=True, **{**options, **more})
+        cfg = smoke_config(
+            tmp_path / name,
+            run_steps=[0],
+            default_hooks__checkpoint__interval=interval,
+            keep_training_checkpoints=True,
+            **{**options, **more},
+        )
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
         return cfg
 
@@ -82,8 +98,12 @@ def same(first: Any, second: Any, where: str) -> None:
 
 @pytest.mark.parametrize(('count', 'interval', 'rounded'), [(1, 4, 4), (3, 1, 3), (3, 3, 3), (3, 4, 6), (2, -1, -1)])
 def test_checkpoints_are_written_between_two_updates(count: int, interval: int, rounded: int) -> None:
-    cfg = smoke_config(Path('unused'), optim_wrapper__accumulative_counts=count,
-                       default_hooks__checkpoint__interval=interval, default_hooks__checkpoint__save_begin=interval)
+    cfg = smoke_config(
+        Path('unused'),
+        optim_wrapper__accumulative_counts=count,
+        default_hooks__checkpoint__interval=interval,
+        default_hooks__checkpoint__save_begin=interval,
+    )
     make_resumable(cfg)
     assert cfg.default_hooks.checkpoint.interval == cfg.default_hooks.checkpoint.save_begin == rounded
 

@@ -1,4 +1,5 @@
 """State of a run on disk."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -29,7 +30,7 @@ def test_a_step_is_done_only_with_a_whole_result_and_the_right_model(tmp_path: P
     path = finish(folder, 1)
     assert folder.first_open_step(3) == 2 and folder.first_open_step(2) == 2
     text = (path / 'result.json').read_text()
-    for damage in ('', text[:len(text) // 2]):
+    for damage in ('', text[: len(text) // 2]):
         (path / 'result.json').write_text(damage)
         assert folder.result(1) is None
     (path / 'result.json').write_text(text)
@@ -46,9 +47,16 @@ def finish_two(folder: RunFolder) -> None:
         path.mkdir(parents=True)
         for name in CARRIED:
             (path / name).write_text(f'{name} of {index}')
-        write_json(path / 'result.json', {
-            'step': index, 'model': 'model.pth', 'sha256': file_checksum(path / 'model.pth'), 'files': checksums(path),
-            'previous': folder.files(0) if index else None})
+        write_json(
+            path / 'result.json',
+            {
+                'step': index,
+                'model': 'model.pth',
+                'sha256': file_checksum(path / 'model.pth'),
+                'files': checksums(path),
+                'previous': folder.files(0) if index else None,
+            },
+        )
 
 
 @pytest.mark.parametrize('name', CARRIED)
@@ -150,8 +158,11 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_moved_aside(tmp_path: Path
     cut.write_bytes(whole.read_bytes()[:left])
     warnings: list[str] = []
     assert folder.usable_checkpoint(0, warnings.append) == whole
-    assert len(warnings) == 1 and re.search(r'iter_10\.pth cannot be read safely: it is truncated.*'
-                                            r'iter_10\.pth\.damaged; step 0 continues from iter_2\.pth', warnings[0])
+    assert len(warnings) == 1 and re.search(
+        r'iter_10\.pth cannot be read safely: it is truncated.*'
+        r'iter_10\.pth\.damaged; step 0 continues from iter_2\.pth',
+        warnings[0],
+    )
     assert not cut.exists() and cut.with_suffix('.pth.damaged').exists()
     with pytest.raises(ValueError, match='iter_10.pth.damaged'):
         load_tensors(cut.with_suffix('.pth.damaged'))
@@ -167,7 +178,7 @@ def test_a_checkpoint_with_one_changed_byte_is_moved_aside(tmp_path: Path) -> No
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert torch.load(path)['state_dict']['a'].shape == (3000, )
+    assert torch.load(path)['state_dict']['a'].shape == (3000,)
     warnings: list[str] = []
     assert folder.usable_checkpoint(0, warnings.append) is None
     assert re.search(r'iter_10\.pth is damaged: the checksum of .*data/0 differs', warnings[0])
@@ -195,7 +206,7 @@ def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: P
     folder = RunFolder(tmp_path)
     folder.claim({'seed': 0, 'protocol': {'name': '15-1'}}, {'method': 'MiB'})
     folder.claim({'seed': 0, 'protocol': {'name': '15-1'}}, {})
-    with pytest.raises(ConfigError, match=r"(?s)different experiment.*seed: found 0, now 1.*Choose another --work-dir"):
+    with pytest.raises(ConfigError, match=r'(?s)different experiment.*seed: found 0, now 1.*Choose another --work-dir'):
         folder.claim({'seed': 1, 'protocol': {'name': '15-1'}}, {})
 
 

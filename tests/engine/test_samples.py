@@ -1,4 +1,5 @@
 """Images of the contact sheet."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -28,7 +29,7 @@ def test_thumbnails_keep_labels_and_fill_with_ignore() -> None:
     small = thumbnail(label, nearest=True)
     assert small.shape == (LONG_SIDE, LONG_SIDE)
     assert set(np.unique(small)) == {7, 255}
-    assert (small[:LONG_SIDE // 2] == 7).all() and (small[LONG_SIDE // 2:] == 255).all()
+    assert (small[: LONG_SIDE // 2] == 7).all() and (small[LONG_SIDE // 2 :] == 255).all()
     assert thumbnail(np.zeros((30, 10, 3), np.uint8), nearest=False).shape == (LONG_SIDE, LONG_SIDE, 3)
 
 

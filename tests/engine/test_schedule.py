@@ -1,4 +1,5 @@
 """Length and learning rate of steps."""
+
 from __future__ import annotations
 
 import pytest
@@ -33,27 +34,35 @@ def test_default_length_is_the_configs_own() -> None:
         plan_step(None, 1, 100, 10, default_iterations=None)
 
 
-@pytest.mark.parametrize(('steps', 'message'), [
-    ({'base': {'lr': float('nan'), 'iters': 3}}, 'steps.base.lr must be a positive number, found nan'),
-    ({'base': {'iters': 1e30}}, 'steps.base.iters: 1e[+]30 makes 1e[+]30 iterations; allowed are at most 1,000,000,000'),
-    ({'base': {'epochs': 1e12}}, 'steps.base.epochs: 1000000000000.0 makes'),
-    ({'base': {'iters': 2.5}}, 'steps.base.iters must be a whole number, found 2.5'),
-    ({'base': {'lr': -1, 'iters': 3}}, 'steps.base.lr must be a positive number, found -1'),
-    ({'base': {'iters': 3, 'epochs': 2}}, "'iters' or 'epochs', not both"),
-    ({'base': {'epoch': 3}}, "steps.base.epoch: unknown option 'epoch'.*epochs"),
-    ({'bse': {}}, "steps.bse: unknown group of steps 'bse'.*Did you mean 'base'"),
-    ({'base': {'iters': True}}, 'found True'),
-])
+@pytest.mark.parametrize(
+    ('steps', 'message'),
+    [
+        ({'base': {'lr': float('nan'), 'iters': 3}}, 'steps.base.lr must be a positive number, found nan'),
+        (
+            {'base': {'iters': 1e30}},
+            'steps.base.iters: 1e[+]30 makes 1e[+]30 iterations; allowed are at most 1,000,000,000',
+        ),
+        ({'base': {'epochs': 1e12}}, 'steps.base.epochs: 1000000000000.0 makes'),
+        ({'base': {'iters': 2.5}}, 'steps.base.iters must be a whole number, found 2.5'),
+        ({'base': {'lr': -1, 'iters': 3}}, 'steps.base.lr must be a positive number, found -1'),
+        ({'base': {'iters': 3, 'epochs': 2}}, "'iters' or 'epochs', not both"),
+        ({'base': {'epoch': 3}}, "steps.base.epoch: unknown option 'epoch'.*epochs"),
+        ({'bse': {}}, "steps.bse: unknown group of steps 'bse'.*Did you mean 'base'"),
+        ({'base': {'iters': True}}, 'found True'),
+    ],
+)
 def test_wrong_options_name_the_key(steps: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_step(steps, 0, 100, 10, None)
 
 
 def test_schedulers_are_stretched() -> None:
-    schedulers = [dict(type='LinearLR', begin=0, end=100, by_epoch=False),
-                  dict(type='PolyLR', begin=100, end=1000, by_epoch=False),
-                  dict(type='MultiStepLR', by_epoch=False, milestones=[500, 800]),
-                  dict(type='StepLR', by_epoch=True, end=7)]
+    schedulers = [
+        dict(type='LinearLR', begin=0, end=100, by_epoch=False),
+        dict(type='PolyLR', begin=100, end=1000, by_epoch=False),
+        dict(type='MultiStepLR', by_epoch=False, milestones=[500, 800]),
+        dict(type='StepLR', by_epoch=True, end=7),
+    ]
     warmup, poly, multi, epochs = scale_schedulers(schedulers, 1000, 500)
     assert (warmup['end'], poly['begin'], poly['end']) == (50, 50, 500)
     assert multi['milestones'] == [250, 400]

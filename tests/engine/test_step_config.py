@@ -1,4 +1,5 @@
 """From a user's config to the config of one step."""
+
 from __future__ import annotations
 
 import copy
@@ -15,28 +16,50 @@ NAMES = ('background', 'a', 'b', 'c')
 BASE = Step(0, new=(1, 2), old=(), sizes=(3,), names=NAMES[:3])
 LATER = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=NAMES)
 PREVIOUS = StepFiles('run/step_0/model.pth', 'run/step_0/state.pth')
-METHOD = dict(name='Test', main_loss=dict(type='MainLoss'), losses=dict(kd=dict(type='Distillation')),
-              initializer=dict(type='BackgroundInitializer'), classifier=dict(auxiliary=1),
-              statistics=dict(thresholds=dict(type='Pass')), hooks=[dict(type='MyHook')],
-              base=dict(main_loss=dict(type='BaseLoss')))
+METHOD = dict(
+    name='Test',
+    main_loss=dict(type='MainLoss'),
+    losses=dict(kd=dict(type='Distillation')),
+    initializer=dict(type='BackgroundInitializer'),
+    classifier=dict(auxiliary=1),
+    statistics=dict(thresholds=dict(type='Pass')),
+    hooks=[dict(type='MyHook')],
+    base=dict(main_loss=dict(type='BaseLoss')),
+)
 
 
 def config(**changes: object) -> Config:
     """A small but complete user config."""
-    loader = dict(batch_size=4, num_workers=0, dataset=dict(type='Data', pipeline=[dict(type='LoadAnnotations')]),
-                  sampler=dict(type='InfiniteSampler', shuffle=True))
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(type='Data', pipeline=[dict(type='LoadAnnotations')]),
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+    )
     cfg = dict(
-        protocol=dict(name='2-1', setting='disjoint', label_policy='mib'), method=copy.deepcopy(METHOD),
-        steps=dict(base=dict(lr=0.1)), work_dir='run', load_from='mine.pth', default_scope='mmseg',
-        model=dict(type='EncoderDecoder', data_preprocessor=dict(type='Pre'),
-                   backbone=dict(type='B', init_cfg=dict(type='Pretrained', checkpoint='c')),
-                   decode_head=dict(type='FCNHead', num_classes=21, loss_decode=dict(type='CrossEntropyLoss')),
-                   auxiliary_head=dict(type='FCNHead', num_classes=21,
-                                       loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4))),
-        train_dataloader=loader, test_dataloader=dict(loader, sampler=dict(type='DefaultSampler')),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=100), optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.)),
-        param_scheduler=[dict(type='PolyLR', end=100, by_epoch=False)], randomness=dict(seed=5),
-        visualizer=dict(type='SegLocalVisualizer', name='visualizer'))
+        protocol=dict(name='2-1', setting='disjoint', label_policy='mib'),
+        method=copy.deepcopy(METHOD),
+        steps=dict(base=dict(lr=0.1)),
+        work_dir='run',
+        load_from='mine.pth',
+        default_scope='mmseg',
+        model=dict(
+            type='EncoderDecoder',
+            data_preprocessor=dict(type='Pre'),
+            backbone=dict(type='B', init_cfg=dict(type='Pretrained', checkpoint='c')),
+            decode_head=dict(type='FCNHead', num_classes=21, loss_decode=dict(type='CrossEntropyLoss')),
+            auxiliary_head=dict(
+                type='FCNHead', num_classes=21, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)
+            ),
+        ),
+        train_dataloader=loader,
+        test_dataloader=dict(loader, sampler=dict(type='DefaultSampler')),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=100),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.0)),
+        param_scheduler=[dict(type='PolyLR', end=100, by_epoch=False)],
+        randomness=dict(seed=5),
+        visualizer=dict(type='SegLocalVisualizer', name='visualizer'),
+    )
     cfg.update(changes)
     return Config(cfg)
 
@@ -66,9 +89,14 @@ def test_later_step() -> None:
     assert out.model.data_preprocessor.type == 'Pre' and 'data_preprocessor' not in out.model.segmentor
     assert out.work_dir == 'run/step_1' and out.experiment_name.endswith('step_1')
     assert out.randomness.seed == 6, 'each step has random numbers of its own'
-    assert [hook.type for hook in out.custom_hooks] == ['TeacherHook', 'ReproducibleRandomHook', 'StatisticsHook',
-                                                        'NonFiniteLossHook', 'MyHook']
-    assert out.optim_wrapper.optimizer.lr == 1., 'without steps.later.lr the config keeps its own'
+    assert [hook.type for hook in out.custom_hooks] == [
+        'TeacherHook',
+        'ReproducibleRandomHook',
+        'StatisticsHook',
+        'NonFiniteLossHook',
+        'MyHook',
+    ]
+    assert out.optim_wrapper.optimizer.lr == 1.0, 'without steps.later.lr the config keeps its own'
 
 
 def test_data_is_wrapped_once_per_split() -> None:
@@ -118,17 +146,21 @@ def test_fine_tuning_is_the_absence_of_a_method() -> None:
 
 
 def test_constructors_that_read_parameter_names_see_the_plain_segmentor() -> None:
-    cfg = config(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1.),
-                                    constructor='LearningRateDecayOptimizerConstructor'))
+    cfg = config(
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1.0), constructor='LearningRateDecayOptimizerConstructor')
+    )
     out = make_step_config(cfg, LATER, StepPlan(7), PREVIOUS)
     assert out.optim_wrapper.constructor == 'SegmentorOptimWrapperConstructor'
     assert out.optim_wrapper.inner_constructor == 'LearningRateDecayOptimizerConstructor'
 
 
-@pytest.mark.parametrize(('method', 'message'), [
-    (dict(name='x', lossess={}), r"method.lossess: unknown slot 'lossess'.*Did you mean 'losses'"),
-    (dict(base=dict(name='x')), r"method.base.name: unknown slot 'name'"),
-])
+@pytest.mark.parametrize(
+    ('method', 'message'),
+    [
+        (dict(name='x', lossess={}), r"method.lossess: unknown slot 'lossess'.*Did you mean 'losses'"),
+        (dict(base=dict(name='x')), r"method.base.name: unknown slot 'name'"),
+    ],
+)
 def test_unknown_slots_are_refused(method: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         method_slots(method, BASE)

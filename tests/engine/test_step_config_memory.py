@@ -1,4 +1,5 @@
 """What stored images and a method's own settings change in the config of a step."""
+
 from __future__ import annotations
 
 import pytest
@@ -42,11 +43,14 @@ def test_the_base_step_sees_none() -> None:
 
 def test_settings_of_the_method_yield_to_those_of_the_steps() -> None:
     groups = {'backbone': dict(lr_mult=0.1), 'conv_seg.steps.new.': dict(decay_mult=1.0)}
-    method = dict(name='M', cfg={'optim_wrapper.paramwise_cfg': dict(custom_keys=groups), 'a.b': 1},
-                  base=dict(cfg={'a.b': 2}))
+    method = dict(
+        name='M', cfg={'optim_wrapper.paramwise_cfg': dict(custom_keys=groups), 'a.b': 1}, base=dict(cfg={'a.b': 2})
+    )
     later = make_step_config(config(method=method), LATER, StepPlan(7, cfg={'a.b': 3}), FILES)
     assert later.optim_wrapper.paramwise_cfg.custom_keys == {
-        'backbone': dict(lr_mult=0.1), 'conv_seg.steps.1.': dict(decay_mult=1.0)}
+        'backbone': dict(lr_mult=0.1),
+        'conv_seg.steps.1.': dict(decay_mult=1.0),
+    }
     assert later.a.b == 3
     base = make_step_config(config(method=method), BASE, StepPlan(7))
     assert base.a.b == 2 and 'paramwise_cfg' not in base.optim_wrapper
@@ -54,6 +58,7 @@ def test_settings_of_the_method_yield_to_those_of_the_steps() -> None:
 
 def test_groups_of_the_newest_rows_vanish_where_a_step_adds_none() -> None:
     from mmciss.protocols.step import Step
+
     domain = Step(1, new=(), old=(1, 2, 3), sizes=(4, 0), names=('background', 'a', 'b', 'c'))
     method = dict(cfg={'optim_wrapper.paramwise_cfg': dict(custom_keys={'steps.new.': dict(lr_mult=2)})})
     out = make_step_config(config(method=method), domain, StepPlan(7), FILES)

@@ -78,11 +78,7 @@ def write_run(
     generator = np.random.default_rng(seed)
     steps = [sum(sizes)] if joint else list(np.cumsum(sizes))
     arrival = np.zeros(sum(sizes), int) if joint else np.repeat(np.arange(len(sizes)), sizes)
-    first = np.clip(
-        level + 0.15 * np.sin(np.arange(sum(sizes)) * 2.1) + generator.normal(0, 0.01, sum(sizes)),
-        0,
-        1,
-    )
+    first = np.clip(level + 0.15 * np.sin(np.arange(sum(sizes)) * 2.1) + generator.normal(0, 0.01, sum(sizes)), 0, 1)
     path.mkdir(parents=True, exist_ok=True)
     bounds = [0, *(np.cumsum(sizes) - 1)]
     run = {

@@ -11,11 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmseg.evaluation import IoUMetric
 
-from mmciss.evaluation.confusion import (
-    accuracy_from_confusion,
-    confusion_matrix,
-    iou_from_confusion,
-)
+from mmciss.evaluation.confusion import accuracy_from_confusion, confusion_matrix, iou_from_confusion
 
 GOLDEN = np.array([[50, 2, 0, 3], [4, 30, 0, 0], [0, 0, 0, 0], [1, 0, 5, 10]])
 """Class 2 has no ground truth, but 5 pixels are predicted as it."""
@@ -40,16 +36,11 @@ def test_labels_outside_the_classes_are_dropped(dtype: torch.dtype) -> None:
 
 def test_ignore_index_may_be_a_class() -> None:
     label = torch.tensor([0, 0, 1])
-    np.testing.assert_array_equal(
-        confusion_matrix(label, label, 2, ignore_index=0), [[0, 0], [0, 1]]
-    )
+    np.testing.assert_array_equal(confusion_matrix(label, label, 2, ignore_index=0), [[0, 0], [0, 1]])
 
 
 def test_the_inputs_are_not_changed() -> None:
-    prediction, label = (
-        torch.tensor([0, 1], dtype=torch.int32),
-        torch.tensor([1, 255], dtype=torch.int32),
-    )
+    prediction, label = (torch.tensor([0, 1], dtype=torch.int32), torch.tensor([1, 255], dtype=torch.int32))
     confusion_matrix(prediction, label, 2)
     assert prediction.tolist() == [0, 1] and label.tolist() == [1, 255]
 
@@ -69,10 +60,7 @@ def test_shapes_must_agree() -> None:
 @given(st.integers(1, 6), st.data())
 def test_equals_counting_one_by_one(num_classes: int, data: st.DataObject) -> None:
     pairs = data.draw(
-        st.lists(
-            st.tuples(st.integers(-2, num_classes + 2), st.integers(0, num_classes - 1)),
-            max_size=30,
-        )
+        st.lists(st.tuples(st.integers(-2, num_classes + 2), st.integers(0, num_classes - 1)), max_size=30)
     )
     expected = np.zeros((num_classes, num_classes), dtype=int)
     for true, predicted in pairs:
@@ -85,9 +73,7 @@ def test_equals_counting_one_by_one(num_classes: int, data: st.DataObject) -> No
 def test_golden_iou_of_every_rule() -> None:
     """methods.md 1.8: MiB leaves the absent class out of the mean, DKD and SSUL count it as 0."""
     present = [50 / 60, 30 / 36, 10 / 19]
-    exclude, zero, mmseg = (
-        iou_from_confusion(GOLDEN, rule) for rule in ('exclude', 'zero', 'mmseg')
-    )
+    exclude, zero, mmseg = (iou_from_confusion(GOLDEN, rule) for rule in ('exclude', 'zero', 'mmseg'))
     np.testing.assert_allclose(exclude, [*present[:2], np.nan, present[2]], rtol=1e-12)
     np.testing.assert_allclose(zero, [*present[:2], 0, present[2]], rtol=1e-12)
     np.testing.assert_allclose(mmseg, zero)
@@ -132,9 +118,7 @@ def test_identical_to_mmseg() -> None:
     np.testing.assert_array_equal(np.diagonal(counts), intersect.numpy())
     np.testing.assert_array_equal(counts.sum(0), predicted.numpy())
     np.testing.assert_array_equal(counts.sum(1), true.numpy())
-    np.testing.assert_allclose(
-        iou_from_confusion(counts, 'mmseg'), (intersect / union).numpy(), rtol=1e-6
-    )
+    np.testing.assert_allclose(iou_from_confusion(counts, 'mmseg'), (intersect / union).numpy(), rtol=1e-6)
 
 
 def test_faster_than_mmseg() -> None:

@@ -17,19 +17,9 @@ def test_a_row_per_image_and_a_column_per_step(tmp_path: Path) -> None:
     assert [item.step for item in samples] == list(range(6))
     figure = contact_sheet(samples, record.last)
     assert len(figure.axes) == 2 * (2 + 6)
-    assert [axes.get_title(loc='center') for axes in figure.axes[:4]] == [
-        'image',
-        'ground truth',
-        'step 0',
-        'step 1',
-    ]
+    assert [axes.get_title(loc='center') for axes in figure.axes[:4]] == ['image', 'ground truth', 'step 0', 'step 1']
     assert figure.axes[0].images[0].get_array().shape == (36, 48, 3)  # Without the padding below.
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        'aeroplane',
-        'bicycle',
-        'train',
-        'tvmonitor',
-    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['aeroplane', 'bicycle', 'train', 'tvmonitor']
     truth, first, last = (figure.axes[column].images[0].get_array() for column in (1, 2, 7))
     np.testing.assert_array_equal(truth, last)
     assert not np.array_equal(truth, first)  # Step 0 cannot know tvmonitor.
@@ -44,11 +34,7 @@ def test_damaged_samples_are_skipped(tmp_path: Path) -> None:
 
 def test_colours() -> None:
     colors = palette_of({'classes': ['background', 'a'], 'palette': [[0, 0, 0], [200, 100, 0]]})
-    assert (
-        colors.shape == (256, 3)
-        and colors[1].tolist() == [200, 100, 0]
-        and colors[2].tolist() == [0, 128, 0]
-    )
+    assert colors.shape == (256, 3) and colors[1].tolist() == [200, 100, 0] and colors[2].tolist() == [0, 128, 0]
     photograph = np.full((1, 3, 3), 100, np.uint8)
     channels = np.array([[0, 1, 255]], np.uint8)
     got = colorize(channels, photograph, colors, strength=0.8)

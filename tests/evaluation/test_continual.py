@@ -27,11 +27,7 @@ from mmciss.evaluation.continual import (
 NAN = float('nan')
 SIZES = (3, 1, 2)
 IOU = np.array(
-    [
-        [90.0, 80.0, 60.0, NAN, NAN, NAN],
-        [85.0, 40.0, 70.0, 50.0, NAN, NAN],
-        [80.0, 20.0, 65.0, 30.0, 10.0, 20.0],
-    ]
+    [[90.0, 80.0, 60.0, NAN, NAN, NAN], [85.0, 40.0, 70.0, 50.0, NAN, NAN], [80.0, 20.0, 65.0, 30.0, 10.0, 20.0]]
 )
 
 
@@ -45,23 +41,11 @@ def no_warnings() -> None:
 
 def test_groups_of_the_papers() -> None:
     groups = channel_groups((16, 1, 1, 1, 1, 1), background=True, count_background=True)
-    assert {name: len(channels) for name, channels in groups.items()} == {
-        'old': 16,
-        'new': 5,
-        'all': 21,
-    }
+    assert {name: len(channels) for name, channels in groups.items()} == {'old': 16, 'new': 5, 'all': 21}
     groups = channel_groups((16, 1, 1, 1, 1, 1), background=True, count_background=False)
-    assert {name: len(channels) for name, channels in groups.items()} == {
-        'old': 15,
-        'new': 5,
-        'all': 20,
-    }
+    assert {name: len(channels) for name, channels in groups.items()} == {'old': 15, 'new': 5, 'all': 20}
     groups = channel_groups((19, 0, 0), background=False, count_background=False)
-    assert {name: len(channels) for name, channels in groups.items()} == {
-        'old': 19,
-        'new': 0,
-        'all': 19,
-    }
+    assert {name: len(channels) for name, channels in groups.items()} == {'old': 19, 'new': 0, 'all': 19}
 
 
 def test_golden_summary() -> None:
@@ -91,10 +75,7 @@ def test_per_class_forgetting_and_transfer() -> None:
 
 
 def test_before_and_current_move_with_the_step() -> None:
-    assert before_current(IOU[2], SIZES, 2) == {
-        'before': pytest.approx(195 / 4),
-        'current': pytest.approx(15),
-    }
+    assert before_current(IOU[2], SIZES, 2) == {'before': pytest.approx(195 / 4), 'current': pytest.approx(15)}
     assert before_current(IOU[1, :4], SIZES[:2], 1, count_background=False) == {
         'before': pytest.approx(55),
         'current': pytest.approx(50),
@@ -105,11 +86,7 @@ def test_before_and_current_move_with_the_step() -> None:
 
 def test_absent_class_is_left_out() -> None:
     row = np.array([80.0, NAN, 60.0, 20.0])
-    assert old_new_all(row, (3, 1)) == {
-        'old': pytest.approx(70),
-        'new': 20,
-        'all': pytest.approx(160 / 3),
-    }
+    assert old_new_all(row, (3, 1)) == {'old': pytest.approx(70), 'new': 20, 'all': pytest.approx(160 / 3)}
 
 
 def test_a_step_without_result_is_left_out() -> None:
@@ -123,9 +100,7 @@ def test_a_step_without_result_is_left_out() -> None:
 def test_one_step() -> None:
     got = summarize(IOU[:1, :3], SIZES[:1])
     assert got['old'] == got['all'] == got['average'] == pytest.approx(230 / 3)
-    assert all(
-        math.isnan(got[key]) for key in ('new', 'harmonic', 'forgetting', 'backward_transfer')
-    )
+    assert all(math.isnan(got[key]) for key in ('new', 'harmonic', 'forgetting', 'backward_transfer'))
 
 
 def test_joint_training_is_reported_by_the_groups_of_the_protocol() -> None:
@@ -143,9 +118,7 @@ def test_domains_have_no_new_classes() -> None:
 def test_small_functions() -> None:
     assert learned_at((2, 0, 1)).tolist() == [0, 0, 2]
     assert harmonic_mean(0, 0) == 0 and harmonic_mean(0, 50) == 0
-    assert math.isnan(nan_mean(np.array([]))) and math.isnan(
-        average_over_steps(np.full((2, 2), NAN))
-    )
+    assert math.isnan(nan_mean(np.array([]))) and math.isnan(average_over_steps(np.full((2, 2), NAN)))
 
 
 @st.composite
@@ -175,9 +148,7 @@ def test_laws(drawn: tuple[np.ndarray, list[int]], count: bool) -> None:
     iou, sizes = drawn
     got = summarize(iou, sizes, count_background=count)
     base, later = sizes[0] - (not count), sum(sizes[1:])
-    assert got['all'] == pytest.approx(
-        (base * got['old'] + later * got['new']) / (base + later), abs=1e-9
-    )
+    assert got['all'] == pytest.approx((base * got['old'] + later * got['new']) / (base + later), abs=1e-9)
     low, high = sorted((got['old'], got['new']))
     assert low - 1e-9 <= got['harmonic'] <= min((got['old'] + got['new']) / 2, 2 * low, high) + 1e-9
     assert got['forgetting'] >= -got['backward_transfer'] - 1e-9  # The best is at least the first.
@@ -188,6 +159,4 @@ def test_laws(drawn: tuple[np.ndarray, list[int]], count: bool) -> None:
 def test_constant_iou_has_no_forgetting(drawn: tuple[np.ndarray, list[int]]) -> None:
     iou, sizes = drawn
     final = np.where(np.isnan(iou), NAN, iou[-1])
-    assert (
-        summarize(final, sizes)['forgetting'] == summarize(final, sizes)['backward_transfer'] == 0
-    )
+    assert summarize(final, sizes)['forgetting'] == summarize(final, sizes)['backward_transfer'] == 0

@@ -24,17 +24,11 @@ def _samples(count: int, seed: int = 0, num_classes: int = 4) -> list[dict]:
     samples = []
     for index in range(count):
         label = torch.randint(0, num_classes, (1, 12, 10 + index % 3), generator=generator)
-        prediction = torch.where(
-            torch.rand(label.shape, generator=generator) < 0.6, label, label.roll(1)
-        )
+        prediction = torch.where(torch.rand(label.shape, generator=generator) < 0.6, label, label.roll(1))
         prediction %= num_classes
         label[0, 0] = 255
         samples.append(
-            {
-                'pred_sem_seg': {'data': prediction},
-                'gt_sem_seg': {'data': label},
-                'img_path': f'{index}.jpg',
-            }
+            {'pred_sem_seg': {'data': prediction}, 'gt_sem_seg': {'data': label}, 'img_path': f'{index}.jpg'}
         )
     return samples
 
@@ -46,10 +40,7 @@ def _metric(**arguments: object) -> IncrementalIoUMetric:
 
 
 def _total(samples: list[dict]) -> np.ndarray:
-    return sum(
-        confusion_matrix(sample['pred_sem_seg']['data'], sample['gt_sem_seg']['data'], 4)
-        for sample in samples
-    )
+    return sum(confusion_matrix(sample['pred_sem_seg']['data'], sample['gt_sem_seg']['data'], 4) for sample in samples)
 
 
 def test_same_numbers_as_mmseg() -> None:
@@ -61,9 +52,7 @@ def test_same_numbers_as_mmseg() -> None:
         metric.process({}, samples[3:])
     got, expected = ours.evaluate(5), theirs.evaluate(5)
     for key in ('mIoU', 'aAcc', 'mAcc'):
-        assert got[key] == pytest.approx(
-            float(expected[key]), abs=0.006
-        )  # mmseg rounds to two digits.
+        assert got[key] == pytest.approx(float(expected[key]), abs=0.006)  # mmseg rounds to two digits.
 
 
 def test_scores_are_python_floats_and_the_confusion_is_kept() -> None:
@@ -124,9 +113,7 @@ def test_memory_of_many_classes_stays_small() -> None:
 def test_prints_a_table(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture) -> None:
     text = _metric()
     text.confusion, text.num_images = np.eye(4, dtype=np.int64), 1
-    table = text._table(
-        {key: 50.0 for key in ('old', 'new', 'all', 'old_no_background', 'all_no_background')}
-    )
+    table = text._table({key: 50.0 for key in ('old', 'new', 'all', 'old_no_background', 'all_no_background')})
     assert 'background' in table and '100.00' in table and 'old 50.00' in table
 
 
@@ -144,9 +131,7 @@ def test_wrong_config(arguments: dict, message: str) -> None:
 
 
 def test_other_classes_than_sizes_say() -> None:
-    with pytest.raises(
-        ConfigError, match=r'\[2, 1\] are 3 channels, but the data set has 4: background, a'
-    ):
+    with pytest.raises(ConfigError, match=r'\[2, 1\] are 3 channels, but the data set has 4: background, a'):
         IncrementalIoUMetric(sizes=[2, 1]).dataset_meta = {'classes': CLASSES}
 
 
@@ -177,15 +162,11 @@ def test_two_ranks_count_every_image_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context('fork')
     queue = context.Queue()
     workers = [
-        context.Process(target=_evaluate_on, args=(rank, port, str(tmp_path / 'parts'), queue))
-        for rank in range(2)
+        context.Process(target=_evaluate_on, args=(rank, port, str(tmp_path / 'parts'), queue)) for rank in range(2)
     ]
     for worker in workers:
         worker.start()
-    found = {
-        rank: (scores, confusion)
-        for rank, scores, confusion in (queue.get(timeout=60) for _ in workers)
-    }
+    found = {rank: (scores, confusion) for rank, scores, confusion in (queue.get(timeout=60) for _ in workers)}
     for worker in workers:
         worker.join(timeout=60)
     assert found[0][1] == _total(_samples(5)).tolist()

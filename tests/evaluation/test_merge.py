@@ -36,14 +36,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_mean_and_deviation_over_seeds(runs: Path) -> None:
-    overlapped = next(
-        problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped'
-    )
-    assert [row['name'] for row in overlapped['rows']] == [
-        'Joint',
-        'MiB',
-        'Fine-tuning',
-    ]  # Best first.
+    overlapped = next(problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped')
+    assert [row['name'] for row in overlapped['rows']] == ['Joint', 'MiB', 'Fine-tuning']  # Best first.
     mib = overlapped['rows'][1]
     finals = [np.nanmean(read_run(runs / f'mib_{seed}').iou()[-1]) for seed in range(3)]
     score = mib['scores']['with_background']['all']
@@ -51,9 +45,7 @@ def test_mean_and_deviation_over_seeds(runs: Path) -> None:
     assert score['mean'] == pytest.approx(statistics.mean(finals))
     assert score['std'] == pytest.approx(statistics.stdev(finals))
     assert (mib['n'], mib['seeds'], mib['orders']) == (3, [0, 1, 2], ['natural'])
-    assert (
-        mib['curve']['mean'][-1] == pytest.approx(score['mean']) and len(mib['curve']['mean']) == 6
-    )
+    assert mib['curve']['mean'][-1] == pytest.approx(score['mean']) and len(mib['curve']['mean']) == 6
     assert overlapped['rows'][0]['scores']['with_background']['all']['std'] is None
 
 
@@ -64,8 +56,7 @@ def test_protocols_are_not_mixed_and_unfinished_runs_are_named(runs: Path) -> No
         ('overlapped', 3),
     ]
     assert all(
-        problem['unfinished'] == ['open (PLOP on Pascal VOC 15-1, overlapped): 2 of 6 steps']
-        for problem in problems
+        problem['unfinished'] == ['open (PLOP on Pascal VOC 15-1, overlapped): 2 of 6 steps'] for problem in problems
     )
 
 
@@ -93,9 +84,7 @@ def test_orders_are_averaged(tmp_path: Path) -> None:
 def test_files(runs: Path, tmp_path: Path) -> None:
     path, _ = write_merged_report([runs], tmp_path / 'out')
     text = path.read_text()
-    assert text.index('## Pascal VOC 15-1, disjoint') and text.index(
-        '## Pascal VOC 15-1, overlapped'
-    )
+    assert text.index('## Pascal VOC 15-1, disjoint') and text.index('## Pascal VOC 15-1, overlapped')
     for expected in (
         '±',
         'PLOP paper (official)',
@@ -110,12 +99,7 @@ def test_files(runs: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / 'out' / 'report.csv').open()))
     mib = next(row for row in rows if row['method'] == 'MiB' and row['runs'] == '3')
     problems = json.loads((tmp_path / 'out' / 'report.json').read_text())
-    scores = [
-        row['scores']['with_background']
-        for problem in problems
-        for row in problem['rows']
-        if row['n'] == 3
-    ][0]
+    scores = [row['scores']['with_background'] for problem in problems for row in problem['rows'] if row['n'] == 3][0]
     assert float(mib['old']) == pytest.approx(scores['old']['mean'], abs=1e-6)
     assert float(mib['old_std']) == pytest.approx(scores['old']['std'], abs=1e-6)
     assert any(row['origin'] == 'PLOP paper' and row['all'] == '54.640000' for row in rows)
@@ -125,21 +109,12 @@ def test_files(runs: Path, tmp_path: Path) -> None:
 
 
 def test_figure_shows_every_method_and_the_published_results(runs: Path) -> None:
-    problem = next(
-        problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped'
-    )
+    problem = next(problem for problem in merge_runs(find_runs([runs])) if problem['setting'] == 'overlapped')
     left, right = plot_comparison(problem).axes
     assert {text.get_text() for text in left.texts} == {'Joint', 'MiB', 'Fine-tuning'}
-    assert [label.get_text() for label in right.get_yticklabels()] == [
-        'Joint',
-        'MiB  (n=3)',
-        'Fine-tuning',
-    ]
+    assert [label.get_text() for label in right.get_yticklabels()] == ['Joint', 'MiB  (n=3)', 'Fine-tuning']
     hollow = [line for line in right.lines if line.get_fillstyle() == 'none']
-    assert sorted(hollow[1].get_xdata()) == [
-        29.29,
-        32.2,
-    ]  # MiB with background; the paper's own leaves it out.
+    assert sorted(hollow[1].get_xdata()) == [29.29, 32.2]  # MiB with background; the paper's own leaves it out.
 
 
 def test_same_run_twice(runs: Path) -> None:
@@ -177,9 +152,7 @@ def test_tool_on_one_run(tool: ModuleType, tmp_path: Path, capsys: pytest.Captur
     assert 'old (16)' in capsys.readouterr().out and (folder / 'report.md').exists()
 
 
-def test_tool_on_several_runs(
-    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_tool_on_several_runs(tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_run(tmp_path / 'a'), write_run(tmp_path / 'b', method='PLOP')
     assert tool.main([str(tmp_path / 'a'), str(tmp_path / 'b')]) == 0
     out = capsys.readouterr().out
@@ -187,8 +160,6 @@ def test_tool_on_several_runs(
     assert (tmp_path / 'merged_report' / 'report.md').exists()
 
 
-def test_tool_explains_errors(
-    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_tool_explains_errors(tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert tool.main([str(tmp_path)]) == 2
     assert 'is not a run folder: looked for run.json' in capsys.readouterr().err

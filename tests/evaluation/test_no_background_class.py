@@ -55,8 +55,8 @@ def test_figures_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:
 
 
 def test_merged_reports_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:
-    first, = merge_runs([records[0]])
-    second, = merge_runs([records[1]])
+    (first,) = merge_runs([records[0]])
+    (second,) = merge_runs([records[1]])
     assert 'w/o bg' in headline([first]) and 'w/o bg' not in headline([second])
     assert 'no background class' in headline([second]) and 'old (3)' in headline([second])
     without = second['rows'][0]['scores']['without_background']['all']['mean']

@@ -47,8 +47,7 @@ def test_all_is_the_weighted_mean_of_old_and_new() -> None:
     assert all(
         bool(row.note) == ((row.dataset, row.protocol, row.setting, row.method) in CONTRADICTING)
         for row in all_published()
-        if row.weighted_mean() is not None
-        and (row.method, row.protocol) not in (('RCIL', '10-1'), ('RCIL', '50-50'))
+        if row.weighted_mean() is not None and (row.method, row.protocol) not in (('RCIL', '10-1'), ('RCIL', '50-50'))
     )
 
 
@@ -63,14 +62,7 @@ def test_anchors() -> None:
     """Numbers that every paper of the field repeats."""
     plop = published('voc', '15-1', 'overlapped', ['PLOP'])[0]
     assert (plop.old, plop.new, plop.all, plop.average) == (65.12, 21.11, 54.64, 67.21)
-    assert [row.all for row in published('cityscapes', '1-1', 'domain')] == [
-        33.0,
-        31.4,
-        30.1,
-        42.2,
-        45.2,
-        48.9,
-    ]
+    assert [row.all for row in published('cityscapes', '1-1', 'domain')] == [33.0, 31.4, 30.1, 42.2, 45.2, 48.9]
     assert published('ade20k', '100-50', 'explicit', ['MiB'])[0].all == 34.6
     assert [row.all for row in published('voc', '2-1', 'overlapped', ['SSUL-M'])] == [44.74]
 
@@ -107,9 +99,7 @@ def test_every_shipped_method_has_numbers(method: str) -> None:
 
 
 def test_no_row_twice() -> None:
-    keys = [
-        (row.dataset, row.protocol, row.setting, row.method, row.source) for row in all_published()
-    ]
+    keys = [(row.dataset, row.protocol, row.setting, row.method, row.source) for row in all_published()]
     assert len(keys) == len(set(keys))
     assert {row.trust for row in all_published()} == {'official', 'recalled', 'quoted'}
 

@@ -30,13 +30,9 @@ def test_json_holds_the_numbers(run: Path) -> None:
     assert report['complete'] and report['last_step'] == 5
     assert len(report['steps']) == 6 and report['steps'][2]['learns'] == ['sheep']
     assert report['iou'][0][16] is None and len(report['iou'][0]) == 21
-    assert report['steps'][0]['new'] is None and report['steps'][5]['new'] == pytest.approx(
-        expected['new']
-    )
+    assert report['steps'][0]['new'] is None and report['steps'][5]['new'] == pytest.approx(expected['new'])
     assert report['per_class']['forgetting'][20] is None
-    assert {row['method'] for row in report['published']} == {'MiB'} and len(
-        report['published']
-    ) == 3
+    assert {row['method'] for row in report['published']} == {'MiB'} and len(report['published']) == 3
 
 
 def test_csv_parses_back(run: Path) -> None:
@@ -47,19 +43,14 @@ def test_csv_parses_back(run: Path) -> None:
     for row, step, iou in zip(rows, report['steps'], report['iou']):
         assert float(row['all']) == pytest.approx(step['all'], abs=1e-6)
         got = [float(row[f'IoU {name}'] or 'nan') for name in report['classes']]
-        np.testing.assert_allclose(
-            got, [np.nan if value is None else value for value in iou], atol=1e-6
-        )
+        np.testing.assert_allclose(got, [np.nan if value is None else value for value in iou], atol=1e-6)
 
 
 def test_markdown_is_complete(run: Path) -> None:
     text = (run / 'report.md').read_text()
     summary = json.loads((run / 'report.json').read_text())['summary']['exclude']
     assert text.startswith('# MiB on Pascal VOC 15-1, overlapped\n')
-    assert (
-        f'{summary["with_background"]["old"]:.1f}' in text
-        and f'{summary["without_background"]["all"]:.1f}' in text
-    )
+    assert f'{summary["with_background"]["old"]:.1f}' in text and f'{summary["without_background"]["all"]:.1f}' in text
     assert 'old (16)' in text and 'new (5)' in text and 'all (21)' in text
     assert all(name in text for name in VOC)
     for expected in (
@@ -106,27 +97,19 @@ def test_absent_class_gets_both_rules(tmp_path: Path) -> None:
     text = write_report(folder).read_text()
     report = json.loads((folder / 'report.json').read_text())
     assert report['absent_classes'] == ['b'] and report['iou'][1][2] is None
-    rules = {
-        rule: report['summary'][rule]['with_background']['all'] for rule in ('exclude', 'zero')
-    }
+    rules = {rule: report['summary'][rule]['with_background']['all'] for rule in ('exclude', 'zero')}
     assert rules['zero'] == pytest.approx(0.75 * rules['exclude'])
     assert 'Without ground truth in the test images: b' in text and 'absent classes as 0' in text
 
 
 def test_domains_report_without_background(tmp_path: Path) -> None:
-    folder = write_run(
-        tmp_path / 'run', names=('a', 'b'), sizes=(3, 0), protocol='1-1', setting='domain'
-    )
+    folder = write_run(tmp_path / 'run', names=('a', 'b'), sizes=(3, 0), protocol='1-1', setting='domain')
     run = json.loads((folder / 'run.json').read_text())
     run['experiment']['protocol']['domains'] = [['aachen'], ['bremen']]
     (folder / 'run.json').write_text(json.dumps(run))
     for step in range(2):
         path = folder / f'step_{step}' / 'result.json'
-        path.write_text(
-            json.dumps(
-                json.loads(path.read_text()) | {'background': False, 'classes': ['x', 'a', 'b']}
-            )
-        )
+        path.write_text(json.dumps(json.loads(path.read_text()) | {'background': False, 'classes': ['x', 'a', 'b']}))
     text = write_report(folder).read_text()
     assert 'bremen' in text and 'with background' not in text and 'old (3)' in text
 

@@ -16,29 +16,18 @@ from tests.evaluation.synthetic_run import VOC, write_run
 def test_reads_a_whole_run(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / 'run'))
     assert record.complete and record.started and not record.joint and record.background
-    assert (record.method, record.protocol, record.setting, record.benchmark) == (
-        'MiB',
-        '15-1',
-        'overlapped',
-        'voc',
-    )
+    assert (record.method, record.protocol, record.setting, record.benchmark) == ('MiB', '15-1', 'overlapped', 'voc')
     assert record.problem == 'Pascal VOC 15-1, overlapped'
     iou = record.iou()
     assert iou.shape == (6, 21)
-    assert (
-        np.isnan(iou[0, 16:]).all()
-        and not np.isnan(iou[0, :16]).any()
-        and not np.isnan(iou[5]).any()
-    )
+    assert np.isnan(iou[0, 16:]).all() and not np.isnan(iou[0, :16]).any() and not np.isnan(iou[5]).any()
     assert record.new_classes(0) == list(VOC[:15]) and record.new_classes(5) == ['tvmonitor']
 
 
 def test_unfinished_run(tmp_path: Path) -> None:
     folder = write_run(tmp_path / 'run', finished=3)
     (folder / 'step_3').mkdir()
-    (folder / 'step_3' / 'result.json').write_text(
-        '{"step": 3, "sizes": [1'
-    )  # Cut off while writing.
+    (folder / 'step_3' / 'result.json').write_text('{"step": 3, "sizes": [1')  # Cut off while writing.
     record = read_run(folder)
     assert [result is not None for result in record.results] == [True] * 3 + [False] * 3
     assert record.iou().shape == (3, 18)
@@ -70,9 +59,7 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='run folder not found'):
         read_run(tmp_path / 'nowhere')
     (tmp_path / 'notes.txt').touch()
-    with pytest.raises(
-        FileNotFoundError, match=r'looked for run\.json and step_\*/result\.json, found notes\.txt'
-    ):
+    with pytest.raises(FileNotFoundError, match=r'looked for run\.json and step_\*/result\.json, found notes\.txt'):
         read_run(tmp_path)
 
 
@@ -104,9 +91,7 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_result_names_its_file(tmp_path: Path, change: dict, message: str) -> None:
-    path = (
-        write_run(tmp_path / 'run', sizes=(3, 1), names=('a', 'b', 'c')) / 'step_1' / 'result.json'
-    )
+    path = write_run(tmp_path / 'run', sizes=(3, 1), names=('a', 'b', 'c')) / 'step_1' / 'result.json'
     result = json.loads(path.read_text()) | change
     path.write_text(json.dumps({key: value for key, value in result.items() if value is not None}))
     with pytest.raises(ConfigError, match=f'step_1/result.json: .*{message}'):

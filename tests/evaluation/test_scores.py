@@ -20,9 +20,7 @@ def test_golden_scores() -> None:
     assert got['all'] == pytest.approx(sum(IOU) / 3)
     assert got['old_no_background'] == pytest.approx(60)
     assert got['all_no_background'] == pytest.approx((IOU[1] + IOU[2]) / 2)
-    assert got['before'] == got['all'] and math.isnan(
-        got['current']
-    )  # The current class is absent.
+    assert got['before'] == got['all'] and math.isnan(got['current'])  # The current class is absent.
     assert got['before_no_background'] == got['all_no_background']
     assert got['pixel_accuracy'] == pytest.approx(100 * 140 / 160)
     assert got['class_accuracy'] == pytest.approx((90 + 75 + 100) / 3)

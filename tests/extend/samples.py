@@ -1,4 +1,5 @@
 """Tiny trained-looking models, and images with masks, on disk."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,24 +20,57 @@ from tests.models.tiny import segmentor_config
 SIDE = 32
 OLD = ('background', 'cat', 'dog')
 STUFF = ('road', 'sky', 'tree')
-PREPROCESSOR = dict(type='SegDataPreProcessor', mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=True, pad_val=0,
-                    seg_pad_val=255, size=(SIDE, SIDE))
-TRAIN_PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True),
-                  dict(type='RandomCrop', crop_size=(SIDE, SIDE)), dict(type='RandomFlip', prob=0.5),
-                  dict(type='PackSegInputs')]
-TEST_PIPELINE = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(SIDE, SIDE)),
-                 dict(type='LoadAnnotations', reduce_zero_label=True), dict(type='PackSegInputs')]
+PREPROCESSOR = dict(
+    type='SegDataPreProcessor',
+    mean=[127.5] * 3,
+    std=[64.0] * 3,
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    size=(SIDE, SIDE),
+)
+TRAIN_PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='RandomCrop', crop_size=(SIDE, SIDE)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+TEST_PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(SIDE, SIDE)),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='PackSegInputs'),
+]
 
 
 def segformer(num_classes: int) -> dict:
     """A SegFormer of a few thousand weights, with SyncBN as in MMSegmentation's configs."""
-    backbone = dict(type='MixVisionTransformer', embed_dims=4, num_stages=4, num_layers=[1] * 4, num_heads=[1, 1, 1, 1],
-                    patch_sizes=[7, 3, 3, 3], sr_ratios=[8, 4, 2, 1], out_indices=(0, 1, 2, 3), mlp_ratio=2)
-    head = dict(type='SegformerHead', in_channels=[4] * 4, in_index=[0, 1, 2, 3], channels=8, dropout_ratio=0.1,
-                num_classes=num_classes, norm_cfg=dict(type='SyncBN'), align_corners=False,
-                loss_decode=dict(type='CrossEntropyLoss'))
-    return dict(type='EncoderDecoder', backbone=backbone, decode_head=head, train_cfg=dict(),
-                test_cfg=dict(mode='whole'))
+    backbone = dict(
+        type='MixVisionTransformer',
+        embed_dims=4,
+        num_stages=4,
+        num_layers=[1] * 4,
+        num_heads=[1, 1, 1, 1],
+        patch_sizes=[7, 3, 3, 3],
+        sr_ratios=[8, 4, 2, 1],
+        out_indices=(0, 1, 2, 3),
+        mlp_ratio=2,
+    )
+    head = dict(
+        type='SegformerHead',
+        in_channels=[4] * 4,
+        in_index=[0, 1, 2, 3],
+        channels=8,
+        dropout_ratio=0.1,
+        num_classes=num_classes,
+        norm_cfg=dict(type='SyncBN'),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss'),
+    )
+    return dict(
+        type='EncoderDecoder', backbone=backbone, decode_head=head, train_cfg=dict(), test_cfg=dict(mode='whole')
+    )
 
 
 def write_model(folder: Path, names: Sequence[str] = OLD, kind: str = 'fcn', named: bool = True) -> tuple[Path, Path]:
@@ -52,11 +86,15 @@ def write_model(folder: Path, names: Sequence[str] = OLD, kind: str = 'fcn', nam
     folder.mkdir(parents=True, exist_ok=True)
     model = segformer(len(names)) if kind == 'segformer' else segmentor_config(len(names))
     optimizer = dict(type='AdamW', lr=1e-3, weight_decay=0.01) if kind == 'segformer' else dict(type='SGD', lr=0.1)
-    cfg = Config(dict(
-        model={**model, 'data_preprocessor': PREPROCESSOR}, optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=8000),
-        train_dataloader=dict(batch_size=4, dataset=dict(type='BaseSegDataset', pipeline=TRAIN_PIPELINE)),
-        test_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TEST_PIPELINE))))
+    cfg = Config(
+        dict(
+            model={**model, 'data_preprocessor': PREPROCESSOR},
+            optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer),
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=8000),
+            train_dataloader=dict(batch_size=4, dataset=dict(type='BaseSegDataset', pipeline=TRAIN_PIPELINE)),
+            test_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TEST_PIPELINE)),
+        )
+    )
     torch.manual_seed(0)
     built = MODELS.build(cfg.model)
     built.init_weights()
@@ -73,22 +111,39 @@ def train_model(config: Path, checkpoint: Path, images: Path, masks: Path, iters
     """Trains a model of :func:`write_model` with plain MMSegmentation, in place."""
     cfg = Config.fromfile(config)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
-    dataset = dict(type='BaseSegDataset', img_suffix='.png', pipeline=pipeline,
-                   data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
+    dataset = dict(
+        type='BaseSegDataset',
+        img_suffix='.png',
+        pipeline=pipeline,
+        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+    )
     content = torch.load(checkpoint, weights_only=True)
-    runner = Runner.from_cfg(Config(dict(
-        default_scope='mmseg', model=cfg.model, load_from=str(checkpoint), work_dir=str(config.parent / 'train'),
-        experiment_name=f'train_{config.parent.parent.name}', randomness=dict(seed=0), log_level='ERROR',
-        train_dataloader=dict(batch_size=4, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=True),
-                              dataset=dataset),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr, momentum=0.9)),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters), default_hooks=dict(checkpoint=None))))
+    runner = Runner.from_cfg(
+        Config(
+            dict(
+                default_scope='mmseg',
+                model=cfg.model,
+                load_from=str(checkpoint),
+                work_dir=str(config.parent / 'train'),
+                experiment_name=f'train_{config.parent.parent.name}',
+                randomness=dict(seed=0),
+                log_level='ERROR',
+                train_dataloader=dict(
+                    batch_size=4, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=True), dataset=dataset
+                ),
+                optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr, momentum=0.9)),
+                train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters),
+                default_hooks=dict(checkpoint=None),
+            )
+        )
+    )
     runner.train()
     torch.save({**content, 'state_dict': runner.model.state_dict()}, checkpoint)
 
 
-def write_images(folder: Path, count: int = 6, ids: Sequence[int] = (0, 1, 2), side: int = SIDE,
-                 seed: int = 0) -> tuple[Path, Path]:
+def write_images(
+    folder: Path, count: int = 6, ids: Sequence[int] = (0, 1, 2), side: int = SIDE, seed: int = 0
+) -> tuple[Path, Path]:
     """Writes images whose blocks of 8 pixels have a colour for each id, and palette PNG masks of these ids."""
     images, masks = folder / 'images', folder / 'masks'
     images.mkdir(parents=True, exist_ok=True)
@@ -96,7 +151,7 @@ def write_images(folder: Path, count: int = 6, ids: Sequence[int] = (0, 1, 2), s
     random = np.random.RandomState(seed)
     for number in range(count):
         blocks = random.choice(ids, size=(side // 8, side // 8))
-        blocks.flat[:len(ids)] = ids  # every id is there
+        blocks.flat[: len(ids)] = ids  # every id is there
         mask = np.kron(blocks, np.ones((8, 8), np.uint8)).astype(np.uint8)
         noise = random.randint(0, 30, size=(side, side, 3))
         image = (mask[..., None] * np.array([61, 37, 17]) + noise).astype(np.uint8)

@@ -1,4 +1,5 @@
 """Counting what two models say, checked against sums by hand."""
+
 from __future__ import annotations
 
 import numpy as np

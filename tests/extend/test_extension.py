@@ -1,4 +1,5 @@
 """Whole extensions of tiny models."""
+
 from __future__ import annotations
 
 import json
@@ -35,8 +36,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope='module')
-def extended(model: tuple[Path, Path], images: tuple[Path, Path],
-             tmp_path_factory: pytest.TempPathFactory) -> Extension:
+def extended(
+    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Extension:
     """The model with two more classes. Tests must not write into its folder."""
     return extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path_factory.mktemp('out') / 'run', **TINY)
 
@@ -73,11 +75,19 @@ def test_the_report_says_what_was_decided_and_found(extended: Extension) -> None
 
 
 @pytest.mark.parametrize(('names', 'kind'), [(STUFF, 'fcn'), (OLD, 'segformer')])
-def test_a_step_that_learns_nothing_keeps_the_old_logits(names: tuple[str, ...], kind: str, images: tuple[Path, Path],
-                                                         tmp_path: Path) -> None:
+def test_a_step_that_learns_nothing_keeps_the_old_logits(
+    names: tuple[str, ...], kind: str, images: tuple[Path, Path], tmp_path: Path
+) -> None:
     files = write_model(tmp_path / 'model', names, kind)
-    found = extend(*files, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', lr=1e-12,
-                   method=None if names == STUFF else 'lwf', **{**TINY, 'crop_size': SIDE})
+    found = extend(
+        *files,
+        *images,
+        classes=['fork', 'pallet'],
+        work_dir=tmp_path / 'run',
+        lr=1e-12,
+        method=None if names == STUFF else 'lwf',
+        **{**TINY, 'crop_size': SIDE},
+    )
     old = logits(found.config.parent / 'step_0' / 'model_config.py')
     torch.testing.assert_close(logits(found.config)[:, :3], old, rtol=1e-4, atol=1e-4)
 
@@ -105,20 +115,35 @@ def test_extended_twice(extended: Extension, tmp_path: Path) -> None:
 def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path) -> None:
     stored = write_images(tmp_path / 'old', count=2)
     val = write_images(tmp_path / 'val', count=2, ids=(0, 3, 4))
-    dataset = dict(type='BaseSegDataset', img_suffix='.png', metainfo=dict(classes=OLD),
-                   data_prefix=dict(img_path=str(stored[0]), seg_map_path=str(stored[1])))
+    dataset = dict(
+        type='BaseSegDataset',
+        img_suffix='.png',
+        metainfo=dict(classes=OLD),
+        data_prefix=dict(img_path=str(stored[0]), seg_map_path=str(stored[1])),
+    )
     (tmp_path / 'old.py').write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
-    found = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', exemplar_images=stored[0],
-                   exemplar_masks=stored[1], old_val_config=tmp_path / 'old.py', val_images=val[0], val_masks=val[1],
-                   method='finetuning', **TINY)
+    found = extend(
+        *model,
+        *images,
+        classes=['fork', 'pallet'],
+        work_dir=tmp_path / 'run',
+        exemplar_images=stored[0],
+        exemplar_masks=stored[1],
+        old_val_config=tmp_path / 'old.py',
+        val_images=val[0],
+        val_masks=val[1],
+        method='finetuning',
+        **TINY,
+    )
     assert found.summary['measured'] and found.summary['images'] == {'new': 2, 'old': 2}
     assert all(item['before'] is not None for item in found.summary['classes'][:3])
     manifest = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))
     assert len(manifest['pairs']) == 8 and manifest['tables'] == [{'1': 3, '2': 4}, {}]
 
 
-def test_a_done_extension_is_not_done_again(extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path],
-                                            tmp_path: Path) -> None:
+def test_a_done_extension_is_not_done_again(
+    extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+) -> None:
     folder = tmp_path / 'run'
     shutil.copytree(extended.config.parent, folder)
     weights = (folder / 'model.pth').read_bytes()
@@ -130,9 +155,15 @@ def test_a_done_extension_is_not_done_again(extended: Extension, model: tuple[Pa
         extend(*model, *images, seed=1, **options)
 
 
-def test_interrupted_and_resumed(extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path],
-                                 tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_and_resumed(
+    extended: Extension,
+    model: tuple[Path, Path],
+    images: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from mmciss.engine.hooks.progress_hook import ProgressHook
+
     options = dict(classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **TINY)
 
     def stop(self: ProgressHook, runner, batch_idx: int, **kwargs) -> None:
@@ -152,13 +183,15 @@ def test_interrupted_and_resumed(extended: Extension, model: tuple[Path, Path], 
     assert all(torch.equal(ours[name], whole[name]) for name in whole), 'as if nothing had happened'
 
 
-def test_plain_mmsegmentation_uses_the_result_without_mmciss(extended: Extension, images: tuple[Path, Path],
-                                                             tmp_path: Path) -> None:
+def test_plain_mmsegmentation_uses_the_result_without_mmciss(
+    extended: Extension, images: tuple[Path, Path], tmp_path: Path
+) -> None:
     import mmseg
+
     tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'test.py'
     if not tool.is_file():
         pytest.skip(f'MMSegmentation was installed without its tools ({tool})')
-    code = f'''
+    code = f"""
 import runpy, sys
 sys.modules['mmciss'] = None
 import torch
@@ -172,12 +205,24 @@ found = MMSegInferencer(model=config, weights=checkpoint, device='cpu')(image, r
 assert torch.equal(found.pred_sem_seg.data, result.pred_sem_seg.data)
 sys.argv = ['test.py', config, checkpoint, '--work-dir', out + '_test']
 runpy.run_path({str(tool)!r}, run_name='__main__')
-'''
+"""
     image = next(iter(sorted(images[0].iterdir())))
     environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    done = subprocess.run([sys.executable, '-c', code, str(extended.config), str(extended.checkpoint), str(image),
-                           str(tmp_path / 'logits.pth')], env=environment, cwd=tmp_path, text=True,
-                          capture_output=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            code,
+            str(extended.config),
+            str(extended.checkpoint),
+            str(image),
+            str(tmp_path / 'logits.pth'),
+        ],
+        env=environment,
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'pallet' in done.stdout and 'mIoU' in done.stdout, 'the held-out images are a test set'
     assert torch.load(tmp_path / 'logits.pth', weights_only=True).shape == (5, SIDE, SIDE)

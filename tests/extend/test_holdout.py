@@ -1,4 +1,5 @@
 """Images that are held out."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """IoU of the classes that a test set labels, checked against sums by hand."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -59,7 +60,9 @@ def test_agreement() -> None:
 
 
 def test_the_mean_of_mmsegmentation() -> None:
-    pairs = [(label, found) for label, row in enumerate(AFTER[:3]) for found, count in enumerate(row) for _ in range(count)]
+    pairs = [
+        (label, found) for label, row in enumerate(AFTER[:3]) for found, count in enumerate(row) for _ in range(count)
+    ]
     label, found = (torch.tensor(side) for side in zip(*pairs))
     for ghosts, table in ((0, AFTER[:3]), (1, np.pad(AFTER[:3], ((0, 1), (0, 1))))):
         areas = IoUMetric.intersect_and_union(found, label, 3 + ghosts, 255)

@@ -1,4 +1,5 @@
 """What ids in masks mean."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +32,9 @@ def test_small_ids_are_new_classes_in_their_order(tmp_path: Path) -> None:
 
 def test_final_ids(tmp_path: Path) -> None:
     assert table(tmp_path, (0, 3, 4, 255), WITH) == {0: UNLABELLED, 3: 3, 4: 4, 255: 255}
-    assert table(tmp_path, (0, 1, 3, 4, 255), WITH) == {0: 0, 1: 1, 3: 3, 4: 4, 255: 255}, 'old classes are labelled too'
+    assert table(tmp_path, (0, 1, 3, 4, 255), WITH) == {0: 0, 1: 1, 3: 3, 4: 4, 255: 255}, (
+        'old classes are labelled too'
+    )
     assert table(tmp_path, (3, 4, 255), WITHOUT) == {3: 3, 4: 4, 255: UNLABELLED}
     assert table(tmp_path, (0, 3, 4, 255), WITHOUT) == {0: 0, 3: 3, 4: 4, 255: 255}, '0 is a class here'
 
@@ -46,13 +49,18 @@ def test_validation_masks_mean_what_the_training_masks_mean(tmp_path: Path) -> N
     # Ids 0 to 2 fit both: old classes of the extended model, or new ones in their order.
     val = labelled(*write_images(tmp_path / 'val', count=1, ids=(0, 1, 2)))
     for ids, meant in (((0, 1, 3, 4), 1), ((0, 1, 2), 3)):
-        new = read_masks(labelled(*write_images(tmp_path / str(meant), count=1, ids=ids)), WITH, '--masks', training=True)
+        new = read_masks(
+            labelled(*write_images(tmp_path / str(meant), count=1, ids=ids)), WITH, '--masks', training=True
+        )
         assert read_masks(val, WITH, '--val-masks', like=new).table[1] == meant
 
 
 def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'--masks: ids 5, 77 match no class, first in .*00.png. Allowed are 1 to 2 '
-                                          r'\(the new classes fork, pallet\).*or 0 to 4'):
+    with pytest.raises(
+        ConfigError,
+        match=r'--masks: ids 5, 77 match no class, first in .*00.png. Allowed are 1 to 2 '
+        r'\(the new classes fork, pallet\).*or 0 to 4',
+    ):
         table(tmp_path, (0, 1, 5, 77), WITH)
     with pytest.raises(ConfigError, match='ids 4 match no class'):
         table(tmp_path, (0, 4), WITH, 'old')
@@ -62,7 +70,9 @@ def test_training_masks_must_label_new_classes(tmp_path: Path) -> None:
     step = extension_step(OLD, ['fork'], background=True)
     images, masks = write_images(tmp_path, ids=(0, 1, 2))
     assert read_masks(labelled(images, masks), step, '--val-masks').meaning == 'ids of the final model'
-    with pytest.raises(ConfigError, match=r'--masks: ids 2 match no class.*Allowed are 1 to 1 \(the new classes fork\)'):
+    with pytest.raises(
+        ConfigError, match=r'--masks: ids 2 match no class.*Allowed are 1 to 1 \(the new classes fork\)'
+    ):
         read_masks(labelled(images, masks), step, '--masks', training=True)
 
 
@@ -75,13 +85,15 @@ def test_colour_masks_are_refused(tmp_path: Path) -> None:
 
 def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
     names = ('background', 'pallet', 'fork', 'truck')
-    assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {
-        0: UNLABELLED, 1: 4, 2: 3, 3: UNLABELLED, 255: 255}
+    assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {0: UNLABELLED, 1: 4, 2: 3, 3: UNLABELLED, 255: 255}
     # Without a background class, 255 is everything that is no class.
     assert table(tmp_path, (0, 1, 2), WITHOUT, names=('fork', 'pallet'), reduce_zero_label=True) == {
-        0: UNLABELLED, 1: 3, 2: 4}
+        0: UNLABELLED,
+        1: 3,
+        2: 4,
+    }
     with pytest.raises(ConfigError, match=r'none of its classes \(house\) is a class of the model'):
-        table(tmp_path, (0, ), WITH, names=('house', ))
+        table(tmp_path, (0,), WITH, names=('house',))
 
 
 def test_ids_that_are_no_class_of_their_data_set_are_refused(tmp_path: Path) -> None:
@@ -114,18 +126,23 @@ def test_pixels_are_counted_by_label(tmp_path: Path) -> None:
     assert training_table(read, WITH, 0)[0] == 0 and training_table(read, WITH, 0)[1] == 3
 
 
-@pytest.mark.parametrize(('ids', 'step', 'options', 'expected'), [
-    ((0, 1, 2), WITH, {}, {3, 4}),
-    ((0, 3, 4), WITH, {}, {3, 4}),
-    ((0, 1, 3), WITH, {}, {0, 1, 2, 3, 4}),
-    ((0, 1, 2), WITH, dict(convention='final'), {0, 1, 2}),
-    ((0, 1), WITH, dict(names=OLD), {0, 1, 2}),
-    ((0, 1), WITH, dict(names=('background', 'fork', 'truck')), {3}),
-    ((0, 1), WITH, dict(names=('background', 'dog', 'fork')), {0, 2, 3}),
-    ((3, 4), WITHOUT, {}, {3, 4}),
-    ((0, 1, 2), WITHOUT, dict(names=STUFF), {0, 1, 2}),
-])
-def test_which_classes_masks_label(ids: tuple[int, ...], step, options: dict, expected: set[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('ids', 'step', 'options', 'expected'),
+    [
+        ((0, 1, 2), WITH, {}, {3, 4}),
+        ((0, 3, 4), WITH, {}, {3, 4}),
+        ((0, 1, 3), WITH, {}, {0, 1, 2, 3, 4}),
+        ((0, 1, 2), WITH, dict(convention='final'), {0, 1, 2}),
+        ((0, 1), WITH, dict(names=OLD), {0, 1, 2}),
+        ((0, 1), WITH, dict(names=('background', 'fork', 'truck')), {3}),
+        ((0, 1), WITH, dict(names=('background', 'dog', 'fork')), {0, 2, 3}),
+        ((3, 4), WITHOUT, {}, {3, 4}),
+        ((0, 1, 2), WITHOUT, dict(names=STUFF), {0, 1, 2}),
+    ],
+)
+def test_which_classes_masks_label(
+    ids: tuple[int, ...], step, options: dict, expected: set[int], tmp_path: Path
+) -> None:
     images, masks = write_images(tmp_path, count=1, ids=ids)
     options = dict(options)
     convention = options.pop('convention', 'auto')

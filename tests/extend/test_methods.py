@@ -1,4 +1,5 @@
 """Methods that can extend a finished model."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,14 +9,17 @@ from mmciss.errors import ConfigError
 from mmciss.extend.methods import extension_method, unlabelled_value
 
 
-@pytest.mark.parametrize(('name', 'background', 'message'), [
-    ('joint', True, '--method joint: it changes the protocol'),
-    ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, mib'),
-    ('ssul_m', False, '--method ssul_m: it shapes'),
-    ('mib', False, '--method mib: it starts new classes from the background.*lwf_unbiased'),
-    ('lwf_unbiased', True, '--method lwf_unbiased: it is for models without a background'),
-    ('mibb', True, "--method: unknown method 'mibb'.*Did you mean 'mib'"),
-])
+@pytest.mark.parametrize(
+    ('name', 'background', 'message'),
+    [
+        ('joint', True, '--method joint: it changes the protocol'),
+        ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, mib'),
+        ('ssul_m', False, '--method ssul_m: it shapes'),
+        ('mib', False, '--method mib: it starts new classes from the background.*lwf_unbiased'),
+        ('lwf_unbiased', True, '--method lwf_unbiased: it is for models without a background'),
+        ('mibb', True, "--method: unknown method 'mibb'.*Did you mean 'mib'"),
+    ],
+)
 def test_unfit_methods_are_refused(name: str, background: bool, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         extension_method(name, background)

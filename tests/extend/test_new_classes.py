@@ -1,4 +1,5 @@
 """Names and colours of new classes."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,13 +12,16 @@ from mmciss.extend.new_classes import check_new_names, extend_palette, extension
 OLD = ('background', 'person', 'car')
 
 
-@pytest.mark.parametrize(('new', 'message'), [
-    (['Person'], r"--classes: the model has a class 'person' already \(id 1\)"),
-    (['fork', 'fork'], '--classes: listed more than once: fork'),
-    ([], '--classes: .*at least one'),
-    (['fork', ' '], '--classes: .*at least one'),
-    ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 more are too many'),
-])
+@pytest.mark.parametrize(
+    ('new', 'message'),
+    [
+        (['Person'], r"--classes: the model has a class 'person' already \(id 1\)"),
+        (['fork', 'fork'], '--classes: listed more than once: fork'),
+        ([], '--classes: .*at least one'),
+        (['fork', ' '], '--classes: .*at least one'),
+        ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 more are too many'),
+    ],
+)
 def test_wrong_names_are_refused(new: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_new_names(new, OLD)

@@ -1,4 +1,5 @@
 """The model that is to be extended."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -43,25 +44,37 @@ def test_background_is_a_name_or_a_flag(files: tuple[Path, Path], tmp_path: Path
 
 
 def test_names_come_from_checkpoint_config_data_set_or_numbers() -> None:
-    cfg = Config(dict(test_dataloader=dict(dataset=dict(dataset=dict(
-        type='PascalVOCDataset', metainfo=dict(classes=('a', 'b')))))))
+    cfg = Config(
+        dict(
+            test_dataloader=dict(dataset=dict(dataset=dict(type='PascalVOCDataset', metainfo=dict(classes=('a', 'b')))))
+        )
+    )
     assert class_names(cfg, {'CLASSES': ('x', 'y'), 'PALETTE': [[1, 1, 1], [2, 2, 2]]}, 2) == (
-        ('x', 'y'), ((1, 1, 1), (2, 2, 2)), 'the checkpoint')
+        ('x', 'y'),
+        ((1, 1, 1), (2, 2, 2)),
+        'the checkpoint',
+    )
     assert class_names(cfg, None, 2)[0] == ('a', 'b')
-    assert class_names(cfg, {'CLASSES': ('x', )}, 21)[0][15] == 'person', 'a list of another length is not meant'
+    assert class_names(cfg, {'CLASSES': ('x',)}, 21)[0][15] == 'person', 'a list of another length is not meant'
     assert class_names(cfg, None, 3) == (('class_0', 'class_1', 'class_2'), (), 'numbers, since no names were found')
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(model__decode_head__num_classes=5, model__auxiliary_head__num_classes=5),
-     r'CHECKPOINT: .*weights.pth does not fit MODEL_CONFIG .*conv_seg.bias is \(3,\) in the checkpoint and \(5,\)'),
-    (dict(model__backbone__depth=34), 'CHECKPOINT: .*weights missing in the checkpoint, such as backbone'),
-    (dict(model__backbone__type='NoNet'), 'MODEL_CONFIG: .*the model cannot be built'),
-    (dict(model__decode_head__type='NoHead'), 'MODEL_CONFIG: .*a head cannot be built'),
-    (dict(model__decode_head__out_channels=1, model__decode_head__num_classes=2), 'out_channels.*is binary'),
-])
-def test_models_that_do_not_fit_are_refused(files: tuple[Path, Path], tmp_path: Path, options: dict,
-                                            message: str) -> None:
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            dict(model__decode_head__num_classes=5, model__auxiliary_head__num_classes=5),
+            r'CHECKPOINT: .*weights.pth does not fit MODEL_CONFIG .*conv_seg.bias is \(3,\) in the checkpoint and \(5,\)',
+        ),
+        (dict(model__backbone__depth=34), 'CHECKPOINT: .*weights missing in the checkpoint, such as backbone'),
+        (dict(model__backbone__type='NoNet'), 'MODEL_CONFIG: .*the model cannot be built'),
+        (dict(model__decode_head__type='NoHead'), 'MODEL_CONFIG: .*a head cannot be built'),
+        (dict(model__decode_head__out_channels=1, model__decode_head__num_classes=2), 'out_channels.*is binary'),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(
+    files: tuple[Path, Path], tmp_path: Path, options: dict, message: str
+) -> None:
     edited(files, tmp_path / 'config.py', **options)
     with pytest.raises(ConfigError, match=message):
         read_old_model(tmp_path / 'config.py', files[1])
@@ -70,8 +83,11 @@ def test_models_that_do_not_fit_are_refused(files: tuple[Path, Path], tmp_path: 
 def test_a_head_that_cannot_grow_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     head = dict(type='NormOverClassesHead', in_channels=32, channels=8, num_classes=3, in_index=3, _delete_=True)
     edited(files, tmp_path / 'config.py', model__decode_head=head)
-    with pytest.raises(ConfigError, match=r'MODEL_CONFIG: .*NormOverClassesHead cannot learn further classes'
-                                          r'.*Heads that work: ANNHead.*UPerHead'):
+    with pytest.raises(
+        ConfigError,
+        match=r'MODEL_CONFIG: .*NormOverClassesHead cannot learn further classes'
+        r'.*Heads that work: ANNHead.*UPerHead',
+    ):
         read_old_model(tmp_path / 'config.py', files[1])
 
 

@@ -1,4 +1,5 @@
 """Pipelines of the model and of plain MMSegmentation."""
+
 from __future__ import annotations
 
 from mmengine.config import Config
@@ -10,8 +11,14 @@ PACK = dict(type='PackSegInputs')
 
 
 def test_pipelines_are_found_inside_wrappers() -> None:
-    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict(
-        type='ConcatDataset', datasets=[dict(pipeline=[PACK])]))), test_pipeline=[PACK, PACK]))
+    cfg = Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[dict(pipeline=[PACK])]))
+            ),
+            test_pipeline=[PACK, PACK],
+        )
+    )
     assert config_pipeline(cfg, 'train') == [PACK]
     assert len(config_pipeline(cfg, 'test')) == 2
     assert config_pipeline(Config({}), 'train') is None
@@ -19,7 +26,9 @@ def test_pipelines_are_found_inside_wrappers() -> None:
 
 def test_labels_are_loaded_as_they_are() -> None:
     assert with_labels([dict(type='LoadAnnotations', reduce_zero_label=True, imdecode_backend='cv2'), PACK]) == [
-        dict(type='LoadAnnotations', imdecode_backend='cv2'), PACK]
+        dict(type='LoadAnnotations', imdecode_backend='cv2'),
+        PACK,
+    ]
     assert with_labels([PACK]) == [dict(type='LoadAnnotations'), PACK]
 
 

@@ -1,4 +1,5 @@
 """The report's IoU beside MMSegmentation's own IoUMetric, on data sets that label different classes."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +48,12 @@ def relabel(masks: Path, target: Path, table: Mapping[int, int]) -> Path:
 
 def data_config(path: Path, images: Path, masks: Path, names: tuple[str, ...]) -> Path:
     """Writes a config of MMSegmentation with a test set."""
-    dataset = dict(type='BaseSegDataset', img_suffix='.png', metainfo=dict(classes=names),
-                   data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
+    dataset = dict(
+        type='BaseSegDataset',
+        img_suffix='.png',
+        metainfo=dict(classes=names),
+        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+    )
     path.write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
     return path
 
@@ -58,16 +63,37 @@ def plain(config: Path, checkpoint: Path, images: Path, masks: Path, names: tupl
     """Tests a model as MMSegmentation's tools/test.py does, and returns the IoU of every class in percent."""
     METRICS.register_module(name='KeptMetric', module=KeptMetric, force=True)
     cfg = Config.fromfile(config)
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(SIDE, SIDE)), dict(type='LoadAnnotations'),
-                dict(type='PackSegInputs')]
-    dataset = dict(type='BaseSegDataset', img_suffix='.png', pipeline=pipeline, test_mode=True,
-                   metainfo=dict(classes=names), data_prefix=dict(img_path=str(images), seg_map_path=str(masks)))
-    runner = Runner.from_cfg(Config(dict(
-        default_scope='mmseg', model=cfg.model, load_from=str(checkpoint), work_dir=str(config.parent / 'plain'),
-        experiment_name=f'plain_{masks.parent.name}_{masks.name}_{len(names)}_{config.parent.name}',
-        test_dataloader=dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
-                             dataset=dataset),
-        test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='KeptMetric'), log_level='ERROR')))
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(SIDE, SIDE)),
+        dict(type='LoadAnnotations'),
+        dict(type='PackSegInputs'),
+    ]
+    dataset = dict(
+        type='BaseSegDataset',
+        img_suffix='.png',
+        pipeline=pipeline,
+        test_mode=True,
+        metainfo=dict(classes=names),
+        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+    )
+    runner = Runner.from_cfg(
+        Config(
+            dict(
+                default_scope='mmseg',
+                model=cfg.model,
+                load_from=str(checkpoint),
+                work_dir=str(config.parent / 'plain'),
+                experiment_name=f'plain_{masks.parent.name}_{masks.name}_{len(names)}_{config.parent.name}',
+                test_dataloader=dict(
+                    batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset
+                ),
+                test_cfg=dict(type='TestLoop'),
+                test_evaluator=dict(type='KeptMetric'),
+                log_level='ERROR',
+            )
+        )
+    )
     found = runner.test()
     assert found['mIoU'] == pytest.approx(np.nanmean(KeptMetric.ious), abs=0.006), 'rounded to two digits'
     return KeptMetric.ious.tolist()
@@ -102,13 +128,19 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             old, old_labels = write_images(place / 'old', count=6, ids=IDS, seed=4)
             old_masks = relabel(old_labels, place / 'old' / 'known', KNOWN)
             made[names] = dict(
-                model=model, new=(new, relabel(masks, place / 'new' / 'only_new', {3: 1, 4: 2})), full=(full, labels),
-                old=(old, old_masks), old_full=(old, old_labels),
+                model=model,
+                new=(new, relabel(masks, place / 'new' / 'only_new', {3: 1, 4: 2})),
+                full=(full, labels),
+                old=(old, old_masks),
+                old_full=(old, old_labels),
                 old_config=data_config(place / 'old.py', old, old_masks, names),
-                full_config=data_config(place / 'full.py', full, labels, (*names, *NEW)))
+                full_config=data_config(place / 'full.py', full, labels, (*names, *NEW)),
+            )
         data = made[names]
-        chosen = {key: data[value][0] if key == 'val_images' else data[value][1] if key == 'val_masks' else data[value]
-                  for key, value in tests.items()}
+        chosen = {
+            key: data[value][0] if key == 'val_images' else data[value][1] if key == 'val_masks' else data[value]
+            for key, value in tests.items()
+        }
         # The same training images every time: what is learned once is tested on several sets.
         out = extend(*data['model'], *data['new'], work_dir=place / 'run', holdout=0.0, **LEARN, **chosen)
         done[key] = out, data

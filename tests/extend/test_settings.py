@@ -1,4 +1,5 @@
 """Settings that are derived, with reasons."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -61,8 +62,10 @@ def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
 
 
 def test_new_rows_are_faster_than_the_rows_beside_them(old: OldModel) -> None:
-    wrapper = ConfigDict(optimizer=dict(type='AdamW', lr=0.1), paramwise_cfg=dict(custom_keys={
-        'head': dict(lr_mult=5.0, decay_mult=0.0), 'decode': dict(lr_mult=2.0)}))
+    wrapper = ConfigDict(
+        optimizer=dict(type='AdamW', lr=0.1),
+        paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=5.0, decay_mult=0.0), 'decode': dict(lr_mult=2.0)}),
+    )
     assert faster_new_rows(wrapper, ['auxiliary_head.conv_seg', 'decode_head.conv_seg']) == pytest.approx(2.0)
     keys = wrapper.paramwise_cfg.custom_keys
     assert keys['segmentor.auxiliary_head.conv_seg.steps.new.'] == dict(lr_mult=pytest.approx(50), decay_mult=0.0)
@@ -71,8 +74,9 @@ def test_new_rows_are_faster_than_the_rows_beside_them(old: OldModel) -> None:
 
 def test_limits(old: OldModel) -> None:
     assert derive(old, 4000, [(50, 60)])['iters'].value == 8000, 'not more than the model itself was trained'
-    record = dict(extension=dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5)),
-                                 batch_size=2))
+    record = dict(
+        extension=dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5)), batch_size=2)
+    )
     found = derive(plain(old, **record), 10**6, [(50, 60)])
     assert found['iters'].value == 20000 and found['lr'].value == pytest.approx(0.05)
     assert found['batch_size'].value == 2
@@ -81,7 +85,12 @@ def test_limits(old: OldModel) -> None:
 def test_wishes_win(old: OldModel) -> None:
     found = derive(old, 400, [(50, 60)], Wishes('lwf', 7, 0.5, 2, 64))
     assert [found[key].value for key in ('method', 'iters', 'lr', 'batch_size', 'crop_size')] == [
-        'lwf', 7, 0.5, 2, (64, 64)]
+        'lwf',
+        7,
+        0.5,
+        2,
+        (64, 64),
+    ]
     assert found['optimizer'].value.optimizer.lr == 0.5 and found['lr'].reason == 'as given'
     for name in ('iters', 'lr', 'batch_size', 'crop_size'):
         with pytest.raises(ConfigError, match=f'--{name.replace("_", "-")}: -1'):

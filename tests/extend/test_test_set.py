@@ -1,4 +1,5 @@
 """A test set that plain MMSegmentation reads."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -7,6 +7,7 @@ network's widths and the data. A test asks for a step, writes the method's formu
     new, old = run.later.answer(), run.later.teacher()
     compare(run.later, my_loss(new.logits, old.logits, run.later.target))
 """
+
 from __future__ import annotations
 
 import copy
@@ -42,10 +43,12 @@ from tests.fidelity.network import Answer, answer, float64, settle, tiny
 from tests.paths import ROOT
 
 NAMES = ('background', 'a', 'b', 'c', 'd', 'e')
-BASE = Step(0, new=(1, 2, 3), old=(), sizes=(4, ), names=NAMES[:4], upcoming=(2, 1))
-LATER = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=NAMES, upcoming=(1, ))
-DOMAINS = (Step(0, new=(1, 2, 3, 4), old=(), sizes=(4, ), names=NAMES[1:5], background=False),
-           Step(1, new=(), old=(1, 2, 3, 4), sizes=(4, 0), names=NAMES[1:5], background=False))
+BASE = Step(0, new=(1, 2, 3), old=(), sizes=(4,), names=NAMES[:4], upcoming=(2, 1))
+LATER = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=NAMES, upcoming=(1,))
+DOMAINS = (
+    Step(0, new=(1, 2, 3, 4), old=(), sizes=(4,), names=NAMES[1:5], background=False),
+    Step(1, new=(), old=(1, 2, 3, 4), sizes=(4, 0), names=NAMES[1:5], background=False),
+)
 """Two steps that see other images of the same classes."""
 IMAGES, SIDE = 3, 64
 
@@ -64,8 +67,8 @@ def batch(labels: Iterable[int], seed: int, images: int = IMAGES) -> tuple[Tenso
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(images, 3, SIDE, SIDE, generator=generator, dtype=torch.float64)
     values, blocks = torch.tensor(list(labels)), SIDE // 8
-    chosen = values[torch.randint(len(values), (images * blocks * blocks, ), generator=generator)]
-    chosen[torch.randperm(len(chosen), generator=generator)[:len(values)]] = values
+    chosen = values[torch.randint(len(values), (images * blocks * blocks,), generator=generator)]
+    chosen[torch.randperm(len(chosen), generator=generator)[: len(values)]] = values
     # Colours that tell something of the label, so that a network's answers do too.
     target = chosen.view(images, blocks, blocks).repeat_interleave(8, 1).repeat_interleave(8, 2)
     return inputs + (target.unsqueeze(1) % 7).double() * torch.tensor([0.5, -0.4, 0.3]).view(3, 1, 1), target
@@ -140,17 +143,29 @@ class ComposedStep:
         passes = [type('StatisticsHook', (), {})()] if self.slots['statistics'] else []
         self.hooks = [HOOKS.build(copy.deepcopy(hook)) for hook in self.slots['hooks'] or []]
         self.runner = SimpleNamespace(
-            model=self.model, optim_wrapper=build_optim_wrapper(self.model, optimizer), hooks=[*passes, *self.hooks],
-            logger=logging.getLogger('fidelity'), iter=0, work_dir=str(self.folder), cfg=self.cfg,
-            message_hub=SimpleNamespace(update_scalar=lambda *_: None), seed=self.seed, rank=0, distributed=False,
-            max_iters=self.cfg.train_cfg.max_iters)
+            model=self.model,
+            optim_wrapper=build_optim_wrapper(self.model, optimizer),
+            hooks=[*passes, *self.hooks],
+            logger=logging.getLogger('fidelity'),
+            iter=0,
+            work_dir=str(self.folder),
+            cfg=self.cfg,
+            message_hub=SimpleNamespace(update_scalar=lambda *_: None),
+            seed=self.seed,
+            rank=0,
+            distributed=False,
+            max_iters=self.cfg.train_cfg.max_iters,
+        )
 
     def _begin(self) -> None:
         """What happens before the first update, in the runner's order."""
         teaching = TeacherHook()
         teaching.before_run(self.runner)
-        passes = {name: STATISTICS.build(dict(config)) for name, config in (self.slots['statistics'] or {}).items()
-                  if config is not None}
+        passes = {
+            name: STATISTICS.build(dict(config))
+            for name, config in (self.slots['statistics'] or {}).items()
+            if config is not None
+        }
         passes = {name: item for name, item in passes.items() if item.applies(self.step)}
         if passes and self.model.previous is not None:
             self.model.statistics.update(run_passes(passes, self.step, self.model.teacher, lambda: self.batches))
@@ -217,8 +232,9 @@ class ComposedStep:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_tensors(self.folder / 'model.pth', {'state_dict': self.model.network_weights()})
         state = self.model.method_state()
-        state['hooks'] = {type(hook).__name__: hook.method_state() for hook in self.hooks
-                          if hasattr(hook, 'method_state')}
+        state['hooks'] = {
+            type(hook).__name__: hook.method_state() for hook in self.hooks if hasattr(hook, 'method_state')
+        }
         save_tensors(self.folder / 'state.pth', state)
         return StepFiles(str(self.folder / 'model.pth'), str(self.folder / 'state.pth'))
 
@@ -236,12 +252,20 @@ class Composition:
     def later(self) -> ComposedStep:
         """Step 1; it starts from what the base step is when this is first asked for."""
         if self._later is None:
-            self._later = ComposedStep(self.cfg, self._steps[1], Path(self._folder.name, 'step_1'), self.base, self.seed + 100)
+            self._later = ComposedStep(
+                self.cfg, self._steps[1], Path(self._folder.name, 'step_1'), self.base, self.seed + 100
+            )
         return self._later
 
 
-def compose(recipe: str, method: str | None = None, network: dict[str, Any] | None = None, seed: int = 0,
-            steps: tuple[Step, Step] = (BASE, LATER), **options: Any) -> Composition:
+def compose(
+    recipe: str,
+    method: str | None = None,
+    network: dict[str, Any] | None = None,
+    seed: int = 0,
+    steps: tuple[Step, Step] = (BASE, LATER),
+    **options: Any,
+) -> Composition:
     """Puts the two steps of a recipe together.
 
     Args:

@@ -1,4 +1,5 @@
 """A tiny network of the same kind as a config's, and what it says when nothing but PyTorch looks."""
+
 from __future__ import annotations
 
 import copy
@@ -118,11 +119,17 @@ def answer(segmentor: nn.Module, inputs: Tensor, names: Iterable[str] = ()) -> A
         module = segmentor.get_submodule(path)
         # Copies, since activations may overwrite them.
         if port:
-            handles.append(module.register_forward_pre_hook(
-                lambda module, args, name=name: found.__setitem__(name, args[0].clone())))
+            handles.append(
+                module.register_forward_pre_hook(
+                    lambda module, args, name=name: found.__setitem__(name, args[0].clone())
+                )
+            )
         else:
-            handles.append(module.register_forward_hook(
-                lambda module, args, output, name=name: found.__setitem__(name, output.clone())))
+            handles.append(
+                module.register_forward_hook(
+                    lambda module, args, output, name=name: found.__setitem__(name, output.clone())
+                )
+            )
     try:
         small = segmentor.decode_head(segmentor.backbone(inputs))
     finally:

@@ -1,4 +1,5 @@
 """AWT on MiB: MiB's loss, and new rows that start from integrated gradients, summed up step by step here."""
+
 from __future__ import annotations
 
 import pytest
@@ -47,7 +48,7 @@ def channel_masks(step: ComposedStep, groups: list[tuple[int, ...]]) -> Tensor:
     masks = []
     for found in maps:
         score = torch.stack(found).mean(0).amax((1, 2))
-        best = score.argsort(descending=True)[:round(FRACTION * len(score))]
+        best = score.argsort(descending=True)[: round(FRACTION * len(score))]
         masks.append(torch.zeros(len(score), dtype=torch.float64).index_fill(0, best, 1.0))
     return torch.stack(masks)
 
@@ -58,7 +59,7 @@ def test_start(per_class: bool) -> None:
     recipe = METHODS['awt']
     run = compose(recipe, method__statistics__attribution__per_class=per_class)
     random = compose(recipe, method__initializer=None).later
-    masks = channel_masks(run.later, [(number, ) for number in NEW] if per_class else [NEW]).expand(2, -1)
+    masks = channel_masks(run.later, [(number,) for number in NEW] if per_class else [NEW]).expand(2, -1)
     assert masks.sum(1).tolist() == [2, 2]
     background = run.base.rows()[:1]
     expected = torch.cat([run.base.rows(), random.rows()[4:] + masks[:, :, None, None] * background])

@@ -1,4 +1,5 @@
 """DKD and DKD-M, composed from their recipes: every class says yes or no, and both sides of it are distilled."""
+
 from __future__ import annotations
 
 import pytest
@@ -47,13 +48,16 @@ def old_rows(step: ComposedStep) -> Tensor:
 
 @pytest.mark.parametrize(('recipe', 'void'), [*((recipe, True) for recipe in RECIPES), ('dkd_voc_15-1', False)])
 def test_loss(recipe: str, void: bool) -> None:
-    options = {} if void else dict(method__main_loss__void_is_negative=False,
-                                   method__base__main_loss__void_is_negative=False)
+    options = (
+        {} if void else dict(method__main_loss__void_is_negative=False, method__base__main_loss__void_is_negative=False)
+    )
     run = compose(recipe, **options)
     first, later = (35.0, 35.0) if '_ade_' in recipe else (2.0, 1.0)
     answer = run.base.answer()
-    compare(run.base, new_classes(answer.logits, run.base.target, range(1, 4), first, void)
-            + auxiliary(run.base, answer.embedding))
+    compare(
+        run.base,
+        new_classes(answer.logits, run.base.target, range(1, 4), first, void) + auxiliary(run.base, answer.embedding),
+    )
 
     step = run.later
     step.move()
@@ -61,8 +65,10 @@ def test_loss(recipe: str, void: bool) -> None:
     assert new.embedding.min() == 0 < new.embedding.max(), 'an activation ends the head'
     parts = []
     for sign in (1, -1):  # what speaks for each old class, and what against it, without the bias
-        mine, theirs = (sign * (sign * weight).clamp(min=0) for weight in
-                        (old_rows(step), step.old.state_dict()[f'{PREFIX}.steps.0.weight'][1:]))
+        mine, theirs = (
+            sign * (sign * weight).clamp(min=0)
+            for weight in (old_rows(step), step.old.state_dict()[f'{PREFIX}.steps.0.weight'][1:])
+        )
         parts.append(kept(F.conv2d(new.embedding, mine), F.conv2d(old.embedding, theirs)))
     total = new_classes(new.logits, step.target, range(4, 6), later, void) + auxiliary(step, new.embedding)
     compare(step, total + 5 * kept(new.logits[:, 1:4], old.logits[:, 1:]) + 5 * parts[0] + 5 * parts[1])
@@ -77,8 +83,11 @@ def test_start_and_groups(recipe: str) -> None:
         assert torch.equal(run.later.start[f'{PREFIX}.steps.1.{leaf}'], row.expand(2, *row.shape[1:]))
         assert torch.equal(run.later.start[f'{PREFIX}.auxiliary.{leaf}'], row)
     step = run.later
-    assert not any(module.training for module in step.model.segmentor.modules()
-                   if isinstance(module, torch.nn.BatchNorm2d | torch.nn.Dropout))
+    assert not any(
+        module.training
+        for module in step.model.segmentor.modules()
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.Dropout)
+    )
     assert not any('.bn' in name for name in step.parameters())
     rate = 2.5e-3 if '_ade_' in recipe else 1e-3
     names = {id(value): name for name, value in step.parameters().items()}
@@ -107,5 +116,6 @@ def test_recipes_have_that_dropout(recipe: str) -> None:
     from mmengine.config import Config
 
     from tests.paths import ROOT
+
     head = Config.fromfile(ROOT / f'configs/recipes/{recipe}.py').model.decode_head
     assert (head.type, head.dropout_ratio, head.get('last_conv', True)) == ('ProjectedASPPHead', 0.1, True)

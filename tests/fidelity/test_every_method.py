@@ -1,4 +1,5 @@
 """Every method has a proof in this folder, and a row in docs/fidelity.md that names it."""
+
 from __future__ import annotations
 
 import ast
@@ -26,8 +27,11 @@ def method_of(recipe: str) -> str:
 @lru_cache(maxsize=None)
 def proven_in(path: Path) -> frozenset[str]:
     """Returns the methods that a test file names, by themselves or by one of their recipes."""
-    words = {node.value for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    words = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     return frozenset((words & set(method_names())) | {method_of(word) for word in words & set(RECIPES)})
 
 

@@ -1,4 +1,5 @@
 """Methods that freeze what the base step learned (DFT*, SSUL, SSUL-M), composed from their recipes."""
+
 from __future__ import annotations
 
 import pytest
@@ -41,10 +42,14 @@ def test_dft(recipe: str) -> None:
         assert len(weight) == 7  # four channels at the base step, two in the later one, one after it
         scores = upsampled(F.conv2d(step.answer().embedding, weight, bias), step.target.shape[-2:])
         compare(step, mean_cross_entropy(scores, step.target))
-    assert set(run.later.parameters()) == {f'{PREFIX}.{group}.{leaf}' for group in ('steps.1', 'future')
-                                           for leaf in ('weight', 'bias')}
-    assert not any(module.training for module in run.later.model.segmentor.modules()
-                   if isinstance(module, torch.nn.modules.batchnorm._BatchNorm))
+    assert set(run.later.parameters()) == {
+        f'{PREFIX}.{group}.{leaf}' for group in ('steps.1', 'future') for leaf in ('weight', 'bias')
+    }
+    assert not any(
+        module.training
+        for module in run.later.model.segmentor.modules()
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+    )
 
 
 def test_dft_starts_new_rows_from_those_kept_for_them() -> None:
@@ -111,8 +116,12 @@ def test_ssul(recipe: str) -> None:
     step.move()  # what starts as a copy of the unknown head says little about which is which
     old = {name.removeprefix(f'{PREFIX}.'): value for name, value in step.old.state_dict().items()}
     with torch.no_grad():
-        before = unknown_and_classes({name: value for name, value in old.items() if 'backbone' not in name},
-                                     step.teacher().embedding, size, train=False)
+        before = unknown_and_classes(
+            {name: value for name, value in old.items() if 'backbone' not in name},
+            step.teacher().embedding,
+            size,
+            train=False,
+        )
     target = pseudo_labels(unknown_labels(step.target, recipe), before)
     assert 0 < (target != unknown_labels(step.target, recipe)).sum() < target.numel() / 2
     scores = unknown_and_classes(tensors(step), step.answer().embedding, size, train=False)
@@ -129,8 +138,11 @@ def test_ssul_starts_and_learns_heads(recipe: str) -> None:
     for leaf in leaves:
         new, unknown = run.later.start[f'{PREFIX}.steps.1.{leaf}'], run.base.start[f'{PREFIX}.auxiliary.{leaf}']
         assert torch.equal(new, unknown.expand_as(new) if leaf in ('weight', 'bias') else unknown), leaf
-    learning = [f'{group}.{leaf}' for group in ('steps.1', 'auxiliary', 'background')
-                for leaf in ('conv.weight', 'weight', 'bias')]
+    learning = [
+        f'{group}.{leaf}'
+        for group in ('steps.1', 'auxiliary', 'background')
+        for leaf in ('conv.weight', 'weight', 'bias')
+    ]
     assert set(run.later.parameters()) == {f'{PREFIX}.{name}' for name in learning}
     rates = {}
     for group in run.later.runner.optim_wrapper.optimizer.param_groups:

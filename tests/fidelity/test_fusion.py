@@ -1,4 +1,5 @@
 """EWF's recipes: losses, gradients, frozen rows, and the mixture at the end of two later steps, from the formulas."""
+
 from __future__ import annotations
 
 import copy
@@ -15,7 +16,7 @@ from tests.fidelity.compose import ComposedStep, compare, compose
 from tests.fidelity.network import answer
 
 VOID = 255
-LAST = Step(2, new=(6, ), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'))
+LAST = Step(2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'))
 ROWS = 'decode_head.conv_seg.steps.'
 Tensors = dict[str, Tensor]
 
@@ -38,7 +39,7 @@ def check_start(step: ComposedStep) -> None:
     lowered = old[:1] - math.log(step.step.num_new + 1)
     torch.testing.assert_close(step.rows('bias'), torch.cat([lowered, old[1:], *[lowered] * step.step.num_new]))
     weight = step.rows()
-    for row in weight[len(old):]:
+    for row in weight[len(old) :]:
         assert torch.equal(row, step.old.state_dict()[f'{ROWS}0.weight'][0])
 
 
@@ -59,8 +60,10 @@ def trained(net: nn.Module, step: ComposedStep, updates: int, factor: float) -> 
 
 def mixed(old: Tensors, new: Tensors, beta: float) -> Tensors:
     """What was there before is mixed, BatchNorm's statistics too; what is new, and counters, stay."""
-    return {name: (1 - beta) * old[name] + beta * tensor if name in old and tensor.is_floating_point() else tensor
-            for name, tensor in new.items()}
+    return {
+        name: (1 - beta) * old[name] + beta * tensor if name in old and tensor.is_floating_point() else tensor
+        for name, tensor in new.items()
+    }
 
 
 def close(found: Tensors, expected: Tensors) -> None:
@@ -98,5 +101,6 @@ def compare_loss(step: ComposedStep, factor: float) -> None:
     step.model.segmentor.load_state_dict(step.start)
     step.move()
     assert [name for name in step.parameters() if ROWS in name] == [
-        f'{ROWS}{step.step.index}.{key}' for key in ('weight', 'bias')]
+        f'{ROWS}{step.step.index}.{key}' for key in ('weight', 'bias')
+    ]
     compare(step, mib(step.answer().logits, step.teacher().logits, step.target, factor))

@@ -1,4 +1,5 @@
 """GSC as it was rebuilt: PLOP, compensated gradients, relations between classes, labels corrected by prototypes."""
+
 from __future__ import annotations
 
 import torch
@@ -77,5 +78,7 @@ def test_loss_and_gradients() -> None:
     assert (seen != old.logits.argmax(1)).any()  # the prototypes changed some
     picked = torch.log_softmax(new.logits, 1).gather(1, labels.where(labels != VOID, 0)[:, None])[:, 0]
     weights = compensation(new.logits, labels) * (labels != VOID) * share[:, None, None]
-    compare(step, -(picked * weights).sum() / labels.numel() + local_pod(new, old)
-            + relation(new.logits, old.logits, labels))
+    compare(
+        step,
+        -(picked * weights).sum() / labels.numel() + local_pod(new, old) + relation(new.logits, old.logits, labels),
+    )

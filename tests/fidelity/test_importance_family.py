@@ -1,4 +1,5 @@
 """EWC, PI and RW as MiB's authors ran them: three steps against their trainer's loop, written with torch alone."""
+
 from __future__ import annotations
 
 import copy
@@ -14,7 +15,7 @@ from mmciss.protocols.step import Step
 from tests.fidelity.compose import LATER, ComposedStep, compare, compose
 
 VOID = 255
-LAST = Step(2, new=(6, ), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'))
+LAST = Step(2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'))
 TOLERANCE = 1e-5
 """Of a tensor's greatest value. Scores are quotients of what nearly cancels: 1e-13 in a weight becomes 4e-7 there; a rule that
 is another one is off by more than 1e-2."""
@@ -77,7 +78,7 @@ class PI(Measure):
     def leave(self, now: Tensors, start: Tensors) -> dict[str, Tensors]:
         found = {}
         for name, path in self.score.items():
-            found[name] = (path / ((now[name] - start[name])**2 + 1e-20)).clamp(min=0)
+            found[name] = (path / ((now[name] - start[name]) ** 2 + 1e-20)).clamp(min=0)
             if self.known('score', name) is not None:
                 found[name] = found[name] + self.known('score', name)
         return {'score': found}
@@ -95,7 +96,7 @@ class RW(EWC):
     def see(self, update: int, name: str, weight: Tensor, gradient: Tensor) -> None:
         if update % 10 == 1:
             if update > 1:
-                way = 0.5 * self.fisher[name] * (weight - self.noted[name])**2
+                way = 0.5 * self.fisher[name] * (weight - self.noted[name]) ** 2
                 self.score[name] = self.score.get(name, 0) + gradient * (self.noted[name] - weight) / (way + 1e-8)
             self.noted[name] = weight.clone()
         super().see(update, name, weight, gradient)
@@ -128,7 +129,7 @@ def train(net: nn.Module, step: ComposedStep, measure: Measure, updates: int, ra
             measure.see(update, name, weight.detach(), gradient)
             stiffness = measure.stiffness(name)
             if stiffness is not None:
-                penalty = measure.factor * (stiffness * (weight - start[name])**2).sum()
+                penalty = measure.factor * (stiffness * (weight - start[name]) ** 2).sum()
                 gradient = gradient + torch.autograd.grad(penalty, weight)[0]
             gradient = gradient + 1e-4 * weight.detach()
             speed[name] = gradient if name not in speed else 0.9 * speed[name] + gradient
@@ -144,8 +145,9 @@ def close(found: Tensors, expected: Tensors) -> None:
             assert gap <= TOLERANCE, f'{name}: off by {gap:.1e}'
 
 
-@pytest.mark.parametrize(('name', 'kind', 'updates'), [('ewc', EWC, (3, 3, 2)), ('pi', PI, (4, 3, 2)),
-                                                       ('rw', RW, (12, 3, 2))])
+@pytest.mark.parametrize(
+    ('name', 'kind', 'updates'), [('ewc', EWC, (3, 3, 2)), ('pi', PI, (4, 3, 2)), ('rw', RW, (12, 3, 2))]
+)
 def test_three_steps(name: str, kind: type[Measure], updates: tuple[int, int, int], tmp_path: Path) -> None:
     """Losses, gradients, start, weights after some updates, and what is left to the next step."""
     run = compose('mib_voc_15-1', name)
@@ -172,8 +174,12 @@ def test_three_steps(name: str, kind: type[Measure], updates: tuple[int, int, in
 def check_start(step: ComposedStep) -> None:
     """Old rows are those of the step before, new ones as torch draws them: even, up to one over the root of 8."""
     for key in ('weight', 'bias'):
-        rows, old = step.rows(key), torch.cat([
-            value for name, value in step.old.state_dict().items() if '.conv_seg.' in name and name.endswith(key)])
-        assert torch.equal(rows[:len(old)], old)
-        new = rows[len(old):]
+        rows, old = (
+            step.rows(key),
+            torch.cat(
+                [value for name, value in step.old.state_dict().items() if '.conv_seg.' in name and name.endswith(key)]
+            ),
+        )
+        assert torch.equal(rows[: len(old)], old)
+        new = rows[len(old) :]
         assert len(new) == step.step.num_new and 0 < new.abs().min() and new.abs().max() <= 8**-0.5

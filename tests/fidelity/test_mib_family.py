@@ -1,4 +1,5 @@
 """MiB and the baselines of its trainer: losses, gradients and the start of new rows from the formulas."""
+
 from __future__ import annotations
 
 import math
@@ -73,7 +74,7 @@ def lwf(step: ComposedStep) -> Tensor:
 def lwf_mc(step: ComposedStep) -> Tensor:
     """LwF-MC: 10 times the number of old channels times the mean over them."""
     new, old = step.answer().logits, step.teacher().logits
-    kept = binary_ce(new[:, :old.shape[1]], torch.sigmoid(old)).mean()
+    kept = binary_ce(new[:, : old.shape[1]], torch.sigmoid(old)).mean()
     return one_hot_bce(new, step.target) + 10 * old.shape[1] * kept
 
 
@@ -81,7 +82,7 @@ def ilt(step: ComposedStep) -> Tensor:
     """ILT: LwF, and 100 times the squared difference of the backbone's last map."""
     new, old = step.answer('backbone.layer4'), step.teacher('backbone.layer4')
     body = (new.maps['backbone.layer4'] - old.maps['backbone.layer4']).square().mean()
-    return (pixel_mean_ce(new.logits, step.target) + 100 * restricted_kd(new.logits, old.logits) + 100 * body)
+    return pixel_mean_ce(new.logits, step.target) + 100 * restricted_kd(new.logits, old.logits) + 100 * body
 
 
 def mib(step: ComposedStep) -> Tensor:
@@ -98,8 +99,14 @@ def lwf_unbiased(step: ComposedStep) -> Tensor:
     return unbiased_ce(new, target, old.shape[1]) + 10 * restricted_kd(new, old)
 
 
-METHODS: dict[str, Loss] = {'finetuning': finetuning, 'lwf': lwf, 'lwf_mc': lwf_mc, 'lwf_unbiased': lwf_unbiased,
-                            'ilt': ilt, 'mib': mib}
+METHODS: dict[str, Loss] = {
+    'finetuning': finetuning,
+    'lwf': lwf,
+    'lwf_mc': lwf_mc,
+    'lwf_unbiased': lwf_unbiased,
+    'ilt': ilt,
+    'mib': mib,
+}
 BASE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {'lwf_mc': one_hot_bce}
 
 

@@ -1,4 +1,5 @@
 """PLOP and PLOP + AWT: local POD, the release's thresholds and pseudo labels, and the start of the rows."""
+
 from __future__ import annotations
 
 import math
@@ -73,7 +74,7 @@ def strips(maps: Tensor) -> Tensor:
         side = maps.shape[-1] // scale
         for i in range(scale):
             for j in range(scale):
-                region = maps[:, :, i * side:(i + 1) * side, j * side:(j + 1) * side]
+                region = maps[:, :, i * side : (i + 1) * side, j * side : (j + 1) * side]
                 parts += [region.mean(3).flatten(1), region.mean(2).flatten(1)]
     return torch.cat(parts, 1)
 
@@ -102,21 +103,27 @@ def sharpened(run: Composition, factor: float = 5.0) -> Composition:
 def plop(step: ComposedStep, factors: tuple[float, float]) -> Tensor:
     """PLOP."""
     new, old = step.answer(*STAGES), step.teacher(*STAGES)
-    return (pseudo_cross_entropy(step, new.logits, old.logits, thresholds(step))
-            + local_pod(new, old, *factors))
+    return pseudo_cross_entropy(step, new.logits, old.logits, thresholds(step)) + local_pod(new, old, *factors)
 
 
-@pytest.mark.parametrize(('recipe', 'method', 'factors'), [
-    ('plop_voc_15-1', 'plop', (0.01, 0.0005)), ('plop_voc_15-1', 'awt_plop', (0.01, 0.0005)),
-    ('plop_ade_100-50', None, (0.001, 0.00001))])
+@pytest.mark.parametrize(
+    ('recipe', 'method', 'factors'),
+    [
+        ('plop_voc_15-1', 'plop', (0.01, 0.0005)),
+        ('plop_voc_15-1', 'awt_plop', (0.01, 0.0005)),
+        ('plop_ade_100-50', None, (0.001, 0.00001)),
+    ],
+)
 def test_loss_and_gradients(recipe: str, method: str | None, factors: tuple[float, float]) -> None:
     run = sharpened(compose(recipe, method))
     run.later.move()
     compare(run.later, plop(run.later, factors))
 
 
-@pytest.mark.parametrize(('recipe', 'factors'), [('plop_cityscapes-domain_11-1', (0.0001, 0.0001)),
-                                                 ('plop_cityscapes-domain_1-1', (0.0001, 0.001))])
+@pytest.mark.parametrize(
+    ('recipe', 'factors'),
+    [('plop_cityscapes-domain_11-1', (0.0001, 0.0001)), ('plop_cityscapes-domain_1-1', (0.0001, 0.001))],
+)
 def test_domains(recipe: str, factors: tuple[float, float]) -> None:
     """Nothing hides in a background: cross entropy and local POD."""
     run = compose(recipe, steps=DOMAINS)
@@ -134,7 +141,7 @@ def test_start() -> None:
     torch.testing.assert_close(run.later.rows('bias'), torch.cat([shared, bias[1:], shared, shared]))
     run = compose('plop_voc_15-1', 'awt_plop')
     random = compose('plop_voc_15-1', 'awt_plop', method__initializer=None).later
-    masks = channel_masks(run.later, [(4, ), (5, )])[:, :, None, None]
+    masks = channel_masks(run.later, [(4,), (5,)])[:, :, None, None]
     expected = torch.cat([run.base.rows(), random.rows()[4:] + masks * run.base.rows()[:1]])
     torch.testing.assert_close(run.later.rows(), expected)
     torch.testing.assert_close(run.later.rows('bias'), random.rows('bias'))

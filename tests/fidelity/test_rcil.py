@@ -1,4 +1,5 @@
 """RCIL: MiB's losses, pooled cubes, and two branches of which one is the merged past."""
+
 from __future__ import annotations
 
 import math
@@ -76,16 +77,20 @@ def composed(recipe: str = METHODS['rcil'], **options: Any) -> Composition:
     return run
 
 
-@pytest.mark.parametrize(('recipe', 'factors'), [('rcil_voc_15-1', (0.01, 0.0005, 0.01, 0.0005)),
-                                                 ('rcil_ade_100-50', (5e-6, 5e-7, 5e-6, 5e-7))])
+@pytest.mark.parametrize(
+    ('recipe', 'factors'),
+    [('rcil_voc_15-1', (0.01, 0.0005, 0.01, 0.0005)), ('rcil_ade_100-50', (5e-6, 5e-7, 5e-6, 5e-7))],
+)
 def test_loss_and_gradients(recipe: str, factors: Factors) -> None:
     run = composed(recipe)
     compare(run.base, pixel_mean_ce(run.base.answer().logits, run.base.target))
     step = run.later
     step.move()
     new, old = step.answer(*STAGES), step.teacher(*STAGES)
-    compare(step, unbiased_ce(new.logits, step.target, 4) + 100 * unbiased_kd(new.logits, old.logits)
-            + cubes(new, old, factors))
+    compare(
+        step,
+        unbiased_ce(new.logits, step.target, 4) + 100 * unbiased_kd(new.logits, old.logits) + cubes(new, old, factors),
+    )
 
 
 def test_domains() -> None:
@@ -108,12 +113,15 @@ def test_the_first_branch_is_what_both_were_and_is_frozen() -> None:
     run = composed()
     before, after = pairs(run.base.model.segmentor), pairs(run.later.model.segmentor)
     for name, (conv, norms) in after.items():
-        x = torch.randn(2, conv.branches[0].in_channels, 6, 6, dtype=torch.float64,
-                        generator=torch.Generator().manual_seed(0))
+        x = torch.randn(
+            2, conv.branches[0].in_channels, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        )
         average = (branch(*before[name], 0, x) + branch(*before[name], 1, x)) / 2
         torch.testing.assert_close(branch(conv, norms, 0, x), average)
         torch.testing.assert_close(branch(conv, norms, 1, x), branch(*before[name], 1, x))
-        assert not any(parameter.requires_grad for layer in (conv, norms) for parameter in layer.branches[0].parameters())
+        assert not any(
+            parameter.requires_grad for layer in (conv, norms) for parameter in layer.branches[0].parameters()
+        )
         assert all(parameter.requires_grad for layer in (conv, norms) for parameter in layer.branches[1].parameters())
         assert not norms.branches[0].training and norms.branches[1].training
 
@@ -130,8 +138,9 @@ def test_a_channel_takes_either_branch_or_their_average() -> None:
     torch.manual_seed(0)
     for _ in range(30):
         out = norms(conv(x))
-        chosen = torch.stack([((out - kind).abs().amax((0, 2, 3)) < 1e-9) for kind in
-                              (first, second, (first + second) / 2)])
+        chosen = torch.stack(
+            [((out - kind).abs().amax((0, 2, 3)) < 1e-9) for kind in (first, second, (first + second) / 2)]
+        )
         assert (chosen.sum(0) == 1).all()
         counts += chosen.sum(1)
     assert ((counts / counts.sum() - torch.tensor([0.33, 0.33, 0.34])).abs() < 0.06).all()

@@ -1,4 +1,5 @@
 """SDR and SDR + MiB: prototypes, the four terms of the latent space and MiB's losses, as the paper and as the release has them."""
+
 from __future__ import annotations
 
 import math
@@ -94,10 +95,14 @@ def sdr(step: ComposedStep, known: Prototypes, released: bool) -> Tensor:
     features, labels = new.maps[LAYER], small_labels(step.target)
     assert classes_of(labels) == [0, 1, 2, 3, 4, 5] and (labels == VOID).any() and features.sum(1).min() > 0
     known = updated(known, features, labels, released)
-    return (unbiased_ce(new.logits, step.target, 4) + 100 * unbiased_kd(new.logits, old.logits)
-            + 0.01 * matching(features, labels, old.logits, known, released)
-            + 0.001 * attraction(features, labels, known, released) + 0.001 * repulsion(features, labels, released)
-            + 0.001 * sparsity(features, labels, released))
+    return (
+        unbiased_ce(new.logits, step.target, 4)
+        + 100 * unbiased_kd(new.logits, old.logits)
+        + 0.01 * matching(features, labels, old.logits, known, released)
+        + 0.001 * attraction(features, labels, known, released)
+        + 0.001 * repulsion(features, labels, released)
+        + 0.001 * sparsity(features, labels, released)
+    )
 
 
 def base_prototypes(run: Composition, released: bool) -> Prototypes:
@@ -138,7 +143,10 @@ def test_momentum_of_the_body() -> None:
     """The release's batch norms move by 3e-4 in the body, at both steps, and by 0.1 in the head."""
     run = compose(METHODS['sdr'])
     for step in (run.base, run.later):
-        found = {name: module.momentum for name, module in step.model.segmentor.named_modules()
-                 if isinstance(module, torch.nn.BatchNorm2d)}
+        found = {
+            name: module.momentum
+            for name, module in step.model.segmentor.named_modules()
+            if isinstance(module, torch.nn.BatchNorm2d)
+        }
         assert {value for name, value in found.items() if name.startswith('backbone.')} == {3e-4}
         assert {value for name, value in found.items() if name.startswith('decode_head.')} == {0.1}

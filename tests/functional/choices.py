@@ -1,4 +1,5 @@
 """Comparing choices that were made from numbers of different computations."""
+
 from __future__ import annotations
 
 from torch import Tensor

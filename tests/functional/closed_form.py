@@ -1,4 +1,5 @@
 """The closed-form inputs on which the reference implementations were run."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -48,4 +49,4 @@ def check_gradient(function, *inputs: Tensor) -> bool:
     """Compares the gradient for the first input with finite differences, in float64."""
     first = inputs[0].detach().double().requires_grad_(True)
     rest = [x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs[1:]]
-    return torch.autograd.gradcheck(lambda x: function(x, *rest), (first, ), eps=1e-6, atol=1e-7)
+    return torch.autograd.gradcheck(lambda x: function(x, *rest), (first,), eps=1e-6, atol=1e-7)

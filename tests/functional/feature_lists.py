@@ -1,4 +1,5 @@
 """Feature maps and labels on which several reference implementations were run."""
+
 from __future__ import annotations
 
 import torch

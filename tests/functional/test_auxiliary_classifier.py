@@ -1,4 +1,5 @@
 """Tests of the loss of auxiliary channels."""
+
 from __future__ import annotations
 
 import torch
@@ -22,5 +23,4 @@ def test_positive_and_ignored_pixels() -> None:
 
 def test_gradient() -> None:
     positive = cf.labels()[:1, :3, :3] == 1
-    assert cf.check_gradient(lambda z: auxiliary_classifier_loss(z, positive),
-                             cf.wave((1, 2, 3, 3), 0.31, 0.2))
+    assert cf.check_gradient(lambda z: auxiliary_classifier_loss(z, positive), cf.wave((1, 2, 3, 3), 0.31, 0.2))

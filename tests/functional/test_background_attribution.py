@@ -1,4 +1,5 @@
 """Tests of AWT's channel attribution."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,8 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmciss.functional import (attribution_scores, attribution_sum, background_attribution,
-                               select_channels, upsampling_gain)
+from mmciss.functional import (
+    attribution_scores,
+    attribution_sum,
+    background_attribution,
+    select_channels,
+    upsampling_gain,
+)
 from tests.functional import closed_form as cf
 from tests.functional.choices import assert_same_choice
 
@@ -15,12 +21,16 @@ from tests.functional.choices import assert_same_choice
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mask = torch.zeros(3, 4, 4, dtype=torch.bool)
     mask[0, :2] = mask[1, 1, 1] = True
-    return (cf.wave((3, 256, 4, 4), 0.017, 0.2).relu(), cf.wave(
-        (1, 256, 4, 4), 0.019, 0.5).relu(), cf.wave((256, ), 0.9, 0.1, 0.06), mask)
+    return (
+        cf.wave((3, 256, 4, 4), 0.017, 0.2).relu(),
+        cf.wave((1, 256, 4, 4), 0.019, 0.5).relu(),
+        cf.wave((256,), 0.9, 0.1, 0.06),
+        mask,
+    )
 
 
 def test_golden_values() -> None:
-    scores = background_attribution(*inputs(), scale=256.)
+    scores = background_attribution(*inputs(), scale=256.0)
     assert scores.argmax() == 120 and cf.near(scores.max(), 41.927933)
     ranked = scores.sort(descending=True).values
     assert cf.near(ranked[63], 7.019796) and cf.near(ranked[64], 6.776032)
@@ -36,9 +46,7 @@ def test_equals_integrated_gradients(align_corners: bool) -> None:
     gradients = torch.zeros_like(f)
     for alpha in torch.linspace(0.05, 0.95, 10):
         x = (f0 + alpha * (f - f0)).requires_grad_(True)
-        logit = F.interpolate(F.conv2d(x, w.view(1, -1, 1, 1)), (13, 9),
-                              mode='bilinear',
-                              align_corners=align_corners)
+        logit = F.interpolate(F.conv2d(x, w.view(1, -1, 1, 1)), (13, 9), mode='bilinear', align_corners=align_corners)
         gradients += torch.autograd.grad(logit.sum(), x)[0] / 10
     expected = ((f - f0) * gradients).mean(0).amax((1, 2))
     gain = upsampling_gain((4, 4), (13, 9), align_corners).double()
@@ -48,11 +56,10 @@ def test_equals_integrated_gradients(align_corners: bool) -> None:
 
 def test_batches_add_up() -> None:
     f, f0, w, mask = inputs()
-    parts = [attribution_sum(f[i:i + 1], f0, w, mask[i:i + 1]) for i in range(3)]
+    parts = [attribution_sum(f[i : i + 1], f0, w, mask[i : i + 1]) for i in range(3)]
     total, count = (sum(part) for part in zip(*parts))
     assert count == 2
-    torch.testing.assert_close(attribution_scores(total, count),
-                               background_attribution(f, f0, w, mask))
+    torch.testing.assert_close(attribution_scores(total, count), background_attribution(f, f0, w, mask))
 
 
 def test_modes() -> None:
@@ -69,13 +76,12 @@ def test_modes() -> None:
 def test_mask_at_the_size_of_the_labels_and_empty_masks() -> None:
     f, f0, w, mask = inputs()
     large = mask.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    torch.testing.assert_close(background_attribution(f, f0, w, large),
-                               background_attribution(f, f0, w, mask))
+    torch.testing.assert_close(background_attribution(f, f0, w, large), background_attribution(f, f0, w, mask))
     assert not background_attribution(f, f0, w, mask & False).any()
 
 
 def test_upsampling_gain() -> None:
-    assert torch.equal(upsampling_gain((32, 32), (512, 512)), torch.full((32, 32), 256.))
+    assert torch.equal(upsampling_gain((32, 32), (512, 512)), torch.full((32, 32), 256.0))
     low, high = upsampling_gain((33, 33), (513, 513)).aminmax()
     assert low == pytest.approx(241.2, abs=0.1) and high == pytest.approx(242.2, abs=0.1)
 
@@ -93,14 +99,10 @@ def test_equals_the_captum_package() -> None:
 
     image, mask = torch.randn(2, 3, 32, 32).double(), torch.rand(2, 8, 8) > 0.5
     method = attr.LayerIntegratedGradients(background_sum, head)
-    attribution = method.attribute(image,
-                                   torch.zeros_like(image),
-                                   n_steps=20,
-                                   attribute_to_layer_input=True)
+    attribution = method.attribute(image, torch.zeros_like(image), n_steps=20, attribute_to_layer_input=True)
     expected = (attribution * mask.unsqueeze(1)).mean(0).amax((1, 2))
     with torch.no_grad():
         f, f0 = trunk(image), trunk(torch.zeros(1, 3, 32, 32).double())
-        found = background_attribution(f, f0, head.weight[0], mask, upsampling_gain((8, 8),
-                                                                                    (32, 32)))
+        found = background_attribution(f, f0, head.weight[0], mask, upsampling_gain((8, 8), (32, 32)))
     torch.testing.assert_close(found, expected.detach())
     assert_same_choice(select_channels(found), select_channels(expected), expected, 1e-9 * float(expected.abs().max()))

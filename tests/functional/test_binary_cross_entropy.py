@@ -1,4 +1,5 @@
 """Tests of the summed binary cross-entropy."""
+
 from __future__ import annotations
 
 import pytest

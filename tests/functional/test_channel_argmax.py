@@ -1,4 +1,5 @@
 """Tests of the argmax over channels."""
+
 from __future__ import annotations
 
 import pytest
@@ -15,7 +16,7 @@ def test_is_argmax(dtype: torch.dtype, dim: int) -> None:
 
 
 def test_the_first_of_equal_scores() -> None:
-    scores = torch.tensor([[2., 5., 5., -torch.inf], [-torch.inf] * 4])
+    scores = torch.tensor([[2.0, 5.0, 5.0, -torch.inf], [-torch.inf] * 4])
     assert channel_argmax(scores).tolist() == [1, 0]
 
 

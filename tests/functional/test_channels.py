@@ -1,4 +1,5 @@
 """Tests of the folding of new channels into old ones."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,7 +9,7 @@ from mmciss.functional.channels import check_old_channels, merge_new_into_backgr
 
 
 def test_merge() -> None:
-    scores = torch.tensor([1., 2., 4., 8., 16.]).view(1, 5, 1, 1)
+    scores = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]).view(1, 5, 1, 1)
     assert merge_new_into_background(scores, 3).flatten().tolist() == [25, 2, 4]
     assert merge_new_into_background(scores, 5) is scores
 

@@ -1,4 +1,5 @@
 """Tests of the sums of features by class."""
+
 from __future__ import annotations
 
 import torch
@@ -23,8 +24,7 @@ def test_sums_and_counts() -> None:
 
 def test_released_reshapes() -> None:
     features, labels, _ = latent()
-    rows, columns = class_sums(features, labels, 6,
-                               compat=True), released_pixel_means(features, labels, 6)
+    rows, columns = class_sums(features, labels, 6, compat=True), released_pixel_means(features, labels, 6)
     for c in (0, 4, 5):
         pixels = released_pixels(features, labels, c)
         torch.testing.assert_close(rows.means[c], pixels.mean(0))

@@ -1,4 +1,5 @@
 """Tests of the decomposed distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,9 +12,12 @@ from tests.functional import closed_form as cf
 
 
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return (cf.wave((2, 8, 4, 4), 0.29, 0.3).relu(), cf.wave(
-        (3, 8, 1, 1), 1.3, 0.4, 0.5), cf.wave((2, 8, 4, 4), 0.41,
-                                              0.5).relu(), cf.wave((3, 8, 1, 1), 1.1, 0.8, 0.5))
+    return (
+        cf.wave((2, 8, 4, 4), 0.29, 0.3).relu(),
+        cf.wave((3, 8, 1, 1), 1.3, 0.4, 0.5),
+        cf.wave((2, 8, 4, 4), 0.41, 0.5).relu(),
+        cf.wave((3, 8, 1, 1), 1.1, 0.8, 0.5),
+    )
 
 
 def test_golden_values() -> None:

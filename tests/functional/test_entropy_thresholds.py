@@ -1,4 +1,5 @@
 """Tests of PLOP's thresholds."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,15 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmciss.functional import (binned_thresholds, entropy_histogram, entropy_thresholds,
-                               histogram_medians, normalised_entropy)
+from mmciss.functional import (
+    binned_thresholds,
+    entropy_histogram,
+    entropy_thresholds,
+    histogram_medians,
+    normalised_entropy,
+)
 from tests.functional import closed_form as cf
 
 
 def test_golden_values_of_the_release() -> None:
     pairs = [
-        normalised_entropy(cf.wave((1, 4, 16, 16), 0.53, 0.7 + i, s), 6)
-        for i, s in enumerate([40., 25., 12., 3.])
+        normalised_entropy(cf.wave((1, 4, 16, 16), 0.53, 0.7 + i, s), 6) for i, s in enumerate([40.0, 25.0, 12.0, 3.0])
     ]
     entropies, classes = (torch.cat(values) for values in zip(*pairs))
     expected = torch.tensor([0.009000, 0.007753, 0.007758, 0.008708, 0.001, 0.001])
@@ -38,8 +43,8 @@ def test_default_is_the_median_of_each_class(pixels: list[tuple[float, int]]) ->
 
 def test_histogram_median_is_close_to_the_exact_one() -> None:
     generator = torch.Generator().manual_seed(1)
-    entropies = torch.rand(5000, generator=generator)**2 / 4
-    classes = torch.randint(0, 3, (5000, ), generator=generator)
+    entropies = torch.rand(5000, generator=generator) ** 2 / 4
+    classes = torch.randint(0, 3, (5000,), generator=generator)
     histogram = entropy_histogram(entropies, classes, 4, bins=2000, maximum=0.25)
     assert histogram.sum() == 5000
     medians = histogram_medians(histogram, maximum=0.25)
@@ -63,6 +68,7 @@ def test_shapes_that_differ() -> None:
 def test_histogram_median_of_an_even_number_is_the_mean_of_the_middle_two() -> None:
     """Also where the two are far apart."""
     from mmciss.functional import entropy_histogram, histogram_medians
+
     entropies, classes = torch.tensor([0.1, 0.9, 0.2, 0.3, 0.8]), torch.tensor([0, 0, 1, 1, 1])
     found = histogram_medians(entropy_histogram(entropies, classes, 3, bins=1000))
     torch.testing.assert_close(found, torch.tensor([0.5, 0.3, 0.001]).double(), rtol=0, atol=1e-3)

@@ -1,4 +1,5 @@
 """Tests of exponentials of a block."""
+
 from __future__ import annotations
 
 import torch
@@ -19,6 +20,6 @@ def test_against_softmax_and_logsumexp() -> None:
 
 
 def test_no_exponential_leaves_the_normal_numbers() -> None:
-    values = exp_of_negatives(torch.tensor([0., -1., -50., -90., -torch.inf]))
-    torch.testing.assert_close(values[:3], torch.tensor([0., -1., -50.]).exp())
+    values = exp_of_negatives(torch.tensor([0.0, -1.0, -50.0, -90.0, -torch.inf]))
+    torch.testing.assert_close(values[:3], torch.tensor([0.0, -1.0, -50.0]).exp())
     assert ((values >= torch.finfo(torch.float32).tiny) & (values <= 1)).all() and values[3:].max() < 1e-25

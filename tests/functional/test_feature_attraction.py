@@ -1,4 +1,5 @@
 """Tests of the attraction of features."""
+
 from __future__ import annotations
 
 import pytest
@@ -17,7 +18,7 @@ def test_golden_values() -> None:
 @pytest.mark.parametrize('classes', [(0, 4, 5), (4, 5)])
 def test_equals_the_equation(classes: tuple[int, ...]) -> None:
     features, labels, prototypes = latent()
-    terms = [((pixels_of(features, labels, c) - prototypes[c])**2).mean() for c in classes]
+    terms = [((pixels_of(features, labels, c) - prototypes[c]) ** 2).mean() for c in classes]
     found = feature_attraction(features, labels, prototypes, include_background=0 in classes)
     torch.testing.assert_close(found, torch.stack(terms).mean())
 
@@ -27,16 +28,14 @@ def test_equals_the_recursion_of_the_release() -> None:
     expected = 0
     for c in (0, 4, 5):
         pixels = released_pixels(features, labels, c)
-        expected = (expected + ((pixels - prototypes[c])**2).mean()) / 3
-    torch.testing.assert_close(feature_attraction(features, labels, prototypes, compat=True),
-                               expected)
+        expected = (expected + ((pixels - prototypes[c]) ** 2).mean()) / 3
+    torch.testing.assert_close(feature_attraction(features, labels, prototypes, compat=True), expected)
 
 
 @pytest.mark.parametrize('compat', [True, False])
 def test_gradient_and_order_of_images(compat: bool) -> None:
     features, labels, prototypes = latent()
-    assert cf.check_gradient(lambda f, p: feature_attraction(f, labels, p, compat=compat), features,
-                             prototypes)
+    assert cf.check_gradient(lambda f, p: feature_attraction(f, labels, p, compat=compat), features, prototypes)
     swapped = feature_attraction(features.flip(0), labels.flip(0), prototypes, compat=compat)
     if not compat:
         torch.testing.assert_close(swapped, feature_attraction(features, labels, prototypes))

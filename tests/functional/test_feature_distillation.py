@@ -1,4 +1,5 @@
 """Tests of the feature distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,17 +11,16 @@ from tests.functional import closed_form as cf
 
 def test_mean_over_all_elements() -> None:
     a, b = cf.wave((2, 3, 4, 4), 0.3, 0.1).double(), cf.wave((2, 3, 4, 4), 0.2, 0.5).double()
-    torch.testing.assert_close(feature_distillation(a, b), ((a - b)**2).sum() / 96)
+    torch.testing.assert_close(feature_distillation(a, b), ((a - b) ** 2).sum() / 96)
     assert feature_distillation(a, a) == 0
 
 
 def test_gradient() -> None:
-    assert cf.check_gradient(feature_distillation, cf.wave((1, 3, 2, 2), 0.3, 0.1),
-                             cf.wave((1, 3, 2, 2), 0.2, 0.5))
+    assert cf.check_gradient(feature_distillation, cf.wave((1, 3, 2, 2), 0.3, 0.1), cf.wave((1, 3, 2, 2), 0.2, 0.5))
 
 
 def test_half_precision_does_not_overflow() -> None:
-    a = torch.full((1, 1, 2, 2), 400., dtype=torch.float16)
+    a = torch.full((1, 1, 2, 2), 400.0, dtype=torch.float16)
     assert feature_distillation(a, -a) == 640000
 
 

@@ -1,4 +1,5 @@
 """Tests of the repulsion of class means."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,15 +19,13 @@ def test_equals_the_equation() -> None:
     features, labels, prototypes = latent()
     means = [pixels_of(features, labels, c).mean(0) for c in (0, 4, 5)]
     terms = [1 / (a - b).norm() for a in means for b in means if a is not b]
-    torch.testing.assert_close(feature_repulsion(features, labels, prototypes),
-                               torch.stack(terms).mean())
+    torch.testing.assert_close(feature_repulsion(features, labels, prototypes), torch.stack(terms).mean())
 
 
 @pytest.mark.parametrize('compat', [True, False])
 def test_gradient(compat: bool) -> None:
     features, labels, prototypes = latent()
-    assert cf.check_gradient(lambda f: feature_repulsion(f, labels, prototypes, compat=compat),
-                             features)
+    assert cf.check_gradient(lambda f: feature_repulsion(f, labels, prototypes, compat=compat), features)
 
 
 @pytest.mark.parametrize('label', [0, 4, 255])

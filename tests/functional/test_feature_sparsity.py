@@ -1,4 +1,5 @@
 """Tests of the sparsity of features."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,15 +23,14 @@ def test_equals_the_equation_and_leaves_out_ignored_pixels() -> None:
         pixels = pixels_of(features, labels, c)
         scaled = pixels / pixels.max()
         ratios.append(scaled.exp().sum(1) / scaled.sum(1))
-    torch.testing.assert_close(feature_sparsity(features, labels, prototypes),
-                               torch.cat(ratios).mean())
+    torch.testing.assert_close(feature_sparsity(features, labels, prototypes), torch.cat(ratios).mean())
 
 
 @pytest.mark.parametrize('compat', [True, False])
 def test_gradient(compat: bool) -> None:
     features, labels, prototypes = latent()
     # Off the kink of the ReLU and without equal largest values the maximum is differentiable.
-    features = features + 0.05 + cf.wave((2, 6, 4, 4), 1.1, 0., 0.01)
+    features = features + 0.05 + cf.wave((2, 6, 4, 4), 1.1, 0.0, 0.01)
     assert cf.check_gradient(lambda f: feature_sparsity(f, labels, prototypes, compat), features)
 
 
@@ -54,7 +54,8 @@ def test_negative_values_count_as_zero() -> None:
     assert (features == 0).any()
     assert feature_sparsity(signed, labels, prototypes) == feature_sparsity(features, labels, prototypes)
     assert feature_sparsity(signed, labels, prototypes, compat=True) != feature_sparsity(
-        features, labels, prototypes, compat=True)
+        features, labels, prototypes, compat=True
+    )
     signed.requires_grad_(True)
     feature_sparsity(signed, labels, prototypes).backward()
     assert signed.grad[features == 0].eq(0).all() and signed.grad.abs().max() < 10

@@ -1,4 +1,5 @@
 """Tests of the fusion of two models."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,12 +9,12 @@ from mmciss.functional import balance_factor, fuse_weights
 
 
 def test_fusion() -> None:
-    old = {'a': torch.tensor([0., 4.]), 'head': torch.tensor([[1.], [1.]]), 'n': torch.tensor(3)}
+    old = {'a': torch.tensor([0.0, 4.0]), 'head': torch.tensor([[1.0], [1.0]]), 'n': torch.tensor(3)}
     new = {
-        'b': torch.tensor([9.]),
-        'a': torch.tensor([8., 8.]),
+        'b': torch.tensor([9.0]),
+        'a': torch.tensor([8.0, 8.0]),
         'n': torch.tensor(7),
-        'head': torch.tensor([[5.], [5.], [6.]])
+        'head': torch.tensor([[5.0], [5.0], [6.0]]),
     }
     fused = fuse_weights(old, new, 0.25)
     assert list(fused) == list(new)
@@ -22,7 +23,7 @@ def test_fusion() -> None:
     assert new['a'].tolist() == [8, 8] and old['a'].tolist() == [0, 4]
 
 
-@pytest.mark.parametrize('alpha, which', [(0., 'new'), (1., 'old')])
+@pytest.mark.parametrize('alpha, which', [(0.0, 'new'), (1.0, 'old')])
 def test_endpoints(alpha: float, which: str) -> None:
     models = {'old': {'w': torch.randn(3)}, 'new': {'w': torch.randn(3)}}
     fused = fuse_weights(models['old'], models['new'], alpha)
@@ -30,8 +31,9 @@ def test_endpoints(alpha: float, which: str) -> None:
     assert fused['w'].data_ptr() != models[which]['w'].data_ptr()
 
 
-@pytest.mark.parametrize('num_old, num_seen, expected', [(16, 17, 0.757), (20, 21, 0.782), (16, 21, 0.512),
-                                                         (101, 151, 0.425)])
+@pytest.mark.parametrize(
+    'num_old, num_seen, expected', [(16, 17, 0.757), (20, 21, 0.782), (16, 21, 0.512), (101, 151, 0.425)]
+)
 def test_balance_factor_is_the_release_s(num_old: int, num_seen: int, expected: float) -> None:
     """VOC 15-1, 19-1, 15-5 and ADE20K 100-50, first later step: weight of the old model, background counted."""
     assert balance_factor(num_old, num_seen) == pytest.approx(expected, abs=5e-4)

@@ -1,4 +1,5 @@
 """Tests of GSC's pixel weights."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,12 +16,10 @@ def reference(logits: np.ndarray, target: np.ndarray, power: float, softmax: boo
     p = 1 / (1 + np.exp(-logits))
     if softmax:
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    weight = np.where(target == 255, 0., 1.)
+    weight = np.where(target == 255, 0.0, 1.0)
     for step in (0, 1):
-        where = [
-            i for i in np.ndindex(*target.shape) if target[i] != 255 and STEPS[target[i]] == step
-        ]
-        g = np.array([abs(p[n, target[n, h, w], h, w] - 1)**power for n, h, w in where])
+        where = [i for i in np.ndindex(*target.shape) if target[i] != 255 and STEPS[target[i]] == step]
+        g = np.array([abs(p[n, target[n, h, w], h, w] - 1) ** power for n, h, w in where])
         for index, value in zip(where, g / g.mean()):
             weight[index] = value
     return weight
@@ -31,7 +30,7 @@ def reference(logits: np.ndarray, target: np.ndarray, power: float, softmax: boo
 def test_equals_the_equation(power: bool, activation: str) -> None:
     z, y = cf.logits().double(), cf.labels()
     found = gradient_compensation(z, y, STEPS, 4, power=power, activation=activation)
-    expected = reference(z.numpy(), y.numpy(), 4 / 6 if power else 1., activation == 'softmax')
+    expected = reference(z.numpy(), y.numpy(), 4 / 6 if power else 1.0, activation == 'softmax')
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
@@ -40,13 +39,13 @@ def test_every_old_step_weighs_one_on_average_and_new_pixels_exactly() -> None:
     weight = gradient_compensation(cf.logits(), y, STEPS, 4)
     for classes in ((0, 1), (2, 3)):
         inside = (y == classes[0]) | (y == classes[1])
-        torch.testing.assert_close(weight[inside].mean(), torch.tensor(1.))
+        torch.testing.assert_close(weight[inside].mean(), torch.tensor(1.0))
     assert (weight[(y == 4) | (y == 5)] == 1).all() and not weight[y == 255].any()
 
 
 def test_worse_pixels_weigh_more() -> None:
     z = torch.zeros(1, 3, 1, 2)
-    z[0, 0, 0] = torch.tensor([3., -3.])
+    z[0, 0, 0] = torch.tensor([3.0, -3.0])
     weight = gradient_compensation(z, torch.zeros(1, 1, 2, dtype=torch.long), (0, 0, 1), 2)
     assert weight[0, 0, 1] > 1 > weight[0, 0, 0]
 
@@ -63,8 +62,7 @@ def test_learned_groups_and_the_base_step_weigh_one() -> None:
     z = torch.full((1, 2, 2, 2), 1e4)
     y = torch.zeros(1, 2, 2, dtype=torch.long)
     assert (gradient_compensation(z, y, (0, 1), 1) == 1).all()
-    assert (gradient_compensation(cf.logits(), cf.labels(), (0, ) * 6,
-                                  0)[cf.labels() != 255] == 1).all()
+    assert (gradient_compensation(cf.logits(), cf.labels(), (0,) * 6, 0)[cf.labels() != 255] == 1).all()
 
 
 def test_no_gradient() -> None:

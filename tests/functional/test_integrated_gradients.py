@@ -1,4 +1,5 @@
 """Tests of attribution by integrated gradients."""
+
 from __future__ import annotations
 
 import pytest
@@ -13,7 +14,7 @@ def cubic(x: Tensor) -> Tensor:
 
 
 def test_one_step_is_exact_for_a_linear_function() -> None:
-    weight = torch.tensor([1., -2., 3.])
+    weight = torch.tensor([1.0, -2.0, 3.0])
     x, x0 = torch.randn(4, 3), torch.randn(1, 3)
     found = integrated_gradients(lambda point: point @ weight, x, x0, steps=1)
     torch.testing.assert_close(found, (x - x0) * weight)

@@ -1,4 +1,5 @@
 """Tests of the downsampling of labels."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Tests of Local POD."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -20,13 +21,12 @@ def phi(x: np.ndarray, scales: tuple[int, ...]) -> np.ndarray:
         k, m = x.shape[2] // s, x.shape[3] // s
         for i in range(s):
             for j in range(s):
-                region = x[:, :, i * k:(i + 1) * k, j * m:(j + 1) * m]
+                region = x[:, :, i * k : (i + 1) * k, j * m : (j + 1) * m]
                 parts += [region.mean(3).reshape(len(x), -1), region.mean(2).reshape(len(x), -1)]
     return np.concatenate(parts, 1)
 
 
-def reference(student: list[Tensor], teacher: list[Tensor], factors: list[float], old: int,
-              seen: int) -> float:
+def reference(student: list[Tensor], teacher: list[Tensor], factors: list[float], old: int, seen: int) -> float:
     total = 0.0
     for b, a, factor in zip(student, teacher, factors):
         a, b = a.double().numpy(), b.double().numpy()
@@ -50,15 +50,14 @@ def test_equals_the_equation_for_any_size(size: tuple[int, int]) -> None:
 
 
 def test_maps_of_weight_zero_count_in_the_average() -> None:
-    both = local_pod(student_maps(), teacher_maps(), [0] * 5 + [1.], 4, 6)
-    alone = local_pod(student_maps()[-1:], teacher_maps()[-1:], [1.], 4, 6)
+    both = local_pod(student_maps(), teacher_maps(), [0] * 5 + [1.0], 4, 6)
+    alone = local_pod(student_maps()[-1:], teacher_maps()[-1:], [1.0], 4, 6)
     torch.testing.assert_close(both, alone / 6)
 
 
 def test_domain_incremental_factor_is_one() -> None:
     maps, other = student_maps()[:1], teacher_maps()[:1]
-    torch.testing.assert_close(local_pod(maps, other, [1.], 19, 19),
-                               local_pod(maps, other, [1.], 3, 4) / 2)
+    torch.testing.assert_close(local_pod(maps, other, [1.0], 19, 19), local_pod(maps, other, [1.0], 3, 4) / 2)
 
 
 def test_gradient() -> None:
@@ -74,7 +73,7 @@ def test_gradient() -> None:
 
 def test_equal_maps_cost_nothing_and_have_a_finite_gradient() -> None:
     x = cf.wave((2, 3, 8, 8), 0.3, 0.1).requires_grad_(True)
-    loss = local_pod([x], [x.detach()], [1.], 4, 6)
+    loss = local_pod([x], [x.detach()], [1.0], 4, 6)
     loss.backward()
     assert loss == 0 and torch.isfinite(x.grad).all()
 
@@ -82,19 +81,24 @@ def test_equal_maps_cost_nothing_and_have_a_finite_gradient() -> None:
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_does_not_overflow(dtype: torch.dtype) -> None:
     x = torch.full((1, 2, 4, 4), 300, dtype=dtype)
-    assert torch.isfinite(local_pod([x], [x / 2], [1.], 4, 6))
+    assert torch.isfinite(local_pod([x], [x / 2], [1.0], 4, 6))
 
 
 def test_map_too_small() -> None:
     x = torch.zeros(1, 2, 3, 8)
     with pytest.raises(ValueError, match=r'scales: 4 regions.*\(3, 8\)'):
-        local_pod([x], [x], [1.], 4, 6)
+        local_pod([x], [x], [1.0], 4, 6)
 
 
-@pytest.mark.parametrize('student, teacher, factors',
-                         [([], [], []), ([torch.zeros(1, 2, 4, 4)], [], [1.]),
-                          ([torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 3, 4, 4)], [1.]),
-                          ([torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 2, 4, 8)], [1.])])
+@pytest.mark.parametrize(
+    'student, teacher, factors',
+    [
+        ([], [], []),
+        ([torch.zeros(1, 2, 4, 4)], [], [1.0]),
+        ([torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 3, 4, 4)], [1.0]),
+        ([torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 2, 4, 8)], [1.0]),
+    ],
+)
 def test_lists_that_do_not_match(student: list, teacher: list, factors: list) -> None:
     with pytest.raises(ValueError, match='map'):
         local_pod(student, teacher, factors, 4, 6)

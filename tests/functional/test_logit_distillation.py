@@ -1,4 +1,5 @@
 """Tests of the distillation of LwF."""
+
 from __future__ import annotations
 
 import pytest
@@ -14,8 +15,7 @@ def test_golden_value() -> None:
 
 def test_equals_the_equation() -> None:
     z, zo = cf.logits().double(), cf.teacher_logits().double()
-    torch.testing.assert_close(logit_distillation(z, zo),
-                               -(zo.softmax(1) * z[:, :4].log_softmax(1)).mean())
+    torch.testing.assert_close(logit_distillation(z, zo), -(zo.softmax(1) * z[:, :4].log_softmax(1)).mean())
 
 
 def test_new_channels_take_no_part_and_shifts_cancel() -> None:
@@ -33,13 +33,9 @@ def test_smallest_where_student_equals_teacher() -> None:
 
 
 def test_gradient() -> None:
-    assert cf.check_gradient(logit_distillation,
-                             cf.logits()[:1, :, :3, :3],
-                             cf.teacher_logits()[:1, :, :3, :3])
+    assert cf.check_gradient(logit_distillation, cf.logits()[:1, :, :3, :3], cf.teacher_logits()[:1, :, :3, :3])
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_finite(dtype: torch.dtype) -> None:
-    assert torch.isfinite(
-        logit_distillation((cf.logits() * 1e4).to(dtype),
-                           cf.teacher_logits().to(dtype)))
+    assert torch.isfinite(logit_distillation((cf.logits() * 1e4).to(dtype), cf.teacher_logits().to(dtype)))

@@ -1,4 +1,5 @@
 """Tests of the merge of two branches."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,12 +12,12 @@ from mmciss.functional import ConvNorm, merge_parallel_branches
 def branch(seed: int, bias: bool) -> tuple[nn.Sequential, ConvNorm]:
     torch.manual_seed(seed)
     conv, norm = nn.Conv2d(4, 6, 3, padding=2, dilation=2, bias=bias), nn.BatchNorm2d(6)
-    for tensor, low in ((norm.weight, 0.5), (norm.bias, -1.), (norm.running_mean, -1.),
-                        (norm.running_var, 0.3)):
-        nn.init.uniform_(tensor, low, 2.)
+    for tensor, low in ((norm.weight, 0.5), (norm.bias, -1.0), (norm.running_mean, -1.0), (norm.running_var, 0.3)):
+        nn.init.uniform_(tensor, low, 2.0)
     module = nn.Sequential(conv, norm).double().eval()
-    return module, ConvNorm(conv.weight, norm.weight, norm.bias, norm.running_mean,
-                            norm.running_var, norm.eps, conv.bias)
+    return module, ConvNorm(
+        conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps, conv.bias
+    )
 
 
 @pytest.mark.parametrize('bias', [True, False])

@@ -1,4 +1,5 @@
 """Tests of losses computed block by block, against the formulas on whole maps."""
+
 from __future__ import annotations
 
 import pytest
@@ -12,8 +13,14 @@ from benchmarks import plain_losses
 
 OLD, SEEN, SIZE = 4, 7, (13, 11)
 WITH_LABELS = ('unbiased_cross_entropy', 'binary_cross_entropy')
-LOSSES = (*WITH_LABELS, 'unbiased_distillation', 'logit_distillation', 'sigmoid_distillation',
-          'soft_relation', 'sharp_relation')
+LOSSES = (
+    *WITH_LABELS,
+    'unbiased_distillation',
+    'logit_distillation',
+    'sigmoid_distillation',
+    'soft_relation',
+    'sharp_relation',
+)
 
 
 @pytest.fixture(autouse=True, params=[40, 2**20], ids=['small blocks', 'one block'])
@@ -26,8 +33,7 @@ def inputs(size: tuple[int, int], dtype: torch.dtype = torch.float32) -> tuple[T
     torch.manual_seed(0)
     target = torch.randint(0, SEEN, (2, *SIZE))
     target[0, 2:5] = 255
-    return (torch.randn(2, SEEN, *size).mul(4).to(dtype), torch.randn(2, OLD, *size).mul(4).to(dtype),
-            target)
+    return (torch.randn(2, SEEN, *size).mul(4).to(dtype), torch.randn(2, OLD, *size).mul(4).to(dtype), target)
 
 
 def ours(name: str, logits: Tensor, teacher: Tensor, target: Tensor, align: bool = False) -> Tensor:
@@ -37,7 +43,7 @@ def ours(name: str, logits: Tensor, teacher: Tensor, target: Tensor, align: bool
         return function(logits, target, OLD, align_corners=align)
     if name == 'binary_cross_entropy':
         return function(logits, target, align_corners=align)
-    rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher, ))
+    rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher,))
     return function(logits, *rest, size=SIZE, align_corners=align)
 
 
@@ -52,13 +58,14 @@ def gradient(function, logits: Tensor, weight: float = 1.0) -> tuple[Tensor, Ten
 @pytest.mark.parametrize('name', LOSSES)
 @pytest.mark.parametrize('size', [SIZE, (4, 3), (1, 5)], ids=str)
 @pytest.mark.parametrize('align', [False, True], ids=['', 'align'])
-def test_value_and_gradient_are_those_of_the_formula(name: str, size: tuple[int, int],
-                                                      align: bool) -> None:
+def test_value_and_gradient_are_those_of_the_formula(name: str, size: tuple[int, int], align: bool) -> None:
     z, teacher, target = inputs(size)
 
     def plain(x: Tensor) -> Tensor:
-        full = (F.interpolate(maps, SIZE, mode='bilinear', align_corners=align)
-                if size != SIZE else maps for maps in (x, teacher))
+        full = (
+            F.interpolate(maps, SIZE, mode='bilinear', align_corners=align) if size != SIZE else maps
+            for maps in (x, teacher)
+        )
         return getattr(plain_losses, name)(*full, target, OLD)
 
     expected = gradient(plain, z, 3.0)
@@ -70,8 +77,7 @@ def test_value_and_gradient_are_those_of_the_formula(name: str, size: tuple[int,
 @pytest.mark.parametrize('name', LOSSES)
 @pytest.mark.parametrize('size', [SIZE, (4, 3)], ids=str)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
-def test_half_precision_is_computed_in_single(name: str, size: tuple[int, int],
-                                              dtype: torch.dtype) -> None:
+def test_half_precision_is_computed_in_single(name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
     z, teacher, target = inputs(size, dtype)
     expected = gradient(lambda x: ours(name, x, teacher.float(), target), z.float())
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -91,10 +97,10 @@ def test_gradcheck(name: str, size: tuple[int, int]) -> None:
         function = getattr(functional, name)
         if name in WITH_LABELS:
             return function(x, target, *([OLD] if 'unbiased' in name else []))
-        rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher, ))
+        rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher,))
         return function(x, *rest, size=grid)
 
-    assert torch.autograd.gradcheck(loss, (z.clone().requires_grad_(True), ), fast_mode=True)
+    assert torch.autograd.gradcheck(loss, (z.clone().requires_grad_(True),), fast_mode=True)
 
 
 @pytest.mark.parametrize('name', LOSSES)
@@ -104,8 +110,8 @@ def test_inputs_stay_and_a_graph_can_be_used_twice(name: str, size: tuple[int, i
     kept = [x.clone() for x in (z, teacher, target)]
     z.requires_grad_(True)
     loss = ours(name, z, teacher, target)
-    first, = torch.autograd.grad(loss, z, retain_graph=True)
-    second, = torch.autograd.grad(2 * loss, z)
+    (first,) = torch.autograd.grad(loss, z, retain_graph=True)
+    (second,) = torch.autograd.grad(2 * loss, z)
     torch.testing.assert_close(second, 2 * first)
     assert all(torch.equal(x, y) for x, y in zip((z, teacher, target), kept))
 
@@ -122,13 +128,14 @@ def test_without_gradients_there_is_no_graph(name: str) -> None:
 def test_channels_last_logits(size: tuple[int, int]) -> None:
     z, teacher, target = inputs(size)
     expected = gradient(lambda x: ours('unbiased_distillation', x, teacher, target), z)
-    found = gradient(lambda x: ours('unbiased_distillation', x, teacher, target),
-                     z.to(memory_format=torch.channels_last))
+    found = gradient(
+        lambda x: ours('unbiased_distillation', x, teacher, target), z.to(memory_format=torch.channels_last)
+    )
     for a, b in zip(found, expected):
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize('level', [-200., 200.])
+@pytest.mark.parametrize('level', [-200.0, 200.0])
 @pytest.mark.parametrize('channel', range(SEEN))
 def test_improbable_channels_keep_value_and_gradient(level: float, channel: int) -> None:
     """One channel far from the others: no overflow, and the gradient of float64."""
@@ -156,11 +163,10 @@ def test_memory_does_not_grow_with_the_number_of_losses() -> None:
 
 
 def test_a_map_of_losses() -> None:
-    def rule(scores: Tensor, label: Tensor, scratch: Tensor,
-             upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def rule(scores: Tensor, label: Tensor, scratch: Tensor, upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
         loss = label * scores.sum(0)
         return loss, None if upstream is None else (label * upstream).expand_as(scores).contiguous()
 
     z, _, target = inputs(SIZE)
-    found = pixel_loss.pixel_losses(rule, z, (target, ))
+    found = pixel_loss.pixel_losses(rule, z, (target,))
     torch.testing.assert_close(found, target * z.sum(1))

@@ -1,4 +1,5 @@
 """Losses on features, against loops over regions and classes."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,8 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import plain_losses
-from mmciss.functional import (feature_attraction, feature_repulsion, feature_sparsity, local_pod,
-                               prototype_matching)
+from mmciss.functional import feature_attraction, feature_repulsion, feature_sparsity, local_pod, prototype_matching
 
 
 def both(functions, inputs: list[Tensor]) -> None:
@@ -48,8 +48,12 @@ def test_prototype_losses(name: int) -> None:
     prototypes, teacher = torch.rand(5, 5), torch.randn(2, 3, 6, 7)
     old = teacher.argmax(1).masked_fill(labels != 0, 0)
     given = features, labels, prototypes
-    ours = (lambda: prototype_matching(*given, teacher), lambda: feature_attraction(*given),
-            lambda: feature_repulsion(*given), lambda: feature_sparsity(*given))[name]
+    ours = (
+        lambda: prototype_matching(*given, teacher),
+        lambda: feature_attraction(*given),
+        lambda: feature_repulsion(*given),
+        lambda: feature_sparsity(*given),
+    )[name]
     both((ours, lambda: plain_losses.prototype_losses(*given, old)[name]), [features])
 
 
@@ -60,7 +64,7 @@ def test_equal_maxima_share_the_gradient_as_in_autograd() -> None:
 
     def by_autograd() -> Tensor:
         flat, chosen = features.flatten(2), labels.flatten(1)
-        highest = torch.full((3, ), -torch.inf)
+        highest = torch.full((3,), -torch.inf)
         highest = highest.scatter_reduce(0, chosen.flatten(), flat.amax(1).flatten(), 'amax')
         scaled = flat / highest[chosen].unsqueeze(1)
         return (scaled.exp().sum(1) / scaled.sum(1)).mean()

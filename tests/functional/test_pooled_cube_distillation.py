@@ -1,4 +1,5 @@
 """Tests of the pooled cube distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -24,8 +25,7 @@ def test_spatial_equals_the_equation() -> None:
     b, a = student_maps()[2].double(), teacher_maps()[2].double()
     norms = [F.avg_pool2d(a**2 - b**2, k, 1, k // 2).flatten(1).norm(dim=1).mean() for k in (3, 4)]
     expected = 0.5 * 3**0.5 * torch.stack(norms).mean()
-    torch.testing.assert_close(pooled_cube_distillation([b], [a], [0.5], 4, 6, kernels=(3, 4)),
-                               expected)
+    torch.testing.assert_close(pooled_cube_distillation([b], [a], [0.5], 4, 6, kernels=(3, 4)), expected)
 
 
 def test_channel_equals_the_equation() -> None:
@@ -50,13 +50,13 @@ def test_gradient(mode: str) -> None:
 @pytest.mark.parametrize('mode', ['spatial', 'channel'])
 def test_equal_maps_and_half_precision(mode: str) -> None:
     x = cf.wave((2, 3, 8, 8), 0.3, 0.1).requires_grad_(True)
-    loss = pooled_cube_distillation([x], [x.detach()], [1.], 4, 6, mode=mode)
+    loss = pooled_cube_distillation([x], [x.detach()], [1.0], 4, 6, mode=mode)
     loss.backward()
     assert loss == 0 and torch.isfinite(x.grad).all()
     half = torch.full((1, 2, 4, 4), 300, dtype=torch.float16)
-    assert torch.isfinite(pooled_cube_distillation([half], [half / 2], [1.], 4, 6, mode=mode))
+    assert torch.isfinite(pooled_cube_distillation([half], [half / 2], [1.0], 4, 6, mode=mode))
 
 
 def test_unknown_mode() -> None:
     with pytest.raises(ValueError, match="'both'.*spatial, channel"):
-        pooled_cube_distillation(student_maps(), teacher_maps(), [1.] * 6, 4, 6, mode='both')
+        pooled_cube_distillation(student_maps(), teacher_maps(), [1.0] * 6, 4, 6, mode='both')

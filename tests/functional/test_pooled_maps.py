@@ -1,4 +1,5 @@
 """Tests of what distillations of pooled maps share."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Every loss of a batch that processes share has the value and the gradient that one process finds."""
+
 from __future__ import annotations
 
 import os
@@ -11,9 +12,16 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from mmciss.functional import (auxiliary_classifier_loss, binary_cross_entropy, feature_attraction, feature_repulsion,
-                               feature_sparsity, gradient_compensation, prototype_matching,
-                               unbiased_cross_entropy)
+from mmciss.functional import (
+    auxiliary_classifier_loss,
+    binary_cross_entropy,
+    feature_attraction,
+    feature_repulsion,
+    feature_sparsity,
+    gradient_compensation,
+    prototype_matching,
+    unbiased_cross_entropy,
+)
 from mmciss.functional.processes import max_over_processes, mean_count, sum_over_processes
 
 WORLD = 2

@@ -1,4 +1,5 @@
 """Tests of prototype matching."""
+
 from __future__ import annotations
 
 import pytest
@@ -19,8 +20,7 @@ def test_golden_values() -> None:
 def test_equals_the_equation_on_pseudo_labels() -> None:
     features, labels, prototypes = latent()
     pseudo = torch.where(labels == 0, cf.teacher_logits().argmax(1), 0)
-    terms = [((pixels_of(features, pseudo, c).mean(0) - prototypes[c])**2).mean()
-             for c in (1, 2, 3)]
+    terms = [((pixels_of(features, pseudo, c).mean(0) - prototypes[c]) ** 2).mean() for c in (1, 2, 3)]
     found = prototype_matching(features, labels, prototypes, cf.teacher_logits())
     torch.testing.assert_close(found, torch.stack(terms).mean())
 
@@ -28,15 +28,16 @@ def test_equals_the_equation_on_pseudo_labels() -> None:
 def test_old_classes_of_the_labels() -> None:
     features, labels, prototypes = latent()
     found = prototype_matching(features, labels, prototypes, num_old=5)
-    expected = ((pixels_of(features, labels, 4).mean(0) - prototypes[4])**2).mean()
+    expected = ((pixels_of(features, labels, 4).mean(0) - prototypes[4]) ** 2).mean()
     torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize('compat', [True, False])
 def test_gradient(compat: bool) -> None:
     features, labels, prototypes = latent()
-    assert cf.check_gradient(lambda f, p, z: prototype_matching(f, labels, p, z, compat=compat),
-                             features, prototypes, cf.teacher_logits())
+    assert cf.check_gradient(
+        lambda f, p, z: prototype_matching(f, labels, p, z, compat=compat), features, prototypes, cf.teacher_logits()
+    )
 
 
 @pytest.mark.parametrize('compat', [True, False])
@@ -44,11 +45,7 @@ def test_gradient(compat: bool) -> None:
 def test_no_old_class_costs_nothing(label: int, compat: bool) -> None:
     features, labels, prototypes = latent()
     features.requires_grad_(True)
-    loss = prototype_matching(features,
-                              torch.full_like(labels, label),
-                              prototypes,
-                              cf.teacher_logits(),
-                              compat=compat)
+    loss = prototype_matching(features, torch.full_like(labels, label), prototypes, cf.teacher_logits(), compat=compat)
     loss.backward()
     assert loss == 0 and not features.grad.any()
 

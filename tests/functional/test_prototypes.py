@@ -1,4 +1,5 @@
 """Tests of the running means."""
+
 from __future__ import annotations
 
 import torch
@@ -11,7 +12,7 @@ def test_two_batches_equal_one() -> None:
     features, labels, _ = latent()
     prototypes, counts = torch.zeros(6, 6), torch.zeros(6, dtype=torch.long)
     for i in (0, 1):
-        batch = class_sums(features[i:i + 1], labels[i:i + 1], 6)
+        batch = class_sums(features[i : i + 1], labels[i : i + 1], 6)
         prototypes, counts = update_prototypes(prototypes, counts, batch)
     for c in range(6):
         pixels = pixels_of(features, labels, c)

@@ -1,4 +1,5 @@
 """Tests of the reductions."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from mmciss.functional import reduce_pixels
 
-LOSS = torch.tensor([[[1., 2.], [3., 0.]]])
+LOSS = torch.tensor([[[1.0, 2.0], [3.0, 0.0]]])
 TARGET = torch.tensor([[[0, 1], [2, 255]]])
 
 

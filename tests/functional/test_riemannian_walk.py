@@ -1,4 +1,5 @@
 """Tests of RW's importance."""
+
 from __future__ import annotations
 
 import torch
@@ -7,8 +8,9 @@ from mmciss.functional import accumulate_walk, finish_walk
 
 
 def test_score_of_one_stretch() -> None:
-    score = accumulate_walk(torch.tensor([1.]), torch.tensor([3.]), torch.tensor([2.]),
-                            torch.tensor([1.]), torch.tensor([4.]))
+    score = accumulate_walk(
+        torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([2.0]), torch.tensor([1.0]), torch.tensor([4.0])
+    )
     torch.testing.assert_close(score, torch.tensor([1 + 3 / 2]))
 
 
@@ -18,6 +20,6 @@ def test_parameter_that_stood_still() -> None:
 
 
 def test_finish() -> None:
-    score = torch.tensor([-1., 4.])
+    score = torch.tensor([-1.0, 4.0])
     assert finish_walk(score).tolist() == [0, 4]
-    assert finish_walk(score, torch.tensor([2., 2.])).tolist() == [1, 3]
+    assert finish_walk(score, torch.tensor([2.0, 2.0])).tolist() == [1, 3]

@@ -1,4 +1,5 @@
 """Tests of the sigmoid distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -26,18 +27,15 @@ def test_equals_the_equation() -> None:
 
 def test_channels_may_be_permuted_together() -> None:
     z, zo = cf.logits(), cf.teacher_logits()
-    torch.testing.assert_close(sigmoid_distillation(z[:, [3, 2, 0, 1]], zo[:, [3, 2, 0, 1]]),
-                               sigmoid_distillation(z, zo))
+    torch.testing.assert_close(
+        sigmoid_distillation(z[:, [3, 2, 0, 1]], zo[:, [3, 2, 0, 1]]), sigmoid_distillation(z, zo)
+    )
 
 
 def test_gradient() -> None:
-    assert cf.check_gradient(sigmoid_distillation,
-                             cf.logits()[:1, :, :3, :3],
-                             cf.teacher_logits()[:1, :, :3, :3])
+    assert cf.check_gradient(sigmoid_distillation, cf.logits()[:1, :, :3, :3], cf.teacher_logits()[:1, :, :3, :3])
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_finite(dtype: torch.dtype) -> None:
-    assert torch.isfinite(
-        sigmoid_distillation((cf.logits() * 1e4).to(dtype),
-                             cf.teacher_logits().to(dtype)))
+    assert torch.isfinite(sigmoid_distillation((cf.logits() * 1e4).to(dtype), cf.teacher_logits().to(dtype)))

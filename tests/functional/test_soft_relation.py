@@ -1,4 +1,5 @@
 """Tests of GSC's relation distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,16 +23,15 @@ def test_soft_equals_the_equation() -> None:
 def test_sharp_equals_the_equation() -> None:
     z = cf.logits().double()
     torch.testing.assert_close(sharp_relation(z), -(z.softmax(1) * z.softmax(1).log()).mean())
-    assert sharp_relation(torch.zeros(1, 4, 1,
-                                      1)) == pytest.approx(torch.tensor(4.).log().item() / 4)
+    assert sharp_relation(torch.zeros(1, 4, 1, 1)) == pytest.approx(torch.tensor(4.0).log().item() / 4)
 
 
 def test_gradients() -> None:
     y = cf.labels()[:1, :3, :4].clone()
     y[0, 1, 1] = 5
-    assert cf.check_gradient(lambda z, zo: soft_relation(z, zo, y, 4),
-                             cf.logits()[:1, :, :3, :4],
-                             cf.teacher_logits()[:1, :, :3, :4])
+    assert cf.check_gradient(
+        lambda z, zo: soft_relation(z, zo, y, 4), cf.logits()[:1, :, :3, :4], cf.teacher_logits()[:1, :, :3, :4]
+    )
     assert cf.check_gradient(sharp_relation, cf.logits()[:1, :, :3, :4])
 
 

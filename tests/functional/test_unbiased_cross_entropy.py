@@ -1,4 +1,5 @@
 """Tests of the unbiased cross-entropy."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -37,17 +38,15 @@ def test_equals_the_equation(num_old: int) -> None:
     if num_old == 6:
         y = y.masked_fill((y > 3) & (y != 255), 3)
     found = unbiased_cross_entropy(z, y, num_old, reduction='none')
-    np.testing.assert_allclose(found,
-                               reference(z.numpy(), y.numpy(), num_old),
-                               rtol=1e-10,
-                               atol=1e-12)
+    np.testing.assert_allclose(found, reference(z.numpy(), y.numpy(), num_old), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize('num_old', [0, 1])
 def test_with_background_alone_it_is_cross_entropy(num_old: int) -> None:
     z, y = cf.logits(), cf.labels()
-    torch.testing.assert_close(unbiased_cross_entropy(z, y, num_old, reduction='valid_mean'),
-                               F.cross_entropy(z, y, ignore_index=255))
+    torch.testing.assert_close(
+        unbiased_cross_entropy(z, y, num_old, reduction='valid_mean'), F.cross_entropy(z, y, ignore_index=255)
+    )
 
 
 @given(st.integers(1, 5), st.integers(0, 2**31), st.randoms(use_true_random=False))
@@ -59,8 +58,7 @@ def test_old_channels_may_be_permuted(num_old: int, seed: int, random) -> None:
     order = list(range(num_old))
     random.shuffle(order)
     permuted = z[:, order + list(range(num_old, 6))]
-    torch.testing.assert_close(unbiased_cross_entropy(z, y, num_old),
-                               unbiased_cross_entropy(permuted, y, num_old))
+    torch.testing.assert_close(unbiased_cross_entropy(z, y, num_old), unbiased_cross_entropy(permuted, y, num_old))
 
 
 @pytest.mark.parametrize('num_old', [0, 4, 6])
@@ -69,15 +67,13 @@ def test_gradient(num_old: int) -> None:
     y[0, 0, 1] = 2
     if num_old == 6:
         y[y != 255] = 1
-    assert cf.check_gradient(lambda z: unbiased_cross_entropy(z, y, num_old),
-                             cf.logits()[:1, :, :3, :3])
+    assert cf.check_gradient(lambda z: unbiased_cross_entropy(z, y, num_old), cf.logits()[:1, :, :3, :3])
 
 
 @pytest.mark.parametrize('label', [0, 3, 5, 255])
 @pytest.mark.parametrize('reduction', ['pixel_mean', 'valid_mean'])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
-def test_finite_for_one_sided_batches_and_extreme_logits(label: int, reduction: str,
-                                                         dtype: torch.dtype) -> None:
+def test_finite_for_one_sided_batches_and_extreme_logits(label: int, reduction: str, dtype: torch.dtype) -> None:
     z = torch.tensor([3e4, -3e4, 0, 1, -2, 3e4]).view(1, 6, 1, 1).expand(1, 6, 2, 2).to(dtype)
     z = z.clone().requires_grad_(True)
     loss = unbiased_cross_entropy(z, torch.full((1, 2, 2), label), 4, reduction=reduction)
@@ -87,17 +83,16 @@ def test_finite_for_one_sided_batches_and_extreme_logits(label: int, reduction: 
 
 
 def test_confident_old_pixels_keep_their_digits() -> None:
-    z = torch.tensor([20., 0., 0.]).view(1, 3, 1, 1)
+    z = torch.tensor([20.0, 0.0, 0.0]).view(1, 3, 1, 1)
     loss = unbiased_cross_entropy(z, torch.zeros(1, 1, 1, dtype=torch.long), 2)
-    assert float(loss) == pytest.approx(np.log1p(np.exp(-20.)), rel=1e-4)
+    assert float(loss) == pytest.approx(np.log1p(np.exp(-20.0)), rel=1e-4)
 
 
 def test_weights_scale_the_sum_only() -> None:
     z, y = cf.logits(), cf.labels()
-    weight = torch.tensor([0.25, 2.]).view(2, 1, 1)
+    weight = torch.tensor([0.25, 2.0]).view(2, 1, 1)
     per_pixel = unbiased_cross_entropy(z, y, 4, reduction='none')
-    torch.testing.assert_close(unbiased_cross_entropy(z, y, 4, weight=weight),
-                               (per_pixel * weight).mean())
+    torch.testing.assert_close(unbiased_cross_entropy(z, y, 4, weight=weight), (per_pixel * weight).mean())
 
 
 def test_unknown_reduction_is_refused() -> None:

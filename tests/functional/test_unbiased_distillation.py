@@ -1,4 +1,5 @@
 """Tests of the unbiased distillation."""
+
 from __future__ import annotations
 
 import pytest
@@ -21,12 +22,11 @@ def test_golden_value() -> None:
 
 def test_golden_gradient_of_the_whole_loss() -> None:
     z = cf.logits().requires_grad_(True)
-    (unbiased_cross_entropy(z, cf.labels(), 4) +
-     10 * unbiased_distillation(z, cf.teacher_logits())).backward()
+    (unbiased_cross_entropy(z, cf.labels(), 4) + 10 * unbiased_distillation(z, cf.teacher_logits())).backward()
     assert cf.near(z.grad.norm(), 0.205219)
 
 
-@pytest.mark.parametrize('alpha', [0.5, 1., 2.])
+@pytest.mark.parametrize('alpha', [0.5, 1.0, 2.0])
 def test_equals_the_equation(alpha: float) -> None:
     z, zo = cf.logits().double(), cf.teacher_logits().double()
     torch.testing.assert_close(unbiased_distillation(z, zo, alpha), reference(z, zo, alpha))
@@ -34,10 +34,10 @@ def test_equals_the_equation(alpha: float) -> None:
 
 def test_new_channels_may_be_permuted_old_ones_only_with_the_teacher() -> None:
     z, zo = cf.logits(), cf.teacher_logits()
-    torch.testing.assert_close(unbiased_distillation(z[:, [0, 1, 2, 3, 5, 4]], zo),
-                               unbiased_distillation(z, zo))
-    torch.testing.assert_close(unbiased_distillation(z[:, [0, 3, 1, 2, 4, 5]], zo[:, [0, 3, 1, 2]]),
-                               unbiased_distillation(z, zo))
+    torch.testing.assert_close(unbiased_distillation(z[:, [0, 1, 2, 3, 5, 4]], zo), unbiased_distillation(z, zo))
+    torch.testing.assert_close(
+        unbiased_distillation(z[:, [0, 3, 1, 2, 4, 5]], zo[:, [0, 3, 1, 2]]), unbiased_distillation(z, zo)
+    )
 
 
 def test_without_new_classes_it_is_plain_distillation() -> None:
@@ -48,16 +48,16 @@ def test_without_new_classes_it_is_plain_distillation() -> None:
 def test_background_split_over_new_classes_costs_nothing_more() -> None:
     """An even split, as MiB initialises, leaves the teacher's own entropy."""
     zo = cf.teacher_logits().double()
-    background = zo[:, :1] - torch.tensor(3.).double().log()
+    background = zo[:, :1] - torch.tensor(3.0).double().log()
     z = torch.cat([background, zo[:, 1:], background, background], 1)
     torch.testing.assert_close(unbiased_distillation(z, zo), logit_distillation(zo, zo))
 
 
 @pytest.mark.parametrize('channels', [4, 5, 6])
 def test_gradient(channels: int) -> None:
-    assert cf.check_gradient(unbiased_distillation,
-                             cf.logits()[:1, :channels, :3, :3],
-                             cf.teacher_logits()[:1, :, :3, :3])
+    assert cf.check_gradient(
+        unbiased_distillation, cf.logits()[:1, :channels, :3, :3], cf.teacher_logits()[:1, :, :3, :3]
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])

@@ -1,12 +1,18 @@
 """Tests of upsampling by blocks and of its adjoint."""
+
 from __future__ import annotations
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from mmciss.functional.upsampled_blocks import (BlockGradient, UpsampledBlocks, block_shape,
-                                                interpolation_matrix, sample_upsampled)
+from mmciss.functional.upsampled_blocks import (
+    BlockGradient,
+    UpsampledBlocks,
+    block_shape,
+    interpolation_matrix,
+    sample_upsampled,
+)
 
 parametrize = pytest.mark.parametrize
 SIZES = parametrize('old, new', [((3, 4), (12, 9)), ((5, 5), (5, 5)), ((7, 6), (3, 2)), ((1, 2), (4, 5))], ids=str)
@@ -52,7 +58,7 @@ def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, shape:
     maps = torch.randn(3, 4, *old, dtype=torch.float64, requires_grad=True)
     upstream = torch.randn(3, 4, *new, dtype=torch.float64)
     full = maps * 1 if old == new else F.interpolate(maps, new, mode='bilinear', align_corners=align)
-    expected, = torch.autograd.grad(full, maps, upstream)
+    (expected,) = torch.autograd.grad(full, maps, upstream)
     blocks = UpsampledBlocks(maps.detach(), new, align, shaped(shape, new[0]))
     gradient = BlockGradient(blocks)
     for images, rows in blocks:
@@ -74,8 +80,10 @@ def test_half_precision_is_widened(dtype: torch.dtype) -> None:
         assert blocks.read(*place).dtype == blocks.block(*place).dtype == torch.float32
 
 
-@parametrize('number, channels, size, shape', [(8, 21, (96, 96), (2, 96)), (4, 151, (512, 512), (1, 6)),
-                                               (2, 10**7, (8, 8), (1, 1)), (2, 1, (1, 1), (2, 1))])
+@parametrize(
+    'number, channels, size, shape',
+    [(8, 21, (96, 96), (2, 96)), (4, 151, (512, 512), (1, 6)), (2, 10**7, (8, 8), (1, 1)), (2, 1, (1, 1), (2, 1))],
+)
 def test_block_shape(number: int, channels: int, size: tuple[int, int], shape: tuple[int, int]) -> None:
     assert block_shape((number, channels, 4, 4), size, torch.device('cpu')) == shape
 

@@ -1,4 +1,5 @@
 """Stand-ins for compiled operations: what needs them can be imported, and fails only when it calls one."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -40,6 +41,7 @@ def declare_torchvision() -> None:
     if importlib.util.find_spec('torchvision') is None or not subprocess.run(command, capture_output=True).returncode:
         return
     import torch
+
     library = torch.library.Library('torchvision', 'DEF')
     for name in ('nms', 'qnms'):
         library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')

@@ -1,4 +1,5 @@
 """A head of a user that cannot grow: it normalises the scores over the batch, class by class."""
+
 from __future__ import annotations
 
 from mmseg.models.decode_heads import FCNHead

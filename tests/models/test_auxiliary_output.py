@@ -1,4 +1,5 @@
 """Auxiliary channels behind the classes, inside the context only."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,7 +12,7 @@ from tests.models.tiny import batch, segmentor_config
 
 def test_channels_are_appended_for_a_while() -> None:
     torch.manual_seed(0)
-    segmentor = build_grown_segmentor(segmentor_config(3), (3, ), dict(auxiliary=2)).eval()
+    segmentor = build_grown_segmentor(segmentor_config(3), (3,), dict(auxiliary=2)).eval()
     inputs, _ = batch()
     plain = segmentor(inputs, mode='tensor')
     with auxiliary_appended(segmentor) as count:
@@ -25,13 +26,13 @@ def test_channels_are_appended_for_a_while() -> None:
 
 
 def test_an_error_inside_leaves_nothing_behind() -> None:
-    segmentor = build_grown_segmentor(segmentor_config(3), (3, ), dict(auxiliary=1)).eval()
+    segmentor = build_grown_segmentor(segmentor_config(3), (3,), dict(auxiliary=1)).eval()
     with pytest.raises(RuntimeError), auxiliary_appended(segmentor):
         raise RuntimeError
     assert segmentor(batch()[0], mode='tensor').shape[1] == 3
 
 
 def test_a_model_without_auxiliary_channels_is_left_alone() -> None:
-    segmentor = build_grown_segmentor(segmentor_config(3), (3, )).eval()
+    segmentor = build_grown_segmentor(segmentor_config(3), (3,)).eval()
     with auxiliary_appended(segmentor) as count:
         assert count == 0 and segmentor(batch()[0], mode='tensor').shape[1] == 3

@@ -1,4 +1,5 @@
 """From logits to classes, in mmciss and in the exported model."""
+
 from __future__ import annotations
 
 import copy
@@ -9,8 +10,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.decisions import (ArgmaxDecision, SigmoidThresholdDecision,
-                                     UnknownToBackgroundDecision)
+from mmciss.models.decisions import ArgmaxDecision, SigmoidThresholdDecision, UnknownToBackgroundDecision
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from tests.models.tiny import BASE, batch, segmentor_config
 
@@ -24,14 +24,17 @@ def test_argmax_leaves_the_logits() -> None:
     assert ArgmaxDecision()(scores) is scores
 
 
-@pytest.mark.parametrize(('values', 'threshold', 'channel'), [
-    ((9.0, -1.0, -2.0), 0.5, 0),
-    ((-9.0, -1.0, -2.0), 0.5, 0),
-    ((9.0, 0.1, -2.0), 0.5, 1),
-    ((9.0, 0.1, 0.2), 0.5, 2),
-    ((9.0, 1.0, -2.0), 0.8, 0),
-    ((-9.0, 1.5, 1.4), 0.8, 1),
-])
+@pytest.mark.parametrize(
+    ('values', 'threshold', 'channel'),
+    [
+        ((9.0, -1.0, -2.0), 0.5, 0),
+        ((-9.0, -1.0, -2.0), 0.5, 0),
+        ((9.0, 0.1, -2.0), 0.5, 1),
+        ((9.0, 0.1, 0.2), 0.5, 2),
+        ((9.0, 1.0, -2.0), 0.8, 0),
+        ((-9.0, 1.5, 1.4), 0.8, 1),
+    ],
+)
 def test_sigmoid_threshold(values: tuple, threshold: float, channel: int) -> None:
     scores = logits(*values)
     kept = scores.clone()
@@ -86,8 +89,7 @@ def test_the_row_that_stands_for_the_background_in_the_export() -> None:
 
 def model(decision: dict, auxiliary: int = 0) -> IncrementalSegmentor:
     torch.manual_seed(0)
-    built = IncrementalSegmentor(segmentor_config(3), BASE, decision=decision,
-                                 classifier=dict(auxiliary=auxiliary))
+    built = IncrementalSegmentor(segmentor_config(3), BASE, decision=decision, classifier=dict(auxiliary=auxiliary))
     built.init_weights()
     with torch.no_grad():
         for parameter in built.segmentor.decode_head.conv_seg.parameters():
@@ -110,8 +112,7 @@ def test_plain_mmsegmentation_decides_as_the_threshold_does(threshold: float) ->
     assert differ.float().mean() < 1e-3
 
 
-@pytest.mark.parametrize('mode', [dict(mode='whole'),
-                                  dict(mode='slide', crop_size=(24, 24), stride=(16, 16))])
+@pytest.mark.parametrize('mode', [dict(mode='whole'), dict(mode='slide', crop_size=(24, 24), stride=(16, 16))])
 def test_unknown_goes_to_the_background_in_predictions_whole_and_sliding(mode: dict) -> None:
     ours = model(dict(type='UnknownToBackgroundDecision'), auxiliary=1)
     ours.segmentor.test_cfg.update(mode)
@@ -142,4 +143,6 @@ def test_rows_that_the_export_replaces_are_kept_for_the_next_step() -> None:
     assert 'decode_head.conv_seg.auxiliary.bias' in state
     other = model(dict(type='SigmoidThresholdDecision'), auxiliary=1)
     assert set(other.method_state()['auxiliary']) == {
-        'decode_head.conv_seg.auxiliary.weight', 'decode_head.conv_seg.auxiliary.bias'}
+        'decode_head.conv_seg.auxiliary.weight',
+        'decode_head.conv_seg.auxiliary.bias',
+    }

@@ -32,15 +32,14 @@ def test_patterns_freeze_and_are_returned() -> None:
 def test_trainable_is_kept_out() -> None:
     net = network()
     freeze(net, ['*'], trainable=['*.steps.new.*', '*.auxiliary.*'])
-    assert trainable(net) == {f'conv_seg.{group}.{leaf}' for group in ('steps.2', 'auxiliary')
-                              for leaf in ('weight', 'bias')}
+    assert trainable(net) == {
+        f'conv_seg.{group}.{leaf}' for group in ('steps.2', 'auxiliary') for leaf in ('weight', 'bias')
+    }
 
 
 def test_old_groups_by_age_and_by_number() -> None:
-    assert freeze(network(), ['*.steps.old.weight']) == ['conv_seg.steps.0.weight',
-                                                         'conv_seg.steps.1.weight']
-    assert freeze(network(), ['conv_seg.steps.1.*']) == ['conv_seg.steps.1.weight',
-                                                         'conv_seg.steps.1.bias']
+    assert freeze(network(), ['*.steps.old.weight']) == ['conv_seg.steps.0.weight', 'conv_seg.steps.1.weight']
+    assert freeze(network(), ['conv_seg.steps.1.*']) == ['conv_seg.steps.1.weight', 'conv_seg.steps.1.bias']
 
 
 def test_old_groups_where_nothing_is_old() -> None:
@@ -97,14 +96,17 @@ def test_nothing_asked_nothing_done() -> None:
     assert freeze(net) == [] and trainable(net) == everything
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (dict(patterns=['backbon.*']), r"patterns.*'backbon\.\*'.*backbone\."),
-    (dict(trainable=['nothing']), r'trainable'),
-    (dict(patterns='backbone.*'), r'list of patterns'),
-    (dict(norm='frozen'), r"norm.*'frozen'.*eval_affine_frozen"),
-    (dict(norm={'neck.*': 'eval'}), r"norm.*'neck\.\*'"),
-    (dict(dropout='off'), r"dropout.*'off'.*eval, train"),
-])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (dict(patterns=['backbon.*']), r"patterns.*'backbon\.\*'.*backbone\."),
+        (dict(trainable=['nothing']), r'trainable'),
+        (dict(patterns='backbone.*'), r'list of patterns'),
+        (dict(norm='frozen'), r"norm.*'frozen'.*eval_affine_frozen"),
+        (dict(norm={'neck.*': 'eval'}), r"norm.*'neck\.\*'"),
+        (dict(dropout='off'), r"dropout.*'off'.*eval, train"),
+    ],
+)
 def test_errors_name_key_value_and_what_is_allowed(arguments: dict, words: str) -> None:
     with pytest.raises(ConfigError, match=rf'method\.freeze\.{words}|method\.freeze.*{words}'):
         freeze(network(), **arguments)
@@ -119,9 +121,14 @@ def test_running_statistics_of_a_part_move_by_its_momentum() -> None:
     assert net[1].momentum == 0.1
 
 
-@pytest.mark.parametrize(('momentum', 'message'), [
-    (0.1, 'norm_momentum must be a dictionary'), ({'*': 1.5}, r"norm_momentum\['\*'\] must lie between 0 and 1, found 1.5"),
-    ({'body.*': 0.1}, r"norm_momentum: the pattern 'body\.\*' fits nothing")])
+@pytest.mark.parametrize(
+    ('momentum', 'message'),
+    [
+        (0.1, 'norm_momentum must be a dictionary'),
+        ({'*': 1.5}, r"norm_momentum\['\*'\] must lie between 0 and 1, found 1.5"),
+        ({'body.*': 0.1}, r"norm_momentum: the pattern 'body\.\*' fits nothing"),
+    ],
+)
 def test_a_momentum_that_cannot_be_set_is_refused(momentum: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         freeze(nn.Sequential(nn.BatchNorm2d(2)), norm_momentum=momentum)

@@ -1,4 +1,5 @@
 """The wrapper around a segmentor."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_every_module_that_asks_learns_the_step(previous: dict) -> None:
 class EverythingIsClassFour:
     """Relabels all pixels and weights the first image by 0."""
 
-    needs = ('logits', )
+    needs = ('logits',)
     uses_teacher = False
 
     def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
@@ -136,8 +137,10 @@ def test_labeler_changes_labels_and_weights_of_all_heads_but_not_the_batch(previ
     kept = samples[0].gt_sem_seg.data.clone()
     losses = model.loss(inputs, samples)
     assert torch.equal(samples[0].gt_sem_seg.data, kept)
-    for head, prefix, weight in ((model.segmentor.decode_head, 'decode', 1.0),
-                                 (model.segmentor.auxiliary_head, 'aux', 0.4)):
+    for head, prefix, weight in (
+        (model.segmentor.decode_head, 'decode', 1.0),
+        (model.segmentor.auxiliary_head, 'aux', 0.4),
+    ):
         with torch.no_grad():
             logits = head(model.segmentor.extract_feat(inputs))
             full = nn.functional.interpolate(logits, (32, 32), mode='bilinear')
@@ -155,11 +158,13 @@ def test_frozen_parts_stay_frozen_in_train_mode(previous: dict) -> None:
 
 def test_a_checkpoint_of_other_classes_or_architecture_is_refused(previous: dict) -> None:
     torch.manual_seed(0)
-    other = build_grown_segmentor(segmentor_config(4), (4, ))
+    other = build_grown_segmentor(segmentor_config(4), (4,))
     save_tensors(previous['model'], {'state_dict': plain_state_dict(other)})
     with pytest.raises(ConfigError, match=r'model.pth.*(4 rows|4 channels)'):
         later_model(previous)
-    weights = {name: tensor for name, tensor in plain_state_dict(base_model().segmentor).items() if 'layer3' not in name}
+    weights = {
+        name: tensor for name, tensor in plain_state_dict(base_model().segmentor).items() if 'layer3' not in name
+    }
     save_tensors(previous['model'], {'state_dict': weights})
     with pytest.raises(ConfigError, match=r'model.pth does not fit.*missing \(such as backbone.layer3'):
         later_model(previous)
@@ -175,10 +180,13 @@ def test_base_step_can_start_from_a_plain_checkpoint(tmp_path: Path) -> None:
         assert torch.equal(tensor, plain.state_dict()[name]), name
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(losses=[KD]), 'method.losses must be a dictionary of named losses'),
-    (dict(losses=KD), 'method.losses.kd needs a teacher, which the base step does not have'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(losses=[KD]), 'method.losses must be a dictionary of named losses'),
+        (dict(losses=KD), 'method.losses.kd needs a teacher, which the base step does not have'),
+    ],
+)
 def test_wrong_slots_are_refused_when_the_model_is_built(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         base_model(**options)
@@ -186,7 +194,7 @@ def test_wrong_slots_are_refused_when_the_model_is_built(options: dict, message:
 
 def test_a_layer_that_does_not_exist_is_refused_when_the_model_is_built(previous: dict) -> None:
     losses = dict(features=dict(type='FeatureDistillationLoss', layer='backbone.layer9', loss_weight=1.0))
-    with pytest.raises(ConfigError, match=r"method.losses.features.layers.*backbone.layer9"):
+    with pytest.raises(ConfigError, match=r'method.losses.features.layers.*backbone.layer9'):
         IncrementalSegmentor(segmentor_config(5), LATER, previous=previous, losses=losses)
 
 

@@ -53,8 +53,10 @@ def test_auxiliary_channels_see_the_embedding_without_gradient() -> None:
 
 
 def test_without_auxiliary_channels_there_are_none() -> None:
-    classifier = GrowableConv2d(4, (3, ))
+    classifier = GrowableConv2d(4, (3,))
     output = SegOutput(torch.zeros(1, 3, 2, 2), torch.zeros(1, 4, 2, 2), classifier=classifier)
     assert output.auxiliary is None and output.auxiliary_at((4, 4)) is None
-    assert SegOutput(torch.zeros(1, 3, 2, 2), torch.zeros(1, 4, 2, 2),
-                     classifier=torch.nn.Conv2d(4, 3, 1)).auxiliary is None
+    assert (
+        SegOutput(torch.zeros(1, 3, 2, 2), torch.zeros(1, 4, 2, 2), classifier=torch.nn.Conv2d(4, 3, 1)).auxiliary
+        is None
+    )

@@ -1,4 +1,5 @@
 """Weights through the sampler slot of heads."""
+
 from __future__ import annotations
 
 import torch
@@ -39,5 +40,5 @@ def test_a_head_of_heads_has_its_sampler_in_the_first_inner_head() -> None:
     head = nn.Module()
     head.kernel_generate_head = nn.Module()
     head.kernel_generate_head.sampler = None
-    installed, = install_pixel_weights([head])
+    (installed,) = install_pixel_weights([head])
     assert head.kernel_generate_head.sampler is installed

@@ -1,4 +1,5 @@
 """Whole runs of a model that classifies queries: a protocol of two steps, and an extension."""
+
 from __future__ import annotations
 
 import copy
@@ -30,8 +31,9 @@ def test_two_steps_by_the_runner(tmp_path: Path) -> None:
     cfg = step_run_config(data, tmp_path / 'run', 'mib', run_steps=[0, 1])
     cfg.model = query_segmentor(3, data_preprocessor=cfg.model.data_preprocessor)
     for split in ('val', 'test'):
-        cfg[f'{split}_dataloader'].dataset.pipeline = [dict(type=kind) for kind in (
-            'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')]
+        cfg[f'{split}_dataloader'].dataset.pipeline = [
+            dict(type=kind) for kind in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
+        ]
     train(cfg)
     step = tmp_path / 'run' / 'step_1'
     exported = Config.fromfile(step / 'model_config.py')
@@ -44,16 +46,29 @@ def test_two_steps_by_the_runner(tmp_path: Path) -> None:
 
 def test_extension_without_a_background_class(tmp_path: Path) -> None:
     model = query_segmentor(3, data_preprocessor=PREPROCESSOR)
-    cfg = Config(dict(model=model, train_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TRAIN_PIPELINE)),
-                      test_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TEST_PIPELINE))))
+    cfg = Config(
+        dict(
+            model=model,
+            train_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TRAIN_PIPELINE)),
+            test_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=TEST_PIPELINE)),
+        )
+    )
     torch.manual_seed(0)
     cfg.dump(tmp_path / 'config.py')
     weights = MODELS.build(copy.deepcopy(model)).state_dict()
     meta = dict(dataset_meta=dict(classes=STUFF, palette=[[index] * 3 for index in range(3)]))
     torch.save({'state_dict': weights, 'meta': meta}, tmp_path / 'weights.pth')
     images, masks = write_images(tmp_path / 'new', count=4, ids=(0, 1))
-    out = extend(tmp_path / 'config.py', tmp_path / 'weights.pth', images, masks, classes=['lake'],
-                 work_dir=tmp_path / 'out', iters=2, batch_size=2)
+    out = extend(
+        tmp_path / 'config.py',
+        tmp_path / 'weights.pth',
+        images,
+        masks,
+        classes=['lake'],
+        work_dir=tmp_path / 'out',
+        iters=2,
+        batch_size=2,
+    )
     assert out.summary['settings']['method']['value'] == 'lwf_unbiased'
     head = Config.fromfile(out.config).model.decode_head
     assert head.loss_cls.class_weight == [1.0, 1.0, 1.0, 1.0, 0.1] and 'loss_decode' not in head

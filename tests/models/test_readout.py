@@ -1,4 +1,5 @@
 """Reading a segmentor's answers without changing it."""
+
 from __future__ import annotations
 
 import pytest

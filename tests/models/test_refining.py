@@ -1,4 +1,5 @@
 """A head that refines points: the student's answer is compared with its teacher's at the same places."""
+
 from __future__ import annotations
 
 import copy
@@ -17,8 +18,8 @@ from mmciss.protocols.step import Step
 from tests.models.tiny_heads import point_sample_stub, tiny_batch, tiny_segmentor
 
 NAMES = ('background', 'cat', 'dog', 'cow')
-BASE = Step(0, new=(1, 2), old=(), sizes=(3, ), names=NAMES[:3])
-LATER = Step(1, new=(3, ), old=(1, 2), sizes=(3, 1), names=NAMES)
+BASE = Step(0, new=(1, 2), old=(), sizes=(3,), names=NAMES[:3])
+LATER = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=NAMES)
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +42,14 @@ def test_it_looks_at_the_centres_of_the_places() -> None:
     maps, coarse = model.extract_feat(inputs), raw_answer(model, inputs)
     head = refining_head(model)
     height, width = coarse.shape[-2:]
-    rows, columns = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width,
-                                   indexing='ij')
+    rows, columns = torch.meshgrid(
+        (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing='ij'
+    )
     points = torch.stack([columns, rows], -1).view(1, -1, 2).expand(len(inputs), -1, -1)
-    expected = head(head._get_fine_grained_point_feats(head._transform_inputs(maps), points),
-                    head._get_coarse_point_feats(coarse, points))
+    expected = head(
+        head._get_fine_grained_point_feats(head._transform_inputs(maps), points),
+        head._get_coarse_point_feats(coarse, points),
+    )
     torch.testing.assert_close(refined_everywhere(head, maps, coarse).flatten(2), expected)
 
 
@@ -67,9 +71,14 @@ def test_a_step_distils_both_answers(tmp_path) -> None:
     base = IncrementalSegmentor(tiny_segmentor('PointHead', 3), BASE)
     torch.save({'state_dict': base.plain_weights()}, tmp_path / 'model.pth')
     losses = dict(kd=dict(type='UnbiasedDistillationLoss', loss_weight=1.0))
-    model = IncrementalSegmentor(tiny_segmentor('PointHead', 4), LATER, losses=losses,
-                                 freeze=dict(norm='eval'), initializer=dict(type='BackgroundInitializer'),
-                                 previous=dict(model=str(tmp_path / 'model.pth'), state=None))
+    model = IncrementalSegmentor(
+        tiny_segmentor('PointHead', 4),
+        LATER,
+        losses=losses,
+        freeze=dict(norm='eval'),
+        initializer=dict(type='BackgroundInitializer'),
+        previous=dict(model=str(tmp_path / 'model.pth'), state=None),
+    )
     model.init_weights()
     model.set_teacher(build_teacher(model, 'cpu'))
     model.train()
@@ -78,8 +87,11 @@ def test_a_step_distils_both_answers(tmp_path) -> None:
     assert {'decode_0.loss_ce', 'decode_1.pointloss_ce', 'loss_kd'} <= found.keys()
     with torch.no_grad():
         model.segmentor.decode_head[1].fc_seg.steps[0].weight += torch.randn_like(
-            model.segmentor.decode_head[1].fc_seg.steps[0].weight)
-    torch.testing.assert_close(model.loss(inputs, copy.deepcopy(samples))['decode_0.loss_ce'], found['decode_0.loss_ce'])
+            model.segmentor.decode_head[1].fc_seg.steps[0].weight
+        )
+    torch.testing.assert_close(
+        model.loss(inputs, copy.deepcopy(samples))['decode_0.loss_ce'], found['decode_0.loss_ce']
+    )
     moved = model.loss(inputs, copy.deepcopy(samples))['loss_kd']
     assert moved > found['loss_kd'] + 1e-3, 'what only the points forget costs too'
     moved.backward()

@@ -1,4 +1,5 @@
 """A frozen student is its own teacher: same losses, same gradients, one run of the trunk."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,8 +14,7 @@ from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher, trunk_is_froz
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 
-FROZEN = dict(patterns=['*'], trainable=['*.steps.new.*', '*.auxiliary.*'],
-              norm='eval_affine_frozen', dropout='eval')
+FROZEN = dict(patterns=['*'], trainable=['*.steps.new.*', '*.auxiliary.*'], norm='eval_affine_frozen', dropout='eval')
 KD = dict(kd=dict(type='UnbiasedDistillationLoss', loss_weight=10.0))
 
 
@@ -33,13 +33,15 @@ def previous(tmp_path: Path) -> dict[str, str]:
     return paths
 
 
-def student(previous: dict, dropout: float = 0.0, freeze: Any = FROZEN, losses: Any = KD,
-            **options: Any) -> IncrementalSegmentor:
+def student(
+    previous: dict, dropout: float = 0.0, freeze: Any = FROZEN, losses: Any = KD, **options: Any
+) -> IncrementalSegmentor:
     config = segmentor_config(5)
     config['decode_head']['dropout_ratio'] = dropout
     torch.manual_seed(1)
-    model = IncrementalSegmentor(config, LATER, previous=previous, freeze=freeze, losses=losses,
-                                 classifier=dict(auxiliary=1), **options)
+    model = IncrementalSegmentor(
+        config, LATER, previous=previous, freeze=freeze, losses=losses, classifier=dict(auxiliary=1), **options
+    )
     model.init_weights()
     return model.train()
 
@@ -100,8 +102,12 @@ def test_the_teacher_keeps_the_old_rows_when_the_student_moves_its_own(previous:
 
 def test_whatever_moves_before_the_classifier_needs_a_network_of_its_own(previous: dict) -> None:
     trainable = FROZEN['trainable']
-    for freeze in (None, dict(FROZEN, norm='train'), dict(patterns=['backbone.*'], norm='eval'),
-                   dict(FROZEN, trainable=[*trainable, 'backbone.layer4.*'])):
+    for freeze in (
+        None,
+        dict(FROZEN, norm='train'),
+        dict(patterns=['backbone.*'], norm='eval'),
+        dict(FROZEN, trainable=[*trainable, 'backbone.layer4.*']),
+    ):
         assert not trunk_is_frozen(student(previous, freeze=freeze))
     assert not trunk_is_frozen(student(previous, 0.1, dict(FROZEN, dropout='train')))
     features = dict(f=dict(type='FeatureDistillationLoss', layer='backbone.layer4', loss_weight=1.0))

@@ -74,10 +74,10 @@ def test_gradient_flows_through_a_cloned_record() -> None:
 def test_clone_protects_from_a_later_in_place_operation(clone: bool | list[str]) -> None:
     net = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
     with FeatureTap(net, ['0'], clone=clone) as tap:
-        net(torch.full((1, ), -1.0))
+        net(torch.full((1,), -1.0))
     assert tap.records['0'].item() == -1
     with FeatureTap(net, ['0']) as tap:
-        net(torch.full((1, ), -1.0))
+        net(torch.full((1,), -1.0))
     assert tap.records['0'].item() == 0
 
 

@@ -1,4 +1,5 @@
 """Names of modules that count from the end."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """A segmentor of a few thousand weights, and batches for it."""
+
 from __future__ import annotations
 
 import copy
@@ -13,20 +14,50 @@ from torch import Tensor
 from mmciss.protocols.step import Step
 
 NAMES = ('background', 'cat', 'dog', 'cow', 'horse')
-BASE = Step(0, new=(1, 2), old=(), sizes=(3, ), names=NAMES[:3])
+BASE = Step(0, new=(1, 2), old=(), sizes=(3,), names=NAMES[:3])
 LATER = Step(1, new=(3, 4), old=(1, 2), sizes=(3, 2), names=NAMES)
 
 SEGMENTOR: dict[str, Any] = dict(
     type='EncoderDecoder',
-    backbone=dict(type='ResNetV1c', depth=18, base_channels=4, stem_channels=4, num_stages=4, out_indices=(0, 1, 2, 3),
-                  strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), norm_cfg=dict(type='BN'), norm_eval=False),
-    decode_head=dict(type='FCNHead', in_channels=32, in_index=3, channels=8, num_convs=1, dropout_ratio=0.0,
-                     num_classes=3, norm_cfg=dict(type='BN'), align_corners=False,
-                     loss_decode=dict(type='CrossEntropyLoss')),
-    auxiliary_head=dict(type='FCNHead', in_channels=16, in_index=2, channels=4, num_convs=1, dropout_ratio=0.0,
-                        num_classes=3, norm_cfg=dict(type='BN'), align_corners=False,
-                        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)),
-    train_cfg=dict(), test_cfg=dict(mode='whole'))
+    backbone=dict(
+        type='ResNetV1c',
+        depth=18,
+        base_channels=4,
+        stem_channels=4,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        norm_cfg=dict(type='BN'),
+        norm_eval=False,
+    ),
+    decode_head=dict(
+        type='FCNHead',
+        in_channels=32,
+        in_index=3,
+        channels=8,
+        num_convs=1,
+        dropout_ratio=0.0,
+        num_classes=3,
+        norm_cfg=dict(type='BN'),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss'),
+    ),
+    auxiliary_head=dict(
+        type='FCNHead',
+        in_channels=16,
+        in_index=2,
+        channels=4,
+        num_convs=1,
+        dropout_ratio=0.0,
+        num_classes=3,
+        norm_cfg=dict(type='BN'),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)
 
 
 def segmentor_config(num_classes: int = 3, loss: dict | None = None) -> dict[str, Any]:

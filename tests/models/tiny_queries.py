@@ -1,4 +1,5 @@
 """A head that classifies queries, with the attributes and calls of MMSegmentation's, but without MMDetection."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -21,9 +22,19 @@ BEHIND['TinyQueryHead'] = {'cls_embed': 1}
 class TinyQueryHead(BaseModule):
     """Queries that look twice at the mean of the image, and masks that are products with its map."""
 
-    def __init__(self, in_channels: int, feat_channels: int, num_classes: int, num_queries: int = 6,
-                 align_corners: bool = False, ignore_index: int = 255, out_channels: int = 8,
-                 train_cfg: dict | None = None, init_cfg: dict | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        feat_channels: int,
+        num_classes: int,
+        num_queries: int = 6,
+        align_corners: bool = False,
+        ignore_index: int = 255,
+        out_channels: int = 8,
+        train_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_classes = self.out_channels = num_classes
         self.align_corners, self.ignore_index = align_corners, ignore_index
@@ -34,8 +45,9 @@ class TinyQueryHead(BaseModule):
         self.query_feat = nn.Embedding(num_queries, feat_channels)
         self.layers = nn.ModuleList(nn.Linear(feat_channels, feat_channels) for _ in range(2))
         self.cls_embed = nn.Linear(feat_channels, num_classes + 1)
-        self.mask_embed = nn.Sequential(nn.Linear(feat_channels, feat_channels), nn.ReLU(),
-                                        nn.Linear(feat_channels, out_channels))
+        self.mask_embed = nn.Sequential(
+            nn.Linear(feat_channels, feat_channels), nn.ReLU(), nn.Linear(feat_channels, out_channels)
+        )
 
     def forward(self, x: tuple[Tensor, ...], batch_data_samples: list[SegDataSample]) -> tuple[list, list]:
         """Returns logits of queries ``(N, Q, C + 1)`` and masks ``(N, Q, h, w)``, one for each layer."""
@@ -67,7 +79,15 @@ class TinyQueryHead(BaseModule):
 
 def query_segmentor(num_classes: int, data_preprocessor: dict | None = None, **options: Any) -> ConfigDict:
     """Returns the config of a tiny segmentor with that head, and no other; ``options`` are the head's."""
-    head = dict(type='TinyQueryHead', in_channels=32, feat_channels=8, num_classes=num_classes,
-                loss_cls=dict(type='CrossEntropyLoss', class_weight=[1.0] * num_classes + [0.1])) | options
+    head = (
+        dict(
+            type='TinyQueryHead',
+            in_channels=32,
+            feat_channels=8,
+            num_classes=num_classes,
+            loss_cls=dict(type='CrossEntropyLoss', class_weight=[1.0] * num_classes + [0.1]),
+        )
+        | options
+    )
     more = {} if data_preprocessor is None else {'data_preprocessor': data_preprocessor}
     return ConfigDict({**SEGMENTOR, 'decode_head': head, 'auxiliary_head': None, **more})

@@ -3,6 +3,7 @@
 :func:`run` extends a model by a class (teacher, training, export, comparison) and runs the result
 in plain MMSegmentation. ``tools/model_table.py`` does so for all and writes ``docs/models.md``.
 """
+
 from __future__ import annotations
 
 import re
@@ -34,20 +35,24 @@ from tests.models.tiny_heads import CrissCrossStub, PSAMaskStub, point_sample_st
 from tests.models.zoo_page import ADAPTER, NOT_HERE, REFUSED, WORKS, Row
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
-MORE = ('segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py',
-        'setr/setr_vit-l_pup_8xb2-160k_ade20k-512x512.py',
-        'setr/setr_vit-l_naive_8xb2-160k_ade20k-512x512.py',
-        'twins/twins_pcpvt-s_fpn_fpnhead_8xb4-80k_ade20k-512x512.py',
-        'fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py')
+MORE = (
+    'segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py',
+    'setr/setr_vit-l_pup_8xb2-160k_ade20k-512x512.py',
+    'setr/setr_vit-l_naive_8xb2-160k_ade20k-512x512.py',
+    'twins/twins_pcpvt-s_fpn_fpnhead_8xb4-80k_ade20k-512x512.py',
+    'fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-80k_ade20k-512x512.py',
+)
 """Configs beside the one with the shortest name in each folder."""
 LEFT_OUT = ('dsdl', '_base_')
 """Folders that hold no model of their own."""
 NARROWED = re.compile(r'ResNet|VisionTransformer|BEiT|MAE|SVT|PCPVT|SwinTransformer|mmpretrain.ConvNeXt')
 """Backbones whose widths can be divided; others are run at full width."""
 WIDTH = re.compile(r'(channels|embed_dims?|dims|num_feats)$')
-OPERATIONS = {'CCHead': (cc_head, 'CrissCrossAttention', CrissCrossStub),
-              'PSAHead': (psa_head, 'PSAMask', PSAMaskStub),
-              'PointHead': (point_head, 'point_sample', point_sample_stub)}
+OPERATIONS = {
+    'CCHead': (cc_head, 'CrissCrossAttention', CrissCrossStub),
+    'PSAHead': (psa_head, 'PSAMask', PSAMaskStub),
+    'PointHead': (point_head, 'point_sample', point_sample_stub),
+}
 """Operations of mmcv, with their stand-ins, by the heads that need them."""
 SIDES = {'LRASPPHead': 416}
 """Heads that need larger images than :data:`SIDE`: LRASPPHead pools windows of 49 x 49 of a map at
@@ -59,12 +64,15 @@ def zoo() -> dict[str, Path]:
     """Returns the configs by family; empty if MMSegmentation was installed without them."""
     found: dict[str, Path] = {}
     for folder in sorted(CONFIGS.iterdir()) if CONFIGS.is_dir() else []:
-        files = sorted((path for path in folder.glob('*.py') if 'levir' not in path.name),
-                       key=lambda path: (len(path.name), path.name))
+        files = sorted(
+            (path for path in folder.glob('*.py') if 'levir' not in path.name),
+            key=lambda path: (len(path.name), path.name),
+        )
         if files and folder.name not in LEFT_OUT:
             found[folder.name] = files[0]
-    found.update({re.split('_[48]xb', Path(name).name)[0]: CONFIGS / name
-                  for name in MORE if (CONFIGS / name).is_file()})
+    found.update(
+        {re.split('_[48]xb', Path(name).name)[0]: CONFIGS / name for name in MORE if (CONFIGS / name).is_file()}
+    )
     return found
 
 
@@ -236,8 +244,12 @@ def check_maps(model: nn.Module, side: int) -> None:
 
 def _listed(model: nn.Module) -> list[str]:
     """Returns what grows otherwise than by rows: layers or parameters."""
-    found = [f'{path}.{name.removesuffix(".weight").removesuffix(".bias")}' for path, head in model.named_modules()
-             for name, _ in head.named_parameters() if growth_of(head, name) is not None]
+    found = [
+        f'{path}.{name.removesuffix(".weight").removesuffix(".bias")}'
+        for path, head in model.named_modules()
+        for name, _ in head.named_parameters()
+        if growth_of(head, name) is not None
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -253,8 +265,17 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     if str(cfg.model.get('backbone', {}).get('type')).startswith('mmpretrain.'):
         check_maps(model, side)
     layers = growing_layers(cfg.model) + _listed(model)
-    out = extend(config, checkpoint, images, masks, classes=['something new'], work_dir=folder / 'run', iters=1,
-                 batch_size=2, crop_size=side)
+    out = extend(
+        config,
+        checkpoint,
+        images,
+        masks,
+        classes=['something new'],
+        work_dir=folder / 'run',
+        iters=1,
+        batch_size=2,
+        crop_size=side,
+    )
     old = out.summary['num_old']
     assert 'mmciss' not in out.config.read_text(encoding='utf-8')
     model = init_model(str(out.config), str(out.checkpoint), device='cpu')

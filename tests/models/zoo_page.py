@@ -1,4 +1,5 @@
 """``docs/models.md``: written from rows, and read back."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -117,8 +118,10 @@ def page(rows: list[Row]) -> str:
 def table(rows: list[Row]) -> str:
     """Writes rows in Markdown."""
     from mmciss.evaluation.markdown import table as markdown
-    cells = [[f'**{row.family}**', row.backbone, row.head, row.layers, row.method, row.result, row.reason]
-             for row in rows]
+
+    cells = [
+        [f'**{row.family}**', row.backbone, row.head, row.layers, row.method, row.result, row.reason] for row in rows
+    ]
     return markdown(HEADER, cells, text_columns=len(HEADER))
 
 

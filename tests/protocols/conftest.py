@@ -1,4 +1,5 @@
 """The real masks of PASCAL VOC 2012, scanned once per session."""
+
 from __future__ import annotations
 
 import tarfile

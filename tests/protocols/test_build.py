@@ -1,4 +1,5 @@
 """The key ``protocol`` of a config."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,11 +19,11 @@ def test_name_and_setting() -> None:
 
 
 def test_published_orders_are_found_by_the_class_names() -> None:
-    assert build_protocol({'name': '15-1', 'order': 'b'}, VOC)[1].new == (17, )
+    assert build_protocol({'name': '15-1', 'order': 'b'}, VOC)[1].new == (17,)
     mine = tuple(f'shape {number}' for number in range(20))
     with pytest.raises(ConfigError, match="no order 'b' is published"):
         build_protocol({'name': '15-1', 'order': 'b'}, mine)
-    assert build_protocol({'name': '15-1', 'order': 'b', 'dataset': 'voc'}, mine)[1].new == (17, )
+    assert build_protocol({'name': '15-1', 'order': 'b', 'dataset': 'voc'}, mine)[1].new == (17,)
 
 
 def test_steps_by_name() -> None:
@@ -45,7 +46,7 @@ def test_domains_imply_the_setting() -> None:
     protocol = build_protocol({'domains': domains, 'holdout': 0.2}, CITYSCAPES)
     assert protocol.setting == 'domain' and protocol.holdout == 0.2 and len(protocol) == 2
     protocol = build_protocol({'name': '1-1', 'domains': ['day', 'night']}, CITYSCAPES)
-    assert [step.domains for step in protocol] == [('day', ), ('night', )]
+    assert [step.domains for step in protocol] == [('day',), ('night',)]
 
 
 def test_image_lists_imply_the_setting() -> None:
@@ -58,19 +59,23 @@ def test_joint() -> None:
     assert len(build_protocol({'name': '15-5', 'joint': False}, VOC)) == 2
 
 
-@pytest.mark.parametrize(('config', 'message'), [
-    ({}, 'needs name'), ({'nam': '15-1'}, r"protocol\.nam: unknown key 'nam'.*Did you mean 'name'"),
-    ({'name': '15-1', 'setting': 'overlap'}, r"protocol\.setting.*Did you mean 'overlapped'"),
-    ({'name': '15-1', 'domains': [['ulm']], 'setting': 'disjoint'}, r'\.domains: only goes'),
-    ({'name': '15-1', 'holdout': 0.2}, r'protocol\.holdout: only goes'),
-    ({'domains': [['ulm']], 'holdout': 1.0}, r'protocol\.holdout: 1\.0'),
-    ({'domains': [['ulm']], 'order': 'b'}, r'protocol\.order: does not go'),
-    ({'domains': ['ulm', 'jena']}, r'protocol\.name: needed'),
-    ({'name': '15-1', 'dataset': 'coco'}, r'protocol\.dataset'),
-    ({'name': '15-1', 'setting': 'partitioned', 'seed': -1}, r'protocol\.seed: -1'),
-    ({'name': '15-1', 'setting': 'partitioned', 'seed': True}, r'protocol\.seed: True'),
-    ({'name': '21-1'}, 'needs more than 21 classes'),
-])
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({}, 'needs name'),
+        ({'nam': '15-1'}, r"protocol\.nam: unknown key 'nam'.*Did you mean 'name'"),
+        ({'name': '15-1', 'setting': 'overlap'}, r"protocol\.setting.*Did you mean 'overlapped'"),
+        ({'name': '15-1', 'domains': [['ulm']], 'setting': 'disjoint'}, r'\.domains: only goes'),
+        ({'name': '15-1', 'holdout': 0.2}, r'protocol\.holdout: only goes'),
+        ({'domains': [['ulm']], 'holdout': 1.0}, r'protocol\.holdout: 1\.0'),
+        ({'domains': [['ulm']], 'order': 'b'}, r'protocol\.order: does not go'),
+        ({'domains': ['ulm', 'jena']}, r'protocol\.name: needed'),
+        ({'name': '15-1', 'dataset': 'coco'}, r'protocol\.dataset'),
+        ({'name': '15-1', 'setting': 'partitioned', 'seed': -1}, r'protocol\.seed: -1'),
+        ({'name': '15-1', 'setting': 'partitioned', 'seed': True}, r'protocol\.seed: True'),
+        ({'name': '21-1'}, 'needs more than 21 classes'),
+    ],
+)
 def test_wrong_configs_name_the_key(config: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_protocol(config, VOC)

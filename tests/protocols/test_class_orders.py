@@ -1,4 +1,5 @@
 """Published class orders: permutations, and the task lists that papers cut from them."""
+
 from __future__ import annotations
 
 import re
@@ -28,12 +29,15 @@ def test_the_22_orders_of_voc_15_1() -> None:
     assert len({ORDERS['voc'][letter] for letter in LETTERS}) == 22
 
 
-@pytest.mark.parametrize(('letter', 'base', 'later'), [
-    ('b', (12, 9, 20, 7, 15, 8, 14, 16, 5, 19, 4, 1, 13, 2, 11), (17, 3, 6, 18, 10)),
-    ('m', (18, 4, 14, 17, 12, 10, 7, 3, 9, 1, 8, 15, 6, 13, 2), (5, 11, 20, 16, 19)),
-    ('p', (9, 12, 13, 18, 2, 11, 15, 17, 10, 8, 4, 5, 20, 16, 6), (14, 19, 1, 7, 3)),
-    ('w', (1, 2, 12, 14, 13, 19, 18, 7, 11, 20, 8, 4, 9, 16, 10), (3, 15, 6, 5, 17)),
-])
+@pytest.mark.parametrize(
+    ('letter', 'base', 'later'),
+    [
+        ('b', (12, 9, 20, 7, 15, 8, 14, 16, 5, 19, 4, 1, 13, 2, 11), (17, 3, 6, 18, 10)),
+        ('m', (18, 4, 14, 17, 12, 10, 7, 3, 9, 1, 8, 15, 6, 13, 2), (5, 11, 20, 16, 19)),
+        ('p', (9, 12, 13, 18, 2, 11, 15, 17, 10, 8, 4, 5, 20, 16, 6), (14, 19, 1, 7, 3)),
+        ('w', (1, 2, 12, 14, 13, 19, 18, 7, 11, 20, 8, 4, 9, 16, 10), (3, 15, 6, 5, 17)),
+    ],
+)
 def test_orders_of_voc_as_printed(letter: str, base: tuple, later: tuple) -> None:
     protocol = Protocol.from_name('15-1', 20, order=letter, dataset='voc')
     assert protocol[0].new == base
@@ -42,7 +46,7 @@ def test_orders_of_voc_as_printed(letter: str, base: tuple, later: tuple) -> Non
 
 def test_19_1b_leaves_class_5_for_the_end() -> None:
     protocol = Protocol.from_name('19-1b', 20, dataset='voc')
-    assert protocol.name == '19-1' and protocol[1].new == (5, )
+    assert protocol.name == '19-1' and protocol[1].new == (5,)
 
 
 def test_ade_order_b() -> None:

@@ -1,4 +1,5 @@
 """Reading classes and orders."""
+
 from __future__ import annotations
 
 import pytest
@@ -16,11 +17,19 @@ def test_names_and_numbers_are_classes() -> None:
     assert class_number('person', VOC, 'key') == class_number(15, VOC, 'key') == 15
 
 
-@pytest.mark.parametrize(('item', 'message'), [
-    ('perso', "unknown class 'perso'. Did you mean 'person'"), ('zebra', 'Allowed: aeroplane, '),
-    (21, 'no class 21; allowed are 1 to 20'), (-1, 'no class -1'), (0, '0 is the background'),
-    (True, 'neither'), (1.0, 'neither'), (None, 'neither'),
-])
+@pytest.mark.parametrize(
+    ('item', 'message'),
+    [
+        ('perso', "unknown class 'perso'. Did you mean 'person'"),
+        ('zebra', 'Allowed: aeroplane, '),
+        (21, 'no class 21; allowed are 1 to 20'),
+        (-1, 'no class -1'),
+        (0, '0 is the background'),
+        (True, 'neither'),
+        (1.0, 'neither'),
+        (None, 'neither'),
+    ],
+)
 def test_wrong_classes(item: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         class_number(item, VOC, 'protocol.order')
@@ -44,10 +53,16 @@ def test_seeds_give_permutations(seed: int, total: int) -> None:
     assert sorted(read_order(seed, names)) == list(range(1, total + 1))
 
 
-@pytest.mark.parametrize(('order', 'message'), [
-    ([1, 2, 2, 3], r'listed more than once: 2 \(bicycle\)'), ([1, 2, 3], r'missing: 4 \(boat\)'),
-    (-1, 'seed -1 is outside'), (2.5, 'none of'), ('b', 'no order'),
-])
+@pytest.mark.parametrize(
+    ('order', 'message'),
+    [
+        ([1, 2, 2, 3], r'listed more than once: 2 \(bicycle\)'),
+        ([1, 2, 3], r'missing: 4 \(boat\)'),
+        (-1, 'seed -1 is outside'),
+        (2.5, 'none of'),
+        ('b', 'no order'),
+    ],
+)
 def test_wrong_orders(order: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         read_order(order, VOC[:4])
@@ -61,11 +76,18 @@ def test_unknown_letters_list_the_known_ones() -> None:
         read_order('b', VOC[1:], 'voc')
 
 
-@pytest.mark.parametrize(('names', 'number', 'message'), [
-    (None, None, 'at least one'), (None, 0, 'at least one'), (('a', 'b'), 3, '2 class names for 3'),
-    (('a', 'a'), None, r"listed twice: \['a'\]"), (('background', 'a'), None, 'foreground'),
-    (tuple(map(str, range(255))), None, 'allowed are 1 to 254'), ((), None, 'allowed are 1'),
-])
+@pytest.mark.parametrize(
+    ('names', 'number', 'message'),
+    [
+        (None, None, 'at least one'),
+        (None, 0, 'at least one'),
+        (('a', 'b'), 3, '2 class names for 3'),
+        (('a', 'a'), None, r"listed twice: \['a'\]"),
+        (('background', 'a'), None, 'foreground'),
+        (tuple(map(str, range(255))), None, 'allowed are 1 to 254'),
+        ((), None, 'allowed are 1'),
+    ],
+)
 def test_wrong_class_names(names: tuple | None, number: int | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_class_names(names, number)

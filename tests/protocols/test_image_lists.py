@@ -1,4 +1,5 @@
 """Image lists."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,8 +9,14 @@ import pytest
 from mmciss.errors import ConfigError
 from mmciss.protocols.image_lists import read_image_list
 
-PATHS = ['data/img/2007_000032.jpg', 'data/img/2007_000039.jpg', 'data/a/7.png', 'data/b/7.png',
-         'data/img/two words.jpg', 'data/img/v1.2.jpg']
+PATHS = [
+    'data/img/2007_000032.jpg',
+    'data/img/2007_000039.jpg',
+    'data/a/7.png',
+    'data/b/7.png',
+    'data/img/two words.jpg',
+    'data/img/v1.2.jpg',
+]
 
 
 def read(folder: Path, text: str, paths: list[str] = PATHS) -> list[int]:
@@ -18,14 +25,26 @@ def read(folder: Path, text: str, paths: list[str] = PATHS) -> list[int]:
     return read_image_list(file, paths).tolist()
 
 
-@pytest.mark.parametrize(('text', 'found'), [
-    ('2007_000039\n2007_000032\n', [0, 1]), ('\n 2007_000039 \r\n\n', [1]),
-    ('2007_000039\n2007_000039', [1]), ('img/2007_000039.jpg', [1]),
-    ('/img/2007_000039.jpg /SegmentationClassAug/2007_000039.png', [1]),
-    ('a/7.png\nb/7', [2, 3]), ('two words', [4]), ('v1.2\nv1.2.jpg', [5]), ('', []),
-    ('./2007_000039\nimg/../2007_000039', [1]), ('./a/7.png\na//7', [2]), ('img\\v1.2.jpg', [5]),
-    ('\ufeff2007_000039', [1]), ('5\n0\n3\n', [0, 3, 5]), ('2007_000032\nimg/v1.2.jpg\n', [0, 5]),
-])
+@pytest.mark.parametrize(
+    ('text', 'found'),
+    [
+        ('2007_000039\n2007_000032\n', [0, 1]),
+        ('\n 2007_000039 \r\n\n', [1]),
+        ('2007_000039\n2007_000039', [1]),
+        ('img/2007_000039.jpg', [1]),
+        ('/img/2007_000039.jpg /SegmentationClassAug/2007_000039.png', [1]),
+        ('a/7.png\nb/7', [2, 3]),
+        ('two words', [4]),
+        ('v1.2\nv1.2.jpg', [5]),
+        ('', []),
+        ('./2007_000039\nimg/../2007_000039', [1]),
+        ('./a/7.png\na//7', [2]),
+        ('img\\v1.2.jpg', [5]),
+        ('\ufeff2007_000039', [1]),
+        ('5\n0\n3\n', [0, 3, 5]),
+        ('2007_000032\nimg/v1.2.jpg\n', [0, 5]),
+    ],
+)
 def test_names_paths_and_positions(tmp_path: Path, text: str, found: list[int]) -> None:
     assert read(tmp_path, text) == found
 
@@ -34,13 +53,19 @@ def test_a_number_that_is_a_name_is_a_name(tmp_path: Path) -> None:
     assert read(tmp_path, '1\n0\n', ['2.png', '1.png', '0.png']) == [1, 2]
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('2007_000032\n2007_000033\n', "line 2: '2007_000033' is no image"),
-    ('2007_000032\n\n5\n', "line 3: '5' is no image"), ('0\n6\n', 'line 2: position 6.* 0 to 5'),
-    ('7\n', "line 1: '7' could be any of data/a/7.png, data/b/7.png"),
-    ('c/7.png\n', "line 1: 'c/7.png' is no image"), ('a/8.png x\n', "'a/8.png' is no image"),
-    ('eimg/v1.2\n', "'eimg/v1.2' is no image"), ('-1\n', "'-1' is no image"),
-])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('2007_000032\n2007_000033\n', "line 2: '2007_000033' is no image"),
+        ('2007_000032\n\n5\n', "line 3: '5' is no image"),
+        ('0\n6\n', 'line 2: position 6.* 0 to 5'),
+        ('7\n', "line 1: '7' could be any of data/a/7.png, data/b/7.png"),
+        ('c/7.png\n', "line 1: 'c/7.png' is no image"),
+        ('a/8.png x\n', "'a/8.png' is no image"),
+        ('eimg/v1.2\n', "'eimg/v1.2' is no image"),
+        ('-1\n', "'-1' is no image"),
+    ],
+)
 def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         read(tmp_path, text)

@@ -1,4 +1,5 @@
 """Label policies: the rows of the papers' tables, and properties of every table."""
+
 from __future__ import annotations
 
 from dataclasses import fields
@@ -15,24 +16,26 @@ from mmciss.protocols.labels import ALLOWED, IGNORE, PRESETS, LabelPolicy
 VOC_IDS = [0, 3, 16, 17, 20, 255]
 """Background, old, new, future, future, void at step 1 of 15-1 in natural order."""
 
-policies = st.builds(LabelPolicy, **{name: st.sampled_from(choices) for name, choices in
-                                     ALLOWED.items()})
+policies = st.builds(LabelPolicy, **{name: st.sampled_from(choices) for name, choices in ALLOWED.items()})
 
 
 def voc_step(index: int = 1, setting: str = 'overlapped'):
     return Protocol.from_name('15-1', 20, setting=setting)[index]
 
 
-@pytest.mark.parametrize(('preset', 'train', 'test', 'images'), [
-    ('mib', [0, 0, 16, 0, 0, 0], [0, 3, 16, 255, 255, 255], 'seen'),
-    ('sdr', [0, 0, 16, 0, 0, 0], [0, 3, 16, 255, 255, 255], 'seen'),
-    ('plop', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
-    ('awt', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
-    ('rcil', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
-    ('gsc', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
-    ('dkd', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
-    ('ssul', [0, 0, 16, 0, 0, 255], [0, 3, 16, 255, 255, 255], 'all'),
-])
+@pytest.mark.parametrize(
+    ('preset', 'train', 'test', 'images'),
+    [
+        ('mib', [0, 0, 16, 0, 0, 0], [0, 3, 16, 255, 255, 255], 'seen'),
+        ('sdr', [0, 0, 16, 0, 0, 0], [0, 3, 16, 255, 255, 255], 'seen'),
+        ('plop', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
+        ('awt', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
+        ('rcil', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
+        ('gsc', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
+        ('dkd', [0, 0, 16, 0, 0, 255], [0, 3, 16, 0, 0, 255], 'seen'),
+        ('ssul', [0, 0, 16, 0, 0, 255], [0, 3, 16, 255, 255, 255], 'all'),
+    ],
+)
 def test_presets_on_voc(preset: str, train: list, test: list, images: str) -> None:
     policy = label_policy(preset, first_id=1)
     assert policy.train_table(voc_step(), 20, 1)[VOC_IDS].tolist() == train
@@ -40,11 +43,16 @@ def test_presets_on_voc(preset: str, train: list, test: list, images: str) -> No
     assert policy.test_images == images
 
 
-@pytest.mark.parametrize(('preset', 'train', 'test'), [
-    # The ids of ADE20K after reduce_zero_label: class 5, class 101, class 150, void.
-    ('mib', [0, 101, 0, 0], [5, 101, 255, 255]), ('plop', [0, 101, 0, 0], [5, 101, 0, 0]),
-    ('dkd', [0, 101, 0, 0], [5, 101, 255, 0]), ('ssul', [0, 101, 0, 0], [5, 101, 255, 0]),
-])
+@pytest.mark.parametrize(
+    ('preset', 'train', 'test'),
+    [
+        # The ids of ADE20K after reduce_zero_label: class 5, class 101, class 150, void.
+        ('mib', [0, 101, 0, 0], [5, 101, 255, 255]),
+        ('plop', [0, 101, 0, 0], [5, 101, 0, 0]),
+        ('dkd', [0, 101, 0, 0], [5, 101, 255, 0]),
+        ('ssul', [0, 101, 0, 0], [5, 101, 255, 0]),
+    ],
+)
 def test_presets_on_ade20k(preset: str, train: list, test: list) -> None:
     step = Protocol.from_name('100-10', 150)[1]
     policy = label_policy(preset, first_id=0)
@@ -86,17 +94,18 @@ def test_domain_steps_keep_all_classes_and_have_no_background(preset: str) -> No
 
 
 @given(policy=policies, data=st.data(), first_id=st.sampled_from([0, 1]))
-def test_every_table_is_total_and_stays_in_its_channels(policy: LabelPolicy, data: st.DataObject,
-                                                        first_id: int) -> None:
+def test_every_table_is_total_and_stays_in_its_channels(
+    policy: LabelPolicy, data: st.DataObject, first_id: int
+) -> None:
     total = data.draw(st.integers(2, 12))
     base = data.draw(st.integers(1, total - 1))
     protocol = Protocol.from_name(f'{base}-1', total, order=data.draw(st.integers(0, 99)))
     step = protocol[data.draw(st.integers(0, len(protocol) - 1))]
     train, test = (make(step, total, first_id) for make in (policy.train_table, policy.test_table))
     for table in (train, test):
-        assert table.shape == (256, ) and table.dtype == np.uint8
+        assert table.shape == (256,) and table.dtype == np.uint8
         assert all(value < step.num_seen or value == IGNORE for value in table.tolist())
-        assert (table[first_id + total:255] == IGNORE).all()
+        assert (table[first_id + total : 255] == IGNORE).all()
     for number in step.new:
         position = number - 1 + first_id
         assert train[position] == test[position] == step.channel_of[number]
@@ -119,11 +128,14 @@ def test_fields_over_a_preset() -> None:
     assert label_policy(policy) is policy
 
 
-@pytest.mark.parametrize(('value', 'message'), [
-    ('plopp', "label_policy: unknown preset 'plopp'.*Did you mean 'plop'"),
-    ({'void': 'ignore'}, "label_policy: unknown field 'void'.*void_train"),
-    ({'void_train': 'drop'}, r"\.void_train: unknown choice 'drop'. Allowed: background, ignore"),
-])
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        ('plopp', "label_policy: unknown preset 'plopp'.*Did you mean 'plop'"),
+        ({'void': 'ignore'}, "label_policy: unknown field 'void'.*void_train"),
+        ({'void_train': 'drop'}, r"\.void_train: unknown choice 'drop'. Allowed: background, ignore"),
+    ],
+)
 def test_wrong_policies_name_the_key(value: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         label_policy(value)

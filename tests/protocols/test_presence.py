@@ -1,4 +1,5 @@
 """ClassPresence."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,8 +11,7 @@ from mmciss.protocols import ClassPresence
 def test_counts_become_presence() -> None:
     presence = ClassPresence.from_counts([[10, 0, 5], [0, 7, 0], [3, 0, 0]])
     assert (presence.num_images, presence.num_classes) == (3, 2)
-    assert presence.matrix.tolist() == [[True, False, True], [False, True, False],
-                                        [True, False, False]]
+    assert presence.matrix.tolist() == [[True, False, True], [False, True, False], [True, False, False]]
     assert presence.pixels.dtype == np.int64
     assert presence.images_with([1, 2]).tolist() == [0, 1]
     assert presence.images_with([0]).tolist() == [0, 2] and presence.images_with([]).tolist() == []

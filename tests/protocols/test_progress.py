@@ -1,4 +1,5 @@
 """The progress bar."""
+
 from __future__ import annotations
 
 import io
@@ -28,10 +29,10 @@ def test_time_left() -> None:
     assert '4/10, 6 s left' in bar.line(4.0)
 
 
-@pytest.mark.parametrize(('stream', 'total', 'show'), [
-    (io.StringIO(), 2, True), (Terminal(), 2, False), (Terminal(), 0, True)])
-def test_silence(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, total: int,
-                 show: bool) -> None:
+@pytest.mark.parametrize(
+    ('stream', 'total', 'show'), [(io.StringIO(), 2, True), (Terminal(), 2, False), (Terminal(), 0, True)]
+)
+def test_silence(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, total: int, show: bool) -> None:
     monkeypatch.setattr('sys.stderr', stream)
     with Progress('Reading', total, show) as bar:
         bar.advance(total)

@@ -1,4 +1,5 @@
 """Protocols from names, lists and domains."""
+
 from __future__ import annotations
 
 import pytest
@@ -15,16 +16,16 @@ def protocols(draw: st.DrawFn) -> Protocol:
     base, increment = draw(st.integers(1, 9)), draw(st.integers(1, 4))
     later = draw(st.integers(1, 5))
     total = base + increment * later
-    return Protocol.from_name(f'{base}-{increment}', total, order=draw(st.permutations(
-        range(1, total + 1))), background=draw(st.booleans()))
+    return Protocol.from_name(
+        f'{base}-{increment}', total, order=draw(st.permutations(range(1, total + 1))), background=draw(st.booleans())
+    )
 
 
 @given(protocol=protocols())
 def test_steps_partition_the_classes_and_channels_are_a_bijection(protocol: Protocol) -> None:
-    assert sorted(number for step in protocol for number in step.new) == list(
-        range(1, protocol.num_classes + 1))
+    assert sorted(number for step in protocol for number in step.new) == list(range(1, protocol.num_classes + 1))
     for index, step in enumerate(protocol):
-        assert step.index == index and step.sizes == protocol[-1].sizes[:index + 1]
+        assert step.index == index and step.sizes == protocol[-1].sizes[: index + 1]
         assert sorted(step.channel_of.values()) == list(range(step.num_seen))
         assert step.num_seen == step.num_old + step.num_new == len(step.names)
         assert step.old == (protocol[index - 1].seen if index else ())
@@ -39,8 +40,7 @@ def test_steps_partition_the_classes_and_channels_are_a_bijection(protocol: Prot
 def test_permuting_the_order_permutes_the_channels(protocol: Protocol, data: st.DataObject) -> None:
     moved = data.draw(st.permutations(range(1, protocol.num_classes + 1)))
     order = [moved[number - 1] for number in protocol[-1].seen]
-    other = Protocol.from_name(protocol.name, protocol.num_classes, order=order,
-                               background=protocol.background)
+    other = Protocol.from_name(protocol.name, protocol.num_classes, order=order, background=protocol.background)
     for number in range(1, protocol.num_classes + 1):
         assert other[-1].channel_of[moved[number - 1]] == protocol[-1].channel_of[number]
 
@@ -49,7 +49,7 @@ def test_15_1() -> None:
     protocol = Protocol.from_name('15-1', 20)
     assert len(protocol) == 6 and [len(step.new) for step in protocol] == [15, 1, 1, 1, 1, 1]
     assert protocol[1].sizes == (16, 1) and protocol[-1].sizes == (16, 1, 1, 1, 1, 1)
-    assert protocol[5].new == (20, ) and protocol[5].num_old == 20
+    assert protocol[5].new == (20,) and protocol[5].num_old == 20
     assert isinstance(protocol[2], Step) and [step.index for step in protocol] == list(range(6))
     assert protocol[0].names[:2] == ('background', 'class_1')
 
@@ -57,8 +57,7 @@ def test_15_1() -> None:
 def test_aliases_are_the_same_protocol() -> None:
     assert Protocol.from_name('15-5s', 20) == Protocol.from_name('15-1', 20)
     assert Protocol.from_name('10-5-5', 20) == Protocol.from_name('10-5', 20)
-    assert Protocol.from_name('15-5s_d', 20, dataset='voc') == Protocol.from_name(
-        '15-1', 20, order='d', dataset='voc')
+    assert Protocol.from_name('15-5s_d', 20, dataset='voc') == Protocol.from_name('15-1', 20, order='d', dataset='voc')
 
 
 def test_an_order_twice() -> None:
@@ -68,25 +67,32 @@ def test_an_order_twice() -> None:
 
 def test_lists_of_numbers_and_names() -> None:
     protocol = Protocol.from_lists([['c', 1], ['b']], class_names=('a', 'b', 'c'))
-    assert [step.new for step in protocol] == [(3, 1), (2, )]
+    assert [step.new for step in protocol] == [(3, 1), (2,)]
     assert protocol[1].names == ('background', 'c', 'a', 'b') and protocol.name == '2-1'
     assert Protocol.from_lists([[2, 3], [1], [4, 5, 6]]).name == '2-1-3'
 
 
-@pytest.mark.parametrize(('steps', 'message'), [
-    ([[1, 2], [2, 3]], r'listed more than once: 2 \(b\)'), ([[1], [2]], r'missing: 3 \(c\)'),
-    ([[1, 2], [3, 4]], 'no class 4'), ([['a', 'bb'], ['c']], "'bb'. Did you mean 'b'"),
-    ([[1, 2, 3], []], 'step 1 has no classes'), ([0, 1], 'no list of lists'), ([], 'no list'),
-    ('15-1', 'no list of lists'), ([[0, 1], [2, 3]], '0 is the background'),
-])
+@pytest.mark.parametrize(
+    ('steps', 'message'),
+    [
+        ([[1, 2], [2, 3]], r'listed more than once: 2 \(b\)'),
+        ([[1], [2]], r'missing: 3 \(c\)'),
+        ([[1, 2], [3, 4]], 'no class 4'),
+        ([['a', 'bb'], ['c']], "'bb'. Did you mean 'b'"),
+        ([[1, 2, 3], []], 'step 1 has no classes'),
+        ([0, 1], 'no list of lists'),
+        ([], 'no list'),
+        ('15-1', 'no list of lists'),
+        ([[0, 1], [2, 3]], '0 is the background'),
+    ],
+)
 def test_wrong_lists(steps: list, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         Protocol.from_lists(steps, class_names=('a', 'b', 'c'))
     assert str(caught.value).startswith('protocol.steps: ')
 
 
-@pytest.mark.parametrize(('name', 'sizes'), [('11-5', [11, 5, 5]), ('11-1', [11, *[1] * 10]),
-                                             ('1-1', [1] * 21)])
+@pytest.mark.parametrize(('name', 'sizes'), [('11-5', [11, 5, 5]), ('11-1', [11, *[1] * 10]), ('1-1', [1] * 21)])
 def test_the_domain_protocols_of_cityscapes(name: str, sizes: list[int]) -> None:
     protocol = Protocol.from_domains(name, num_classes=19, dataset='cityscapes')
     assert [len(step.domains) for step in protocol] == sizes
@@ -103,14 +109,20 @@ def test_domains_of_ones_own() -> None:
     assert protocol.name == '1-2' and protocol[1].domains == ('rain', 'night')
     assert protocol[1].names == ('background', 'class_1', 'class_2')
     same = Protocol.from_domains('1-1', ['day', 'night'], num_classes=2)
-    assert same[1].domains == ('night', )
+    assert same[1].domains == ('night',)
 
 
-@pytest.mark.parametrize(('steps', 'domains', 'message'), [
-    ([['ulm'], ['ulm']], None, 'more than once: ulm'), ([['ulm'], []], None, 'at least one domain'),
-    ([], None, 'at least one domain'), ([['ulmm']], ['ulm'], "Did you mean 'ulm'"),
-    ('1-1', None, 'list the domains'), ('2-2', ['a', 'b', 'c'], '2 does not divide'),
-])
+@pytest.mark.parametrize(
+    ('steps', 'domains', 'message'),
+    [
+        ([['ulm'], ['ulm']], None, 'more than once: ulm'),
+        ([['ulm'], []], None, 'at least one domain'),
+        ([], None, 'at least one domain'),
+        ([['ulmm']], ['ulm'], "Did you mean 'ulm'"),
+        ('1-1', None, 'list the domains'),
+        ('2-2', ['a', 'b', 'c'], '2 does not divide'),
+    ],
+)
 def test_wrong_domains(steps: object, domains: list | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Protocol.from_domains(steps, domains, num_classes=2)
@@ -131,11 +143,17 @@ def test_settings_are_checked() -> None:
 
 def test_fingerprints_depend_on_what_is_learned() -> None:
     plain = Protocol.from_name('15-1', 20)
-    assert plain.fingerprint() == Protocol.from_lists(
-        [list(range(1, 16)), [16], [17], [18], [19], [20]], name='mine').fingerprint()
-    others = [Protocol.from_name('15-5', 20), Protocol.from_name('15-1', 20, order=3),
-              Protocol.from_name('15-1', 20, setting='disjoint'), plain.merged(),
-              Protocol.from_name('15-1', 20, setting='partitioned', seed=1)]
+    assert (
+        plain.fingerprint()
+        == Protocol.from_lists([list(range(1, 16)), [16], [17], [18], [19], [20]], name='mine').fingerprint()
+    )
+    others = [
+        Protocol.from_name('15-5', 20),
+        Protocol.from_name('15-1', 20, order=3),
+        Protocol.from_name('15-1', 20, setting='disjoint'),
+        plain.merged(),
+        Protocol.from_name('15-1', 20, setting='partitioned', seed=1),
+    ]
     assert len({protocol.fingerprint() for protocol in [plain, *others]}) == 6
 
 

@@ -1,4 +1,5 @@
 """Scanning masks."""
+
 from __future__ import annotations
 
 import os
@@ -28,10 +29,12 @@ def write_masks(folder: Path, count: int) -> tuple[list[Path], np.ndarray]:
     return paths, table
 
 
-@pytest.mark.parametrize(('count', 'workers', 'method'), [
-    (0, 1, None), (3, None, None), (130, 1, None), (130, 2, None), (70, 2, 'spawn')])
-def test_counts_do_not_depend_on_the_processes(tmp_path: Path, count: int, workers: int | None,
-                                               method: str | None) -> None:
+@pytest.mark.parametrize(
+    ('count', 'workers', 'method'), [(0, 1, None), (3, None, None), (130, 1, None), (130, 2, None), (70, 2, 'spawn')]
+)
+def test_counts_do_not_depend_on_the_processes(
+    tmp_path: Path, count: int, workers: int | None, method: str | None
+) -> None:
     paths, table = write_masks(tmp_path, count)
     scan = scan_masks(paths, workers, start_method=method)
     assert np.array_equal(scan.dense(), table) and scan.num_images == count

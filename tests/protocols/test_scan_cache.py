@@ -1,4 +1,5 @@
 """The cache of scans: found again, never stale, never in the way."""
+
 from __future__ import annotations
 
 import os
@@ -38,8 +39,9 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one entry whenever masks are really read."""
     calls: list[int] = []
     real = scan_cache.scan_masks
-    monkeypatch.setattr(scan_cache, 'scan_masks',
-                        lambda files, *rest: (calls.append(len(files)), real(files, *rest))[1])
+    monkeypatch.setattr(
+        scan_cache, 'scan_masks', lambda files, *rest: (calls.append(len(files)), real(files, *rest))[1]
+    )
     return calls
 
 
@@ -61,8 +63,9 @@ def test_masks_are_read_once(masks: list[Path], scans: list[int], home: Path) ->
 
 
 @pytest.mark.parametrize('change', ['content', 'time', 'order', 'fewer', 'version'])
-def test_whatever_changes_is_read_again(masks: list[Path], scans: list[int], change: str,
-                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_changes_is_read_again(
+    masks: list[Path], scans: list[int], change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load_or_scan(masks)
     used = masks
     if change == 'content':
@@ -78,14 +81,14 @@ def test_whatever_changes_is_read_again(masks: list[Path], scans: list[int], cha
         monkeypatch.setattr(scan_cache, '_VERSION', 'next')
     scan = load_or_scan(used)
     assert scans == [3, len(used)]
-    assert scan.counts.tolist() == ([2, 2, 3] if change == 'content' else
-                                    [3, 2, 1] if change == 'order' else [1, 2, 3][:len(used)])
+    assert scan.counts.tolist() == (
+        [2, 2, 3] if change == 'content' else [3, 2, 1] if change == 'order' else [1, 2, 3][: len(used)]
+    )
     load_or_scan(used)
     assert len(scans) == 2
 
 
-def test_a_data_set_moves_with_its_cache(masks: list[Path], scans: list[int],
-                                         tmp_path: Path) -> None:
+def test_a_data_set_moves_with_its_cache(masks: list[Path], scans: list[int], tmp_path: Path) -> None:
     load_or_scan(masks)
     moved = masks[0].parent.rename(tmp_path / 'moved')
     assert load_or_scan([moved / path.name for path in masks]).counts.tolist() == [1, 2, 3]
@@ -101,8 +104,7 @@ def test_masks_in_several_folders(masks: list[Path], scans: list[int], tmp_path:
     assert scans == [4]
 
 
-def test_relative_paths(masks: list[Path], scans: list[int],
-                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths(masks: list[Path], scans: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(masks[0].parent)
     names = [path.name for path in masks]
     load_or_scan(names)
@@ -110,8 +112,9 @@ def test_relative_paths(masks: list[Path], scans: list[int],
     assert scans == [3] and len(stored(masks[0].parent)) == 1
 
 
-def test_a_folder_that_cannot_be_written(masks: list[Path], scans: list[int], home: Path,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written(
+    masks: list[Path], scans: list[int], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = scan_cache.tempfile.mkstemp
 
     def refuse(suffix: str, prefix: str, folder: Path) -> tuple[int, str]:
@@ -126,8 +129,7 @@ def test_a_folder_that_cannot_be_written(masks: list[Path], scans: list[int], ho
     assert scans == [3]
 
 
-def test_same_names_elsewhere_do_not_share_a_file(masks: list[Path], scans: list[int],
-                                                  tmp_path: Path) -> None:
+def test_same_names_elsewhere_do_not_share_a_file(masks: list[Path], scans: list[int], tmp_path: Path) -> None:
     other = Path(shutil.copytree(masks[0].parent, tmp_path / 'other'))
     cache = tmp_path / 'cache'
     for _ in range(2):
@@ -167,7 +169,8 @@ def test_a_damaged_cache_is_made_anew(masks: list[Path], scans: list[int], damag
 
 
 def test_masks_that_change_while_they_are_read_are_not_cached(
-        masks: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    masks: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = scan_cache.scan_masks
 
     def scan_and_change(*args: object) -> object:

@@ -1,4 +1,5 @@
 """Which images a step sees: published counts and lists, and properties."""
+
 from __future__ import annotations
 
 from itertools import combinations
@@ -14,37 +15,49 @@ from mmciss.protocols import ClassPresence, Protocol, select_images, select_test
 from mmciss.protocols.settings import hold_out, partition
 
 OVERLAPPED = {
-    '19-1': [10410, 548], '15-5': [9568, 2145], '15-1': [9568, 487, 299, 491, 500, 548],
-    '10-1': [6139, 528, 1177, 444, 482, 3898, 487, 299, 491, 500, 548], '10-5': [6139, 5542, 2145],
-    '10-10': [6139, 6876], '5-3': [2836, 2331, 1542, 2095, 4484, 1468],
+    '19-1': [10410, 548],
+    '15-5': [9568, 2145],
+    '15-1': [9568, 487, 299, 491, 500, 548],
+    '10-1': [6139, 528, 1177, 444, 482, 3898, 487, 299, 491, 500, 548],
+    '10-5': [6139, 5542, 2145],
+    '10-10': [6139, 6876],
+    '5-3': [2836, 2331, 1542, 2095, 4484, 1468],
     '5-1': [2836, 385, 1086, 1000, 1081, 264, 528, 1177, 444, 482, 3898, 487, 299, 491, 500, 548],
 }
 DISJOINT = {
-    '19-1': [10034, 548], '15-5': [8437, 2145], '15-1': [8437, 378, 299, 420, 500, 548],
-    '10-1': [3706, 188, 868, 227, 201, 3247, 378, 299, 420, 500, 548], '10-5': [3706, 4731, 2145],
-    '10-10': [3706, 6876], '5-3': [1753, 1517, 624, 1296, 3924, 1468],
+    '19-1': [10034, 548],
+    '15-5': [8437, 2145],
+    '15-1': [8437, 378, 299, 420, 500, 548],
+    '10-1': [3706, 188, 868, 227, 201, 3247, 378, 299, 420, 500, 548],
+    '10-5': [3706, 4731, 2145],
+    '10-10': [3706, 6876],
+    '5-3': [1753, 1517, 624, 1296, 3924, 1468],
 }
 TEST_IMAGES = {
-    '15-1': [1240, 1277, 1329, 1353, 1421, 1449], '15-5': [1240, 1449], '19-1': [1421, 1449],
+    '15-1': [1240, 1277, 1329, 1353, 1421, 1449],
+    '15-5': [1240, 1449],
+    '19-1': [1421, 1449],
     '10-1': [869, 893, 1005, 1081, 1140, 1240, 1277, 1329, 1353, 1421, 1449],
     '5-3': [433, 699, 893, 1140, 1329, 1449],
 }
 ADE_OVERLAPPED = {
-    '100-50': [20192, 9390], '100-10': [20192, 1710, 2294, 2747, 4279, 2844],
+    '100-50': [20192, 9390],
+    '100-10': [20192, 1710, 2294, 2747, 4279, 2844],
     '100-5': [20192, 1142, 600, 1234, 1204, 1151, 1874, 1807, 2943, 1238, 1898],
     '50-50': [20177, 13186, 9390],
 }
 ADE_PARTITIONS = {
-    '100-50': ('100-50', 'a', [13452, 6744]), '50': ('50-50', 'a', [8219, 6384, 5593]),
+    '100-50': ('100-50', 'a', [13452, 6744]),
+    '50': ('50-50', 'a', [8219, 6384, 5593]),
     '100-10': ('100-10', 'a', [13452, 1130, 1200, 1366, 1550, 1498]),
-    '100-50b': ('100-50', 'b', [10375, 9821]), '50b': ('50-50', 'b', [6659, 7483, 6054]),
+    '100-50b': ('100-50', 'b', [10375, 9821]),
+    '50b': ('50-50', 'b', [6659, 7483, 6054]),
     '100-10b': ('100-10', 'b', [10375, 1362, 1346, 2084, 2609, 2420]),
 }
 MIB_VOC = {'15-5': '15-5', '15-5s': '15-1', '19-1': '19-1'}
 
 
-def images_of_steps(protocol: Protocol, presence: ClassPresence,
-                    paths: list[str] | None = None) -> list[np.ndarray]:
+def images_of_steps(protocol: Protocol, presence: ClassPresence, paths: list[str] | None = None) -> list[np.ndarray]:
     return [select_images(protocol, index, presence, paths) for index in range(len(protocol))]
 
 
@@ -79,8 +92,9 @@ def test_counts_of_voc_test_images(voc: dict, name: str) -> None:
 
 @pytest.mark.parametrize('published', MIB_VOC)
 @pytest.mark.parametrize(('suffix', 'setting'), [('', 'disjoint'), ('-ov', 'overlapped')])
-def test_published_lists_of_voc_image_by_image(voc: dict, voc_stems: list[str], lists: Path,
-                                               published: str, suffix: str, setting: str) -> None:
+def test_published_lists_of_voc_image_by_image(
+    voc: dict, voc_stems: list[str], lists: Path, published: str, suffix: str, setting: str
+) -> None:
     protocol = Protocol.from_name(published, 20, setting=setting)
     assert protocol.name == MIB_VOC[published]
     folder = lists / 'mib_voc' / f'{published}{suffix}'
@@ -90,8 +104,7 @@ def test_published_lists_of_voc_image_by_image(voc: dict, voc_stems: list[str], 
         assert sorted(voc_stems[image] for image in chosen) == sorted(expected)
 
 
-def test_published_lists_of_voc_as_explicit_lists(voc: dict, voc_stems: list[str],
-                                                  lists: Path) -> None:
+def test_published_lists_of_voc_as_explicit_lists(voc: dict, voc_stems: list[str], lists: Path) -> None:
     folder = lists / 'mib_voc' / '15-5s-ov'
     files = [str(folder / f'train-{index}.txt') for index in range(6)]
     protocol = Protocol.from_name('15-1', 20, setting='explicit', split_files=files)
@@ -114,8 +127,7 @@ def test_counts_of_ade20k_overlapped(ade: dict, name: str) -> None:
 def test_published_partitions_of_ade20k(ade: dict, lists: Path, folder: str) -> None:
     name, order, counts = ADE_PARTITIONS[folder]
     files = [str(lists / 'mib_ade' / folder / f'train-{index}.txt') for index in range(len(counts))]
-    protocol = Protocol.from_name(name, 150, order=order, dataset='ade20k', setting='explicit',
-                                  split_files=files)
+    protocol = Protocol.from_name(name, 150, order=order, dataset='ade20k', setting='explicit', split_files=files)
     paths = [f'ADE_train_{number:08}.jpg' for number in range(1, 20211)]
     parts = images_of_steps(protocol, ade['train'], paths=paths)
     assert [*map(len, parts)] == counts and sum(counts) == 20196
@@ -144,16 +156,17 @@ def test_partitions_are_balanced(voc: dict) -> None:
     assert share.min() > 0.55 and share.max() < 1
 
 
-presences = st.integers(2, 6).flatmap(lambda classes: st.lists(
-    st.sets(st.integers(1, classes)), min_size=1, max_size=12).map(
-        lambda labels: ClassPresence.from_labels(labels, classes)))
+presences = st.integers(2, 6).flatmap(
+    lambda classes: st.lists(st.sets(st.integers(1, classes)), min_size=1, max_size=12).map(
+        lambda labels: ClassPresence.from_labels(labels, classes)
+    )
+)
 
 
 @given(presence=presences, order=st.integers(0, 9), seed=st.integers(0, 9))
 def test_settings_of_any_data(presence: ClassPresence, order: int, seed: int) -> None:
     def images(setting: str) -> list[np.ndarray]:
-        protocol = Protocol.from_name('1-1', presence.num_classes, order=order, setting=setting,
-                                      seed=seed)
+        protocol = Protocol.from_name('1-1', presence.num_classes, order=order, setting=setting, seed=seed)
         found = []
         for index in range(len(protocol)):
             try:

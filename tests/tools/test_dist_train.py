@@ -1,4 +1,5 @@
 """Two processes on CPUs, through the script that users call."""
+
 from __future__ import annotations
 
 import os
@@ -26,9 +27,22 @@ def test_two_processes_learn_and_test_a_protocol(finished_run: Path, tmp_path: P
     folder = tmp_path / 'run'
     environment = {**os.environ, 'PORT': str(free_port()), 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT)}
     done = subprocess.run(
-        ['bash', 'tools/dist_train.sh', 'configs/shapes/shapes_smoke.py', '2', '--work-dir', str(folder),
-         '--cfg-options', 'train_dataloader.batch_size=2'],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        [
+            'bash',
+            'tools/dist_train.sh',
+            'configs/shapes/shapes_smoke.py',
+            '2',
+            '--work-dir',
+            str(folder),
+            '--cfg-options',
+            'train_dataloader.batch_size=2',
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     for index in range(2):
         ours, alone = RunFolder(folder).result(index), RunFolder(finished_run).result(index)
@@ -37,7 +51,13 @@ def test_two_processes_learn_and_test_a_protocol(finished_run: Path, tmp_path: P
         assert np.sum(ours['confusion'], 1).tolist() == np.sum(alone['confusion'], 1).tolist()
     assert (folder / 'report.md').exists()
     environment['PORT'] = str(free_port())
-    tested = subprocess.run(['bash', 'tools/dist_test.sh', 'configs/shapes/shapes_smoke.py', str(folder), '2'],
-                            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    tested = subprocess.run(
+        ['bash', 'tools/dist_test.sh', 'configs/shapes/shapes_smoke.py', str(folder), '2'],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert tested.returncode == 0, tested.stderr[-3000:]
     assert 'mIoU' in tested.stdout + tested.stderr

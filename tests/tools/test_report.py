@@ -1,4 +1,5 @@
 """The command line of tools/report.py."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -20,7 +21,9 @@ def tool() -> ModuleType:
 
 
 @pytest.mark.parametrize('out', ['', ' ', 'a file'])
-def test_what_is_no_folder_is_refused(tool: ModuleType, tmp_path: Path, out: str, capsys: pytest.CaptureFixture) -> None:
+def test_what_is_no_folder_is_refused(
+    tool: ModuleType, tmp_path: Path, out: str, capsys: pytest.CaptureFixture
+) -> None:
     if out.strip():
         (tmp_path / out).write_text('kept')
         out = str(tmp_path / out)

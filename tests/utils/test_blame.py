@@ -1,4 +1,5 @@
 """Errors of libraries become errors that name the config key."""
+
 from __future__ import annotations
 
 import pytest
@@ -30,15 +31,18 @@ def test_what_is_right_is_built() -> None:
     assert build(THINGS, dict(type='Kettle'), 'kitchen.kettle', default_args=dict(litres=2)).litres == 2
 
 
-@pytest.mark.parametrize(('config', 'message'), [
-    ('Kettle', r"kitchen\.kettle: must be a dictionary with a type, found 'Kettle'"),
-    (dict(litres=1), r'kitchen\.kettle: must be a dictionary with a type'),
-    (dict(type='Ketle', litres=1), r"kitchen\.kettle: nothing is called 'Ketle'\. Did you mean 'Kettle'\?"),
-    (dict(type='Teapott'), r"kitchen\.kettle: nothing is called 'Teapott'\. Did you mean 'Teapot'\?"),
-    (dict(type='Kettle', litres=0), r'kitchen\.kettle: .*litres must be positive, found 0'),
-    (dict(type='Kettle'), r"kitchen\.kettle: .*litres"),
-    (dict(type='Kettle', liters=1), r"kitchen\.kettle: .*liters"),
-])
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('Kettle', r"kitchen\.kettle: must be a dictionary with a type, found 'Kettle'"),
+        (dict(litres=1), r'kitchen\.kettle: must be a dictionary with a type'),
+        (dict(type='Ketle', litres=1), r"kitchen\.kettle: nothing is called 'Ketle'\. Did you mean 'Kettle'\?"),
+        (dict(type='Teapott'), r"kitchen\.kettle: nothing is called 'Teapott'\. Did you mean 'Teapot'\?"),
+        (dict(type='Kettle', litres=0), r'kitchen\.kettle: .*litres must be positive, found 0'),
+        (dict(type='Kettle'), r'kitchen\.kettle: .*litres'),
+        (dict(type='Kettle', liters=1), r'kitchen\.kettle: .*liters'),
+    ],
+)
 def test_what_is_wrong_is_blamed_on_its_key(config: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as error:
         build(THINGS, config, 'kitchen.kettle')

@@ -1,4 +1,5 @@
 """What checkpoints in the wild hold beside tensors is read or left out; what could run code is neither read nor run."""
+
 from __future__ import annotations
 
 import argparse
@@ -24,7 +25,7 @@ from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
 from mmciss.utils.mmengine_reading import read_safely
 
 FORMATS = pytest.mark.parametrize('new_format', [True, False], ids=['zip', 'legacy'])
-WEIGHTS = collections.OrderedDict(w=torch.arange(3.))
+WEIGHTS = collections.OrderedDict(w=torch.arange(3.0))
 
 
 def history(*values: float) -> HistoryBuffer:
@@ -43,7 +44,9 @@ def read_back(content: Any, path: Path, new_format: bool = True) -> dict[str, An
 def test_a_history_comes_back_whole(tmp_path: Path, new_format: bool) -> None:
     """Every checkpoint of mmengine's hook holds these; their pickle names ``getattr``."""
     log = {'train/loss': history(1.5, 2.5), 'empty': HistoryBuffer()}
-    found = read_back({'message_hub': {'log_scalars': log}}, tmp_path / 'x.pth', new_format)['message_hub']['log_scalars']
+    found = read_back({'message_hub': {'log_scalars': log}}, tmp_path / 'x.pth', new_format)['message_hub'][
+        'log_scalars'
+    ]
     buffer = found['train/loss']
     assert type(buffer) is HistoryBuffer and buffer.mean() == 2 and buffer.statistics('current') == 2.5
     assert [part.tolist() for part in buffer.data] == [[1.5, 2.5], [1, 1]] and buffer.max_length == 1000000
@@ -53,18 +56,41 @@ def test_a_history_comes_back_whole(tmp_path: Path, new_format: bool) -> None:
 
 
 @FORMATS
-@pytest.mark.parametrize('value', [
-    np.float64(0.5), np.float32(0.5), np.float16(0.5), np.int64(-3), np.int16(7), np.uint8(255), np.bool_(True),
-    np.complex64(1j), np.str_('aeroplane'), np.bytes_(b'x')], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.float64(0.5),
+        np.float32(0.5),
+        np.float16(0.5),
+        np.int64(-3),
+        np.int16(7),
+        np.uint8(255),
+        np.bool_(True),
+        np.complex64(1j),
+        np.str_('aeroplane'),
+        np.bytes_(b'x'),
+    ],
+    ids=lambda value: type(value).__name__,
+)
 def test_numbers_of_numpy_come_back(tmp_path: Path, value: Any, new_format: bool) -> None:
     found = read_back({'best_score': value}, tmp_path / 'x.pth', new_format)['best_score']
     assert found == value and type(found) is type(value)
 
 
-@pytest.mark.parametrize('value', [
-    np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6.).reshape(2, 3)), np.array([1, 2], '>i4'), np.zeros((0, 3)),
-    np.array(5.), np.array(['car', 'bicycle']), np.array([[1, 2, 3]], np.uint8), np.array(['a', np.float64(2)], object)],
-    ids=str)
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.arange(6).reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array([1, 2], '>i4'),
+        np.zeros((0, 3)),
+        np.array(5.0),
+        np.array(['car', 'bicycle']),
+        np.array([[1, 2, 3]], np.uint8),
+        np.array(['a', np.float64(2)], object),
+    ],
+    ids=str,
+)
 def test_arrays_come_back(tmp_path: Path, value: np.ndarray) -> None:
     found = read_back({'palette': value}, tmp_path / 'x.pth')['palette']
     assert found.dtype == value.dtype and found.shape == value.shape and found.tolist() == value.tolist()
@@ -74,16 +100,32 @@ def test_arrays_come_back(tmp_path: Path, value: np.ndarray) -> None:
 def test_what_says_how_a_model_was_trained_does_no_harm(tmp_path: Path, new_format: bool) -> None:
     """Namespaces, paths, dates and configs are left out; dictionaries of other packages become plain ones."""
     from addict import Dict
-    found = read_back({
-        'model': WEIGHTS, 'args': argparse.Namespace(output=pathlib.PurePosixPath('/a'), lr=np.float64(0.1)),
-        'cfg': Config(dict(model=dict(type='A'))), 'path': pathlib.Path('/tmp'), 'date': datetime.datetime.now(),
-        'meta': ConfigDict(CLASSES=('a', 'b'), items=dict(PALETTE=[[0, 0, 0]])), 'addict': Dict(a=Dict(b=1)),
-        'seen': collections.defaultdict(list, {'a': [1]}), 'counts': collections.Counter('aab'),
-        'last': collections.deque([1, 2], maxlen=2), 'version': torch.torch_version.TorchVersion('1.2'),
-        'kept': frozenset({1}), 'range': range(3), 'kind': np.float32, (np.int64(1), 2): 'key'},
-        tmp_path / 'x.pth', new_format)
+
+    found = read_back(
+        {
+            'model': WEIGHTS,
+            'args': argparse.Namespace(output=pathlib.PurePosixPath('/a'), lr=np.float64(0.1)),
+            'cfg': Config(dict(model=dict(type='A'))),
+            'path': pathlib.Path('/tmp'),
+            'date': datetime.datetime.now(),
+            'meta': ConfigDict(CLASSES=('a', 'b'), items=dict(PALETTE=[[0, 0, 0]])),
+            'addict': Dict(a=Dict(b=1)),
+            'seen': collections.defaultdict(list, {'a': [1]}),
+            'counts': collections.Counter('aab'),
+            'last': collections.deque([1, 2], maxlen=2),
+            'version': torch.torch_version.TorchVersion('1.2'),
+            'kept': frozenset({1}),
+            'range': range(3),
+            'kind': np.float32,
+            (np.int64(1), 2): 'key',
+        },
+        tmp_path / 'x.pth',
+        new_format,
+    )
     assert all(found[key] is None for key in ('args', 'cfg', 'path', 'date', 'kind'))
-    assert found['meta'] == {'CLASSES': ('a', 'b'), 'items': {'PALETTE': [[0, 0, 0]]}} and found['meta'].get('b') is None
+    assert (
+        found['meta'] == {'CLASSES': ('a', 'b'), 'items': {'PALETTE': [[0, 0, 0]]}} and found['meta'].get('b') is None
+    )
     assert found['addict'] == {'a': {'b': 1}} and found['seen'] == {'a': [1]} and found['counts'] == {'a': 2, 'b': 1}
     assert found['last'] == [1, 2] and type(found['version']) is str and found['kept'] == {1}
     assert found[(1, 2)] == 'key'
@@ -124,25 +166,38 @@ def mark(path: str) -> None:
 
 
 @FORMATS
-@pytest.mark.parametrize(('content', 'named'), [
-    (Call(getattr, HistoryBuffer, '__init__'), '__init__'), (Call(getattr, torch.Tensor, 'numpy'), 'numpy'),
-    (Call(getattr, argparse.Namespace, 'mean'), 'mean'), (Call(getattr, HistoryBuffer, 'mean', 1), 'mean'),
-    (Deep(), '__globals__'), (Call(eval, '1'), 'eval'), (Call(mark, 'MARK'), 'mark'), (Call(np.load, 'MARK'), 'numpy.load'),
-    (Call(__import__, 'os'), '__import__'), (torch.nn.Linear(1, 1), 'Linear'),
-    (np.zeros(2, dtype=[('a', 'i4'), ('b', 'f4')]), 'numpy.dtype')],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__)
-def test_whatever_could_run_code_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any,
-                                                    named: str, new_format: bool) -> None:
+@pytest.mark.parametrize(
+    ('content', 'named'),
+    [
+        (Call(getattr, HistoryBuffer, '__init__'), '__init__'),
+        (Call(getattr, torch.Tensor, 'numpy'), 'numpy'),
+        (Call(getattr, argparse.Namespace, 'mean'), 'mean'),
+        (Call(getattr, HistoryBuffer, 'mean', 1), 'mean'),
+        (Deep(), '__globals__'),
+        (Call(eval, '1'), 'eval'),
+        (Call(mark, 'MARK'), 'mark'),
+        (Call(np.load, 'MARK'), 'numpy.load'),
+        (Call(__import__, 'os'), '__import__'),
+        (torch.nn.Linear(1, 1), 'Linear'),
+        (np.zeros(2, dtype=[('a', 'i4'), ('b', 'f4')]), 'numpy.dtype'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_whatever_could_run_code_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, named: str, new_format: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({'state_dict': WEIGHTS, 'x': content}, 'x.pth', _use_new_zipfile_serialization=new_format)
-    with pytest.raises(ConfigError, match=rf'x\.pth cannot be read safely: it names .*{named}.*could run code.*weights_only'):
+    with pytest.raises(
+        ConfigError, match=rf'x\.pth cannot be read safely: it names .*{named}.*could run code.*weights_only'
+    ):
         read_checkpoint('x.pth')
     assert not Path('MARK').exists()
 
 
 def test_an_array_is_never_made_of_raw_pointers(tmp_path: Path) -> None:
     """``numpy.ndarray(shape, object, bytes)`` makes objects at any address: NumPy's own constructor is out of reach."""
-    pointers = Call(np.ndarray, (2, ), np.dtype('O'), b'\1' * 16)
+    pointers = Call(np.ndarray, (2,), np.dtype('O'), b'\1' * 16)
     torch.save({'x': pointers}, tmp_path / 'x.pth')
     with pytest.raises(ConfigError, match='an array without content'):
         read_checkpoint(tmp_path / 'x.pth')
@@ -179,15 +234,17 @@ def test_a_newer_pickle_protocol_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def mmengine_reads_safely() -> None:
     import mmciss.register_all  # noqa: F401
+
     read_safely()
 
 
-def test_mmengine_itself_reads_through_the_same_door(tmp_path: Path, mmengine_reads_safely: None,
-                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mmengine_itself_reads_through_the_same_door(
+    tmp_path: Path, mmengine_reads_safely: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would read the file again with ``weights_only=False``, which runs what is in it."""
     monkeypatch.chdir(tmp_path)
     torch.save({'state_dict': WEIGHTS, 'x': Call(mark, 'MARK')}, 'evil.pth')
-    torch.save({'state_dict': WEIGHTS, 'h': history(1.), 'args': argparse.Namespace(a=1)}, 'good.pth')
+    torch.save({'state_dict': WEIGHTS, 'h': history(1.0), 'args': argparse.Namespace(a=1)}, 'good.pth')
     with pytest.raises(ConfigError, match='mark'):
         mmengine_checkpoint._load_checkpoint('evil.pth', map_location='cpu')
     found = mmengine_checkpoint._load_checkpoint('good.pth', map_location='cpu')

@@ -1,4 +1,5 @@
 """Loading a module's own weights."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Devices that are there, and those that are not."""
+
 from __future__ import annotations
 
 import os
@@ -18,8 +19,9 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.parametrize(('device', 'visible'), [('cpu', '-1'), ('cuda', '2'), ('cuda:0', '2'), ('cuda:1', '3'),
-                                                 (None, '2, 3')])
+@pytest.mark.parametrize(
+    ('device', 'visible'), [('cpu', '-1'), ('cuda', '2'), ('cuda:0', '2'), ('cuda:1', '3'), (None, '2, 3')]
+)
 def test_one_device_becomes_the_visible_one(device: str | None, visible: str, gpus: pytest.MonkeyPatch) -> None:
     use_device(device)
     assert os.environ['CUDA_VISIBLE_DEVICES'] == visible
@@ -33,7 +35,9 @@ def test_a_driver_that_was_asked_before_is_told_which_one(gpus: pytest.MonkeyPat
     assert chosen == [1]
 
 
-@pytest.mark.parametrize('device', ['cuda:2', 'cuda:9', 'cuda:-1', 'cuda:', 'cuda:x', 'cuda:²', 'cpu:0', 'tpu', 'CUDA', ''])
+@pytest.mark.parametrize(
+    'device', ['cuda:2', 'cuda:9', 'cuda:-1', 'cuda:', 'cuda:x', 'cuda:²', 'cpu:0', 'tpu', 'CUDA', '']
+)
 def test_what_is_not_there_is_refused_with_what_is(device: str, gpus: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=f"--device: '{device}'.*allowed here: cpu, cuda:0, cuda:1"):
         use_device(device)

@@ -1,4 +1,5 @@
 """Workarounds for what the environment does."""
+
 from __future__ import annotations
 
 import importlib

@@ -1,4 +1,5 @@
 """Atomic files and safe reading."""
+
 from __future__ import annotations
 
 import os
@@ -9,8 +10,15 @@ import pytest
 import torch
 
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from mmciss.utils.files import (file_checksum, load_tensors, read_json, save_tensors, value_checksum,
-                                write_atomically, write_json)
+from mmciss.utils.files import (
+    file_checksum,
+    load_tensors,
+    read_json,
+    save_tensors,
+    value_checksum,
+    write_atomically,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 """A frozen network is no reason for hundreds of warnings."""
+
 from __future__ import annotations
 
 import logging
@@ -33,8 +34,14 @@ def test_the_notes_are_dropped_and_nothing_else(dropped: bool) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
     # Frozen parameters are only mentioned where groups are made.
-    build_optim_wrapper(model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1),
-                                    paramwise_cfg=dict(norm_decay_mult=0.0)))
+    build_optim_wrapper(
+        model,
+        dict(
+            type='OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1),
+            paramwise_cfg=dict(norm_decay_mult=0.0),
+        ),
+    )
     logger.warning('something else')
     assert len([text for text in handler.texts if 'requires_grad=False' in text]) == (0 if dropped else 2)
     assert handler.texts[-1] == 'something else'

@@ -1,4 +1,5 @@
 """SIGTERM ends a process as Ctrl-C does, and its children at once."""
+
 from __future__ import annotations
 
 import os
@@ -35,8 +36,13 @@ except KeyboardInterrupt as error:
 
 
 def test_a_process_stops_with_an_exception_and_its_children_silently(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, '-c', PARENT], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
-                               env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    process = subprocess.Popen(
+        [sys.executable, '-c', PARENT],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
     assert process.stdout is not None
     assert int(process.stdout.readline())
     time.sleep(0.5)

@@ -1,4 +1,5 @@
 """Text in UTF-8, and what is said of other text."""
+
 from __future__ import annotations
 
 import shutil
@@ -20,10 +21,15 @@ def test_utf8_with_or_without_a_mark(encoding: str, tmp_path: Path) -> None:
     assert read_text(path) == TEXT
 
 
-@pytest.mark.parametrize(('encoding', 'message'), [
-    ('latin-1', 'list.txt, line 2: byte 0xE9 is no UTF-8; the file is probably in Latin-1.'),
-    ('utf-16', 'list.txt, line 1: the file is in UTF-16'), ('utf-32', 'list.txt, line 1: the file is in UTF-32'),
-    ('utf-16-le', 'list.txt, line 1: holds NUL bytes. The file is probably in UTF-16.')])
+@pytest.mark.parametrize(
+    ('encoding', 'message'),
+    [
+        ('latin-1', 'list.txt, line 2: byte 0xE9 is no UTF-8; the file is probably in Latin-1.'),
+        ('utf-16', 'list.txt, line 1: the file is in UTF-16'),
+        ('utf-32', 'list.txt, line 1: the file is in UTF-32'),
+        ('utf-16-le', 'list.txt, line 1: holds NUL bytes. The file is probably in UTF-16.'),
+    ],
+)
 def test_other_encodings_are_named_with_the_command_that_helps(encoding: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / 'list.txt'
     path.write_text(TEXT, encoding=encoding)

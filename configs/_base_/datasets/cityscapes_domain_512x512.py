@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='SegRandomResizedCrop', crop_size=crop_size, scale=(0.5, 2.0), ratio=(3 / 4, 4 / 3)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 # The papers evaluate the central square of the resized image, so labels are loaded before it is
 # cut.
@@ -17,11 +17,12 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
     dict(type='SegCenterCrop', crop_size=crop_size),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 folders = dict(
     train=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
-    val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'))
+    val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+)
 # The published batch is 24 over all GPUs: divide batch_size by their number.
 train_dataloader = dict(
     batch_size=24,
@@ -31,12 +32,11 @@ train_dataloader = dict(
     dataset=dict(
         type='ConcatDataset',
         datasets=[
-            dict(
-                type=dataset_type,
-                data_root=data_root,
-                data_prefix=prefix,
-                pipeline=train_pipeline) for prefix in folders.values()
-        ]))
+            dict(type=dataset_type, data_root=data_root, data_prefix=prefix, pipeline=train_pipeline)
+            for prefix in folders.values()
+        ],
+    ),
+)
 val_dataloader = dict(
     batch_size=24,
     num_workers=4,
@@ -45,12 +45,11 @@ val_dataloader = dict(
     dataset=dict(
         type='ConcatDataset',
         datasets=[
-            dict(
-                type=dataset_type,
-                data_root=data_root,
-                data_prefix=prefix,
-                pipeline=test_pipeline) for prefix in folders.values()
-        ]))
+            dict(type=dataset_type, data_root=data_root, data_prefix=prefix, pipeline=test_pipeline)
+            for prefix in folders.values()
+        ],
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='SegRandomResizedCrop', crop_size=crop_size, scale=(0.5, 2.0), ratio=(3 / 4, 4 / 3)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 # The papers evaluate the central square of the resized image, so labels are loaded before it is
 # cut.
@@ -17,7 +17,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
     dict(type='SegCenterCrop', crop_size=crop_size),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 # The published batch is 24 over all GPUs: divide batch_size by their number.
 train_dataloader = dict(
@@ -30,7 +30,9 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix=data_prefix,
         ann_file='ImageSets/Segmentation/train_aug.txt',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=24,
     num_workers=4,
@@ -41,7 +43,9 @@ val_dataloader = dict(
         data_root=data_root,
         data_prefix=data_prefix,
         ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

@@ -8,4 +8,5 @@ _base_ = './mib.py'
 method = dict(
     name='MiB + AWT',
     initializer=dict(_delete_=True, type='AttributionInitializer'),
-    statistics=dict(attribution=dict(type='BackgroundAttribution', fraction=0.25, per_class=True)))
+    statistics=dict(attribution=dict(type='BackgroundAttribution', fraction=0.25, per_class=True)),
+)

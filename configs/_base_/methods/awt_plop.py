@@ -3,4 +3,5 @@ _base_ = './plop.py'
 method = dict(
     name='PLOP + AWT',
     initializer=dict(_delete_=True, type='AttributionInitializer'),
-    statistics=dict(attribution=dict(type='BackgroundAttribution', fraction=0.25, per_class=True)))
+    statistics=dict(attribution=dict(type='BackgroundAttribution', fraction=0.25, per_class=True)),
+)

@@ -5,8 +5,5 @@
 method = dict(
     name='DFT*',
     classifier=dict(future_rows=True),
-    freeze=dict(
-        patterns=['*'],
-        trainable=['*.steps.new.*', '*.future.*'],
-        norm='eval_affine_frozen',
-        dropout='eval'))
+    freeze=dict(patterns=['*'], trainable=['*.steps.new.*', '*.future.*'], norm='eval_affine_frozen', dropout='eval'),
+)

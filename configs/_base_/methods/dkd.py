@@ -9,7 +9,8 @@ method = dict(
     losses=dict(
         kd=dict(type='SigmoidDistillationLoss', loss_weight=5.0, foreground_only=True),
         dkd=dict(type='DecomposedDistillationLoss', positive_weight=5.0, negative_weight=5.0),
-        ac=dict(type='AuxiliaryClassifierLoss')),
+        ac=dict(type='AuxiliaryClassifierLoss'),
+    ),
     classifier=dict(auxiliary=1),
     initializer=dict(type='AuxiliaryInitializer'),
     decision=dict(type='SigmoidThresholdDecision', threshold=0.5),
@@ -22,8 +23,12 @@ method = dict(
                     'backbone': dict(lr_mult=0.1, decay_mult=0.0),
                     'neck': dict(decay_mult=0.0),
                     '_head': dict(decay_mult=0.0),
-                    'steps.new.': dict(decay_mult=1.0)
-                }))),
+                    'steps.new.': dict(decay_mult=1.0),
+                }
+            )
+        )
+    ),
     base=dict(
-        main_loss=dict(type='NewClassBCELoss', pos_weight=2.0),
-        losses=dict(ac=dict(type='AuxiliaryClassifierLoss'))))
+        main_loss=dict(type='NewClassBCELoss', pos_weight=2.0), losses=dict(ac=dict(type='AuxiliaryClassifierLoss'))
+    ),
+)

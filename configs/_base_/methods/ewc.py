@@ -4,4 +4,5 @@
 method = dict(
     name='EWC',
     hooks=[dict(type='FisherImportanceHook', weight=500.0)],
-    base=dict(hooks=[dict(type='FisherImportanceHook')]))
+    base=dict(hooks=[dict(type='FisherImportanceHook')]),
+)

@@ -3,7 +3,4 @@
 # the background's included, are frozen once MiB's start has shifted the background's bias. As released;
 # its ADE20K scripts for 100-10 and 100-5 distil with 100 (configs/recipes). See docs/methods/ewf.md.
 _base_ = './mib.py'
-method = dict(
-    name='MiB + EWF',
-    freeze=dict(patterns=['*.steps.old.*']),
-    hooks=[dict(type='WeightFusionHook')])
+method = dict(name='MiB + EWF', freeze=dict(patterns=['*.steps.old.*']), hooks=[dict(type='WeightFusionHook')])

@@ -10,8 +10,9 @@ method = dict(
     name='GSC',
     main_loss=dict(_delete_=True, type='GradientCompensatedCrossEntropyLoss'),
     losses=dict(relation=dict(type='SoftSharpRelationLoss', soft_weight=0.3, sharp_weight=0.1)),
-    labeler=dict(
-        _delete_=True, type='PrototypeEntropyLabeler', layer='backbone', thresholds='binned'),
+    labeler=dict(_delete_=True, type='PrototypeEntropyLabeler', layer='backbone', thresholds='binned'),
     statistics=dict(
         prototypes=dict(type='ClassPrototypes', layer='backbone'),
-        rectified=dict(type='RectifiedEntropyThresholds', layer='backbone')))
+        rectified=dict(type='RectifiedEntropyThresholds', layer='backbone'),
+    ),
+)

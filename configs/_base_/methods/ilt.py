@@ -4,4 +4,6 @@ method = dict(
     name='ILT',
     losses=dict(
         kd=dict(type='LogitDistillationLoss', loss_weight=100.0),
-        features=dict(type='FeatureDistillationLoss', layer='backbone', loss_weight=100.0)))
+        features=dict(type='FeatureDistillationLoss', layer='backbone', loss_weight=100.0),
+    ),
+)

@@ -1,6 +1,4 @@
 # Learning without Forgetting (arXiv 1606.09282), as MiB's authors ran it on segmentation (arXiv
 # 2002.00718): the teacher's softmax is the soft target of the student's softmax over the old
 # channels alone.
-method = dict(
-    name='LwF',
-    losses=dict(kd=dict(type='LogitDistillationLoss', loss_weight=100.0)))
+method = dict(name='LwF', losses=dict(kd=dict(type='LogitDistillationLoss', loss_weight=100.0)))

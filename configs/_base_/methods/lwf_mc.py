@@ -7,4 +7,5 @@ method = dict(
     name='LwF-MC',
     main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='pixel_mean'),
     losses=dict(kd=dict(type='SigmoidDistillationLoss', loss_weight=10.0)),
-    base=dict(main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='pixel_mean')))
+    base=dict(main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='pixel_mean')),
+)

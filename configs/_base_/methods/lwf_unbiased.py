@@ -6,4 +6,5 @@ method = dict(
     name='LwF + unbiased CE',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
     losses=dict(kd=dict(type='LogitDistillationLoss', loss_weight=10.0)),
-    labeler=dict(type='TeacherLabeler'))
+    labeler=dict(type='TeacherLabeler'),
+)

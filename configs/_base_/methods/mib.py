@@ -6,4 +6,5 @@ method = dict(
     name='MiB',
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
     losses=dict(kd=dict(type='UnbiasedDistillationLoss', loss_weight=10.0)),
-    initializer=dict(type='BackgroundInitializer', bias_shift=True))
+    initializer=dict(type='BackgroundInitializer', bias_shift=True),
+)

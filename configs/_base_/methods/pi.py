@@ -3,6 +3,5 @@
 # before; in their release's form, gradient='own' is the paper's (see docs/methods/ewc_pi_rw.md). PLOP's authors
 # use 100, SDR's 1000.
 method = dict(
-    name='PI',
-    hooks=[dict(type='PathImportanceHook', weight=500.0)],
-    base=dict(hooks=[dict(type='PathImportanceHook')]))
+    name='PI', hooks=[dict(type='PathImportanceHook', weight=500.0)], base=dict(hooks=[dict(type='PathImportanceHook')])
+)

@@ -7,12 +7,8 @@
 method = dict(
     name='PLOP',
     main_loss=dict(type='CrossEntropyLoss', avg_non_ignore=False),
-    losses=dict(
-        pod=dict(
-            type='LocalPODLoss',
-            layers='stages:pre_activation',
-            factor=0.01,
-            logits_factor=0.0005)),
+    losses=dict(pod=dict(type='LocalPODLoss', layers='stages:pre_activation', factor=0.01, logits_factor=0.0005)),
     labeler=dict(type='EntropyLabeler', thresholds='binned'),
     initializer=dict(type='BackgroundInitializer', bias_shift=True),
-    statistics=dict(thresholds=dict(type='EntropyThresholds', minimum=0.001)))
+    statistics=dict(thresholds=dict(type='EntropyThresholds', minimum=0.001)),
+)

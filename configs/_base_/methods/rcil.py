@@ -9,10 +9,8 @@ method = dict(
     main_loss=dict(type='UnbiasedCrossEntropyLoss'),
     losses=dict(
         kd=dict(type='UnbiasedDistillationLoss', loss_weight=100.0),
-        cube=dict(
-            type='PooledCubeLoss',
-            layers='stages',
-            factor=0.01,
-            last_factor=0.0005)),
+        cube=dict(type='PooledCubeLoss', layers='stages', factor=0.01, last_factor=0.0005),
+    ),
     initializer=dict(type='BackgroundInitializer', bias_shift=True),
-    structure=dict(type='ParallelBranches', convolutions={'backbone.*': 3, 'decode_head.*': 3}))
+    structure=dict(type='ParallelBranches', convolutions={'backbone.*': 3, 'decode_head.*': 3}),
+)

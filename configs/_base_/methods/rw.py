@@ -2,6 +2,5 @@
 # 2002.00718): as EWC, with stiffness by squared gradients and by the loss saved per distance. SDR's
 # authors use 1000.
 method = dict(
-    name='RW',
-    hooks=[dict(type='WalkImportanceHook', weight=100.0)],
-    base=dict(hooks=[dict(type='WalkImportanceHook')]))
+    name='RW', hooks=[dict(type='WalkImportanceHook', weight=100.0)], base=dict(hooks=[dict(type='WalkImportanceHook')])
+)

@@ -17,7 +17,9 @@ method = dict(
             matching_weight=0.01,
             attraction_weight=0.001,
             repulsion_weight=0.001,
-            sparsity_weight=0.001)),
+            sparsity_weight=0.001,
+        ),
+    ),
     freeze=dict(norm_momentum={'backbone.*': 3e-4}),
     base=dict(
         freeze=dict(norm_momentum={'backbone.*': 3e-4}),
@@ -28,4 +30,8 @@ method = dict(
                 matching_weight=0.0,
                 attraction_weight=0.0,
                 repulsion_weight=0.0,
-                sparsity_weight=0.0))))
+                sparsity_weight=0.0,
+            )
+        ),
+    ),
+)

@@ -9,8 +9,7 @@
 method = dict(
     name='SSUL',
     main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean', negative_index=254),
-    losses=dict(
-        unknown=dict(type='AuxiliaryClassifierLoss', positive_index=254, ignore_index=255)),
+    losses=dict(unknown=dict(type='AuxiliaryClassifierLoss', positive_index=254, ignore_index=255)),
     labeler=dict(type='UnknownLabeler', unknown='background', threshold=0.7),
     classifier=dict(auxiliary=1, detach_auxiliary=False),
     structure=dict(type='StepHeads'),
@@ -20,7 +19,8 @@ method = dict(
         patterns=['*'],
         trainable=['*.steps.new.*', '*.auxiliary.*', '*.background.*'],
         norm='eval_affine_frozen',
-        dropout='eval'),
+        dropout='eval',
+    ),
     # Ten times the later steps' learning rate, which is that of methods that train the network; a ten
     # thousandth of that for the background's head.
     cfg=dict(
@@ -29,10 +29,14 @@ method = dict(
                 custom_keys={
                     'steps.new.': dict(lr_mult=10.0),
                     '.auxiliary.': dict(lr_mult=10.0),
-                    '.background.': dict(lr_mult=10.0 * 1e-4)
-                }))),
+                    '.background.': dict(lr_mult=10.0 * 1e-4),
+                }
+            )
+        )
+    ),
     base=dict(
         main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean', negative_index=254),
-        losses=dict(
-            unknown=dict(type='AuxiliaryClassifierLoss', positive_index=254, ignore_index=255)),
-        labeler=dict(type='UnknownLabeler', unknown='background', threshold=None)))
+        losses=dict(unknown=dict(type='AuxiliaryClassifierLoss', positive_index=254, ignore_index=255)),
+        labeler=dict(type='UnknownLabeler', unknown='background', threshold=None),
+    ),
+)

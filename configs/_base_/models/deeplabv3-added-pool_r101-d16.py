@@ -6,5 +6,5 @@
 _base_ = './deeplabv3_r101-d16.py'
 model = dict(
     backbone=dict(type='LeakyResNet', negative_slope=0.01),
-    decode_head=dict(
-        type='AddedPoolASPPHead', act_cfg=dict(type='LeakyReLU', negative_slope=0.01)))
+    decode_head=dict(type='AddedPoolASPPHead', act_cfg=dict(type='LeakyReLU', negative_slope=0.01)),
+)

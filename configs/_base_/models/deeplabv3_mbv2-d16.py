@@ -10,7 +10,8 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=1)
+    size_divisor=1,
+)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,
@@ -21,7 +22,8 @@ model = dict(
         dilations=(1, 1, 1, 1, 1, 2, 2),
         out_indices=(1, 2, 4, 6),
         norm_cfg=norm_cfg,
-        init_cfg=dict(type='Pretrained', checkpoint='{{$MMCISS_MBV2:mmcls://mobilenet_v2}}')),
+        init_cfg=dict(type='Pretrained', checkpoint='{{$MMCISS_MBV2:mmcls://mobilenet_v2}}'),
+    ),
     decode_head=dict(
         type='ASPPHead',
         in_channels=320,
@@ -33,6 +35,8 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         # The mean is over all pixels, ignored ones counted, as in MiB and PLOP.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0)),
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

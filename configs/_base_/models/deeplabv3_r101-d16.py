@@ -14,7 +14,8 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=1)
+    size_divisor=1,
+)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,
@@ -30,9 +31,8 @@ model = dict(
         style='pytorch',
         # The weights of 'torchvision://resnet101', by address so that torchvision need not be
         # installed.
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth'),
+    ),
     decode_head=dict(
         type='ASPPHead',
         in_channels=2048,
@@ -44,6 +44,8 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         # The mean is over all pixels, ignored ones counted, as in MiB and PLOP.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0)),
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -9,7 +9,8 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=1)
+    size_divisor=1,
+)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,
@@ -25,7 +26,9 @@ model = dict(
             type='Pretrained',
             checkpoint='https://mmassets.onedl.ai/mmclassification/v0/convnext/downstream/'
             'convnext-tiny_3rdparty_32xb128-noema_in1k_20220301-795e9634.pth',
-            prefix='backbone.')),
+            prefix='backbone.',
+        ),
+    ),
     decode_head=dict(
         type='UPerHead',
         in_channels=[96, 192, 384, 768],
@@ -37,6 +40,8 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         # The mean is over all pixels, ignored ones counted, as in MiB and PLOP.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0)),
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

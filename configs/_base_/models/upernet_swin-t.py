@@ -11,7 +11,8 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=1)
+    size_divisor=1,
+)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,
@@ -38,7 +39,9 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/swin/'
-            'swin_tiny_patch4_window7_224_20220317-1cdeb081.pth')),
+            'swin_tiny_patch4_window7_224_20220317-1cdeb081.pth',
+        ),
+    ),
     decode_head=dict(
         type='UPerHead',
         in_channels=[96, 192, 384, 768],
@@ -50,6 +53,8 @@ model = dict(
         norm_cfg=norm_cfg,
         align_corners=False,
         # The mean is over all pixels, ignored ones counted, as in MiB and PLOP.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0)),
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

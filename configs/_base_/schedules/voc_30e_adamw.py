@@ -7,16 +7,18 @@ optim_wrapper = dict(
     optimizer=optimizer,
     paramwise_cfg=dict(
         custom_keys={
-            'pos_block': dict(decay_mult=0.),
-            'absolute_pos_embed': dict(decay_mult=0.),
-            'relative_position_bias_table': dict(decay_mult=0.),
-            'norm': dict(decay_mult=0.),
-            'decode_head': dict(lr_mult=10.)
-        }))
+            'pos_block': dict(decay_mult=0.0),
+            'absolute_pos_embed': dict(decay_mult=0.0),
+            'relative_position_bias_table': dict(decay_mult=0.0),
+            'norm': dict(decay_mult=0.0),
+            'decode_head': dict(lr_mult=10.0),
+        }
+    ),
+)
 # Written for max_iters; the runner stretches it to each step's iterations.
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, begin=0, end=500, by_epoch=False),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, begin=500, end=10000, by_epoch=False)
+    dict(type='PolyLR', power=1.0, eta_min=0.0, begin=500, end=10000, by_epoch=False),
 ]
 # The model of each step is evaluated when the step ends; to validate during training too, set
 # val_begin=1.

@@ -1,4 +1,5 @@
 """Samplers: who is drawn when."""
+
 from __future__ import annotations
 
 from mmciss.datasets.samplers.drawn_index import DrawnIndex

@@ -1,4 +1,5 @@
 """An index that knows when it was drawn."""
+
 from __future__ import annotations
 
 

@@ -1,4 +1,5 @@
 """An endless stream of images that can be entered at any position."""
+
 from __future__ import annotations
 
 import itertools
@@ -38,13 +39,13 @@ class IncrementalInfiniteSampler(InfiniteSampler):
         ConfigError: If the data set is empty or ``batch_size`` is not positive.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None,
-                 batch_size: int | None = None) -> None:
+    def __init__(
+        self, dataset: Sized, shuffle: bool = True, seed: int | None = None, batch_size: int | None = None
+    ) -> None:
         if len(dataset) == 0:
             raise ConfigError('train_dataloader.dataset: no images to draw from.')
         if batch_size is not None and batch_size < 1:
-            raise ConfigError('train_dataloader.sampler.batch_size: must be at least 1, '
-                              f'got {batch_size}.')
+            raise ConfigError(f'train_dataloader.sampler.batch_size: must be at least 1, got {batch_size}.')
         self.step_index = int(getattr(dataset, 'step_index', 0))
         size = len(dataset)
         self.epoch_size = size - size % batch_size if batch_size and batch_size <= size else size
@@ -56,7 +57,7 @@ class IncrementalInfiniteSampler(InfiniteSampler):
             return list(range(self.epoch_size))
         generator = torch.Generator()
         generator.manual_seed(mix(self.seed, self.step_index, epoch))
-        return torch.randperm(self.size, generator=generator)[:self.epoch_size].tolist()
+        return torch.randperm(self.size, generator=generator)[: self.epoch_size].tolist()
 
     def _stream(self, start: int) -> Iterator[DrawnIndex]:
         """Yields the common stream of all ranks from position ``start`` on."""

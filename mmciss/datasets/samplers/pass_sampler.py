@@ -1,4 +1,5 @@
 """Every image once."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized

@@ -1,4 +1,5 @@
 """A stream in which half of every batch are stored images."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -37,11 +38,14 @@ class ReplaySampler(IncrementalInfiniteSampler):
         ConfigError: If ``batch_size`` is missing or leaves no place for stored images.
     """
 
-    def __init__(self, dataset: ReplayDataset, shuffle: bool = True, seed: int | None = None,
-                 batch_size: int | None = None) -> None:
+    def __init__(
+        self, dataset: ReplayDataset, shuffle: bool = True, seed: int | None = None, batch_size: int | None = None
+    ) -> None:
         if batch_size is None or batch_size < 2:
-            raise ConfigError(f"train_dataloader.batch_size: method.memory.mode='batch' needs at "
-                              f'least 2 images per iteration, found {batch_size}')
+            raise ConfigError(
+                f"train_dataloader.batch_size: method.memory.mode='batch' needs at "
+                f'least 2 images per iteration, found {batch_size}'
+            )
         self.batch_size = batch_size
         self.num_current = dataset.num_current
         self.num_exemplars = dataset.num_exemplars

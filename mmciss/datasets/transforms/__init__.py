@@ -1,4 +1,5 @@
 """Transforms: label mapping and the papers' crops."""
+
 from __future__ import annotations
 
 from mmciss.datasets.transforms.load_saliency import LoadSaliency, PackSaliencyInputs

@@ -1,4 +1,5 @@
 """Saliency maps beside the labels."""
+
 from __future__ import annotations
 
 import os.path as osp
@@ -35,9 +36,11 @@ class LoadSaliency(BaseTransform):
 
     def __init__(self, folder: str, suffix: str = '.png', threshold: int = 0) -> None:
         if not osp.isdir(folder):
-            raise ConfigError(f'train_pipeline: LoadSaliency.folder: not found: {folder} (looked '
-                              f'for from {osp.abspath(osp.curdir)}). Expected: one grey image per '
-                              f'photograph, IMAGE{suffix}')
+            raise ConfigError(
+                f'train_pipeline: LoadSaliency.folder: not found: {folder} (looked '
+                f'for from {osp.abspath(osp.curdir)}). Expected: one grey image per '
+                f'photograph, IMAGE{suffix}'
+            )
         self.folder = folder
         self.suffix = suffix
         self.threshold = threshold
@@ -56,11 +59,14 @@ class LoadSaliency(BaseTransform):
         path = self.path_of(results['img_path'])
         saliency = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
         if saliency is None:
-            raise FileNotFoundError(f'{path}: no readable saliency map for {results["img_path"]} '
-                                    f'(train_pipeline: LoadSaliency.folder={self.folder!r})')
+            raise FileNotFoundError(
+                f'{path}: no readable saliency map for {results["img_path"]} '
+                f'(train_pipeline: LoadSaliency.folder={self.folder!r})'
+            )
         if saliency.shape != results['img'].shape[:2]:
-            raise ValueError(f'{path}: is {saliency.shape}, its image {results["img_path"]} is '
-                             f'{results["img"].shape[:2]}')
+            raise ValueError(
+                f'{path}: is {saliency.shape}, its image {results["img_path"]} is {results["img"].shape[:2]}'
+            )
         results['gt_saliency'] = (saliency > self.threshold).astype(np.uint8)
         results.setdefault('seg_fields', []).append('gt_saliency')
         return results

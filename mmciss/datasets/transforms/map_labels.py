@@ -1,4 +1,5 @@
 """The one lookup that turns dataset ids into channels."""
+
 from __future__ import annotations
 
 import cv2
@@ -26,9 +27,11 @@ class MapLabels(BaseTransform):
 
     def __init__(self, table: np.ndarray | list[int]) -> None:
         entries = np.asarray(table)
-        if entries.shape != (256, ) or entries.min() < 0 or entries.max() > 255:
-            raise ValueError('MapLabels.table: needs 256 entries in 0..255, got '
-                             f'shape {entries.shape}, from {entries.min()} to {entries.max()}.')
+        if entries.shape != (256,) or entries.min() < 0 or entries.max() > 255:
+            raise ValueError(
+                'MapLabels.table: needs 256 entries in 0..255, got '
+                f'shape {entries.shape}, from {entries.min()} to {entries.max()}.'
+            )
         self.table = np.ascontiguousarray(entries, dtype=np.uint8)
 
     def transform(self, results: dict) -> dict:

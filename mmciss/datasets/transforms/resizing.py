@@ -1,4 +1,5 @@
 """Resizing an image and its labels so that they stay on top of each other."""
+
 from __future__ import annotations
 
 import cv2
@@ -38,7 +39,7 @@ def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def crop(array: np.ndarray, box: Box) -> np.ndarray:
     """Cuts ``box`` out of (H, W, ...)."""
     top, left, height, width = box
-    return np.ascontiguousarray(array[top:top + height, left:left + width])
+    return np.ascontiguousarray(array[top : top + height, left : left + width])
 
 
 def central_box(size: tuple[int, int], wanted: tuple[int, int]) -> Box:

@@ -1,4 +1,5 @@
 """The evaluation crop of the papers."""
+
 from __future__ import annotations
 
 from mmcv.transforms import BaseTransform

@@ -1,4 +1,5 @@
 """The training crop of the papers."""
+
 from __future__ import annotations
 
 import math
@@ -35,14 +36,17 @@ class SegRandomResizedCrop(BaseTransform):
 
     TRIES = 10
 
-    def __init__(self, crop_size: int | tuple[int, int], scale: tuple[float, float] = (0.5, 2.0),
-                 ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
+    def __init__(
+        self,
+        crop_size: int | tuple[int, int],
+        scale: tuple[float, float] = (0.5, 2.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ) -> None:
         self.crop_size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         ranges = dict(crop_size=(1, min(self.crop_size)), scale=scale, ratio=ratio)
         for key, (low, high) in ranges.items():
             if not 0 < low <= high:
-                raise ValueError(f'SegRandomResizedCrop.{key}: needs 0 < least <= greatest, '
-                                 f'got {(low, high)}.')
+                raise ValueError(f'SegRandomResizedCrop.{key}: needs 0 < least <= greatest, got {(low, high)}.')
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
 
@@ -54,8 +58,12 @@ class SegRandomResizedCrop(BaseTransform):
             aspect = math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < box_width <= width and 0 < box_height <= height:
-                return (int(np.random.randint(0, height - box_height + 1)),
-                        int(np.random.randint(0, width - box_width + 1)), box_height, box_width)
+                return (
+                    int(np.random.randint(0, height - box_height + 1)),
+                    int(np.random.randint(0, width - box_width + 1)),
+                    box_height,
+                    box_width,
+                )
         return self._fallback_box(height, width)
 
     def _fallback_box(self, height: int, width: int) -> Box:
@@ -79,5 +87,4 @@ class SegRandomResizedCrop(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(crop_size={self.crop_size}, scale={self.scale}, '
-                f'ratio={self.ratio})')
+        return f'{type(self).__name__}(crop_size={self.crop_size}, scale={self.scale}, ratio={self.ratio})'

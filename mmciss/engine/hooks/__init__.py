@@ -1,4 +1,5 @@
 """Hooks of a step."""
+
 from mmciss.engine.hooks.data_check_hook import DataCheckHook
 from mmciss.engine.hooks.fisher_importance_hook import FisherImportanceHook
 from mmciss.engine.hooks.importance_hook import ImportanceHook
@@ -11,6 +12,17 @@ from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
 
-__all__ = ['DataCheckHook', 'FisherImportanceHook', 'ImportanceHook', 'NonFiniteLossError', 'NonFiniteLossHook',
-           'PathImportanceHook', 'ProgressHook', 'ReproducibleRandomHook', 'StatisticsHook', 'TeacherHook',
-           'WalkImportanceHook', 'WeightFusionHook']
+__all__ = [
+    'DataCheckHook',
+    'FisherImportanceHook',
+    'ImportanceHook',
+    'NonFiniteLossError',
+    'NonFiniteLossHook',
+    'PathImportanceHook',
+    'ProgressHook',
+    'ReproducibleRandomHook',
+    'StatisticsHook',
+    'TeacherHook',
+    'WalkImportanceHook',
+    'WeightFusionHook',
+]

@@ -1,4 +1,5 @@
 """Lets the slots of a method look at a sample before anything is computed."""
+
 from __future__ import annotations
 
 from mmengine.hooks import Hook

@@ -1,4 +1,5 @@
 """Importance of parameters by their squared gradients."""
+
 from __future__ import annotations
 
 from mmseg.registry import HOOKS
@@ -18,6 +19,7 @@ class FisherImportanceHook(ImportanceHook):
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
         rate: Weight of the newest squared gradient in the running mean; 0.9 as in those.
     """
+
     def __init__(self, weight: float = 500.0, rate: float = 0.9) -> None:
         super().__init__(weight)
         self.rate = rate

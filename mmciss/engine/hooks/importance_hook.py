@@ -1,4 +1,5 @@
 """Keeping parameters that mattered near where they were."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -44,10 +45,10 @@ class ImportanceHook(Hook):
     priority = 'NORMAL'
     uses_update = False
     """Whether :meth:`after_update` has to be called."""
+
     def __init__(self, weight: float) -> None:
         if weight < 0:
-            raise ConfigError(
-                f'method.hooks: {type(self).__name__}.weight must not be negative, found {weight}')
+            raise ConfigError(f'method.hooks: {type(self).__name__}.weight must not be negative, found {weight}')
         self.weight = weight
         self.updates = 0
         self.start: Tensors = {}
@@ -73,8 +74,10 @@ class ImportanceHook(Hook):
             fill: Value of all that the step before did not have, at the base step of everything.
         """
         known = self._known.get(kind, {})
-        return {name: padded(known[name], p.shape, fill).clone() if name in known else torch.full_like(p, fill)
-                for name, p in self.parameters.items()}
+        return {
+            name: padded(known[name], p.shape, fill).clone() if name in known else torch.full_like(p, fill)
+            for name, p in self.parameters.items()
+        }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Changes the state of one parameter, from the gradient that the update will use."""
@@ -99,42 +102,35 @@ class ImportanceHook(Hook):
         """
         optimizer = find_optimizer(runner)
         model = unwrap(runner.model)
-        self.parameters = {
-            name: p
-            for name, p in model.segmentor.named_parameters() if p.requires_grad
-        }
+        self.parameters = {name: p for name, p in model.segmentor.named_parameters() if p.requires_grad}
         with torch.no_grad():
             self._prepare(model)
         if not self.stiffness and not model.step.is_base:
             runner.logger.warning(
                 f'{type(self).__name__}: the step before left no importance of parameters (it was '
-                f'trained without this method), so nothing is held at this step.')
-        self._handles = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after)
-        ]
+                f'trained without this method), so nothing is held at this step.'
+            )
+        self._handles = [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
 
     def _prepare(self, model: nn.Module) -> None:
         previous = {} if model.previous is None else load_method_state(model.previous.get('state'))
         carried = previous.get('hooks', {}).get(type(self).__name__, {})
         known = self._known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
         # What a parameter got longer by has no importance yet: it is free, and as if not measured.
-        self.carried = {kind: {name: self._fitting(name, tensor) for name, tensor in tensors.items()}
-                        for kind, tensors in known.items()}
+        self.carried = {
+            kind: {name: self._fitting(name, tensor) for name, tensor in tensors.items()}
+            for kind, tensors in known.items()
+        }
         self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.state = self.begin()
         if self._loaded is not None:
             self.updates = self._loaded['updates']
             self.start = self._placed(self._loaded['start'])
-            self.state = {
-                kind: self._placed(tensors)
-                for kind, tensors in self._loaded['state'].items()
-            }
+            self.state = {kind: self._placed(tensors) for kind, tensors in self._loaded['state'].items()}
             self._loaded = None
         found = {name: self.importance(known, name) for name in self.parameters}
         self.stiffness = {
-            name: 2 * self.weight * self._fitting(name, value)
-            for name, value in found.items() if value is not None
+            name: 2 * self.weight * self._fitting(name, value) for name, value in found.items() if value is not None
         }
         self._stiffest = {name: float(value.max()) for name, value in self.stiffness.items()}
 
@@ -144,7 +140,8 @@ class ImportanceHook(Hook):
     def _placed(self, tensors: Tensors) -> Tensors:
         return {
             name: tensor.to(self.parameters[name].device)
-            for name, tensor in tensors.items() if name in self.parameters
+            for name, tensor in tensors.items()
+            if name in self.parameters
             # Rows of future classes get fewer as these arrive; those that are left are still free.
             and len(tensor) <= len(self.parameters[name])
         }
@@ -179,15 +176,14 @@ class ImportanceHook(Hook):
     @torch.no_grad()
     def penalty(self) -> float:
         """Returns the value of the penalty now."""
-        terms = [(pull * (self.parameters[name] - self.start[name]).square()).sum()
-                 for name, pull in self.stiffness.items()]
+        terms = [
+            (pull * (self.parameters[name] - self.start[name]).square()).sum() for name, pull in self.stiffness.items()
+        ]
         return float(torch.stack(terms).sum()) / 2 if terms else 0.0
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Logs the penalty now and then."""
         if self.stiffness and (self.every_n_train_iters(runner, 10) or not runner.iter):
             runner.message_hub.update_scalar('train/penalty', self.penalty())
@@ -226,10 +222,11 @@ def find_optimizer(runner: Runner) -> Optimizer:
     if isinstance(wrapper, OptimWrapperDict):
         raise ConfigError(
             'method.hooks: measuring the importance of parameters needs a single optimizer; '
-            f'optim_wrapper has {len(wrapper.optim_wrappers)}')
-    if hasattr(wrapper, 'loss_scaler') and getattr(wrapper.optimizer, '_step_supports_amp_scaling',
-                                                   False):
+            f'optim_wrapper has {len(wrapper.optim_wrappers)}'
+        )
+    if hasattr(wrapper, 'loss_scaler') and getattr(wrapper.optimizer, '_step_supports_amp_scaling', False):
         raise ConfigError(
             'optim_wrapper.optimizer.fused=True with mixed precision hides the gradients from '
-            'method.hooks; set it to False')
+            'method.hooks; set it to False'
+        )
     return wrapper.optimizer

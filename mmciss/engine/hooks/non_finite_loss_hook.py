@@ -1,4 +1,5 @@
 """Stops a step whose loss is no number any more."""
+
 from __future__ import annotations
 
 import math
@@ -27,8 +28,9 @@ class NonFiniteLossHook(Hook):
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Checks the losses that the model logged.
 
         Raises:
@@ -43,10 +45,14 @@ class NonFiniteLossHook(Hook):
             bad = bad.to(outputs['loss'].device)
             all_reduce(bad, 'max')
         if float(bad):
-            terms = [name for name, value in outputs.items()
-                     if name != 'loss' and 'loss' in name and not math.isfinite(value.mean().item())]
+            terms = [
+                name
+                for name, value in outputs.items()
+                if name != 'loss' and 'loss' in name and not math.isfinite(value.mean().item())
+            ]
             raise NonFiniteLossError(
                 f'the loss is not finite at iteration {runner.iter + 1} in {runner.work_dir}; '
                 f'terms: {", ".join(terms) or "their sum"}. Last good checkpoint: '
                 f'{find_latest_checkpoint(runner.work_dir) or "none"}. Lower steps.*.lr, or set '
-                f'optim_wrapper.clip_grad.')
+                f'optim_wrapper.clip_grad.'
+            )

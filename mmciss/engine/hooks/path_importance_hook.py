@@ -1,4 +1,5 @@
 """Importance of parameters by how much loss each of them saved."""
+
 from __future__ import annotations
 
 import torch
@@ -57,9 +58,7 @@ class PathImportanceHook(ImportanceHook):
         known = self.carried.get('score', {})
         return {
             'score': {
-                name:
-                path_importance(path, self.parameters[name].detach(), self.start[name],
-                                known.get(name, 0))
+                name: path_importance(path, self.parameters[name].detach(), self.start[name], known.get(name, 0))
                 for name, path in self.state['path'].items()
             }
         }

@@ -1,4 +1,5 @@
 """One line for the whole protocol."""
+
 from __future__ import annotations
 
 import time
@@ -20,10 +21,12 @@ def progress_line(name: str, step: int, iteration: int, iterations: Sequence[int
         iterations: Iterations of every step.
         seconds: Mean time of an iteration, None if not known yet.
     """
-    left = iterations[step] - iteration + sum(iterations[step + 1:])
+    left = iterations[step] - iteration + sum(iterations[step + 1 :])
     remaining = 'time left unknown' if seconds is None else f'{timedelta(seconds=round(left * seconds))} left'
-    return (f'[{name}] step {step + 1}/{len(iterations)}, iteration {iteration}/{iterations[step]}, {remaining} '
-            f'(evaluation not counted)')
+    return (
+        f'[{name}] step {step + 1}/{len(iterations)}, iteration {iteration}/{iterations[step]}, {remaining} '
+        f'(evaluation not counted)'
+    )
 
 
 @HOOKS.register_module()
@@ -49,11 +52,14 @@ class ProgressHook(Hook):
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in runner.model.parameters()]
         if not all(learns for _, learns in sizes):
             learning = sum(size for size, learns in sizes if learns)
-            runner.logger.info(f'{learning:,} of {sum(size for size, _ in sizes):,} parameters learn in step '
-                               f'{self.step}; the others are frozen.')
+            runner.logger.info(
+                f'{learning:,} of {sum(size for size, _ in sizes):,} parameters learn in step '
+                f'{self.step}; the others are frozen.'
+            )
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Logs the line now and then, and at the end of the step."""
         done = runner.iter + 1
         if done % self.interval and done != self.iterations[self.step]:

@@ -1,4 +1,5 @@
 """Random numbers that do not depend on where a run was interrupted."""
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,5 @@
 """Passes over the step's data before training."""
+
 from __future__ import annotations
 
 import logging
@@ -45,10 +46,7 @@ class StatisticsHook(Hook):
     def __init__(self, passes: dict[str, dict]) -> None:
         configs = {name: dict(config) for name, config in passes.items() if config is not None}
         self.key = value_checksum(configs)
-        self.passes: dict[str, DataPass] = {
-            name: STATISTICS.build(config)
-            for name, config in configs.items()
-        }
+        self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
 
     def before_run(self, runner: Runner) -> None:
         """Makes the passes, or reads what they found before the interruption.
@@ -82,8 +80,11 @@ class StatisticsHook(Hook):
                 content = load_tensors(path)
                 found = [content['statistics'] if content['key'] == self.key else None]
             except (ValueError, KeyError, TypeError) as error:
-                print_log(f'{path} cannot be used ({error}); its passes over the data are made again.', 'current',
-                          logging.WARNING)
+                print_log(
+                    f'{path} cannot be used ({error}); its passes over the data are made again.',
+                    'current',
+                    logging.WARNING,
+                )
         # One rank decides for all: those that ran the passes would wait for those that did not.
         broadcast_object_list(found)
         return found[0]
@@ -92,14 +93,12 @@ class StatisticsHook(Hook):
     def _run(runner: Runner, model: Any, passes: dict[str, DataPass]) -> dict[str, Any]:
         loader = pass_loader(runner)
         model.teacher.to(next(model.parameters()).device)
-        runner.logger.info(
-            f'Looking at {len(loader.dataset)} images before training: {", ".join(passes)}.')
+        runner.logger.info(f'Looking at {len(loader.dataset)} images before training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for batch in loader:
                 data = model.data_preprocessor(batch, True)
-                target = torch.stack([sample.gt_sem_seg.data
-                                      for sample in data['data_samples']]).squeeze(1)
+                target = torch.stack([sample.gt_sem_seg.data for sample in data['data_samples']]).squeeze(1)
                 yield data['inputs'], target.to(data['inputs'].device)
 
         return run_passes(passes, model.step, model.teacher, batches)
@@ -108,8 +107,10 @@ class StatisticsHook(Hook):
 def pass_loader(runner: Runner) -> DataLoader:
     """Returns a loader of the step's training images: each once, with training augmentation."""
     loader = runner.train_dataloader
-    return DataLoader(loader.dataset,
-                      batch_size=loader.batch_size,
-                      num_workers=loader.num_workers,
-                      sampler=PassSampler(loader.dataset, int(runner.seed or 0)),
-                      collate_fn=loader.collate_fn)
+    return DataLoader(
+        loader.dataset,
+        batch_size=loader.batch_size,
+        num_workers=loader.num_workers,
+        sampler=PassSampler(loader.dataset, int(runner.seed or 0)),
+        collate_fn=loader.collate_fn,
+    )

@@ -1,4 +1,5 @@
 """Attaches the model of the step before."""
+
 from __future__ import annotations
 
 from mmengine.hooks import Hook
@@ -31,6 +32,7 @@ class TeacherHook(Hook):
         """Builds and attaches the teacher, unless no slot of the method asks for one."""
         from mmciss.models.building import build_teacher
         from mmciss.models.shared_trunk_teacher import trunk_is_frozen
+
         model = unwrap(runner.model)
         if self.trained:  # mmengine calls this before a test too
             return
@@ -45,12 +47,18 @@ class TeacherHook(Hook):
         source = model.previous['model']
         runner.logger.info(
             f'Step {model.step.index} starts from {source}; '
-            + (f'the teacher is {source}' if at_once or self.shares_trunk else 'no slot of the method asks for a teacher')
-            + (', with the trunk of the student, since that is frozen.' if self.shares_trunk else '.'))
+            + (
+                f'the teacher is {source}'
+                if at_once or self.shares_trunk
+                else 'no slot of the method asks for a teacher'
+            )
+            + (', with the trunk of the student, since that is frozen.' if self.shares_trunk else '.')
+        )
 
     def before_train(self, runner: Runner) -> None:
         """Lets the frozen student lend its trunk, now that its weights are there."""
         from mmciss.models.building import build_teacher
+
         if self.shares_trunk:
             model = unwrap(runner.model)
             model.set_teacher(build_teacher(model, next(model.parameters()).device, share_trunk=True))

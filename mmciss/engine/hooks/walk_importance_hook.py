@@ -1,4 +1,5 @@
 """Importance of parameters by loss saved per distance, and by their squared gradients."""
+
 from __future__ import annotations
 
 import torch
@@ -26,6 +27,7 @@ class WalkImportanceHook(ImportanceHook):
     Raises:
         ConfigError: If ``stretch`` is below 1.
     """
+
     def __init__(self, weight: float = 100.0, rate: float = 0.9, stretch: int = 10) -> None:
         super().__init__(weight)
         if stretch < 1:
@@ -38,22 +40,15 @@ class WalkImportanceHook(ImportanceHook):
         parameters = self.parameters.items()
         return {
             'fisher': self.continued('fisher', 1.0),
-            'score': {
-                name: torch.zeros_like(p)
-                for name, p in parameters
-            },
-            'before': {
-                name: p.detach().clone()
-                for name, p in parameters
-            }
+            'score': {name: torch.zeros_like(p) for name, p in parameters},
+            'before': {name: p.detach().clone() for name, p in parameters},
         }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Adds a stretch that ends here to the score, then continues the Fisher information."""
         fisher, score, before = (self.state[kind] for kind in ('fisher', 'score', 'before'))
         if (self.updates - 1) % self.stretch == 0:  # at the first update nothing has moved: it adds zero
-            score[name] = accumulate_walk(score[name], gradient, before[name], parameter,
-                                          fisher[name])
+            score[name] = accumulate_walk(score[name], gradient, before[name], parameter, fisher[name])
             before[name] = parameter.clone()
         fisher[name] = update_fisher(fisher[name], gradient, self.rate)
 
@@ -62,14 +57,10 @@ class WalkImportanceHook(ImportanceHook):
         known = self.carried.get('score', {})
         return {
             'fisher': self.state['fisher'],
-            'score': {
-                name: finish_walk(score, known.get(name))
-                for name, score in self.state['score'].items()
-            }
+            'score': {name: finish_walk(score, known.get(name)) for name, score in self.state['score'].items()},
         }
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
         """Returns the sum of both, each scaled to [0, 1]."""
         found = [carried.get(kind, {}).get(name) for kind in ('fisher', 'score')]
-        return None if any(tensor is None
-                           for tensor in found) else sum(map(normalise_importance, found))
+        return None if any(tensor is None for tensor in found) else sum(map(normalise_importance, found))

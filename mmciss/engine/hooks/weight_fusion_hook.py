@@ -1,4 +1,5 @@
 """A step ends between where it began and where it arrived."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -45,8 +46,7 @@ class WeightFusionHook(Hook):
 
     def __init__(self, power: float = 0.5, alpha: float | None = None) -> None:
         if alpha is not None and not 0 <= alpha <= 1:
-            raise ConfigError(
-                f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
+            raise ConfigError(f'method.hooks: WeightFusionHook.alpha must lie between 0 and 1, found {alpha}')
         if power < 0:
             raise ConfigError(f'method.hooks: WeightFusionHook.power must not be negative, found {power}')
         self.power = power
@@ -67,7 +67,8 @@ class WeightFusionHook(Hook):
         if not step.is_base and self.alpha is None and not step.num_new:
             raise ConfigError(
                 f'method.hooks: WeightFusionHook would end step {step.index} where it began, since none of its '
-                f'{step.num_seen} classes is new (a domain-incremental step). Give it an alpha below 1')
+                f'{step.num_seen} classes is new (a domain-incremental step). Give it an alpha below 1'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Remembers the weights, and refuses a run whose result is another average of weights.
@@ -78,7 +79,8 @@ class WeightFusionHook(Hook):
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ConfigError(
                 'custom_hooks: an EMAHook replaces the weights that WeightFusionHook '
-                '(method.hooks) mixes; take one of them out')
+                '(method.hooks) mixes; take one of them out'
+            )
         if self._start is None:
             self._remember(runner)
 
@@ -124,4 +126,5 @@ class WeightFusionHook(Hook):
         self._start = None
         runner.logger.info(
             f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '
-            f'{1 - alpha:.4f} times the trained ones.')
+            f'{1 - alpha:.4f} times the trained ones.'
+        )

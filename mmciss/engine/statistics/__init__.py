@@ -1,11 +1,9 @@
 """Passes over a step's data with the teacher, before the step is trained."""
+
 from mmciss.engine.statistics.background_attribution import BackgroundAttribution
 from mmciss.engine.statistics.class_prototypes import ClassPrototypes
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
 from mmciss.engine.statistics.rectified_entropy_thresholds import RectifiedEntropyThresholds
 
-__all__ = [
-    'BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds',
-    'RectifiedEntropyThresholds'
-]
+__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds', 'RectifiedEntropyThresholds']

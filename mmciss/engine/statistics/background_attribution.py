@@ -1,4 +1,5 @@
 """AWT's choice of channels: which ones make the teacher call the new classes background."""
+
 from __future__ import annotations
 
 import logging
@@ -12,8 +13,7 @@ from torch import Tensor, nn
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional.background_attribution import (MODES, attribution_scores, masked_sum,
-                                                      upsampling_gain)
+from mmciss.functional.background_attribution import MODES, attribution_scores, masked_sum, upsampling_gain
 from mmciss.functional.integrated_gradients import integrated_gradients
 from mmciss.functional.precision import at_least_float32
 from mmciss.functional.select_channels import select_channels
@@ -49,12 +49,14 @@ class BackgroundAttribution(DataPass):
 
     needs = ('logits', 'embedding', 'classifier')
 
-    def __init__(self,
-                 fraction: float = 0.25,
-                 per_class: bool = True,
-                 mode: str = 'max_of_mean',
-                 source: str = 'background',
-                 steps: int = 50) -> None:
+    def __init__(
+        self,
+        fraction: float = 0.25,
+        per_class: bool = True,
+        mode: str = 'max_of_mean',
+        source: str = 'background',
+        steps: int = 50,
+    ) -> None:
         if not 0 < fraction <= 1:
             raise ConfigError(f'{KEY}.fraction: must be in (0, 1], found {fraction}')
         if mode not in MODES:
@@ -72,14 +74,14 @@ class BackgroundAttribution(DataPass):
         """
         super().begin(step, teacher, found)
         if not step.background:
-            raise ConfigError(
-                'method.statistics: background attribution needs a protocol with a background')
+            raise ConfigError('method.statistics: background attribution needs a protocol with a background')
         row = self._source(main_classifier(teacher.segmentor)[1])
         if not row.weight[0].any():
             raise ConfigError(
-                f"{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where "
+                f'{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where '
                 f"the background's row does not decide, set source='auxiliary' here and in "
-                f"method.initializer")
+                f'method.initializer'
+            )
         new = range(step.num_old, step.num_seen)
         self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
         self.sums: list[Tensor | None] = [None] * len(self.groups)
@@ -108,7 +110,8 @@ class BackgroundAttribution(DataPass):
                     f'{KEY}: background attribution averages over positions and needs images '
                     f'of one size; found embeddings of {tuple(known.shape[1:])} and '
                     f'{tuple(total.shape[1:])}. '
-                    f"Crop in the training pipeline, or set mode='mean_of_max'")
+                    f"Crop in the training pipeline, or set mode='mean_of_max'"
+                )
             self.sums[index] = total.double() if known is None else known + total
             self.counts[index] += count.cpu()
 
@@ -128,10 +131,10 @@ class BackgroundAttribution(DataPass):
         mask = select_channels(scores, self.fraction) & (self.counts.cpu() > 0).unsqueeze(1)
         if missing := [channels for channels, count in zip(self.groups, self.counts) if not count]:
             print_log(
-                f'background attribution: no pixel of channels {missing} was found; their rows '
-                'start at random',
+                f'background attribution: no pixel of channels {missing} was found; their rows start at random',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
         return {'attribution': scores.float(), 'channel_mask': {name: mask}}
 
     def _source(self, classifier: nn.Module) -> nn.Module:
@@ -142,7 +145,8 @@ class BackgroundAttribution(DataPass):
         if auxiliary is None:
             raise ConfigError(
                 f"{KEY}.source: 'auxiliary', but the classifier has no such channel; set "
-                f"method.classifier=dict(auxiliary=1) in the base step too")
+                f'method.classifier=dict(auxiliary=1) in the base step too'
+            )
         return auxiliary
 
     def _attribution(self, inputs: Tensor, size: tuple[int, int], teacher: SegOutput) -> Tensor:
@@ -157,7 +161,8 @@ class BackgroundAttribution(DataPass):
                     'its input; '
                     f'gradients are integrated in {self.steps} steps',
                     logger='current',
-                    level=logging.WARNING)
+                    level=logging.WARNING,
+                )
         if self.linear:
             gain = upsampling_gain(embedding.shape[-2:], size, teacher.align_corners).to(embedding)
             weight = self._source(teacher.classifier).weight[0]
@@ -165,8 +170,7 @@ class BackgroundAttribution(DataPass):
 
         def background(point: Tensor) -> Tensor:
             logit = self._source(teacher.classifier)(point)[:, :1]
-            return F.interpolate(logit, size, mode='bilinear',
-                                 align_corners=teacher.align_corners).sum((1, 2, 3))
+            return F.interpolate(logit, size, mode='bilinear', align_corners=teacher.align_corners).sum((1, 2, 3))
 
         return integrated_gradients(background, embedding, self.baseline, self.steps)
 
@@ -184,4 +188,5 @@ def is_linear(classifier: nn.Module, embedding: Tensor) -> bool:
     found = classifier(embedding)[:, :1]
     expected = F.conv2d(embedding, weight.reshape(1, -1, 1, 1), None if bias is None else bias[:1])
     return expected.shape == found.shape and torch.allclose(
-        expected, found, rtol=1e-2, atol=1e-2 * float(found.abs().mean()))
+        expected, found, rtol=1e-2, atol=1e-2 * float(found.abs().mean())
+    )

@@ -1,4 +1,5 @@
 """Mean teacher feature of every class it knows."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -31,7 +32,7 @@ class ClassPrototypes(DataPass):
     needs = ('logits', 'features')
 
     def __init__(self, layer: str) -> None:
-        self.layers = (layer, )
+        self.layers = (layer,)
 
     def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
         """Starts with empty sums."""

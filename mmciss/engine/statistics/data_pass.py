@@ -1,4 +1,5 @@
 """The face of a pass over the data."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,7 +26,7 @@ class DataPass:
             finds them in ``self.found``.
     """
 
-    needs: tuple[str, ...] = ('logits', )
+    needs: tuple[str, ...] = ('logits',)
     layers: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
 

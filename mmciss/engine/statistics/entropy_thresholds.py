@@ -1,4 +1,5 @@
 """PLOP's thresholds: how uncertain the teacher is about the background, class by class."""
+
 from __future__ import annotations
 
 import math
@@ -67,5 +68,5 @@ class EntropyThresholds(DataPass):
         coarse, fine = sum_over_ranks(self.coarse), sum_over_ranks(self.fine)
         return {
             f'{self.prefix}entropy_thresholds': binned_thresholds(coarse, self.minimum),
-            f'{self.prefix}entropy_medians': histogram_medians(fine, self.minimum, self.maximum).float()
+            f'{self.prefix}entropy_medians': histogram_medians(fine, self.minimum, self.maximum).float(),
         }

@@ -1,4 +1,5 @@
 """PLOP's thresholds for scores that were corrected by class prototypes."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -28,20 +29,22 @@ class RectifiedEntropyThresholds(EntropyThresholds):
     """
 
     needs = ('logits', 'features')
-    requires = ('prototypes', )
+    requires = ('prototypes',)
     prefix = 'rectified_'
 
     def __init__(self, layer: str, temperature: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
-        self.layers = (layer, )
+        self.layers = (layer,)
         self.temperature = temperature
 
     def scores(self, target: Tensor, teacher: SegOutput) -> Tensor:
         """Returns the corrected log-probabilities."""
-        return rectified_log_probabilities(teacher.logits_at(target.shape[-2:]),
-                                           teacher.maps(self.layers)[-1],
-                                           self.found['prototypes'].to(target.device),
-                                           self.temperature)
+        return rectified_log_probabilities(
+            teacher.logits_at(target.shape[-2:]),
+            teacher.maps(self.layers)[-1],
+            self.found['prototypes'].to(target.device),
+            self.temperature,
+        )
 
     def finish(self) -> dict[str, Tensor]:
         """Returns both sets of thresholds, each ``(C_old,)``, and the temperature they belong to."""

@@ -1,4 +1,5 @@
 """Adding up what the ranks found."""
+
 from __future__ import annotations
 
 import torch

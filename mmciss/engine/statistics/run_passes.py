@@ -1,4 +1,5 @@
 """Running passes over the data together."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -16,8 +17,7 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 
 @torch.no_grad()
-def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher,
-               batches: Batches) -> dict[str, Any]:
+def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches) -> dict[str, Any]:
     """Runs passes that can run at the same time on the same forward passes of the teacher.
 
     A pass that requires what another finds goes over the data after it.
@@ -44,14 +44,16 @@ def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher,
             raise ConfigError(
                 f'method.statistics.{name}: {type(item).__name__} requires '
                 f'{", ".join(item.requires)}, which no other pass of method.statistics finds '
-                f'({", ".join(sorted(found)) or "nothing was found before it"})')
+                f'({", ".join(sorted(found)) or "nothing was found before it"})'
+            )
         _run_together(ready, step, teacher, batches, found)
         waiting = {name: item for name, item in waiting.items() if name not in ready}
     return found
 
 
-def _run_together(passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches,
-                  found: dict[str, Any]) -> None:
+def _run_together(
+    passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches, found: dict[str, Any]
+) -> None:
     for item in passes.values():
         item.begin(step, teacher, found)
     layers = sorted({layer for item in passes.values() for layer in item.layers})
@@ -64,7 +66,8 @@ def _run_together(passes: dict[str, DataPass], step: Step, teacher: Teacher, bat
             if key in found:
                 raise ConfigError(
                     f'method.statistics.{name}: {key!r} was found by another pass already; remove '
-                    f'one of {", ".join(passes)}')
+                    f'one of {", ".join(passes)}'
+                )
             found[key] = _on_cpu(value)
 
 

@@ -1,4 +1,5 @@
 """Backbones of papers that MMSegmentation does not have."""
+
 from mmciss.models.backbones.leaky_resnet import LeakyResNet
 
 __all__ = ['LeakyResNet']

@@ -1,4 +1,5 @@
 """ResNet with leaky ReLUs."""
+
 from __future__ import annotations
 
 from typing import Any

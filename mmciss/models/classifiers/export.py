@@ -1,4 +1,5 @@
 """From a grown segmentor to what MMSegmentation loads without mmciss."""
+
 from __future__ import annotations
 
 import copy
@@ -52,9 +53,12 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
     model = copy.deepcopy(model)
     classes = num_classes_of(_heads(model, 'decode_head')[-1])
     for slot in HEAD_SLOTS:
-        heads = [with_num_classes(head, num_classes, f'model.{slot}')
-                 if num_classes_of(head, f'model.{slot}') == classes else head
-                 for head in _heads(model, slot)]
+        heads = [
+            with_num_classes(head, num_classes, f'model.{slot}')
+            if num_classes_of(head, f'model.{slot}') == classes
+            else head
+            for head in _heads(model, slot)
+        ]
         if heads:
             model[slot] = heads if isinstance(model[slot], list | tuple) else heads[0]
     for slot, node in list(_typed_nodes(model)):

@@ -1,4 +1,5 @@
 """Rows of classes to come: at their step they are the new ones."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -32,8 +33,10 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         new = layer.sizes[-1]
         found, expected = len(kept['weight']), new + layer.num_future
         if found != expected:
-            raise ConfigError(f'method.classifier.future_rows: {path} of the step before has {found} rows for classes '
-                              f'to come, but this step adds {new} and later ones {layer.num_future}')
+            raise ConfigError(
+                f'method.classifier.future_rows: {path} of the step before has {found} rows for classes '
+                f'to come, but this step adds {new} and later ones {layer.num_future}'
+            )
         for leaf, rows in kept.items():
             if new:
                 getattr(layer.steps[-1], leaf).copy_(rows[:new])
@@ -41,5 +44,6 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
                 getattr(layer.future, leaf).copy_(rows[new:])
         claimed.append(path)
     if claimed:
-        print_log(f'New rows go on from those that the step before kept for them: {", ".join(claimed)}',
-                  logger='current')
+        print_log(
+            f'New rows go on from those that the step before kept for them: {", ".join(claimed)}', logger='current'
+        )

@@ -1,4 +1,5 @@
 """Putting growable layers in the place of a segmentor's classifiers."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -21,8 +22,14 @@ MAIN_CLASSIFIER = 'conv_seg'
 """Name that MMSegmentation gives a head's classifier; auxiliary channels belong to it."""
 
 
-def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
-               detach_auxiliary: bool = True, rest: int = 0, future: int = 0) -> Growable:
+def grow_layer(
+    layer: nn.Module,
+    sizes: Sequence[int],
+    auxiliary: int = 0,
+    detach_auxiliary: bool = True,
+    rest: int = 0,
+    future: int = 0,
+) -> Growable:
     """Makes a growable layer with the weights of a plain one.
 
     Args:
@@ -36,20 +43,30 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
     Raises:
         ValueError: If the layer's rows end in the middle of a step.
     """
-    options: dict[str, Any] = dict(bias=layer.bias is not None, device=layer.weight.device,
-                                   dtype=layer.weight.dtype)
+    options: dict[str, Any] = dict(bias=layer.bias is not None, device=layer.weight.device, dtype=layer.weight.dtype)
     # The rows that are copied need no random numbers: a base step starts exactly as plain
     # MMSegmentation does with the same seed.
     given = len(layer.weight) - rest
     with torch.random.fork_rng(devices=[], enabled=given == sum(sizes)):
         if isinstance(layer, nn.Linear):
-            grown: Growable = GrowableLinear(layer.in_features, sizes, auxiliary, detach_auxiliary,
-                                             rest, future, **options)
+            grown: Growable = GrowableLinear(
+                layer.in_features, sizes, auxiliary, detach_auxiliary, rest, future, **options
+            )
         else:
             kind = GrowableConv1d if isinstance(layer, nn.Conv1d) else GrowableConv2d
-            grown = kind(layer.in_channels, sizes, layer.kernel_size, auxiliary, detach_auxiliary,
-                         rest, future, stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
-                         **options)
+            grown = kind(
+                layer.in_channels,
+                sizes,
+                layer.kernel_size,
+                auxiliary,
+                detach_auxiliary,
+                rest,
+                future,
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                **options,
+            )
     rows = 0
     with torch.no_grad():
         for group in grown.groups[:-1] if rest else grown.groups:
@@ -57,8 +74,7 @@ def grow_layer(layer: nn.Module, sizes: Sequence[int], auxiliary: int = 0,
                 break
             end = rows + len(group.weight)
             if end > given:
-                raise ValueError(f'a layer with {given} channels cannot be split into '
-                                 f'steps of {tuple(sizes)} channels')
+                raise ValueError(f'a layer with {given} channels cannot be split into steps of {tuple(sizes)} channels')
             _copy_rows(group, layer, rows, end)
             rows = end
         if rest:
@@ -72,8 +88,14 @@ def _copy_rows(group: nn.Module, layer: nn.Module, start: int, end: int) -> None
         group.bias.copy_(layer.bias[start:end])
 
 
-def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxiliary: int = 0,
-              detach_auxiliary: bool = True, future: int = 0) -> None:
+def grow_head(
+    head: nn.Module,
+    leaves: Iterable[str],
+    sizes: Sequence[int],
+    auxiliary: int = 0,
+    detach_auxiliary: bool = True,
+    future: int = 0,
+) -> None:
     """Replaces layers of a head by growable ones, in place, and tells the head its new width.
 
     Args:
@@ -89,8 +111,9 @@ def grow_head(head: nn.Module, leaves: Iterable[str], sizes: Sequence[int], auxi
         path, _, leaf = name.rpartition('.')
         extra = auxiliary if name == MAIN_CLASSIFIER else 0
         upcoming = future if name == answering_layer(leaves) else 0
-        grown = grow_layer(head.get_submodule(name), sizes, extra, detach_auxiliary,
-                           rows_behind(type(head), name), upcoming)
+        grown = grow_layer(
+            head.get_submodule(name), sizes, extra, detach_auxiliary, rows_behind(type(head), name), upcoming
+        )
         setattr(head.get_submodule(path), leaf, grown)
     old = head.num_classes
     for module in head.modules():
@@ -116,8 +139,7 @@ def segmentation_heads(segmentor: nn.Module) -> dict[str, nn.Module]:
             heads.update({f'{slot}.{index}': item for index, item in enumerate(head)})
         elif head is not None:
             heads[slot] = head
-    return {name: head for name, head in heads.items()
-            if getattr(head, 'num_classes', None) == segmentor.num_classes}
+    return {name: head for name, head in heads.items() if getattr(head, 'num_classes', None) == segmentor.num_classes}
 
 
 def answering_layer(leaves: Sequence[str]) -> str | None:
@@ -131,9 +153,15 @@ def answering_layer(leaves: Sequence[str]) -> str | None:
     return leaves[0] if len(leaves) == 1 and '.' not in leaves[0] else None
 
 
-def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence[int],
-                   auxiliary: int = 0, detach_auxiliary: bool = True, future_rows: bool = False,
-                   num_future: int = 0) -> list[str]:
+def grow_segmentor(
+    segmentor: nn.Module,
+    config: dict[str, Any],
+    sizes: Sequence[int],
+    auxiliary: int = 0,
+    detach_auxiliary: bool = True,
+    future_rows: bool = False,
+    num_future: int = 0,
+) -> list[str]:
     """Makes every head of a segmentor growable, in place.
 
     Args:
@@ -164,14 +192,18 @@ def grow_segmentor(segmentor: nn.Module, config: dict[str, Any], sizes: Sequence
         leaves = find_growable(head_config, key)
         extra = auxiliary if name == main else 0
         if extra and MAIN_CLASSIFIER not in leaves:
-            raise ConfigError(f'method.classifier.auxiliary={auxiliary} needs a head with one '
-                              f'classifier {MAIN_CLASSIFIER!r}; {key} is '
-                              f'{head_config.get("type")} with {leaves}')
+            raise ConfigError(
+                f'method.classifier.auxiliary={auxiliary} needs a head with one '
+                f'classifier {MAIN_CLASSIFIER!r}; {key} is '
+                f'{head_config.get("type")} with {leaves}'
+            )
         future = num_future if future_rows and (name == main or not name.startswith('decode_head')) else 0
         if future and answering_layer(leaves) is None:
-            raise ConfigError(f'method.classifier.future_rows=True needs a head with one classifier; {key} is '
-                              f'{head_config.get("type")} with {leaves}. Set it to False to learn without rows '
-                              f'for classes to come')
+            raise ConfigError(
+                f'method.classifier.future_rows=True needs a head with one classifier; {key} is '
+                f'{head_config.get("type")} with {leaves}. Set it to False to learn without rows '
+                f'for classes to come'
+            )
         if future and not rest_of(head_config):  # the loss of queries, which such heads list weights for, is not used
             check_class_weights(head_config, sum(sizes) + future, key)
         plans.append((head, leaves, name, extra, future))

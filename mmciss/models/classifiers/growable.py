@@ -1,4 +1,5 @@
 """Classifiers that grow: one group of rows per step, one fused operation in forward."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from mmciss.models.classifiers.grown_parameters import widen_parameters
 
 
-ONE_ROW = ('these weights have one row per class, and this model a head per step (method.structure); it cannot go on '
-           'from them. Train the base step with the same structure, or set method.structure=None')
+ONE_ROW = (
+    'these weights have one row per class, and this model a head per step (method.structure); it cannot go on '
+    'from them. Train the base step with the same structure, or set method.structure=None'
+)
 
 
 class Growable(nn.Module):
@@ -47,13 +50,23 @@ class Growable(nn.Module):
 
     linear: ClassVar[bool] = True
 
-    def __init__(self, sizes: Sequence[int], new_layer: Callable[[int], nn.Module], auxiliary: int = 0,
-                 detach_auxiliary: bool = True, rest: int = 0, future: int = 0, background: bool = False) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        new_layer: Callable[[int], nn.Module],
+        auxiliary: int = 0,
+        detach_auxiliary: bool = True,
+        rest: int = 0,
+        future: int = 0,
+        background: bool = False,
+    ) -> None:
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
         if not sizes or sizes[0] < 1 or min(sizes) < 0 or min(auxiliary, rest, future) < 0:
-            raise ValueError(f'a classifier needs sizes such as (16, 1, 1), and auxiliary, rest and future >= 0, '
-                             f'found sizes={sizes}, auxiliary={auxiliary}, rest={rest}, future={future}')
+            raise ValueError(
+                f'a classifier needs sizes such as (16, 1, 1), and auxiliary, rest and future >= 0, '
+                f'found sizes={sizes}, auxiliary={auxiliary}, rest={rest}, future={future}'
+            )
         self.sizes = sizes
         self.detach_auxiliary = detach_auxiliary
         # A step without channels keeps its place, so that steps[k] belongs to step k.
@@ -121,8 +134,9 @@ class Growable(nn.Module):
 
     def exported(self) -> dict[str, Tensor]:
         """Returns the weights that an exported model has in this place, by name."""
-        return {leaf: rows.detach() for leaf, rows in (('weight', self.weight), ('bias', self.bias))
-                if rows is not None}
+        return {
+            leaf: rows.detach() for leaf, rows in (('weight', self.weight), ('bias', self.bias)) if rows is not None
+        }
 
     def auxiliary_logits(self, embedding: Tensor) -> Tensor | None:
         """Returns the output of the auxiliary channels for an embedding, or None without any."""
@@ -132,12 +146,20 @@ class Growable(nn.Module):
 
     def extra_repr(self) -> str:
         """Shows the sizes."""
-        return f'sizes={self.sizes}' + ''.join(f', {name}={count}' for name, count in (
-            ('rest', self.num_rest), ('future', self.num_future)) if count)
+        return f'sizes={self.sizes}' + ''.join(
+            f', {name}={count}' for name, count in (('rest', self.num_rest), ('future', self.num_future)) if count
+        )
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, local_metadata: dict,
-                              strict: bool, missing_keys: list[str], unexpected_keys: list[str],
-                              error_msgs: list[str]) -> None:
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
         rows = state_dict.get(f'{prefix}weight')
         if rows is not None:
             if not self.linear:
@@ -148,11 +170,13 @@ class Growable(nn.Module):
                 rest = f', and {self.num_rest} rows behind them' if self.num_rest else ''
                 error_msgs.append(
                     f'{prefix}weight has {len(rows)} rows but this model has {self.out_channels} '
-                    f'channels, {self.sizes} by step{rest}')
+                    f'channels, {self.sizes} by step{rest}'
+                )
                 state_dict.pop(f'{prefix}weight')
                 state_dict.pop(f'{prefix}bias', None)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
-                                      unexpected_keys, error_msgs)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 def joined_rows(groups: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
@@ -181,10 +205,12 @@ def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
     if not layer.linear:
         raise ValueError(f'{prefix}weight: {ONE_ROW}')
     rows = len(state_dict[f'{prefix}weight']) - layer.num_rest
-    ends = [sum(layer.sizes[:k + 1]) for k in range(len(layer.sizes))]
+    ends = [sum(layer.sizes[: k + 1]) for k in range(len(layer.sizes))]
     if rows not in ends:
-        raise ValueError(f'{prefix}weight has {rows} rows, which is not where a step ends; the '
-                         f'steps of this model add {layer.sizes} channels')
+        raise ValueError(
+            f'{prefix}weight has {rows} rows, which is not where a step ends; the '
+            f'steps of this model add {layer.sizes} channels'
+        )
     covered = len(ends) - ends[::-1].index(rows)
     for key in ('weight', 'bias'):
         tensor = state_dict.pop(f'{prefix}{key}', None)
@@ -211,7 +237,7 @@ def copy_row(source: nn.Module, row: int, target: nn.Module, bias: bool = True) 
     for name, tensor in target.state_dict().items():
         if name in ('weight', 'bias'):
             if bias or name == 'weight':
-                tensor.copy_(given[name][row:row + 1].expand_as(tensor))
+                tensor.copy_(given[name][row : row + 1].expand_as(tensor))
         else:
             tensor.copy_(given[name])
 
@@ -247,14 +273,12 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
             found = [k for k in range(len(layer.sizes)) if f'{prefix}steps.{k}.weight' in weights]
             covered = max(found, default=-1) + 1
         if covered:
-            new_rows += [f'{prefix}steps.{index}.' for index in range(covered, len(layer.sizes))
-                         if layer.sizes[index]]
+            new_rows += [f'{prefix}steps.{index}.' for index in range(covered, len(layer.sizes)) if layer.sizes[index]]
             new_rows += [f'{prefix}auxiliary.', f'{prefix}future.']
     result = module.load_state_dict(weights, strict=False)
-    kept = [name for name in result.missing_keys if name.startswith(tuple(new_rows) or ('\0', ))]
+    kept = [name for name in result.missing_keys if name.startswith(tuple(new_rows) or ('\0',))]
     if kept:
-        print_log(f'Not in the loaded weights, left to the initializer: {", ".join(kept)}',
-                  logger='current')
+        print_log(f'Not in the loaded weights, left to the initializer: {", ".join(kept)}', logger='current')
     # Some layers drop entries that they compute themselves; those were there all the same.
     missing = [name for name in result.missing_keys if name not in set(kept) and name not in weights]
     return missing, list(result.unexpected_keys)

@@ -1,4 +1,5 @@
 """The growable convolution, classifier of nearly every decode head."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,11 +34,25 @@ class GrowableConv2d(Growable):
         ['steps.0.weight', 'steps.0.bias']
     """
 
-    def __init__(self, in_channels: int, sizes: Sequence[int],
-                 kernel_size: int | tuple[int, int] = 1, auxiliary: int = 0,
-                 detach_auxiliary: bool = True, rest: int = 0, future: int = 0, **options: Any) -> None:
-        super().__init__(sizes, lambda out: nn.Conv2d(in_channels, out, kernel_size, **options),
-                         auxiliary, detach_auxiliary, rest, future)
+    def __init__(
+        self,
+        in_channels: int,
+        sizes: Sequence[int],
+        kernel_size: int | tuple[int, int] = 1,
+        auxiliary: int = 0,
+        detach_auxiliary: bool = True,
+        rest: int = 0,
+        future: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            sizes,
+            lambda out: nn.Conv2d(in_channels, out, kernel_size, **options),
+            auxiliary,
+            detach_auxiliary,
+            rest,
+            future,
+        )
         first = self.steps[0]
         self.in_channels = in_channels
         self.kernel_size, self.stride = first.kernel_size, first.stride

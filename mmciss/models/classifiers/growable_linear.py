@@ -1,4 +1,5 @@
 """The growable fully connected layer."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,11 +24,19 @@ class GrowableLinear(Growable):
         **options: ``bias``, ``device`` and ``dtype`` of :class:`torch.nn.Linear`.
     """
 
-    def __init__(self, in_features: int, sizes: Sequence[int], auxiliary: int = 0,
-                 detach_auxiliary: bool = True, rest: int = 0, future: int = 0,
-                 **options: Any) -> None:
-        super().__init__(sizes, lambda out: nn.Linear(in_features, out, **options), auxiliary,
-                         detach_auxiliary, rest, future)
+    def __init__(
+        self,
+        in_features: int,
+        sizes: Sequence[int],
+        auxiliary: int = 0,
+        detach_auxiliary: bool = True,
+        rest: int = 0,
+        future: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            sizes, lambda out: nn.Linear(in_features, out, **options), auxiliary, detach_auxiliary, rest, future
+        )
         self.in_features = in_features
 
     @property

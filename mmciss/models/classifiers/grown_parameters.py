@@ -1,4 +1,5 @@
 """What grows with the classes and is more than rows at the end of a layer: an adapter is a line of a table."""
+
 from __future__ import annotations
 
 import re
@@ -58,8 +59,9 @@ def growth_of(head: nn.Module, name: str) -> Growth | None:
     return None
 
 
-def without_growth(growth: Growth | None, before: tuple[int, ...] | None,
-                   after: tuple[int, ...] | None) -> tuple[int, ...] | None:
+def without_growth(
+    growth: Growth | None, before: tuple[int, ...] | None, after: tuple[int, ...] | None
+) -> tuple[int, ...] | None:
     """Returns the shape for one class more, less what the table says about it.
 
     Args:
@@ -70,7 +72,7 @@ def without_growth(growth: Growth | None, before: tuple[int, ...] | None,
     if growth is None or before is None or after is None or len(before) != len(after):
         return after
     dim = growth.dim
-    return (*after[:dim], before[dim], *after[dim + 1:]) if after[dim] == before[dim] + 1 else after
+    return (*after[:dim], before[dim], *after[dim + 1 :]) if after[dim] == before[dim] + 1 else after
 
 
 def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
@@ -86,7 +88,7 @@ def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
         if not _is_listed(head):
             continue
         for key in [key for key in weights if key.startswith(prefix)]:
-            growth = growth_of(head, key[len(prefix):])
+            growth = growth_of(head, key[len(prefix) :])
             layer, _, leaf = key.rpartition('.')
             now = own.get(key, own.get(f'{layer}.steps.0.{leaf}'))
             if growth is not None and now is not None:
@@ -130,5 +132,5 @@ def _widened(old: Tensor, now: Tensor, growth: Growth) -> Tensor:
         return old
     if not growth.zero:
         return torch.cat([old, now.narrow(growth.dim, old.shape[growth.dim], missing).to(old)], growth.dim)
-    shape = [*old.shape[:growth.dim], missing, *old.shape[growth.dim + 1:]]
+    shape = [*old.shape[: growth.dim], missing, *old.shape[growth.dim + 1 :]]
     return torch.cat([old, old.new_zeros(shape)], growth.dim)

@@ -1,4 +1,5 @@
 """The number of classes in a head's config, wherever the head keeps it."""
+
 from __future__ import annotations
 
 import copy
@@ -23,13 +24,11 @@ def num_classes_of(head: dict[str, Any], key: str = 'model.decode_head') -> int:
         return int(head['num_classes'])
     found = sorted({int(node['num_classes']) for node in _nodes(head)})
     if len(found) != 1:
-        raise ConfigError(f'{key}.num_classes is missing; '
-                          f'inner heads of {head.get("type")} say {found or "nothing"}')
+        raise ConfigError(f'{key}.num_classes is missing; inner heads of {head.get("type")} say {found or "nothing"}')
     return found[0]
 
 
-def with_num_classes(head: dict[str, Any], num_classes: int,
-                     key: str = 'model.decode_head') -> dict[str, Any]:
+def with_num_classes(head: dict[str, Any], num_classes: int, key: str = 'model.decode_head') -> dict[str, Any]:
     """Returns a copy of a head's config with another number of classes, inner heads included.
 
     Weights of losses follow where they count more than the classes, such as 'no object'; new classes
@@ -48,7 +47,7 @@ def with_num_classes(head: dict[str, Any], num_classes: int,
         weights = list(node['class_weight'])
         if behind and len(weights) == old + behind:
             new = [1.0] * (num_classes - old)
-            node['class_weight'] = weights[:min(old, num_classes)] + new + weights[old:]
+            node['class_weight'] = weights[: min(old, num_classes)] + new + weights[old:]
     return head
 
 
@@ -78,10 +77,12 @@ def check_countable(head: dict[str, Any], key: str) -> None:
     for node in _nodes(head):
         if node.get('out_channels') == 1 or node.get('threshold') is not None:
             setting = {name: node[name] for name in ('out_channels', 'threshold') if name in node}
-            raise ConfigError(f'{key}: {node.get("type")} with {setting} is binary, with one '
-                              f'channel for two classes, and cannot grow. Give it num_classes=2 '
-                              f'(background and one class) and neither out_channels=1 nor '
-                              f'threshold.')
+            raise ConfigError(
+                f'{key}: {node.get("type")} with {setting} is binary, with one '
+                f'channel for two classes, and cannot grow. Give it num_classes=2 '
+                f'(background and one class) and neither out_channels=1 nor '
+                f'threshold.'
+            )
 
 
 def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> None:
@@ -93,12 +94,16 @@ def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> Non
     for node, rest in class_weights(head):
         weights = node['class_weight']
         if rest and len(weights) != num_classes + rest:
-            raise ConfigError(f'{key}: class_weight of {node.get("type")} has {len(weights)} '
-                              f'values; it needs one for each of the num_classes and {rest} more')
+            raise ConfigError(
+                f'{key}: class_weight of {node.get("type")} has {len(weights)} '
+                f'values; it needs one for each of the num_classes and {rest} more'
+            )
         if not rest and len(weights) != num_classes:
-            raise ConfigError(f'{key}: class_weight of {node.get("type")} has {len(weights)} '
-                              f'values, but this step has {num_classes} channels. Remove '
-                              f'class_weight; a model that grows cannot have a fixed list.')
+            raise ConfigError(
+                f'{key}: class_weight of {node.get("type")} has {len(weights)} '
+                f'values, but this step has {num_classes} channels. Remove '
+                f'class_weight; a model that grows cannot have a fixed list.'
+            )
 
 
 def _nodes(config: Any, name: str = 'num_classes') -> Iterator[dict[str, Any]]:

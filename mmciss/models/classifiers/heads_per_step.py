@@ -1,4 +1,5 @@
 """A classifier whose steps each have layers of their own before their rows."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -58,13 +59,25 @@ class HeadsPerStep(Growable):
 
     linear = False
 
-    def __init__(self, in_channels: int, sizes: Sequence[int], channels: int | None = None,
-                 norm_cfg: dict[str, Any] | None = None, background: bool = True, auxiliary: int = 0,
-                 detach_auxiliary: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        sizes: Sequence[int],
+        channels: int | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        background: bool = True,
+        auxiliary: int = 0,
+        detach_auxiliary: bool = True,
+    ) -> None:
         width = channels or in_channels
         norm = dict(norm_cfg or dict(type='BN'))
-        super().__init__(sizes, lambda rows: StepHead(in_channels, rows, width, norm), auxiliary, detach_auxiliary,
-                         background=background)
+        super().__init__(
+            sizes,
+            lambda rows: StepHead(in_channels, rows, width, norm),
+            auxiliary,
+            detach_auxiliary,
+            background=background,
+        )
         self.in_channels = in_channels
         self.norms_frozen = False
 
@@ -74,8 +87,9 @@ class HeadsPerStep(Growable):
 
     def exported(self) -> dict[str, Tensor]:
         """Returns the weights of the heads by name; auxiliary channels are left out."""
-        return {name: tensor.detach() for name, tensor in self.state_dict().items()
-                if not name.startswith('auxiliary.')}
+        return {
+            name: tensor.detach() for name, tensor in self.state_dict().items() if not name.startswith('auxiliary.')
+        }
 
     def freeze_norms(self) -> None:
         """Holds weights and statistics of all batch norms, until training ends."""
@@ -97,8 +111,9 @@ class HeadsPerStep(Growable):
 
 
 @MODELS.register_module(name='HeadWithHeadsPerStep')
-def head_with_heads_per_step(head: dict[str, Any], sizes: Sequence[int], channels: int | None = None,
-                             background: bool = True) -> nn.Module:
+def head_with_heads_per_step(
+    head: dict[str, Any], sizes: Sequence[int], channels: int | None = None, background: bool = True
+) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`HeadsPerStep`.
 
     Args:
@@ -112,8 +127,10 @@ def head_with_heads_per_step(head: dict[str, Any], sizes: Sequence[int], channel
     """
     built = MODELS.build(head)
     if sum(sizes) != built.num_classes:
-        raise ConfigError(f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
-                          f'model.decode_head.head.num_classes={built.num_classes}. A model whose steps have heads of '
-                          f'their own cannot be extended; one that was trained with method.structure=None can')
+        raise ConfigError(
+            f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
+            f'model.decode_head.head.num_classes={built.num_classes}. A model whose steps have heads of '
+            f'their own cannot be extended; one that was trained with method.structure=None can'
+        )
     built.conv_seg = HeadsPerStep(built.conv_seg.in_channels, sizes, channels, built.norm_cfg, background)
     return built

@@ -1,4 +1,5 @@
 """Showing a grown segmentor's classifiers as the plain layers that they replaced."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -56,8 +57,16 @@ def _plain(layer: Growable) -> nn.Module:
         plain = skip_init(nn.Linear, weight.shape[1], weight.shape[0], **options)
     else:
         kind = nn.Conv1d if weight.dim() == 3 else nn.Conv2d
-        plain = skip_init(kind, weight.shape[1], weight.shape[0], layer.kernel_size, stride=layer.stride,
-                          padding=layer.padding, dilation=layer.dilation, **options)
+        plain = skip_init(
+            kind,
+            weight.shape[1],
+            weight.shape[0],
+            layer.kernel_size,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            **options,
+        )
     with torch.no_grad():
         plain.weight.copy_(weight)
         if bias is not None:

@@ -1,4 +1,5 @@
 """Finding the layers of a head that depend on the number of classes, by building it twice."""
+
 from __future__ import annotations
 
 import warnings
@@ -18,7 +19,8 @@ WORKING_HEADS = (
     'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
     'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, Mask2FormerHead, '
     'MaskFormerHead, NLHead, OCRHead, PIDHead, PointHead, PSAHead, PSPHead, SegformerHead, '
-    'SegmenterMaskTransformerHead, SETRMLAHead, SETRUPHead, UPerHead')
+    'SegmenterMaskTransformerHead, SETRMLAHead, SETRUPHead, UPerHead'
+)
 """The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
 
 
@@ -63,9 +65,11 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
             raise _cannot_grow(head, key, name, before.get(name), after.get(name))
         grown[path] = None
     if not grown and not listed:
-        raise ConfigError(f'{key}: no layer of {head.get("type")} depends on '
-                          f'num_classes={classes}, so it cannot learn further '
-                          f'classes. Heads that work: {WORKING_HEADS}.')
+        raise ConfigError(
+            f'{key}: no layer of {head.get("type")} depends on '
+            f'num_classes={classes}, so it cannot learn further '
+            f'classes. Heads that work: {WORKING_HEADS}.'
+        )
     return list(grown)
 
 
@@ -84,24 +88,27 @@ def _shapes(head: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors}
 
 
-def _grows_by_rows(head: nn.Module, name: str, before: tuple[int, ...] | None,
-                   after: tuple[int, ...] | None, classes: int) -> bool:
+def _grows_by_rows(
+    head: nn.Module, name: str, before: tuple[int, ...] | None, after: tuple[int, ...] | None, classes: int
+) -> bool:
     path, _, leaf = name.rpartition('.')
     if before is None or after is None or leaf not in ('weight', 'bias'):
         return False
     layer = head.get_submodule(path)
-    plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv1d | nn.Conv2d)
-                                             and layer.groups == 1
-                                             and layer.padding_mode == 'zeros')
+    plain = isinstance(layer, nn.Linear) or (
+        isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups == 1 and layer.padding_mode == 'zeros'
+    )
     rows = classes + rows_behind(type(head), path)
     return plain and before[0] == rows and after == (rows + 1, *before[1:])
 
 
-def _cannot_grow(head: dict[str, Any], key: str, name: str, before: tuple[int, ...] | None,
-                 after: tuple[int, ...] | None) -> ConfigError:
+def _cannot_grow(
+    head: dict[str, Any], key: str, name: str, before: tuple[int, ...] | None, after: tuple[int, ...] | None
+) -> ConfigError:
     shapes = ' and '.join('absent' if shape is None else str(shape) for shape in (before, after))
     return ConfigError(
         f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends '
         f'on num_classes, and not as one row per class (shapes {shapes} for num_classes='
         f'{num_classes_of(head, key)} and one more). Heads that work: {WORKING_HEADS}; and any '
-        f'head of yours whose classes are the rows of Conv2d or Linear layers.')
+        f'head of yours whose classes are the rows of Conv2d or Linear layers.'
+    )

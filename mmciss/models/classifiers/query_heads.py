@@ -1,4 +1,5 @@
 """Heads that classify queries: as pixel classifiers they can learn further classes like any other head."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
         # A constant shift of a factor comes back below: it takes no part in the gradient.
         most, largest = classes.detach().amax(1, keepdim=True), masks.detach().amax(1, keepdim=True)
         sums = torch.einsum('nqc,nqhw->nchw', (classes - most).exp(), (masks - largest).exp())
-        lowest = torch.finfo(kind).tiny**0.75  # its inverse, times a sum over pixels, does not overflow
+        lowest = torch.finfo(kind).tiny ** 0.75  # its inverse, times a sum over pixels, does not overflow
         return sums.clamp_min(lowest).log() + most.transpose(1, 2)[..., None] + largest
 
 
@@ -126,8 +127,9 @@ def speak_pixels(head: nn.Module, config: dict[str, Any]) -> None:
         return
     head.__class__ = _with_scores(type(head))
     losses = config.get('loss_decode') or dict(type='CrossEntropyLoss')
-    head.loss_decode = (nn.ModuleList(map(MODELS.build, losses)) if isinstance(losses, list | tuple)
-                        else MODELS.build(losses))
+    head.loss_decode = (
+        nn.ModuleList(map(MODELS.build, losses)) if isinstance(losses, list | tuple) else MODELS.build(losses)
+    )
     # The head's own sampler chooses among queries; that of pixels has the same name.
     head.sampler = None
 

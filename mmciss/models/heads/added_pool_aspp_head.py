@@ -1,4 +1,5 @@
 """DeepLabV3's head as the MiB family uses it: four branches reduced together, the pooled one added."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -43,8 +44,14 @@ class AddedPoolASPPHead(BaseDecodeHead):
         ValueError: If ``initialisation`` is unknown.
     """
 
-    def __init__(self, dilations: Sequence[int] = (1, 6, 12, 18), pool_size: int | None = 32,
-                 initialisation: str = 'xavier', init_cfg: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dilations: Sequence[int] = (1, 6, 12, 18),
+        pool_size: int | None = 32,
+        initialisation: str = 'xavier',
+        init_cfg: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(init_cfg=init_cfg, **kwargs)
         if initialisation not in INITIALISATIONS:
             raise ValueError(f'initialisation must be one of {INITIALISATIONS}, found {initialisation!r}')
@@ -52,8 +59,16 @@ class AddedPoolASPPHead(BaseDecodeHead):
         self.initialisation = initialisation
         layers = dict(bias=False, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.pyramid = nn.ModuleList(
-            ConvModule(self.in_channels, self.channels, 1 if dilation == 1 else 3, dilation=dilation,
-                       padding=0 if dilation == 1 else dilation, **layers) for dilation in dilations)
+            ConvModule(
+                self.in_channels,
+                self.channels,
+                1 if dilation == 1 else 3,
+                dilation=dilation,
+                padding=0 if dilation == 1 else dilation,
+                **layers,
+            )
+            for dilation in dilations
+        )
         self.reduce = nn.Conv2d(len(self.pyramid) * self.channels, self.channels, 1, bias=False)
         self.pooled = ConvModule(self.in_channels, self.channels, 1, **layers)
         self.pooled_reduce = nn.Conv2d(self.channels, self.channels, 1, bias=False)

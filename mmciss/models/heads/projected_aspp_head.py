@@ -1,4 +1,5 @@
 """DeepLabV3's head with a 1x1 projection of the pyramid, as DKD and SSUL use it."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,13 +26,20 @@ class ProjectedASPPHead(ASPPHead):
         **kwargs: Arguments of :class:`mmseg.models.decode_heads.BaseDecodeHead`.
     """
 
-    def __init__(self, dilations: Sequence[int] = (1, 6, 12, 18), last_conv: bool = True, dropout_ratio: float = 0.1,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dilations: Sequence[int] = (1, 6, 12, 18),
+        last_conv: bool = True,
+        dropout_ratio: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dilations=tuple(dilations), dropout_ratio=0, **kwargs)
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.bottleneck = ConvModule((len(dilations) + 1) * self.channels, self.channels, 1, **layers)
         self.projection_dropout = nn.Dropout(dropout_ratio)
-        self.last_conv = ConvModule(self.channels, self.channels, 3, padding=1, **layers) if last_conv else nn.Identity()
+        self.last_conv = (
+            ConvModule(self.channels, self.channels, 3, padding=1, **layers) if last_conv else nn.Identity()
+        )
 
     def _forward_feature(self, inputs: Sequence[Tensor]) -> Tensor:
         """Returns the embedding ``(N, D, h, w)`` of the backbone's maps."""

@@ -1,4 +1,5 @@
 """How the classifier rows of new classes start."""
+
 from __future__ import annotations
 
 from mmciss.models.initializers.attribution_initializer import AttributionInitializer
@@ -10,6 +11,12 @@ from mmciss.models.initializers.random_initializer import RandomInitializer
 from mmciss.models.initializers.unknown_initializer import UnknownInitializer
 
 __all__ = [
-    'AttributionInitializer', 'AuxiliaryInitializer', 'BackgroundInitializer', 'Initializer',
-    'InitializerContext', 'RandomInitializer', 'UnknownInitializer', 'check_auxiliary',
+    'AttributionInitializer',
+    'AuxiliaryInitializer',
+    'BackgroundInitializer',
+    'Initializer',
+    'InitializerContext',
+    'RandomInitializer',
+    'UnknownInitializer',
+    'check_auxiliary',
 ]

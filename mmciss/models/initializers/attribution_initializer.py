@@ -1,4 +1,5 @@
 """New classes start with the background's channels that explain them (AWT)."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -8,8 +9,7 @@ from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.models.classifiers.growable import Growable
-from mmciss.models.initializers.background_initializer import (BackgroundInitializer,
-                                                               divide_background_bias)
+from mmciss.models.initializers.background_initializer import BackgroundInitializer, divide_background_bias
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
@@ -49,11 +49,9 @@ class AttributionInitializer(Initializer):
         ConfigError: If a rule is unknown.
     """
 
-    def __init__(self,
-                 rule: str = 'add',
-                 bias: str = 'keep',
-                 mask: str = 'channel_mask',
-                 source: str = 'background') -> None:
+    def __init__(
+        self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask', source: str = 'background'
+    ) -> None:
         if rule not in RULES:
             raise unknown_name('rule', rule, RULES, 'method.initializer.rule')
         if bias not in BIAS_RULES:
@@ -63,7 +61,8 @@ class AttributionInitializer(Initializer):
         if source == 'auxiliary' and bias == 'divide':
             raise ConfigError(
                 "method.initializer.bias: 'divide' divides the background's bias, which does not "
-                "go with source='auxiliary'. Allowed: 'keep', 'copy'.")
+                "go with source='auxiliary'. Allowed: 'keep', 'copy'."
+            )
         self.rule, self.bias, self.mask, self.source = rule, bias, mask, source
         self.needs_auxiliary = source == 'auxiliary'
         self.without_mask = BackgroundInitializer()
@@ -72,11 +71,12 @@ class AttributionInitializer(Initializer):
         """Refuses also a classifier whose steps have embeddings of their own."""
         super().check(classifier, step)
         if not classifier.linear:
-            raise ConfigError('method.initializer: AttributionInitializer mixes rows over one embedding, which '
-                              'classes with heads of their own do not share; set method.structure=None')
+            raise ConfigError(
+                'method.initializer: AttributionInitializer mixes rows over one embedding, which '
+                'classes with heads of their own do not share; set method.structure=None'
+            )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step,
-              context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
         """Combines random rows, background row and mask."""
         group = classifier.auxiliary if self.source == 'auxiliary' else classifier.background_group
         if group is None:  # of an auxiliary head; the main one was checked when the model was built
@@ -97,15 +97,16 @@ class AttributionInitializer(Initializer):
         elif self.bias == 'copy' and new.bias is not None:
             new.bias.copy_(group.bias[:1].expand_as(new.bias))
 
-    def _mask_of(self, classifier: Growable, new: nn.Module,
-                 context: InitializerContext) -> Tensor | None:
+    def _mask_of(self, classifier: Growable, new: nn.Module, context: InitializerContext) -> Tensor | None:
         """Returns the mask in the shape of the new rows, or None for a classifier without one."""
         found = context.statistics.get(self.mask)
         if found is None:
             # Without this the new rows would silently stay random.
-            raise ConfigError(f'method.initializer: no {self.mask!r} was computed before this '
-                              f'step; method.statistics must hold what computes it. Found: '
-                              f'{sorted(context.statistics) or "nothing"}.')
+            raise ConfigError(
+                f'method.initializer: no {self.mask!r} was computed before this '
+                f'step; method.statistics must hold what computes it. Found: '
+                f'{sorted(context.statistics) or "nothing"}.'
+            )
         if isinstance(found, dict):
             found = found.get(context.name)
         elif context.name and not context.name.startswith('decode_head'):
@@ -118,8 +119,10 @@ class AttributionInitializer(Initializer):
         mask = mask[None] if mask.ndim == 1 else mask
         rows, channels = new.weight.shape[:2]
         if tuple(mask.shape) not in {(1, channels), (rows, channels)}:
-            raise ConfigError(f'method.initializer: the mask {self.mask!r} has shape '
-                              f'{tuple(mask.shape)}; allowed: ({channels},) or '
-                              f'({rows}, {channels})')
+            raise ConfigError(
+                f'method.initializer: the mask {self.mask!r} has shape '
+                f'{tuple(mask.shape)}; allowed: ({channels},) or '
+                f'({rows}, {channels})'
+            )
         shape = (len(mask), channels, *[1] * (new.weight.ndim - 2))
         return mask.to(new.weight.dtype).reshape(shape)

@@ -1,4 +1,5 @@
 """New classes start as the auxiliary classifier (DKD)."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -42,11 +43,12 @@ class AuxiliaryInitializer(Initializer):
         if classifier.auxiliary is not None:
             count = len(classifier.auxiliary.weight)
             if not 0 <= self.channel < count:
-                raise ConfigError(f'method.initializer.channel={self.channel}: the classifier has '
-                                  f'{count} auxiliary channels (method.classifier.auxiliary)')
+                raise ConfigError(
+                    f'method.initializer.channel={self.channel}: the classifier has '
+                    f'{count} auxiliary channels (method.classifier.auxiliary)'
+                )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step,
-              context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
         """Copies the channel."""
         if classifier.auxiliary is None:
             return
@@ -64,6 +66,8 @@ def check_auxiliary(initializer: Initializer, classifiers: dict[str, Growable]) 
         ConfigError: If ``method.classifier`` asks for no auxiliary channels.
     """
     if initializer.needs_auxiliary and all(c.auxiliary is None for c in classifiers.values()):
-        raise ConfigError(f'method.initializer: {type(initializer).__name__} copies an auxiliary '
-                          f'channel, but the model has none; set '
-                          f'method.classifier=dict(auxiliary=1) in the base step too')
+        raise ConfigError(
+            f'method.initializer: {type(initializer).__name__} copies an auxiliary '
+            f'channel, but the model has none; set '
+            f'method.classifier=dict(auxiliary=1) in the base step too'
+        )

@@ -1,4 +1,5 @@
 """New classes start as parts of the background (MiB)."""
+
 from __future__ import annotations
 
 import math
@@ -33,8 +34,7 @@ class BackgroundInitializer(Initializer):
         self.bias_shift = bias_shift
         self.bias = bias
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step,
-              context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
         """Copies the background's row, and shifts its bias."""
         copy_row(classifier.background_group, 0, new, bias=False)
         if self.bias:

@@ -1,4 +1,5 @@
 """What an initializer may need beside the classifier itself."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

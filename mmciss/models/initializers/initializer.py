@@ -1,4 +1,5 @@
 """What all initializers share."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -48,14 +49,17 @@ class Initializer:
         """
         name = type(self).__name__
         if classifier.sizes != tuple(step.sizes):
-            raise ConfigError(f'method.initializer: the classifier has {classifier.sizes} channels '
-                              f'by step, but step {step.index} has {tuple(step.sizes)}')
+            raise ConfigError(
+                f'method.initializer: the classifier has {classifier.sizes} channels '
+                f'by step, but step {step.index} has {tuple(step.sizes)}'
+            )
         if self.needs_background and not step.background:
-            raise ConfigError(f'method.initializer: {name} copies the background channel, which '
-                              f'this protocol does not have (no channel 0 for background). Allowed '
-                              f'here: RandomInitializer.')
+            raise ConfigError(
+                f'method.initializer: {name} copies the background channel, which '
+                f'this protocol does not have (no channel 0 for background). Allowed '
+                f'here: RandomInitializer.'
+            )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step,
-              context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
         """Gives the group ``new`` of the classifier its first values."""
         raise NotImplementedError

@@ -1,4 +1,5 @@
 """New classes start at random."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ class RandomInitializer(Initializer):
 
     needs_background = False
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step,
-              context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
         """Draws the rows."""
         new.reset_parameters()

@@ -1,4 +1,5 @@
 """New classes start as the unknown class (SSUL)."""
+
 from __future__ import annotations
 
 from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer

@@ -1,4 +1,5 @@
 """Labelers complete the labels of a step with what the teacher knows."""
+
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeling import LabelBatch, Labels
 from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
@@ -6,5 +7,14 @@ from mmciss.models.labelers.teacher_labeler import UNLABELLED, TeacherLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UNKNOWN, UnknownLabeler
 
-__all__ = ['EntropyLabeler', 'LabelBatch', 'Labels', 'PrototypeEntropyLabeler', 'TeacherLabeler', 'ThresholdLabeler',
-           'UNKNOWN', 'UNLABELLED', 'UnknownLabeler']
+__all__ = [
+    'EntropyLabeler',
+    'LabelBatch',
+    'Labels',
+    'PrototypeEntropyLabeler',
+    'TeacherLabeler',
+    'ThresholdLabeler',
+    'UNKNOWN',
+    'UNLABELLED',
+    'UnknownLabeler',
+]

@@ -1,4 +1,5 @@
 """Pseudo labels where the teacher is sure."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -38,15 +39,12 @@ class EntropyLabeler:
         ConfigError: If ``thresholds`` is unknown.
     """
 
-    needs: tuple[str, ...] = ('logits', )
+    needs: tuple[str, ...] = ('logits',)
     layers: tuple[str, ...] = ()
     uses_teacher = True
     prefix = ''
 
-    def __init__(self,
-                 adaptive: bool = True,
-                 minimum_factor: float = 0.0,
-                 thresholds: str = 'binned') -> None:
+    def __init__(self, adaptive: bool = True, minimum_factor: float = 0.0, thresholds: str = 'binned') -> None:
         if thresholds not in THRESHOLDS:
             raise unknown_name('thresholds', thresholds, tuple(THRESHOLDS), 'method.labeler.thresholds')
         self.adaptive, self.minimum_factor, self.thresholds = adaptive, minimum_factor, thresholds
@@ -55,20 +53,21 @@ class EntropyLabeler:
         """Returns the scores ``(N, C_old, h, w)`` that labels are taken from, of any size."""
         return teacher.logits
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step,
-                 batch: LabelBatch) -> Labels:
+    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
         """Completes the labels."""
         if not step.num_new:
             return Labels(target)
         name, full_factor = THRESHOLDS[self.thresholds]
         thresholds = statistic(batch, f'{self.prefix}{name}', self)
         scores = self.teacher_scores(target, teacher, batch)
-        labels, factor = entropy_pseudo_labels(target,
-                                               scores,
-                                               thresholds,
-                                               step.num_old,
-                                               step.num_seen,
-                                               minimum_factor=self.minimum_factor,
-                                               full_factor=full_factor,
-                                               align_corners=teacher.align_corners)
+        labels, factor = entropy_pseudo_labels(
+            target,
+            scores,
+            thresholds,
+            step.num_old,
+            step.num_seen,
+            minimum_factor=self.minimum_factor,
+            full_factor=full_factor,
+            align_corners=teacher.align_corners,
+        )
         return Labels(labels, factor.view(-1, 1, 1) if self.adaptive else None)

@@ -1,4 +1,5 @@
 """What a labeler receives and returns."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
 """Pseudo labels from a teacher corrected by class prototypes, where it is sure."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -30,15 +31,11 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         **options: Arguments of :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler`.
     """
 
-    def __init__(self,
-                 layer: str,
-                 temperature: float = 1.0,
-                 relabel: bool = True,
-                 **options: Any) -> None:
+    def __init__(self, layer: str, temperature: float = 1.0, relabel: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self.temperature, self.relabel = temperature, relabel
         if relabel:
-            self.needs, self.layers = ('logits', 'features'), (layer, )
+            self.needs, self.layers = ('logits', 'features'), (layer,)
             self.prefix = 'rectified_'
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
@@ -53,10 +50,10 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         if abs(found - self.temperature) > 1e-6:
             raise ConfigError(
                 f'method.labeler.temperature: {self.temperature}, but the thresholds belong to '
-                f'{found} (method.statistics.*.temperature); both must be equal')
+                f'{found} (method.statistics.*.temperature); both must be equal'
+            )
         features = teacher.maps(self.layers)[-1]
         # Upsampling is linear, so logits and distances of one size may be added before it.
         same = features.shape[-2:] == teacher.logits.shape[-2:]
         logits = teacher.logits if same else teacher.logits_at(target.shape[-2:])
-        return rectified_log_probabilities(logits, features,
-                                           statistic(batch, 'prototypes', self), self.temperature)
+        return rectified_log_probabilities(logits, features, statistic(batch, 'prototypes', self), self.temperature)

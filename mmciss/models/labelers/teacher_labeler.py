@@ -1,4 +1,5 @@
 """What the labels leave open is what the old model says."""
+
 from __future__ import annotations
 
 import torch
@@ -28,15 +29,17 @@ class TeacherLabeler:
         ConfigError: If there are so many classes that the label is one of them.
     """
 
-    needs = ('logits', )
+    needs = ('logits',)
     uses_teacher = True
     labels_unlabelled = True
 
     def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
         """Completes the labels."""
         if step.num_seen > UNLABELLED:
-            raise ConfigError(f'method.labeler: TeacherLabeler needs label {UNLABELLED}, but step {step.index} has '
-                              f'{step.num_seen} classes')
+            raise ConfigError(
+                f'method.labeler: TeacherLabeler needs label {UNLABELLED}, but step {step.index} has '
+                f'{step.num_seen} classes'
+            )
         if teacher is None:
             return Labels(target)
         seen = channel_argmax(teacher.logits_at(target.shape[-2:]))

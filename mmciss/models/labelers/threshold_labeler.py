@@ -1,4 +1,5 @@
 """Pseudo labels where the teacher's sigmoid is high."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -20,7 +21,7 @@ class ThresholdLabeler:
         threshold: Smallest accepted probability.
     """
 
-    needs = ('logits', )
+    needs = ('logits',)
     uses_teacher = True
 
     def __init__(self, threshold: float = 0.7) -> None:

@@ -1,4 +1,5 @@
 """Background that may be an object without a name is its own class."""
+
 from __future__ import annotations
 
 import torch
@@ -64,18 +65,20 @@ class UnknownLabeler:
                 "method.labeler.unknown='saliency' needs saliency maps: put "
                 "dict(type='LoadSaliency', folder=...) after LoadAnnotations and "
                 'PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
-                "method.labeler.unknown='background' in both method and method.base")
+                "method.labeler.unknown='background' in both method and method.base"
+            )
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step,
-                 batch: LabelBatch) -> Labels:
+    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
         """Completes the labels.
 
         Raises:
             ConfigError: If saliency maps are missing, or no label is left for the unknown.
         """
         if step.num_seen > UNKNOWN:
-            raise ConfigError(f'method.labeler: UnknownLabeler needs label {UNKNOWN}, but step '
-                              f'{step.index} has {step.num_seen} channels')
+            raise ConfigError(
+                f'method.labeler: UnknownLabeler needs label {UNKNOWN}, but step '
+                f'{step.index} has {step.num_seen} channels'
+            )
         labels = target
         if self.threshold is not None and teacher is not None and step.num_new:
             labels = self._pseudo_labels(target, teacher)

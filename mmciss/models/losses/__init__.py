@@ -3,6 +3,7 @@
 Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra losses are the values of
 ``method.losses``.
 """
+
 from __future__ import annotations
 
 from .auxiliary_classifier_loss import AuxiliaryClassifierLoss
@@ -23,9 +24,21 @@ from .unbiased_cross_entropy_loss import UnbiasedCrossEntropyLoss
 from .unbiased_distillation_loss import UnbiasedDistillationLoss
 
 __all__ = [
-    'AuxiliaryClassifierLoss', 'DecomposedDistillationLoss', 'ExtraLoss', 'FeatureDistillationLoss',
-    'GradientCompensatedCrossEntropyLoss', 'LocalPODLoss', 'LogitDistillationLoss', 'LogitLoss',
-    'MainLoss', 'NewClassBCELoss', 'PooledCubeLoss', 'PrototypeLoss', 'SigmoidCrossEntropyLoss',
-    'SigmoidDistillationLoss', 'SoftSharpRelationLoss', 'UnbiasedCrossEntropyLoss',
-    'UnbiasedDistillationLoss'
+    'AuxiliaryClassifierLoss',
+    'DecomposedDistillationLoss',
+    'ExtraLoss',
+    'FeatureDistillationLoss',
+    'GradientCompensatedCrossEntropyLoss',
+    'LocalPODLoss',
+    'LogitDistillationLoss',
+    'LogitLoss',
+    'MainLoss',
+    'NewClassBCELoss',
+    'PooledCubeLoss',
+    'PrototypeLoss',
+    'SigmoidCrossEntropyLoss',
+    'SigmoidDistillationLoss',
+    'SoftSharpRelationLoss',
+    'UnbiasedCrossEntropyLoss',
+    'UnbiasedDistillationLoss',
 ]

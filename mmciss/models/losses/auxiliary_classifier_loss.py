@@ -1,4 +1,5 @@
 """The loss of classifier channels that are no class."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
@@ -38,34 +39,37 @@ class AuxiliaryClassifierLoss(ExtraLoss):
     needs: ClassVar[tuple[str, ...]] = ('embedding', 'classifier')
     uses_teacher = False
 
-    def __init__(self,
-                 positive_index: int | None = None,
-                 ignore_index: int | None = None,
-                 resolution: str = 'image',
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        positive_index: int | None = None,
+        ignore_index: int | None = None,
+        resolution: str = 'image',
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight)
         if resolution not in RESOLUTIONS:
-            raise unknown_name('resolution', resolution, RESOLUTIONS,
-                               'AuxiliaryClassifierLoss.resolution')
+            raise unknown_name('resolution', resolution, RESOLUTIONS, 'AuxiliaryClassifierLoss.resolution')
         if resolution == 'logit' and (positive_index, ignore_index) != (None, None):
             raise ConfigError(
                 "AuxiliaryClassifierLoss.resolution: 'logit' has no labels to compare "
                 f'with, but positive_index={positive_index} and '
-                f"ignore_index={ignore_index} need them; use 'image'")
+                f"ignore_index={ignore_index} need them; use 'image'"
+            )
         self.positive_index = positive_index
         self.ignore_index = ignore_index
         self.resolution = resolution
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch.
 
         Raises:
             ConfigError: If the classifier has no auxiliary channel.
         """
         if student.auxiliary is None:
-            raise ConfigError('AuxiliaryClassifierLoss needs a classifier with auxiliary channels: '
-                              'set method.classifier = dict(auxiliary=1)')
+            raise ConfigError(
+                'AuxiliaryClassifierLoss needs a classifier with auxiliary channels: '
+                'set method.classifier = dict(auxiliary=1)'
+            )
         if self.resolution == 'logit':
             return self.loss_weight * auxiliary_classifier_loss(student.auxiliary)
         positive = None if self.positive_index is None else target == self.positive_index

@@ -1,4 +1,5 @@
 """The decomposed distillation of DKD."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
@@ -31,25 +32,28 @@ class DecomposedDistillationLoss(ExtraLoss):
 
     needs: ClassVar[tuple[str, ...]] = ('embedding', 'rows')
 
-    def __init__(self,
-                 positive_weight: float = 5.0,
-                 negative_weight: float = 5.0,
-                 foreground_only: bool = True,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        positive_weight: float = 5.0,
+        negative_weight: float = 5.0,
+        foreground_only: bool = True,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight)
         self.positive_weight = positive_weight
         self.negative_weight = negative_weight
         self.foreground_only = foreground_only
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         old = slice(int(self.foreground_only and step.background), step.num_old)
-        positive, negative = decomposed_distillation(student.embedding,
-                                                     student.classifier.weight[old],
-                                                     teacher.embedding,
-                                                     teacher.classifier.weight[old].detach())
+        positive, negative = decomposed_distillation(
+            student.embedding,
+            student.classifier.weight[old],
+            teacher.embedding,
+            teacher.classifier.weight[old].detach(),
+        )
         loss = self.positive_weight * positive + self.negative_weight * negative
         return self.loss_weight * loss

@@ -1,4 +1,5 @@
 """What all losses that a method adds to the main loss share."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -28,16 +29,17 @@ class ExtraLoss(nn.Module):
             :class:`~mmciss.models.taps.FeatureTap`.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('logits', )
+    needs: ClassVar[tuple[str, ...]] = ('logits',)
     uses_teacher: bool = True
 
     def __init__(self, loss_weight: float = 1.0, layers: str | Iterable[str] = ()) -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self.layers = (layers, ) if isinstance(layers, str) else tuple(layers)
+        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
 
-    def paired_maps(self, student: SegOutput, teacher: SegOutput,
-                    key: str = 'method.losses') -> tuple[list[Tensor], list[Tensor]]:
+    def paired_maps(
+        self, student: SegOutput, teacher: SegOutput, key: str = 'method.losses'
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Returns the named maps of both, the embedding and the logits.
 
         Args:
@@ -50,13 +52,14 @@ class ExtraLoss(nn.Module):
         """
         new, old = ([*output.maps(self.layers), output.embedding, output.logits] for output in (student, teacher))
         if len(new) != len(old):
-            raise ConfigError(f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '
-                              f'training and {len(old) - 2} in tests; name modules that give the same in both, or none: '
-                              f'--cfg-options "{key}.layers=[]" compares embedding and logits alone')
+            raise ConfigError(
+                f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '
+                f'training and {len(old) - 2} in tests; name modules that give the same in both, or none: '
+                f'--cfg-options "{key}.layers=[]" compares embedding and logits alone'
+            )
         return new, old
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch.
 
         Args:
@@ -84,12 +87,10 @@ class LogitLoss(ExtraLoss):
     def __init__(self, loss_weight: float = 1.0, resolution: str = 'image') -> None:
         super().__init__(loss_weight)
         if resolution not in RESOLUTIONS:
-            raise unknown_name('resolution', resolution, RESOLUTIONS,
-                               f'{type(self).__name__}.resolution')
+            raise unknown_name('resolution', resolution, RESOLUTIONS, f'{type(self).__name__}.resolution')
         self.resolution = resolution
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
-                **upsampling: Any) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """Returns the loss before its weight, a scalar.
 
         Args:
@@ -103,11 +104,11 @@ class LogitLoss(ExtraLoss):
         """
         raise NotImplementedError
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         size = None if self.resolution == 'logit' else target.shape[-2:]
-        return self.loss_weight * self.compare(student.logits, teacher.logits, target, step,
-                                               size=size, align_corners=student.align_corners)
+        return self.loss_weight * self.compare(
+            student.logits, teacher.logits, target, step, size=size, align_corners=student.align_corners
+        )

@@ -1,4 +1,5 @@
 """The feature distillation of ILT."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
@@ -27,13 +28,12 @@ class FeatureDistillationLoss(ExtraLoss):
         loss_weight: Factor of the loss.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('features', )
+    needs: ClassVar[tuple[str, ...]] = ('features',)
 
     def __init__(self, layer: str = 'backbone', loss_weight: float = 100.0) -> None:
-        super().__init__(loss_weight, (layer, ))
+        super().__init__(loss_weight, (layer,))
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())

@@ -1,4 +1,5 @@
 """The main loss of GSC."""
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -25,23 +26,23 @@ class GradientCompensatedCrossEntropyLoss(MainLoss):
         loss_name: Name in the log.
     """
 
-    def __init__(self,
-                 power: bool = True,
-                 activation: str = 'sigmoid',
-                 reduction: str = 'pixel_mean',
-                 loss_weight: float = 1.0,
-                 loss_name: str = 'loss_ce') -> None:
+    def __init__(
+        self,
+        power: bool = True,
+        activation: str = 'sigmoid',
+        reduction: str = 'pixel_mean',
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_ce',
+    ) -> None:
         super().__init__(reduction, loss_weight, loss_name)
         self.power = power
         self.activation = activation
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """Returns the cross-entropy of each pixel times its weight."""
-        loss = F.cross_entropy(at_least_float32(logits),
-                               target,
-                               ignore_index=ignore_index,
-                               reduction='none')
+        loss = F.cross_entropy(at_least_float32(logits), target, ignore_index=ignore_index, reduction='none')
         if not self.num_old:
             return loss
-        return loss * gradient_compensation(logits, target, self.step.step_of_channel, self.num_old,
-                                            ignore_index, self.power, self.activation)
+        return loss * gradient_compensation(
+            logits, target, self.step.step_of_channel, self.num_old, ignore_index, self.power, self.activation
+        )

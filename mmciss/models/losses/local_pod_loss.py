@@ -1,4 +1,5 @@
 """The feature distillation of PLOP."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -35,23 +36,24 @@ class LocalPODLoss(ExtraLoss):
 
     needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
 
-    def __init__(self,
-                 layers: str | Iterable[str] = 'stages:pre_activation',
-                 factor: float = 0.01,
-                 logits_factor: float = 0.0005,
-                 scales: Iterable[int] = (1, 2, 4),
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        layers: str | Iterable[str] = 'stages:pre_activation',
+        factor: float = 0.01,
+        logits_factor: float = 0.0005,
+        scales: Iterable[int] = (1, 2, 4),
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight, layers)
         self.factor = factor
         self.logits_factor = logits_factor
         self.scales = tuple(scales)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         new, old = self.paired_maps(student, teacher)
-        factors = (self.factor, ) * (len(new) - 1) + (self.logits_factor, )
+        factors = (self.factor,) * (len(new) - 1) + (self.logits_factor,)
         loss = local_pod(new, old, factors, step.num_old, step.num_seen, self.scales)
         return self.loss_weight * loss

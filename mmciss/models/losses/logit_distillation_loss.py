@@ -1,4 +1,5 @@
 """The distillation of LwF."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,6 @@ class LogitDistillationLoss(LogitLoss):
     def __init__(self, loss_weight: float = 100.0, resolution: str = 'image') -> None:
         super().__init__(loss_weight, resolution)
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
-                **upsampling: Any) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.logit_distillation`."""
         return logit_distillation(logits, teacher_logits, **upsampling)

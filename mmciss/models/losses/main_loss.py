@@ -1,4 +1,5 @@
 """What all losses in MMSegmentation's ``loss_decode`` slot share."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -29,14 +30,10 @@ class MainLoss(nn.Module):
         ConfigError: If ``reduction`` is unknown.
     """
 
-    def __init__(self,
-                 reduction: str = 'pixel_mean',
-                 loss_weight: float = 1.0,
-                 loss_name: str = 'loss_ce') -> None:
+    def __init__(self, reduction: str = 'pixel_mean', loss_weight: float = 1.0, loss_name: str = 'loss_ce') -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
-            raise unknown_name('reduction', reduction, REDUCTIONS,
-                               f'{type(self).__name__}.reduction')
+            raise unknown_name('reduction', reduction, REDUCTIONS, f'{type(self).__name__}.reduction')
         self.reduction = reduction
         self.loss_weight = loss_weight
         self._loss_name = loss_name
@@ -63,14 +60,16 @@ class MainLoss(nn.Module):
         """Returns what each pixel costs, shape ``(N, H, W)``, 0 where ``target`` is ignored."""
         raise NotImplementedError
 
-    def forward(self,
-                cls_score: Tensor,
-                label: Tensor,
-                weight: Tensor | None = None,
-                avg_factor: float | None = None,
-                reduction_override: str | None = None,
-                ignore_index: int = 255,
-                **kwargs: object) -> Tensor:
+    def forward(
+        self,
+        cls_score: Tensor,
+        label: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+        ignore_index: int = 255,
+        **kwargs: object,
+    ) -> Tensor:
         """Computes the weighted loss.
 
         Args:

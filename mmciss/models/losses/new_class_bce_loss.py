@@ -1,4 +1,5 @@
 """The main loss of DKD."""
+
 from __future__ import annotations
 
 from mmseg.registry import MODELS
@@ -27,12 +28,14 @@ class NewClassBCELoss(MainLoss):
         loss_name: Name in the log.
     """
 
-    def __init__(self,
-                 pos_weight: float = 1.0,
-                 void_is_negative: bool = False,
-                 reduction: str = 'pixel_mean',
-                 loss_weight: float = 1.0,
-                 loss_name: str = 'loss_mbce') -> None:
+    def __init__(
+        self,
+        pos_weight: float = 1.0,
+        void_is_negative: bool = False,
+        reduction: str = 'pixel_mean',
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_mbce',
+    ) -> None:
         super().__init__(reduction, loss_weight, loss_name)
         self.pos_weight = pos_weight
         self.void_is_negative = void_is_negative

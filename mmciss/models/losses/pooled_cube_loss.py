@@ -1,4 +1,5 @@
 """The feature distillation of RCIL."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -37,22 +38,23 @@ class PooledCubeLoss(ExtraLoss):
 
     needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
 
-    def __init__(self,
-                 layers: str | Iterable[str] = 'stages',
-                 factor: float = 0.01,
-                 last_factor: float = 0.0005,
-                 channel_factor: float | None = None,
-                 last_channel_factor: float | None = None,
-                 kernels: Iterable[int] = (4, 8, 12, 16, 20, 24),
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        layers: str | Iterable[str] = 'stages',
+        factor: float = 0.01,
+        last_factor: float = 0.0005,
+        channel_factor: float | None = None,
+        last_channel_factor: float | None = None,
+        kernels: Iterable[int] = (4, 8, 12, 16, 20, 24),
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight, layers)
         self.factor, self.last_factor = factor, last_factor
         self.channel_factor = factor if channel_factor is None else channel_factor
         self.last_channel_factor = last_factor if last_channel_factor is None else last_channel_factor
         self.kernels = tuple(kernels)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())

@@ -1,4 +1,5 @@
 """The latent-space losses of SDR, and the prototypes they share."""
+
 from __future__ import annotations
 
 from logging import WARNING
@@ -11,8 +12,16 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional import (ClassSums, class_sums, feature_attraction, feature_repulsion,
-                               feature_sparsity, labels_at, prototype_matching, update_prototypes)
+from mmciss.functional import (
+    ClassSums,
+    class_sums,
+    feature_attraction,
+    feature_repulsion,
+    feature_sparsity,
+    labels_at,
+    prototype_matching,
+    update_prototypes,
+)
 
 from .extra_loss import ExtraLoss
 
@@ -57,18 +66,20 @@ class PrototypeLoss(ExtraLoss):
 
     needs: ClassVar[tuple[str, ...]] = ('logits', 'features')
 
-    def __init__(self,
-                 layer: str = 'backbone',
-                 channels: int | None = None,
-                 matching_weight: float = 0.01,
-                 attraction_weight: float = 0.001,
-                 repulsion_weight: float = 0.001,
-                 sparsity_weight: float = 0.001,
-                 background: bool = False,
-                 labels_hide_old: bool = True,
-                 form: str = 'paper',
-                 loss_weight: float = 1.0) -> None:
-        super().__init__(loss_weight, (layer, ))
+    def __init__(
+        self,
+        layer: str = 'backbone',
+        channels: int | None = None,
+        matching_weight: float = 0.01,
+        attraction_weight: float = 0.001,
+        repulsion_weight: float = 0.001,
+        sparsity_weight: float = 0.001,
+        background: bool = False,
+        labels_hide_old: bool = True,
+        form: str = 'paper',
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(loss_weight, (layer,))
         if form not in FORMS:
             raise unknown_name('form', form, FORMS, 'PrototypeLoss.form')
         self.channels = channels
@@ -103,20 +114,24 @@ class PrototypeLoss(ExtraLoss):
             ConfigError: If they belong to features with another number of channels.
         """
         if 'counts' not in previous:
-            print_log(f'PrototypeLoss: the step before left no prototypes, so those of its '
-                      f'{step.num_old} channels are unknown.', logger='current', level=WARNING)
+            print_log(
+                f'PrototypeLoss: the step before left no prototypes, so those of its '
+                f'{step.num_old} channels are unknown.',
+                logger='current',
+                level=WARNING,
+            )
             return
         prototypes, counts = previous['prototypes'], previous['counts']
         if prototypes.shape[1] != self.channels:
             raise ConfigError(
                 f'PrototypeLoss.channels is {self.channels}, but the prototypes of the '
-                f'step before have {prototypes.shape[1]}')
+                f'step before have {prototypes.shape[1]}'
+            )
         self._resize(step.num_seen)
-        self.prototypes[:len(prototypes)] = prototypes.to(self.prototypes)
-        self.counts[:len(counts)] = counts.to(self.counts)
+        self.prototypes[: len(prototypes)] = prototypes.to(self.prototypes)
+        self.counts[: len(counts)] = counts.to(self.counts)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor,
-                step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
         """Updates the prototypes, then computes the weighted loss of one batch.
 
         Raises:
@@ -125,8 +140,8 @@ class PrototypeLoss(ExtraLoss):
         features = student.maps(self.layers)[-1]
         if features.shape[1] != self.channels:
             raise ConfigError(
-                f'PrototypeLoss.channels is {self.channels}, but {self.layers[0]!r} gives '
-                f'{features.shape[1]} channels')
+                f'PrototypeLoss.channels is {self.channels}, but {self.layers[0]!r} gives {features.shape[1]} channels'
+            )
         labels = labels_at(target, features.shape[-2:])
         if self.training:
             self.update(features, labels)
@@ -134,14 +149,13 @@ class PrototypeLoss(ExtraLoss):
         loss = features.new_zeros(())
         if self.matching_weight and step.num_old:
             found_by = teacher.logits if self.labels_hide_old else None
-            matching = prototype_matching(*given, found_by, step.num_old, self.released,
-                                          self.counts > 0, target.shape[-2:],
-                                          student.align_corners)
+            matching = prototype_matching(
+                *given, found_by, step.num_old, self.released, self.counts > 0, target.shape[-2:], student.align_corners
+            )
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:
             attracted = self.background or self.released
-            loss = loss + self.attraction_weight * feature_attraction(*given, attracted,
-                                                                      self.released)
+            loss = loss + self.attraction_weight * feature_attraction(*given, attracted, self.released)
         if self.repulsion_weight:
             loss = loss + self.repulsion_weight * feature_repulsion(*given, self.released)
         if self.sparsity_weight:
@@ -162,8 +176,7 @@ class PrototypeLoss(ExtraLoss):
             sums[left_out], counts[left_out] = 0, 0
         all_reduce(sums)
         all_reduce(counts)
-        prototypes, counts = update_prototypes(self.prototypes, self.counts,
-                                               ClassSums(sums, counts))
+        prototypes, counts = update_prototypes(self.prototypes, self.counts, ClassSums(sums, counts))
         # In place: a distributed wrapper keeps references to buffers.
         self.prototypes.copy_(prototypes)
         self.counts.copy_(counts)

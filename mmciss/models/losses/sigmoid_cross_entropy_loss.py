@@ -1,4 +1,5 @@
 """The main loss of LwF-MC and SSUL."""
+
 from __future__ import annotations
 
 from mmseg.registry import MODELS
@@ -24,18 +25,16 @@ class SigmoidCrossEntropyLoss(MainLoss):
             all, such as the pixels of an unknown class.
     """
 
-    def __init__(self,
-                 reduction: str = 'valid_mean',
-                 loss_weight: float = 1.0,
-                 loss_name: str = 'loss_bce',
-                 negative_index: int | None = None) -> None:
+    def __init__(
+        self,
+        reduction: str = 'valid_mean',
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_bce',
+        negative_index: int | None = None,
+    ) -> None:
         super().__init__(reduction, loss_weight, loss_name)
         self.negative_index = negative_index
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`mmciss.functional.binary_cross_entropy`."""
-        return binary_cross_entropy(logits,
-                                    target,
-                                    ignore_index,
-                                    'none',
-                                    negative_index=self.negative_index)
+        return binary_cross_entropy(logits, target, ignore_index, 'none', negative_index=self.negative_index)

@@ -1,4 +1,5 @@
 """The distillation of LwF-MC and DKD."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -29,15 +30,11 @@ class SigmoidDistillationLoss(LogitLoss):
             :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
     """
 
-    def __init__(self,
-                 loss_weight: float = 10.0,
-                 foreground_only: bool = False,
-                 resolution: str = 'image') -> None:
+    def __init__(self, loss_weight: float = 10.0, foreground_only: bool = False, resolution: str = 'image') -> None:
         super().__init__(loss_weight, resolution)
         self.foreground_only = foreground_only
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
-                **upsampling: Any) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.sigmoid_distillation`."""
         first = int(self.foreground_only and step.background)
         return sigmoid_distillation(logits[:, first:], teacher_logits[:, first:], **upsampling)

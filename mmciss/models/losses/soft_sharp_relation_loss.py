@@ -1,4 +1,5 @@
 """The relation distillation of GSC."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -29,21 +30,16 @@ class SoftSharpRelationLoss(LogitLoss):
         loss_weight: Factor of the whole.
     """
 
-    def __init__(self,
-                 soft_weight: float = 0.3,
-                 sharp_weight: float = 0.1,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(self, soft_weight: float = 0.3, sharp_weight: float = 0.1, loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight, resolution='image')  # the labels are part of the target
         self.soft_weight = soft_weight
         self.sharp_weight = sharp_weight
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
-                **upsampling: Any) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :mod:`mmciss.functional.soft_relation`."""
         loss = logits.new_zeros(())
         if self.soft_weight:
-            soft = soft_relation(logits, teacher_logits, target, teacher_logits.shape[1],
-                                 **upsampling)
+            soft = soft_relation(logits, teacher_logits, target, teacher_logits.shape[1], **upsampling)
             loss = loss + self.soft_weight * soft
         if self.sharp_weight:
             loss = loss + self.sharp_weight * sharp_relation(logits, **upsampling)

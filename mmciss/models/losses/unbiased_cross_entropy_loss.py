@@ -1,4 +1,5 @@
 """The main loss of MiB."""
+
 from __future__ import annotations
 
 from mmseg.registry import MODELS

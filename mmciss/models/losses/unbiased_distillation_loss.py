@@ -1,4 +1,5 @@
 """The distillation of MiB."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,10 @@ class UnbiasedDistillationLoss(LogitLoss):
             :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
     """
 
-    def __init__(self,
-                 loss_weight: float = 10.0,
-                 alpha: float = 1.0,
-                 resolution: str = 'image') -> None:
+    def __init__(self, loss_weight: float = 10.0, alpha: float = 1.0, resolution: str = 'image') -> None:
         super().__init__(loss_weight, resolution)
         self.alpha = alpha
 
-    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step,
-                **upsampling: Any) -> Tensor:
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.unbiased_distillation`."""
         return unbiased_distillation(logits, teacher_logits, self.alpha, **upsampling)

@@ -1,4 +1,5 @@
 """Structures: layers that a method adds inside the network and the plain model does not have."""
+
 from mmciss.models.structures.parallel_branches import ParallelBranches
 from mmciss.models.structures.parallel_layers import ParallelConv, ParallelNorm
 from mmciss.models.structures.step_heads import StepHeads

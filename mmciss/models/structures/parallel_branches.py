@@ -1,4 +1,5 @@
 """Two parallel branches in the place of every 3x3 convolution (RCIL)."""
+
 from __future__ import annotations
 
 import copy
@@ -11,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from mmciss.errors import ConfigError
-from mmciss.models.structures.parallel_layers import (Parallel, ParallelConv, ParallelNorm,
-                                                      freeze_first, merge_layers)
+from mmciss.models.structures.parallel_layers import Parallel, ParallelConv, ParallelNorm, freeze_first, merge_layers
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 
@@ -48,18 +48,21 @@ class ParallelBranches(Structure):
         ConfigError: If ``alone`` is no such probability, or ``convolutions`` holds no patterns.
     """
 
-    def __init__(self,
-                 convolutions: Mapping[str, int | Sequence[int]] | Sequence[str] = DEFAULT,
-                 alone: float = 0.33) -> None:
+    def __init__(
+        self, convolutions: Mapping[str, int | Sequence[int]] | Sequence[str] = DEFAULT, alone: float = 0.33
+    ) -> None:
         if not 0 <= alone <= 0.5:
             raise ConfigError(f'method.structure.alone must lie between 0 and 0.5, found {alone}')
         if isinstance(convolutions, str) or not isinstance(convolutions, Mapping | Sequence):
-            raise ConfigError('method.structure.convolutions must be a list of patterns, or a dictionary of kernel sizes '
-                              f"such as {{'backbone.*': 3}}, found {convolutions!r}")
+            raise ConfigError(
+                'method.structure.convolutions must be a list of patterns, or a dictionary of kernel sizes '
+                f"such as {{'backbone.*': 3}}, found {convolutions!r}"
+            )
         if not isinstance(convolutions, Mapping):
             convolutions = dict.fromkeys(convolutions, 3)
-        self.convolutions = {pattern: (sides, ) if isinstance(sides, int) else tuple(sides)
-                             for pattern, sides in convolutions.items()}
+        self.convolutions = {
+            pattern: (sides,) if isinstance(sides, int) else tuple(sides) for pattern, sides in convolutions.items()
+        }
         self.alone = alone
         self.kept: tuple[str, ...] = ()
 
@@ -70,9 +73,15 @@ class ParallelBranches(Structure):
             ConfigError: If a pattern fits no convolution that can have two branches.
         """
         pairs = conv_norm_pairs(segmentor)
-        fitting = {pattern: {name for name, _ in pairs if fnmatchcase(name, pattern)
-                             and tuple(segmentor.get_submodule(name).kernel_size) in {(side, side) for side in sides}}
-                   for pattern, sides in self.convolutions.items()}
+        fitting = {
+            pattern: {
+                name
+                for name, _ in pairs
+                if fnmatchcase(name, pattern)
+                and tuple(segmentor.get_submodule(name).kernel_size) in {(side, side) for side in sides}
+            }
+            for pattern, sides in self.convolutions.items()
+        }
         for pattern, names in fitting.items():
             if not names:
                 raise ConfigError(self._refusal(segmentor, pattern, [other for other in fitting if fitting[other]]))
@@ -93,8 +102,10 @@ class ParallelBranches(Structure):
             instead = f'--cfg-options "method.structure.convolutions=[{",".join(others)}]" doubles the rest alone'
         else:
             instead = '--cfg-options method.structure=None leaves the losses of the method, which work on any network'
-        return (f'method.structure.convolutions: {pattern!r} fits no {sides} convolution that a batch norm follows, in '
-                f'{parts}; {instead}')
+        return (
+            f'method.structure.convolutions: {pattern!r} fits no {sides} convolution that a batch norm follows, in '
+            f'{parts}; {instead}'
+        )
 
     def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
         """Fills the first branches and all other layers as in the plain model, then the second ones.
@@ -138,8 +149,7 @@ def conv_norm_pairs(segmentor: nn.Module) -> list[tuple[str, str]]:
     for path, parent in segmentor.named_modules():
         for child, module in parent.named_children():
             norm_name = getattr(parent, f'norm{child.removeprefix("conv")}_name', None)
-            if not child.startswith('conv') or not isinstance(
-                    module, nn.Conv2d | ParallelConv) or norm_name is None:
+            if not child.startswith('conv') or not isinstance(module, nn.Conv2d | ParallelConv) or norm_name is None:
                 continue
             norm = getattr(parent, norm_name, None)
             normal = isinstance(norm, _NormBase) and norm.affine and norm.track_running_stats

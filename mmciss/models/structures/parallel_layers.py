@@ -1,4 +1,5 @@
 """A convolution and its batch norm in two parallel branches, and the one that does the same."""
+
 from __future__ import annotations
 
 import copy
@@ -19,6 +20,7 @@ class Parallel(nn.Module):
     Args:
         layer: The layer; it becomes the first branch.
     """
+
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList([layer, copy.deepcopy(layer)])
@@ -34,6 +36,7 @@ class Parallel(nn.Module):
 
 class ParallelConv(Parallel):
     """Two convolutions of the same input, for the :class:`ParallelNorm` that follows."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Returns both outputs."""
         return self.branches[0](x), self.branches[1](x)
@@ -49,6 +52,7 @@ class ParallelNorm(Parallel):
         norm: The batch norm.
         alone: Probability of the first branch alone, and that of the second.
     """
+
     def __init__(self, norm: nn.Module, alone: float = 0.33) -> None:
         super().__init__(norm)
         self.alone = alone
@@ -81,8 +85,7 @@ def freeze_first(conv: ParallelConv, norm: ParallelNorm) -> None:
     norm.train(norm.training)
 
 
-def merge_layers(conv: ParallelConv,
-                 norm: ParallelNorm) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Returns the plain convolution and batch norm that give the average of both branches.
 
     The merged kernel K and bias b of :func:`~mmciss.functional.merge_parallel_branches` need a
@@ -103,16 +106,8 @@ def merge_layers(conv: ParallelConv,
     plain_conv, plain_norm = (dict(layer.branches[1].state_dict()) for layer in (conv, norm))
     found = {'weight': kernel, 'bias': torch.zeros_like(bias)}
     plain_conv = {leaf: found[leaf].to(tensor) for leaf, tensor in plain_conv.items()}
-    found = {
-        'weight': scale,
-        'bias': beta,
-        'running_mean': beta - bias,
-        'running_var': scale.square() - eps
-    }
-    plain_norm = {
-        leaf: found[leaf].to(tensor) if leaf in found else tensor
-        for leaf, tensor in plain_norm.items()
-    }
+    found = {'weight': scale, 'bias': beta, 'running_mean': beta - bias, 'running_var': scale.square() - eps}
+    plain_norm = {leaf: found[leaf].to(tensor) if leaf in found else tensor for leaf, tensor in plain_norm.items()}
     return plain_conv, plain_norm
 
 

@@ -1,4 +1,5 @@
 """A head for every step on the trunk that all share (SSUL)."""
+
 from __future__ import annotations
 
 from collections.abc import MutableMapping
@@ -53,15 +54,25 @@ class StepHeads(Structure):
         found = main_classifier(segmentor)
         layer = None if found is None else found[1]
         if not isinstance(layer, GrowableConv2d) or layer.kernel_size != (1, 1) or layer.num_rest:
-            raise ConfigError(f"method.structure: StepHeads replaces a 1x1 convolution 'conv_seg', in which "
-                              f'{type(head).__name__} (model.{name}) does not end. Set method.structure=None to '
-                              f'learn one row per class')
+            raise ConfigError(
+                f"method.structure: StepHeads replaces a 1x1 convolution 'conv_seg', in which "
+                f'{type(head).__name__} (model.{name}) does not end. Set method.structure=None to '
+                f'learn one row per class'
+            )
         if layer.num_future:
-            raise ConfigError('method.structure: StepHeads brings heads when their step comes, which '
-                              'method.classifier.future_rows=True contradicts; leave one of them out')
-        heads = HeadsPerStep(layer.in_channels, layer.sizes, self.channels, getattr(head, 'norm_cfg', None),
-                             step.background, 0 if layer.auxiliary is None else len(layer.auxiliary.weight),
-                             layer.detach_auxiliary)
+            raise ConfigError(
+                'method.structure: StepHeads brings heads when their step comes, which '
+                'method.classifier.future_rows=True contradicts; leave one of them out'
+            )
+        heads = HeadsPerStep(
+            layer.in_channels,
+            layer.sizes,
+            self.channels,
+            getattr(head, 'norm_cfg', None),
+            step.background,
+            0 if layer.auxiliary is None else len(layer.auxiliary.weight),
+            layer.detach_auxiliary,
+        )
         heads.to(layer.weight)
         if self.freeze_norms and not step.is_base:
             heads.freeze_norms()
@@ -75,8 +86,12 @@ class StepHeads(Structure):
         name = main_head(segmentor)[0]
         slot, _, index = name.partition('.')
         heads = main_classifier(segmentor)[1]
-        options = ConfigDict(type='HeadWithHeadsPerStep', sizes=list(heads.sizes), channels=self.channels,
-                             background=heads.background is not None)
+        options = ConfigDict(
+            type='HeadWithHeadsPerStep',
+            sizes=list(heads.sizes),
+            channels=self.channels,
+            background=heads.background is not None,
+        )
         if index:
             model[slot][int(index)] = ConfigDict(options, head=model[slot][int(index)])
         else:

@@ -1,4 +1,5 @@
 """What all structures share."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping

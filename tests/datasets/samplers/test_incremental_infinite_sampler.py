@@ -1,4 +1,5 @@
 """An endless stream of images that can be entered at any position."""
+
 from __future__ import annotations
 
 from itertools import islice
@@ -25,8 +26,7 @@ class Images(list):
         self.step_index = step_index
 
 
-def make(n: int, rank: int = 0, world: int = 1, step: int = 0,
-         **kwargs: object) -> IncrementalInfiniteSampler:
+def make(n: int, rank: int = 0, world: int = 1, step: int = 0, **kwargs: object) -> IncrementalInfiniteSampler:
     """Builds the sampler as rank ``rank`` of ``world``."""
     module = 'mmengine.dataset.sampler.get_dist_info'
     with mock.patch(module, return_value=(rank, world)):
@@ -38,8 +38,9 @@ def draw(sampler: IncrementalInfiniteSampler, count: int) -> list[tuple[int, int
 
 
 def test_registered() -> None:
-    built = DATA_SAMPLERS.build(dict(type='IncrementalInfiniteSampler', batch_size=2),
-                                default_args=dict(dataset=Images(5), seed=1))
+    built = DATA_SAMPLERS.build(
+        dict(type='IncrementalInfiniteSampler', batch_size=2), default_args=dict(dataset=Images(5), seed=1)
+    )
     assert built.epoch_size == 4 and len(built) == 5
 
 

@@ -1,4 +1,5 @@
 """Every image once."""
+
 from __future__ import annotations
 
 import pytest

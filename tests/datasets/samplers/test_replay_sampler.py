@@ -1,4 +1,5 @@
 """Half of every batch are stored images, on any number of ranks and after any interruption."""
+
 from __future__ import annotations
 
 import itertools
@@ -20,8 +21,15 @@ class Data(SimpleNamespace):
         return self.num_current
 
 
-def sampler(current: int = 20, stored: int = 7, rank: int = 0, world: int = 1,
-            monkeypatch: Any = None, step: int = 1, **options: Any) -> ReplaySampler:
+def sampler(
+    current: int = 20,
+    stored: int = 7,
+    rank: int = 0,
+    world: int = 1,
+    monkeypatch: Any = None,
+    step: int = 1,
+    **options: Any,
+) -> ReplaySampler:
     if monkeypatch is not None:
         path = 'mmengine.dataset.sampler.get_dist_info'
         monkeypatch.setattr(path, lambda: (rank, world))
@@ -36,7 +44,7 @@ def take(source: Any, count: int) -> list[DrawnIndex]:
 def test_each_batch_has_half_of_its_places_rounded_down_from_memory() -> None:
     drawn = take(sampler(), 5 * 40)
     for batch in range(40):
-        part = drawn[5 * batch:5 * batch + 5]
+        part = drawn[5 * batch : 5 * batch + 5]
         assert sum(index >= 20 for index in part) == 2
         assert len(set(part)) == 5, 'no image twice in a batch'
     assert [index.draw for index in drawn] == list(range(200))
@@ -45,8 +53,7 @@ def test_each_batch_has_half_of_its_places_rounded_down_from_memory() -> None:
 
 
 def test_the_other_places_are_those_of_the_plain_stream() -> None:
-    plain = take(IncrementalInfiniteSampler(Data(num_current=20, step_index=1), seed=3, batch_size=5),
-                 100)
+    plain = take(IncrementalInfiniteSampler(Data(num_current=20, step_index=1), seed=3, batch_size=5), 100)
     for mixed, own in zip(take(sampler(), 100), plain):
         assert mixed == own or mixed >= 20
 
@@ -55,13 +62,12 @@ def test_stored_images_come_one_permutation_after_the_other() -> None:
     stored = [index - 20 for index in take(sampler(), 5 * 35) if index >= 20]
     assert len(stored) == 70
     for start in range(0, 70, 7):
-        assert sorted(stored[start:start + 7]) == list(range(7))
+        assert sorted(stored[start : start + 7]) == list(range(7))
 
 
 def test_ranks_share_one_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = take(sampler(batch_size=6), 60)
-    parts = [take(sampler(batch_size=6, rank=rank, world=2, monkeypatch=monkeypatch), 30)
-             for rank in range(2)]
+    parts = [take(sampler(batch_size=6, rank=rank, world=2, monkeypatch=monkeypatch), 30) for rank in range(2)]
     together = [index for pair in zip(*parts) for index in pair]
     assert together == alone
     assert [index.draw for index in together] == [index.draw for index in alone]

@@ -1,4 +1,5 @@
 """Saliency maps go with the labels through the pipeline."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,8 +18,15 @@ def results(tmp_path: Path, saliency: np.ndarray | None) -> dict:
     if saliency is not None:
         Image.fromarray(saliency).save(tmp_path / 'a.png')
     labels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    return dict(img=np.zeros((3, 4, 3), np.uint8), img_path='JPEGImages/a.jpg', gt_seg_map=labels,
-                seg_fields=['gt_seg_map'], ori_shape=(3, 4), img_shape=(3, 4), pad_shape=(3, 4))
+    return dict(
+        img=np.zeros((3, 4, 3), np.uint8),
+        img_path='JPEGImages/a.jpg',
+        gt_seg_map=labels,
+        seg_fields=['gt_seg_map'],
+        ori_shape=(3, 4),
+        img_shape=(3, 4),
+        pad_shape=(3, 4),
+    )
 
 
 def test_the_map_is_loaded_cropped_with_the_labels_and_packed(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 """The one lookup that turns dataset ids into channels."""
+
 from __future__ import annotations
 
 import timeit

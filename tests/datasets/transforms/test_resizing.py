@@ -1,4 +1,5 @@
 """Resizing an image and its labels so that they stay on top of each other."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -18,7 +19,8 @@ def test_labels_take_the_pixel_at_the_centre(size: tuple[int, int], new: tuple[i
     assert found.shape == new
     # A centre that falls exactly between two pixels may take either.
     (rows, clear_rows), (columns, clear_columns) = (
-        divmod((2 * np.arange(n) + 1) * s, 2 * n) for s, n in zip(size, new))
+        divmod((2 * np.arange(n) + 1) * s, 2 * n) for s, n in zip(size, new)
+    )
     wanted = labels[rows[:, None], columns[None, :]]
     clear = (clear_rows > 0)[:, None] & (clear_columns > 0)[None, :]
     assert np.array_equal(found[clear], wanted[clear])

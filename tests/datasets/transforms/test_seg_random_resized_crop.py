@@ -1,4 +1,5 @@
 """The training crop of the papers."""
+
 from __future__ import annotations
 
 from unittest import mock
@@ -15,8 +16,7 @@ from mmciss.datasets.transforms.seg_random_resized_crop import SegRandomResizedC
 def sample(height: int, width: int) -> dict:
     labels = np.arange(height * width, dtype=np.int64).reshape(height, width) % 21
     image = np.repeat((labels * 12)[..., None], 3, axis=2).astype(np.uint8)
-    return dict(img=image, gt_seg_map=labels.astype(np.uint8), seg_fields=['gt_seg_map'],
-                img_shape=(height, width))
+    return dict(img=image, gt_seg_map=labels.astype(np.uint8), seg_fields=['gt_seg_map'], img_shape=(height, width))
 
 
 @given(st.integers(4, 80), st.integers(4, 80), st.integers(0, 2**31))
@@ -28,7 +28,7 @@ def test_box_obeys_scale_and_ratio_or_is_the_fallback(height: int, width: int, s
     slack = 1 / min(h, w)  # The sides are rounded to whole pixels.
     assert 3 / 4 * (1 - slack) <= w / h <= 4 / 3 * (1 + slack)
     fallback = (top, left, h, w) == transform._fallback_box(height, width)
-    assert fallback or h * w >= 0.5 * height * width * (1 - slack)**2
+    assert fallback or h * w >= 0.5 * height * width * (1 - slack) ** 2
 
 
 def test_fallback_is_the_central_crop() -> None:
@@ -75,8 +75,7 @@ def test_mean_area_is_that_of_the_papers() -> None:
     assert 0.65 < areas.mean() < 0.8 and areas.max() <= 1
 
 
-@pytest.mark.parametrize('key, value', [('scale', (2.0, 0.5)), ('ratio', (0.0, 1.0)),
-                                        ('crop_size', 0)])
+@pytest.mark.parametrize('key, value', [('scale', (2.0, 0.5)), ('ratio', (0.0, 1.0)), ('crop_size', 0)])
 def test_wrong_arguments(key: str, value: object) -> None:
     arguments = {'crop_size': 8, key: value}
     with pytest.raises(ValueError, match=f'SegRandomResizedCrop.{key}'):

@@ -1,4 +1,5 @@
 """Labelers are asked before training whether the data has what they read."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -37,8 +38,7 @@ def test_missing_maps_stop_the_run() -> None:
     plain = PixelData(data=torch.zeros(1, 2, 2))
     with pytest.raises(ConfigError, match="method.labeler.unknown='saliency' needs saliency maps"):
         DataCheckHook().before_run(runner(UnknownLabeler('saliency'), Data(gt_sem_seg=plain)))
-    DataCheckHook().before_run(runner(UnknownLabeler('saliency'),
-                                      Data(gt_sem_seg=plain, gt_saliency=plain)))
+    DataCheckHook().before_run(runner(UnknownLabeler('saliency'), Data(gt_sem_seg=plain, gt_saliency=plain)))
 
 
 def test_labelers_without_wishes_cost_nothing() -> None:

@@ -1,4 +1,5 @@
 """Importance by squared gradients."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -19,7 +20,7 @@ def test_is_the_running_mean_of_squared_gradients() -> None:
     for name, fisher in hook.method_state()['fisher'].items():
         expected = torch.ones_like(fisher)
         for update in trace:
-            expected = 0.7 * update[name][1]**2 + 0.3 * expected
+            expected = 0.7 * update[name][1] ** 2 + 0.3 * expected
         torch.testing.assert_close(fisher, expected)
 
 
@@ -40,7 +41,7 @@ def test_goes_on_from_the_step_before(kind: type[ImportanceHook], tmp_path: Path
         before = old.get(name, torch.ones_like(fisher)).clone()
         if name == 'first.weight':
             before[:, 2] = 1
-        torch.testing.assert_close(fisher, 0.9 * trace[0][name][1]**2 + 0.1 * before)
+        torch.testing.assert_close(fisher, 0.9 * trace[0][name][1] ** 2 + 0.1 * before)
     assert 'third.weight' in second.method_state()['fisher']
 
 

@@ -1,4 +1,5 @@
 """Importance of parameters and fusion of weights where more than rows grows: PointRend, Segmenter, queries."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,10 +21,16 @@ from tests.models.tiny_heads import point_sample_stub, tiny_segmentor
 from tests.models.tiny_queries import query_segmentor
 from tests.step_run import block_masks, run_step, step_run_config, write_pictures
 
-HOOKS = [dict(type='FisherImportanceHook', weight=3.0), dict(type='PathImportanceHook', weight=3.0),
-         dict(type='WalkImportanceHook', weight=3.0, stretch=1)]
-GROWN = {'PointHead': ('decode_head.1.fcs.0.conv.weight', 1),
-         'SegmenterMaskTransformerHead': ('decode_head.cls_emb', 1), 'TinyQueryHead': (None, 0)}
+HOOKS = [
+    dict(type='FisherImportanceHook', weight=3.0),
+    dict(type='PathImportanceHook', weight=3.0),
+    dict(type='WalkImportanceHook', weight=3.0, stretch=1),
+]
+GROWN = {
+    'PointHead': ('decode_head.1.fcs.0.conv.weight', 1),
+    'SegmenterMaskTransformerHead': ('decode_head.cls_emb', 1),
+    'TinyQueryHead': (None, 0),
+}
 """A parameter that grows along a dimension, by head."""
 
 
@@ -31,11 +38,13 @@ class Look(Hook):
     """Keeps the hooks and the model at the moment when the step ends, before and after its weights are fused."""
 
     def before_train(self, runner: Runner) -> None:
-        self.stiffness = {type(hook).__name__: dict(hook.stiffness) for hook in runner.hooks
-                          if hasattr(hook, 'stiffness')}
+        self.stiffness = {
+            type(hook).__name__: dict(hook.stiffness) for hook in runner.hooks if hasattr(hook, 'stiffness')
+        }
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
-                         outputs: object = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
         self.trained = {name: item.clone() for name, item in unwrap(runner.model).segmentor.state_dict().items()}
 
     def after_train(self, runner: Runner) -> None:
@@ -81,7 +90,8 @@ def _trained_base(cfg: Config, folder: Path) -> StepFiles:
     cfg = cfg.copy()
     cfg.run_steps = [0]
     for split in ('val', 'test'):
-        cfg[f'{split}_dataloader'].dataset.pipeline = [dict(type=kind) for kind in (
-            'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')]
+        cfg[f'{split}_dataloader'].dataset.pipeline = [
+            dict(type=kind) for kind in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
+        ]
     train(cfg)
     return StepFiles(str(folder / 'run/step_0/model.pth'), str(folder / 'run/step_0/state.pth'))

@@ -1,4 +1,5 @@
 """What all measures of importance share: penalty, resuming, mixed precision, several ranks."""
+
 from __future__ import annotations
 
 import copy
@@ -19,17 +20,14 @@ from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
 from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
 from mmciss.errors import ConfigError
 from mmciss.functional import importance_penalty
-from tests.engine.hooks.toy_run import (RATE, Toy, inputs, later_toy, leave, task_loss, toy_runner,
-                                        train)
+from tests.engine.hooks.toy_run import RATE, Toy, inputs, later_toy, leave, task_loss, toy_runner, train
 
 HOOKS = [FisherImportanceHook, PathImportanceHook, partial(PathImportanceHook, gradient='own'), WalkImportanceHook]
 Kind = Callable[..., ImportanceHook]
 SMALL = 0.2 / RATE
 
 
-def two_steps(kind: Kind,
-              folder: Path,
-              weight: float = SMALL) -> tuple[ImportanceHook, Toy]:
+def two_steps(kind: Kind, folder: Path, weight: float = SMALL) -> tuple[ImportanceHook, Toy]:
     """Returns the hook and the model of a second step that is about to train."""
     base, hook = Toy(), kind()
     train(hook, toy_runner(base), range(25))
@@ -55,17 +53,15 @@ def test_acts_as_the_penalty_in_the_loss(kind: Kind, tmp_path: Path) -> None:
     start = {name: p.detach().clone() for name, p in other.segmentor.named_parameters()}
     known = {name: hook.importance(hook.carried, name) for name in start}
     held = [name for name in start if known[name] is not None]
-    assert held == ['first.weight', 'first.bias', 'second.weight',
-                    'second.bias'], 'new layers are free'
+    assert held == ['first.weight', 'first.bias', 'second.weight', 'second.bias'], 'new layers are free'
     reference, penalties = toy_runner(other), []
     for iteration in range(7):
         parameters = dict(other.segmentor.named_parameters())
-        penalty = SMALL * importance_penalty((parameters[name] for name in held),
-                                             (start[name] for name in held),
-                                             (known[name] for name in held))
+        penalty = SMALL * importance_penalty(
+            (parameters[name] for name in held), (start[name] for name in held), (known[name] for name in held)
+        )
         penalties.append(penalty.item())
-        reference.optim_wrapper.update_params(
-            task_loss(other.segmentor, inputs(iteration)) + penalty)
+        reference.optim_wrapper.update_params(task_loss(other.segmentor, inputs(iteration)) + penalty)
     for found, expected in zip(model.parameters(), other.parameters()):
         torch.testing.assert_close(found, expected)
     assert penalties[0] == 0 and penalties[-1] > 0
@@ -76,10 +72,7 @@ def test_strong_springs_hold_instead_of_diverging(tmp_path: Path) -> None:
     hook, model = two_steps(FisherImportanceHook, tmp_path, weight=1e6)
     start = {name: p.detach().clone() for name, p in model.segmentor.named_parameters()}
     train(hook, toy_runner(model), range(60))
-    moved = {
-        name: (p - start[name]).abs().max().item()
-        for name, p in model.segmentor.named_parameters()
-    }
+    moved = {name: (p - start[name]).abs().max().item() for name, p in model.segmentor.named_parameters()}
     assert moved['first.weight'] < 0.2 and moved['third.weight'] < 10
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
@@ -123,6 +116,7 @@ def test_accumulated_gradients_count_once() -> None:
 
 class ScaledWrapper(OptimWrapper):
     """What AmpOptimWrapper does, on a CPU."""
+
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         super().__init__(optimizer)
         self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
@@ -145,13 +139,16 @@ def test_gradients_are_unscaled_and_skipped_updates_are_not_seen() -> None:
     assert hook.updates == 0 and not hook.state['path']['first.weight'].any()
     wrapper.update_params(task_loss(model.segmentor, inputs(0)))
     expected = PathImportanceHook()
-    train(expected, toy_runner(other, OptimWrapper(torch.optim.SGD(other.parameters(), lr=RATE))),
-          range(1))
+    train(expected, toy_runner(other, OptimWrapper(torch.optim.SGD(other.parameters(), lr=RATE))), range(1))
     torch.testing.assert_close(hook.state, expected.state)
 
 
-def both_steps(kind: Kind, folder: Path, part: Callable[[torch.Tensor], torch.Tensor],
-               wrap: Callable[[torch.nn.Module], torch.nn.Module]) -> dict[str, dict]:
+def both_steps(
+    kind: Kind,
+    folder: Path,
+    part: Callable[[torch.Tensor], torch.Tensor],
+    wrap: Callable[[torch.nn.Module], torch.nn.Module],
+) -> dict[str, dict]:
     """Trains two steps, the second from what the first left, and returns states and weights."""
     found: dict[str, dict] = {}
     base = model = Toy()
@@ -172,8 +169,10 @@ def both_steps(kind: Kind, folder: Path, part: Callable[[torch.Tensor], torch.Te
 def rank_run(rank: int, folder: str) -> None:
     """One of two processes, each with half of every batch."""
     dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    found = [both_steps(kind, Path(folder, f'{rank}_{index}'), lambda x: x.chunk(2)[rank], DistributedDataParallel)
-             for index, kind in enumerate(HOOKS)]
+    found = [
+        both_steps(kind, Path(folder, f'{rank}_{index}'), lambda x: x.chunk(2)[rank], DistributedDataParallel)
+        for index, kind in enumerate(HOOKS)
+    ]
     torch.save(found, f'{folder}/{rank}.pth')
     dist.destroy_process_group()
 
@@ -195,8 +194,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         torch.testing.assert_close(both[0][index], alone, rtol=1e-6, atol=1e-9)
 
 
-def test_a_step_without_importance_trains_freely_and_says_so(
-        tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_without_importance_trains_freely_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = Toy(later=True, previous={'model': '', 'state': str(tmp_path / 'none.pth')})
     hook = FisherImportanceHook()
     train(hook, toy_runner(model), range(2))
@@ -205,8 +203,7 @@ def test_a_step_without_importance_trains_freely_and_says_so(
 
 def test_what_cannot_be_measured_is_refused() -> None:
     model = Toy()
-    several = toy_runner(
-        model, OptimWrapperDict(a=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
+    several = toy_runner(model, OptimWrapperDict(a=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
     with pytest.raises(ConfigError, match='single optimizer'):
         FisherImportanceHook().before_train(several)
     wrapper = ScaledWrapper(torch.optim.SGD(model.parameters(), lr=1.0))

@@ -1,4 +1,5 @@
 """Stopping at the first loss that is no number."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Importance by the loss that each parameter saved."""
+
 from __future__ import annotations
 
 from pathlib import Path

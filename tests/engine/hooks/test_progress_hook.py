@@ -1,4 +1,5 @@
 """One line for the whole protocol."""
+
 from __future__ import annotations
 
 import logging

@@ -1,4 +1,5 @@
 """Random numbers as a function of the iteration."""
+
 from __future__ import annotations
 
 import random
@@ -25,8 +26,10 @@ def test_same_place_same_numbers_whatever_came_before() -> None:
     assert draw(5, 17) == first
 
 
-@given(st.tuples(st.integers(0, 99), st.integers(0, 9999), st.integers(0, 63)),
-       st.tuples(st.integers(0, 99), st.integers(0, 9999), st.integers(0, 63)))
+@given(
+    st.tuples(st.integers(0, 99), st.integers(0, 9999), st.integers(0, 63)),
+    st.tuples(st.integers(0, 99), st.integers(0, 9999), st.integers(0, 63)),
+)
 def test_different_places_different_numbers(first: tuple, second: tuple) -> None:
     if first != second:
         assert ReproducibleRandomHook.seed_of(*first) != ReproducibleRandomHook.seed_of(*second)

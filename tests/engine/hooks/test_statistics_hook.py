@@ -1,4 +1,5 @@
 """Passes over the data before training."""
+
 from __future__ import annotations
 
 import logging
@@ -22,9 +23,11 @@ from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.utils.files import load_tensors, save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 
-PASSES = dict(thresholds=dict(type='EntropyThresholds', minimum=0.0),
-              left_out=None,
-              attribution=dict(type='BackgroundAttribution'))
+PASSES = dict(
+    thresholds=dict(type='EntropyThresholds', minimum=0.0),
+    left_out=None,
+    attribution=dict(type='BackgroundAttribution'),
+)
 PREPROCESSOR = dict(type='mmseg.SegDataPreProcessor', size_divisor=1)
 
 
@@ -33,9 +36,7 @@ class Images(Dataset):
 
     def __init__(self) -> None:
         inputs, samples = batch(size=5)
-        self.items = [
-            dict(inputs=image, data_samples=sample) for image, sample in zip(inputs, samples)
-        ]
+        self.items = [dict(inputs=image, data_samples=sample) for image, sample in zip(inputs, samples)]
         self.read: list[int] = []
 
     def __len__(self) -> int:
@@ -56,44 +57,32 @@ def previous(tmp_path: Path) -> dict[str, str]:
     return {'model': str(tmp_path / 'model.pth'), 'state': str(tmp_path / 'state.pth')}
 
 
-def make_runner(folder: Path, previous: dict | None, images: Images,
-                **options: Any) -> SimpleNamespace:
+def make_runner(folder: Path, previous: dict | None, images: Images, **options: Any) -> SimpleNamespace:
     """Returns what a hook sees of a runner just before training."""
     step, classes = (LATER, 5) if previous else (BASE, 3)
-    model = IncrementalSegmentor(segmentor_config(classes),
-                                 step,
-                                 previous=previous,
-                                 data_preprocessor=PREPROCESSOR,
-                                 **options)
+    model = IncrementalSegmentor(
+        segmentor_config(classes), step, previous=previous, data_preprocessor=PREPROCESSOR, **options
+    )
     if previous:
         model.set_teacher(build_teacher(model, 'cpu'))
     loader = DataLoader(images, batch_size=2, shuffle=True, collate_fn=pseudo_collate)
-    return SimpleNamespace(model=model,
-                           train_dataloader=loader,
-                           work_dir=str(folder),
-                           seed=0,
-                           logger=logging.getLogger('test'))
+    return SimpleNamespace(
+        model=model, train_dataloader=loader, work_dir=str(folder), seed=0, logger=logging.getLogger('test')
+    )
 
 
 def random_state() -> list[Any]:
-    return [
-        random.getstate(),
-        np.random.get_state()[1].tolist(),
-        torch.random.get_rng_state().tolist()
-    ]
+    return [random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()]
 
 
-def test_looks_at_every_image_once_and_leaves_no_trace_in_random_numbers(
-        previous: dict, tmp_path: Path) -> None:
+def test_looks_at_every_image_once_and_leaves_no_trace_in_random_numbers(previous: dict, tmp_path: Path) -> None:
     images = Images()
     runner = make_runner(tmp_path, previous, images, labeler=dict(type='EntropyLabeler'))
     before = random_state()
     StatisticsHook(PASSES).before_run(runner)
     assert random_state() == before
     assert sorted(images.read) == [0, 1, 2, 3, 4]
-    assert set(runner.model.statistics) == {
-        'entropy_thresholds', 'entropy_medians', 'attribution', 'channel_mask'
-    }
+    assert set(runner.model.statistics) == {'entropy_thresholds', 'entropy_medians', 'attribution', 'channel_mask'}
     assert not any(parameter.grad is not None for parameter in runner.model.parameters())
     assert runner.model.teacher is not None, 'the labeler needs it'
 
@@ -141,11 +130,9 @@ def test_the_base_step_has_nothing_to_look_at(tmp_path: Path) -> None:
     assert images.read == [] and not (tmp_path / FILE).exists()
 
 
-def test_a_layer_that_does_not_exist_is_refused_before_any_image_is_read(
-        previous: dict, tmp_path: Path) -> None:
+def test_a_layer_that_does_not_exist_is_refused_before_any_image_is_read(previous: dict, tmp_path: Path) -> None:
     images = Images()
     hook = StatisticsHook(dict(prototypes=dict(type='ClassPrototypes', layer='backbone.layer9')))
-    with pytest.raises(ConfigError,
-                       match=r"method.statistics.prototypes.layers.*'backbone.layer9'"):
+    with pytest.raises(ConfigError, match=r"method.statistics.prototypes.layers.*'backbone.layer9'"):
         hook.before_run(make_runner(tmp_path, previous, images))
     assert images.read == []

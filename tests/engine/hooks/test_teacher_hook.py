@@ -1,4 +1,5 @@
 """Announcing and attaching the teacher."""
+
 from __future__ import annotations
 
 import re

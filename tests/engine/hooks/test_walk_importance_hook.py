@@ -1,4 +1,5 @@
 """Importance by loss saved per distance."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_scores_are_the_release_s(updates: int) -> None:
         for count, (now, gradient, _) in enumerate((update[name] for update in trace), start=1):
             if count in range(1, 402, 10):
                 if noted is not None:
-                    expected += gradient * (noted - now) / (0.5 * fisher * (now - noted)**2 + 1e-8)
+                    expected += gradient * (noted - now) / (0.5 * fisher * (now - noted) ** 2 + 1e-8)
                 noted = now
             fisher = 0.9 * gradient**2 + 0.1 * fisher
         expected = expected.clamp(min=0)

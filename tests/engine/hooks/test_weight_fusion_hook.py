@@ -1,4 +1,5 @@
 """Mixing the weights of two steps."""
+
 from __future__ import annotations
 
 import logging
@@ -33,10 +34,12 @@ def runner(model: IncrementalSegmentor, hooks: list | None = None) -> SimpleName
 def model(tmp_path: Path) -> IncrementalSegmentor:
     """A student that is about to learn its second step."""
     save_tensors(tmp_path / 'model.pth', {'state_dict': base_model().plain_weights()})
-    student = IncrementalSegmentor(segmentor_config(5),
-                                   LATER,
-                                   initializer=dict(type='BackgroundInitializer'),
-                                   previous=dict(model=str(tmp_path / 'model.pth'), state=None))
+    student = IncrementalSegmentor(
+        segmentor_config(5),
+        LATER,
+        initializer=dict(type='BackgroundInitializer'),
+        previous=dict(model=str(tmp_path / 'model.pth'), state=None),
+    )
     student.init_weights()
     return student
 
@@ -47,11 +50,13 @@ def move(model: IncrementalSegmentor) -> None:
             parameter += 1
 
 
-@pytest.mark.parametrize('options, alpha', [({}, 1 - (2 / 5)**0.5), (dict(power=1.0), 3 / 5),
-                                            (dict(alpha=0.25), 0.25)])
+@pytest.mark.parametrize(
+    'options, alpha', [({}, 1 - (2 / 5) ** 0.5), (dict(power=1.0), 3 / 5), (dict(alpha=0.25), 0.25)]
+)
 @pytest.mark.parametrize('resumed', [False, True])
-def test_ends_between_start_and_end_but_for_new_rows(model: IncrementalSegmentor, options: dict,
-                                                     alpha: float, resumed: bool) -> None:
+def test_ends_between_start_and_end_but_for_new_rows(
+    model: IncrementalSegmentor, options: dict, alpha: float, resumed: bool
+) -> None:
     hook = WeightFusionHook(**options)
     start = {name: tensor.clone() for name, tensor in model.segmentor.state_dict().items()}
     before = base_model().segmentor.state_dict()

@@ -1,4 +1,5 @@
 """Updates of a small model by hand, as a runner makes them, for hooks that look at parameters."""
+
 from __future__ import annotations
 
 import logging
@@ -19,6 +20,7 @@ RATE = 0.05
 
 class Toy(nn.Module):
     """A wrapper with a segmentor of two layers; a later step has one more."""
+
     def __init__(self, later: bool = False, previous: dict | None = None) -> None:
         super().__init__()
         torch.manual_seed(int(later))
@@ -48,19 +50,13 @@ def toy_runner(model: Toy, wrapper: OptimWrapper | None = None) -> SimpleNamespa
         optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9, nesterov=True)
         wrapper = OptimWrapper(optimizer)
     scalars: dict[str, list[float]] = {}
-    hub = SimpleNamespace(
-        scalars=scalars, update_scalar=lambda key, value: scalars.setdefault(key, []).append(value))
-    return SimpleNamespace(model=model,
-                           optim_wrapper=wrapper,
-                           logger=logging.getLogger('toy'),
-                           message_hub=hub,
-                           iter=0)
+    hub = SimpleNamespace(scalars=scalars, update_scalar=lambda key, value: scalars.setdefault(key, []).append(value))
+    return SimpleNamespace(model=model, optim_wrapper=wrapper, logger=logging.getLogger('toy'), message_hub=hub, iter=0)
 
 
-def train(hook: ImportanceHook,
-          runner: SimpleNamespace,
-          iterations: range,
-          finish: bool = True) -> list[dict[str, Tensor]]:
+def train(
+    hook: ImportanceHook, runner: SimpleNamespace, iterations: range, finish: bool = True
+) -> list[dict[str, Tensor]]:
     """Makes updates.
 
     Returns:
@@ -75,10 +71,7 @@ def train(hook: ImportanceHook,
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
         before = [p.detach().clone() for p in parameters]
         runner.optim_wrapper.update_params(loss)
-        trace.append({
-            name: (b, g, p.detach().clone())
-            for name, b, g, p in zip(names, before, gradients, parameters)
-        })
+        trace.append({name: (b, g, p.detach().clone()) for name, b, g, p in zip(names, before, gradients, parameters)})
         runner.iter = iteration
         hook.after_train_iter(runner, iteration)
     if finish:

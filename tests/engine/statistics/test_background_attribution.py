@@ -1,4 +1,5 @@
 """AWT's choice of channels on a whole network."""
+
 from __future__ import annotations
 
 import pytest
@@ -38,10 +39,9 @@ def by_captum(teacher: Teacher, channels: list[int]) -> Tensor:
         for image, label in zip(inputs, target):
             mask = labels_at(torch.isin(label, torch.tensor(channels))[None], (8, 8))
             if mask.any():
-                found = method.attribute(image[None],
-                                         torch.zeros_like(image[None]),
-                                         n_steps=50,
-                                         attribute_to_layer_input=True)
+                found = method.attribute(
+                    image[None], torch.zeros_like(image[None]), n_steps=50, attribute_to_layer_input=True
+                )
                 kept.append(found.detach() * mask[None])
     return torch.cat(kept).mean(0).amax((1, 2))
 
@@ -51,14 +51,11 @@ def test_chooses_the_channels_that_captum_chooses(per_class: bool) -> None:
     teacher = samples.teacher()
     assert teacher(samples.batches()[0][0]).logits.shape[-2:] == (8, 8)
     found = run(teacher, per_class=per_class, fraction=0.5)
-    expected = torch.stack(
-        [by_captum(teacher, group) for group in ([[3], [4]] if per_class else [[3, 4]])])
-    torch.testing.assert_close(found['attribution'],
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-4 * float(expected.abs().max()))
-    assert_same_choice(found['channel_mask'][NAME], select_channels(expected, 0.5), expected,
-                       1e-4 * float(expected.abs().max()))
+    expected = torch.stack([by_captum(teacher, group) for group in ([[3], [4]] if per_class else [[3, 4]])])
+    torch.testing.assert_close(found['attribution'], expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    assert_same_choice(
+        found['channel_mask'][NAME], select_channels(expected, 0.5), expected, 1e-4 * float(expected.abs().max())
+    )
     assert found['channel_mask'][NAME].sum(1).tolist() == [4] * len(expected)
 
 
@@ -82,10 +79,7 @@ def test_integrates_gradients_where_the_classifier_is_not_linear() -> None:
     assert not is_linear(head.conv_seg, embedding)
     found = run(teacher, per_class=False, steps=50)
     expected = by_captum(teacher, [3, 4])[None]
-    torch.testing.assert_close(found['attribution'],
-                               expected,
-                               rtol=2e-2,
-                               atol=1e-2 * float(expected.abs().max()))
+    torch.testing.assert_close(found['attribution'], expected, rtol=2e-2, atol=1e-2 * float(expected.abs().max()))
 
 
 def test_a_large_kernel_is_not_taken_for_linear_by_position() -> None:
@@ -96,10 +90,7 @@ def test_a_large_kernel_is_not_taken_for_linear_by_position() -> None:
     assert not is_linear(head.conv_seg, teacher(samples.batches()[0][0]).embedding)
     found = run(teacher, per_class=False, steps=2)
     expected = by_captum(teacher, [3, 4])[None]
-    torch.testing.assert_close(found['attribution'],
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-4 * float(expected.abs().max()))
+    torch.testing.assert_close(found['attribution'], expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_a_class_without_pixels_marks_no_channel() -> None:
@@ -111,8 +102,7 @@ def test_a_class_without_pixels_marks_no_channel() -> None:
 
 def test_images_of_several_sizes() -> None:
     batches = [*samples.batches(), *samples.batches(side=96)]
-    with pytest.raises(ConfigError,
-                       match=r"embeddings of \(8, 8\) and \(12, 12\).*mode='mean_of_max'"):
+    with pytest.raises(ConfigError, match=r"embeddings of \(8, 8\) and \(12, 12\).*mode='mean_of_max'"):
         run(samples.teacher(), batches)
     assert run(samples.teacher(), batches, mode='mean_of_max')['attribution'].any()
 
@@ -120,8 +110,7 @@ def test_images_of_several_sizes() -> None:
 def test_the_auxiliary_channel_as_source() -> None:
     teacher = samples.teacher()
     conv_seg = teacher.segmentor.decode_head.conv_seg
-    with pytest.raises(ConfigError,
-                       match=r"source: 'auxiliary'.*method.classifier=dict\(auxiliary=1\)"):
+    with pytest.raises(ConfigError, match=r"source: 'auxiliary'.*method.classifier=dict\(auxiliary=1\)"):
         run(teacher, source='auxiliary')
     expected = run(teacher)['attribution']
     conv_seg.auxiliary = nn.Conv2d(8, 1, 1).requires_grad_(False)
@@ -132,11 +121,14 @@ def test_the_auxiliary_channel_as_source() -> None:
         run(teacher)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(fraction=0.0), r'method.statistics.*fraction: must be in \(0, 1\], found 0.0'),
-    (dict(source='unknown'), r"source.*'unknown'.*auxiliary"),
-    (dict(mode='max'), r"mode.*'max'.*max_of_mean"),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(fraction=0.0), r'method.statistics.*fraction: must be in \(0, 1\], found 0.0'),
+        (dict(source='unknown'), r"source.*'unknown'.*auxiliary"),
+        (dict(mode='max'), r"mode.*'max'.*max_of_mean"),
+    ],
+)
 def test_wrong_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         BackgroundAttribution(**options)

@@ -1,4 +1,5 @@
 """Mean features by class."""
+
 from __future__ import annotations
 
 import torch
@@ -26,10 +27,7 @@ def test_means_over_the_background_pixels_that_the_teacher_assigns() -> None:
     for channel in range(3):
         members = vectors[classes == channel]
         if len(members):
-            torch.testing.assert_close(found['prototypes'][channel],
-                                       members.mean(0),
-                                       rtol=1e-5,
-                                       atol=1e-6)
+            torch.testing.assert_close(found['prototypes'][channel], members.mean(0), rtol=1e-5, atol=1e-6)
         else:
             assert found['prototypes'][channel].isnan().all()
 

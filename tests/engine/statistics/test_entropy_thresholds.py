@@ -1,4 +1,5 @@
 """PLOP's thresholds over a whole step."""
+
 from __future__ import annotations
 
 import pytest
@@ -24,8 +25,7 @@ def pixels() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_equals_the_exact_median_of_all_pixels() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), LATER, samples.teacher(),
-                       samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), LATER, samples.teacher(), samples.batches)
     entropies, classes = pixels()
     assert len(classes.unique()) > 1, 'the sample must predict several classes'
     expected = entropy_thresholds(entropies, classes, LATER.num_old, minimum=0.0)
@@ -36,12 +36,10 @@ def test_equals_the_exact_median_of_all_pixels() -> None:
 
 
 def test_floor_and_classes_never_predicted() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(),
-                       samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(), samples.batches)
     assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [9.0] * 3
     labels = [(inputs, torch.full_like(target, 3)) for inputs, target in samples.batches()]
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(),
-                       lambda: labels)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(), lambda: labels)
     assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [0.5] * 3
 
 
@@ -49,15 +47,12 @@ def test_golden_values_of_the_release() -> None:
     """Section 10 of the specification: four batches, all background, four old channels of six."""
     from mmciss.models.outputs import SegOutput
     from mmciss.protocols.step import Step
+
     step = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=('background', *'abcde'))
     measure = EntropyThresholds()
     measure.begin(step, None)
     for index, size in enumerate((40, 25, 12, 3)):
         logits = cf.wave((1, 4, 16, 16), 0.53, 0.7 + index, size)
-        measure.update(torch.zeros(1, 3, 16, 16), torch.zeros(1, 16, 16, dtype=torch.long),
-                       SegOutput(logits))
+        measure.update(torch.zeros(1, 3, 16, 16), torch.zeros(1, 16, 16, dtype=torch.long), SegOutput(logits))
     expected = torch.tensor([0.009000, 0.007753, 0.007758, 0.008708])
-    torch.testing.assert_close(measure.finish()['entropy_thresholds'],
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-6)
+    torch.testing.assert_close(measure.finish()['entropy_thresholds'], expected, rtol=1e-4, atol=1e-6)

@@ -1,4 +1,5 @@
 """Thresholds of corrected probabilities."""
+
 from __future__ import annotations
 
 import torch
@@ -11,9 +12,11 @@ from tests.models.tiny import LATER
 
 
 def run(temperature: float) -> dict:
-    passes = dict(rectified=RectifiedEntropyThresholds('backbone', temperature, minimum=0.0),
-                  prototypes=ClassPrototypes('backbone'),
-                  thresholds=EntropyThresholds(minimum=0.0))
+    passes = dict(
+        rectified=RectifiedEntropyThresholds('backbone', temperature, minimum=0.0),
+        prototypes=ClassPrototypes('backbone'),
+        thresholds=EntropyThresholds(minimum=0.0),
+    )
     return run_passes(passes, LATER, samples.teacher(), samples.batches)
 
 
@@ -22,9 +25,9 @@ def test_medians_of_the_quantity_that_is_compared_with_them() -> None:
     entropies, classes = [], []
     for inputs, target in samples.batches():
         output = teacher(inputs, ['backbone'])
-        scores = rectified_log_probabilities(output.logits_at((64, 64)),
-                                             output.maps(['backbone'])[-1], found['prototypes'],
-                                             0.5)
+        scores = rectified_log_probabilities(
+            output.logits_at((64, 64)), output.maps(['backbone'])[-1], found['prototypes'], 0.5
+        )
         entropy, predicted = normalised_entropy(scores, LATER.num_seen)
         entropies.append(entropy[target == 0])
         classes.append(predicted[target == 0])

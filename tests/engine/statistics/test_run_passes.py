@@ -1,4 +1,5 @@
 """Passes together, one after the other, and on two processes."""
+
 from __future__ import annotations
 
 import os
@@ -11,8 +12,13 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from mmciss.engine.statistics import (BackgroundAttribution, ClassPrototypes, DataPass,
-                                      EntropyThresholds, RectifiedEntropyThresholds)
+from mmciss.engine.statistics import (
+    BackgroundAttribution,
+    ClassPrototypes,
+    DataPass,
+    EntropyThresholds,
+    RectifiedEntropyThresholds,
+)
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.errors import ConfigError
 from mmciss.models.outputs import SegOutput
@@ -41,23 +47,24 @@ class Count(DataPass):
 
 
 def passes() -> dict[str, DataPass]:
-    return dict(thresholds=EntropyThresholds(minimum=0.0),
-                prototypes=ClassPrototypes('backbone'),
-                rectified=RectifiedEntropyThresholds('backbone', minimum=0.0),
-                attribution=BackgroundAttribution())
+    return dict(
+        thresholds=EntropyThresholds(minimum=0.0),
+        prototypes=ClassPrototypes('backbone'),
+        rectified=RectifiedEntropyThresholds('backbone', minimum=0.0),
+        attribution=BackgroundAttribution(),
+    )
 
 
 def test_passes_share_one_forward_and_wait_for_what_they_require() -> None:
     calls = []
 
     class Teacher:
-
         def __call__(self, inputs: Tensor, layers: list[str]) -> SegOutput:
             calls.append(list(layers))
             return SegOutput(torch.zeros(len(inputs), 3, 2, 2))
 
-    b = Count('b', requires=('a', ))
-    b.layers = ('neck', )
+    b = Count('b', requires=('a',))
+    b.layers = ('neck',)
     found = run_passes(dict(b=b, a=Count('a'), c=Count('c')), LATER, Teacher(), samples.batches)
     assert found == {'a': 5, 'c': 5, 'b': 5}
     assert b.known == ['a', 'c']
@@ -66,20 +73,14 @@ def test_passes_share_one_forward_and_wait_for_what_they_require() -> None:
 
 def test_a_missing_requirement_and_a_double_name_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'method.statistics.b: Count requires z.*\(a\)'):
-        run_passes(dict(a=Count('a'), b=Count('b', ('z', ))), LATER, samples.teacher(),
-                   samples.batches)
-    with pytest.raises(ConfigError,
-                       match=r"method.statistics.second: 'a' was found by another pass"):
-        run_passes(dict(first=Count('a'), second=Count('a')), LATER, samples.teacher(),
-                   samples.batches)
+        run_passes(dict(a=Count('a'), b=Count('b', ('z',))), LATER, samples.teacher(), samples.batches)
+    with pytest.raises(ConfigError, match=r"method.statistics.second: 'a' was found by another pass"):
+        run_passes(dict(first=Count('a'), second=Count('a')), LATER, samples.teacher(), samples.batches)
 
 
 def on_one_of(rank: int, world: int, port: int, folder: str) -> None:
     """One rank's part; with three ranks the last has no image at all."""
-    os.environ.update(MASTER_ADDR='127.0.0.1',
-                      MASTER_PORT=str(port),
-                      RANK=str(rank),
-                      WORLD_SIZE=str(world))
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world))
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
     mine = samples.batches()[rank::2] if rank < 2 else []
@@ -98,14 +99,19 @@ def test_three_processes_find_what_one_finds(tmp_path: Path) -> None:
     for rank in range(3):
         found = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
         assert found.keys() == alone.keys()
-        for name in ('entropy_thresholds', 'entropy_medians', 'rectified_entropy_thresholds',
-                     'prototypes', 'attribution'):
-            torch.testing.assert_close(found[name],
-                                       alone[name],
-                                       rtol=1e-5,
-                                       atol=1e-7,
-                                       equal_nan=True)
+        for name in (
+            'entropy_thresholds',
+            'entropy_medians',
+            'rectified_entropy_thresholds',
+            'prototypes',
+            'attribution',
+        ):
+            torch.testing.assert_close(found[name], alone[name], rtol=1e-5, atol=1e-7, equal_nan=True)
         assert torch.equal(found['prototype_counts'], alone['prototype_counts'])
         scores = alone['attribution']
-        assert_same_choice(found['channel_mask']['decode_head.conv_seg'], alone['channel_mask']['decode_head.conv_seg'],
-                           scores, 1e-5 * float(scores.abs().max()))
+        assert_same_choice(
+            found['channel_mask']['decode_head.conv_seg'],
+            alone['channel_mask']['decode_head.conv_seg'],
+            scores,
+            1e-5 * float(scores.abs().max()),
+        )

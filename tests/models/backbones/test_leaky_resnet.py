@@ -1,4 +1,5 @@
 """The MiB family's backbone."""
+
 from __future__ import annotations
 
 import pytest
@@ -13,6 +14,7 @@ OPTIONS = dict(depth=18, stem_channels=4, base_channels=4, norm_cfg=dict(type='B
 
 def stage(layer: nn.Module, x: torch.Tensor, slope: float) -> torch.Tensor:
     """Computes a stage of two-layer blocks from its layers."""
+
     def leaky(y: torch.Tensor) -> torch.Tensor:
         return torch.where(y > 0, y, slope * y)
 

@@ -1,4 +1,5 @@
 """What a runner sets before it builds a model."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

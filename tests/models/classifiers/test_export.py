@@ -49,8 +49,7 @@ def grown(name: str, auxiliary: bool = False) -> tuple[Config, nn.Module]:
 @pytest.mark.slow
 def test_plain_mmsegmentation_gives_identical_logits_without_mmciss(tmp_path: Path) -> None:
     wanted = {}
-    for name in ('ASPPHead', 'DAHead', 'IterativeDecodeHead', 'OCRHead', 'SegformerHead',
-                 'UPerHead'):
+    for name in ('ASPPHead', 'DAHead', 'IterativeDecodeHead', 'OCRHead', 'SegformerHead', 'UPerHead'):
         config, model = grown(name)
         folder = tmp_path / name
         folder.mkdir()
@@ -62,11 +61,10 @@ def test_plain_mmsegmentation_gives_identical_logits_without_mmciss(tmp_path: Pa
             wanted[folder] = model(inputs)
     script = tmp_path / 'plain.py'
     script.write_text(PLAIN)
-    subprocess.run([sys.executable, str(script), *map(str, wanted)], check=True, cwd=tmp_path,
-                   capture_output=True)
+    subprocess.run([sys.executable, str(script), *map(str, wanted)], check=True, cwd=tmp_path, capture_output=True)
     for folder, logits in wanted.items():
         found = torch.load(folder / 'logits.pth')
-        logits, found = (x if isinstance(x, tuple) else (x, ) for x in (logits, found))
+        logits, found = (x if isinstance(x, tuple) else (x,) for x in (logits, found))
         assert all(torch.equal(a, b) for a, b in zip(logits, found, strict=True)), folder.name
 
 
@@ -79,7 +77,7 @@ def test_keys_stand_in_the_order_of_the_plain_model() -> None:
 def test_auxiliary_channels_are_left_out() -> None:
     config = tiny_segmentor('FCNHead', 3)
     model = MODELS.build(config)
-    grow_segmentor(model, config, (3, ), auxiliary=1)
+    grow_segmentor(model, config, (3,), auxiliary=1)
     assert not any('auxiliary' in key for key in plain_state_dict(model))
 
 
@@ -93,19 +91,19 @@ def test_export_does_not_follow_later_training() -> None:
 
 def test_plain_config_sets_every_growing_head_and_replaces_our_losses() -> None:
     import mmciss.models.losses  # noqa: F401
+
     config = tiny_segmentor('OCRHead', 3, auxiliary=True)
-    config.decode_head[1].loss_decode = [
-        dict(type='UnbiasedCrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
+    config.decode_head[1].loss_decode = [dict(type='UnbiasedCrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
     plain = plain_model_cfg(config, 6)
     assert [head.num_classes for head in plain.decode_head] == [6, 6]
     assert plain.auxiliary_head.num_classes == 6
-    assert plain.decode_head[1].loss_decode == [
-        dict(type='CrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
+    assert plain.decode_head[1].loss_decode == [dict(type='CrossEntropyLoss', loss_weight=0.4), dict(type='DiceLoss')]
     assert config.decode_head[1].loss_decode[0].type == 'UnbiasedCrossEntropyLoss'
 
 
 def test_plain_config_keeps_layers_of_ours_and_a_head_of_ours_loses_its_loss_alone() -> None:
     import mmciss.models  # noqa: F401
+
     config = tiny_segmentor('ASPPHead', 3)
     config.decode_head.update(type='ProjectedASPPHead', loss_decode=dict(type='UnbiasedCrossEntropyLoss'))
     plain = plain_model_cfg(config, 4).decode_head

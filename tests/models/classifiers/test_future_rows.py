@@ -1,4 +1,5 @@
 """Rows for classes to come: in the softmax from the base step on, never an answer, and new ones at their step."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -27,8 +28,9 @@ ROWS = dict(future_rows=True)
 
 def model(index: int, previous: dict | None = None, **options: Any) -> IncrementalSegmentor:
     torch.manual_seed(index)
-    made = IncrementalSegmentor(segmentor_config(STEPS[index].num_seen), STEPS[index], previous=previous,
-                                classifier=ROWS, **options)
+    made = IncrementalSegmentor(
+        segmentor_config(STEPS[index].num_seen), STEPS[index], previous=previous, classifier=ROWS, **options
+    )
     made.init_weights()
     return made.train()
 
@@ -50,14 +52,14 @@ def test_only_a_layer_that_trains_shows_them() -> None:
 
 
 def test_they_stand_before_the_rows_that_are_no_class() -> None:
-    layer = GrowableConv2d(4, (3, ), rest=1, future=2)
+    layer = GrowableConv2d(4, (3,), rest=1, future=2)
     x = torch.randn(1, 4, 2, 2)
     torch.testing.assert_close(layer.train()(x)[:, 3:], torch.cat([layer.future(x), layer.rest(x)], 1))
 
 
 def test_they_are_initialised_as_the_others_are() -> None:
     head = torch.nn.Module()
-    head.conv_seg = GrowableConv2d(4, (3, ), future=2)
+    head.conv_seg = GrowableConv2d(4, (3,), future=2)
     with plain_layers(head):
         assert len(head.conv_seg.weight) == 5
         torch.nn.init.constant_(head.conv_seg.weight, 0.5)
@@ -124,9 +126,9 @@ def test_another_number_is_refused() -> None:
 
 def test_a_protocol_knows_what_is_to_come_and_a_single_step_does_not() -> None:
     assert [step.num_future for step in STEPS] == [3, 1, 0]
-    assert [step.upcoming for step in STEPS] == [(2, 1), (1, ), ()]
+    assert [step.upcoming for step in STEPS] == [(2, 1), (1,), ()]
     assert STEPS.merged()[0].num_future == 0
-    step = type(STEPS[0])(0, new=(1, ), old=(), sizes=(2, ), names=('background', 'cat'))
+    step = type(STEPS[0])(0, new=(1,), old=(), sizes=(2,), names=('background', 'cat'))
     grown = IncrementalSegmentor(segmentor_config(2), step, classifier=ROWS)
     assert grown.segmentor.decode_head.conv_seg.future is None
 
@@ -142,12 +144,13 @@ def test_a_pattern_for_them_may_stand_at_the_last_step(tmp_path: Path) -> None:
 def test_a_head_that_classifies_queries_has_them_before_no_object() -> None:
     torch.manual_seed(0)
     config = query_segmentor(3)
-    grown = build_grown_segmentor(config, (3, ), ROWS, num_future=2)
+    grown = build_grown_segmentor(config, (3,), ROWS, num_future=2)
     inputs, _ = batch(channels=3)
     maps = grown.extract_feat(inputs)
     assert [scores.shape[1] for scores in grown.train().decode_head.forward(maps)] == [5, 5]
     assert grown.eval().decode_head.forward(maps).shape[1] == 3
-    plain = build_grown_segmentor(config, (3, )).eval()
+    plain = build_grown_segmentor(config, (3,)).eval()
     plain.load_state_dict(plain_state_dict(grown))
-    torch.testing.assert_close(plain.decode_head.forward(plain.extract_feat(inputs)),
-                               grown.decode_head.forward(grown.extract_feat(inputs)))
+    torch.testing.assert_close(
+        plain.decode_head.forward(plain.extract_feat(inputs)), grown.decode_head.forward(grown.extract_feat(inputs))
+    )

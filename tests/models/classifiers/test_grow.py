@@ -6,8 +6,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers import (GrowableConv2d, GrowableLinear, grow_layer, grow_segmentor,
-                                       segmentation_heads)
+from mmciss.models.classifiers import GrowableConv2d, GrowableLinear, grow_layer, grow_segmentor, segmentation_heads
 from tests.models import refused_head  # noqa: F401
 from tests.models.tiny_heads import head, tiny_batch, tiny_segmentor
 
@@ -40,8 +39,7 @@ def test_growing_a_full_layer_draws_no_random_numbers() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.parametrize('name, auxiliary', [('FCNHead', True), ('OCRHead', True),
-                                             ('DAHead', False)])
+@pytest.mark.parametrize('name, auxiliary', [('FCNHead', True), ('OCRHead', True), ('DAHead', False)])
 def test_every_head_grows_and_knows_its_width(name: str, auxiliary: bool) -> None:
     config = tiny_segmentor(name, 3, auxiliary)
     model = build(config)
@@ -56,8 +54,9 @@ def test_every_head_grows_and_knows_its_width(name: str, auxiliary: bool) -> Non
 
 def test_a_list_of_auxiliary_heads_grows_but_a_boundary_head_does_not() -> None:
     config = tiny_segmentor('FCNHead', 5)
-    boundary = head('STDCHead', in_channels=16, in_index=1, num_convs=1, concat_input=False,
-                    num_classes=2, boundary_threshold=0.1)
+    boundary = head(
+        'STDCHead', in_channels=16, in_index=1, num_convs=1, concat_input=False, num_classes=2, boundary_threshold=0.1
+    )
     config.auxiliary_head = [head('FCNHead', num_classes=5), boundary]
     model = build(config)
     names = grow_segmentor(model, config, (4, 1))
@@ -78,15 +77,17 @@ def test_slide_inference_gives_all_classes() -> None:
 def test_auxiliary_channels_belong_to_the_last_decode_head_only() -> None:
     config = tiny_segmentor('OCRHead', 3, auxiliary=True)
     model = build(config)
-    grow_segmentor(model, config, (3, ), auxiliary=1)
+    grow_segmentor(model, config, (3,), auxiliary=1)
     assert [name for name, _ in model.named_parameters() if '.auxiliary.' in name] == [
-        'decode_head.1.conv_seg.auxiliary.weight', 'decode_head.1.conv_seg.auxiliary.bias']
+        'decode_head.1.conv_seg.auxiliary.weight',
+        'decode_head.1.conv_seg.auxiliary.bias',
+    ]
 
 
 def test_auxiliary_channels_need_one_classifier() -> None:
     config = tiny_segmentor('IterativeDecodeHead', 3)
     with pytest.raises(ConfigError, match='method.classifier.auxiliary=1.*IterativeDecodeHead'):
-        grow_segmentor(build(config), config, (3, ), auxiliary=1)
+        grow_segmentor(build(config), config, (3,), auxiliary=1)
 
 
 def test_nothing_is_changed_when_one_head_cannot_grow() -> None:

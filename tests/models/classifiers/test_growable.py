@@ -18,8 +18,7 @@ SIZES = st.lists(st.integers(0, 3), min_size=1, max_size=5).map(lambda tail: (2,
 
 @given(SIZES, st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_equals_one_convolution_and_native_and_plain_states_load(sizes: tuple[int, ...],
-                                                                 bias: bool) -> None:
+def test_equals_one_convolution_and_native_and_plain_states_load(sizes: tuple[int, ...], bias: bool) -> None:
     layer = GrowableConv2d(4, sizes, bias=bias)
     plain = nn.Conv2d(4, sum(sizes), 1, bias=bias)
     plain.load_state_dict(plain_state_dict(layer))
@@ -34,10 +33,15 @@ def test_equals_one_convolution_and_native_and_plain_states_load(sizes: tuple[in
 def test_groups_are_addressed_by_step_and_steps_without_channels_keep_their_place() -> None:
     layer = GrowableConv2d(4, (3, 0, 2), auxiliary=1)
     assert [name for name, _ in layer.named_parameters()] == [
-        'steps.0.weight', 'steps.0.bias', 'steps.2.weight', 'steps.2.bias', 'auxiliary.weight',
-        'auxiliary.bias']
+        'steps.0.weight',
+        'steps.0.bias',
+        'steps.2.weight',
+        'steps.2.bias',
+        'auxiliary.weight',
+        'auxiliary.bias',
+    ]
     assert (layer.in_channels, layer.out_channels, layer.kernel_size) == (4, 5, (1, 1))
-    assert layer.weight.shape == (5, 4, 1, 1) and layer.bias.shape == (5, )
+    assert layer.weight.shape == (5, 4, 1, 1) and layer.bias.shape == (5,)
     assert list(layer.state_dict()) == [name for name, _ in layer.named_parameters()]
 
 
@@ -54,18 +58,18 @@ def test_gradients_reach_each_group_in_float64() -> None:
 
     def run(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
         names = [name for name, _ in layer.named_parameters()]
-        return torch.func.functional_call(layer, dict(zip(names, values)), (x, ))
+        return torch.func.functional_call(layer, dict(zip(names, values)), (x,))
 
     assert torch.autograd.gradcheck(run, (x, *parameters))
 
 
 def test_auxiliary_channels_are_not_in_the_output_and_may_train_the_embedding() -> None:
-    layer = GrowableConv2d(4, (3, ), auxiliary=1, detach_auxiliary=False)
+    layer = GrowableConv2d(4, (3,), auxiliary=1, detach_auxiliary=False)
     x = torch.randn(1, 4, 2, 2, requires_grad=True)
     assert layer(x).shape[1] == 3
     layer.auxiliary_logits(x).sum().backward()
     assert torch.equal(x.grad, layer.auxiliary.weight.detach().expand_as(x))
-    assert GrowableConv2d(4, (3, )).auxiliary_logits(x) is None
+    assert GrowableConv2d(4, (3,)).auxiliary_logits(x) is None
 
 
 def test_wrong_number_of_rows_is_an_error_that_shows_both() -> None:
@@ -100,8 +104,7 @@ def test_old_rows(form: str, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_old_rows_reports_what_is_really_missing_or_too_much() -> None:
     new = nn.Sequential(GrowableConv2d(4, (3, 1)), nn.Linear(2, 2))
-    missing, unexpected = load_old_rows(new, {'0.weight': torch.zeros(3, 4, 1, 1),
-                                              'other.weight': torch.zeros(1)})
+    missing, unexpected = load_old_rows(new, {'0.weight': torch.zeros(3, 4, 1, 1), 'other.weight': torch.zeros(1)})
     assert missing == ['0.steps.0.bias', '1.weight', '1.bias']
     assert unexpected == ['other.weight']
 
@@ -121,10 +124,11 @@ def test_kept_rows_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
     from mmengine.logging import MMLogger
+
     logger = MMLogger.get_current_instance()
     logger.addHandler(handler)
     try:
-        load_old_rows(GrowableConv2d(4, (3, 1)), plain_state_dict(GrowableConv2d(4, (3, ))))
+        load_old_rows(GrowableConv2d(4, (3, 1)), plain_state_dict(GrowableConv2d(4, (3,))))
     finally:
         logger.removeHandler(handler)
     assert any('steps.1.weight' in message for message in messages)
@@ -144,5 +148,5 @@ def test_impossible_sizes(sizes: tuple[int, ...]) -> None:
 
 
 def test_growable_layers_by_name() -> None:
-    model = nn.Sequential(nn.Sequential(GrowableConv2d(2, (1, ))), nn.Conv2d(1, 1, 1))
+    model = nn.Sequential(nn.Sequential(GrowableConv2d(2, (1,))), nn.Conv2d(1, 1, 1))
     assert list(growable_layers(model)) == ['0.0']

@@ -1,4 +1,5 @@
 """Parameters that are no rows of a layer: old parts are kept, new ones are zero or fresh."""
+
 from __future__ import annotations
 
 import pytest
@@ -37,7 +38,7 @@ def test_only_one_more_along_the_listed_dimension_is_growth() -> None:
     assert without_growth(Growth(1), (8, 19, 1), (8, 20, 1)) == (8, 19, 1)
     assert without_growth(Growth(1), (3, 19, 1), (4, 20, 1)) == (4, 19, 1), 'rows are left for others to judge'
     assert without_growth(Growth(1), (8, 19, 1), (8, 22, 1)) == (8, 22, 1)
-    assert without_growth(None, (8, 19), (8, 20)) == (8, 20) and without_growth(Growth(0), None, (3, )) == (3, )
+    assert without_growth(None, (8, 19), (8, 20)) == (8, 20) and without_growth(Growth(0), None, (3,)) == (3,)
 
 
 @pytest.mark.parametrize('native', [False, True])
@@ -69,7 +70,7 @@ def test_segmenter_keeps_tokens_and_norm_of_old_classes() -> None:
 def test_segmenter_cannot_start_with_the_old_outputs() -> None:
     """Not even with new tokens that are copies: every token takes attention, and every class enters the norm."""
     torch.manual_seed(0)
-    old, new = grown('SegmenterMaskTransformerHead', (4, )), grown('SegmenterMaskTransformerHead', (4, 1))
+    old, new = grown('SegmenterMaskTransformerHead', (4,)), grown('SegmenterMaskTransformerHead', (4, 1))
     load_old_rows(new, plain_state_dict(old))
     with torch.no_grad():
         new.decode_head.cls_emb[:, 4:] = old.decode_head.cls_emb[:, :1]

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.head_config import (check_class_weights, check_countable,
-                                                   num_classes_of, with_num_classes)
+from mmciss.models.classifiers.head_config import check_class_weights, check_countable, num_classes_of, with_num_classes
 from tests.models.tiny_heads import tiny_segmentor
 
 
@@ -34,8 +33,7 @@ def test_binary_heads_are_refused(binary: dict) -> None:
 
 
 def test_class_weights_of_another_length_are_refused() -> None:
-    head = dict(type='FCNHead', num_classes=3,
-                loss_decode=[dict(type='CrossEntropyLoss', class_weight=[1.0, 1.0])])
+    head = dict(type='FCNHead', num_classes=3, loss_decode=[dict(type='CrossEntropyLoss', class_weight=[1.0, 1.0])])
     with pytest.raises(ConfigError, match='class_weight of CrossEntropyLoss has 2 v.*3 channels'):
         check_class_weights(head, 3, 'model.decode_head')
     check_class_weights(head, 2, 'model.decode_head')

@@ -1,4 +1,5 @@
 """Every head of MMSegmentation whose classes are rows: it grows, learns, predicts, exports."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,13 +9,19 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers import (grow_segmentor, growable_layers, load_old_rows,
-                                       plain_model_cfg, plain_state_dict)
-from tests.models.tiny_heads import (HEADS, LAYERS, CrissCrossStub, PSAMaskStub, point_sample_stub,
-                                     tiny_batch, tiny_segmentor)
+from mmciss.models.classifiers import grow_segmentor, growable_layers, load_old_rows, plain_model_cfg, plain_state_dict
+from tests.models.tiny_heads import (
+    HEADS,
+    LAYERS,
+    CrissCrossStub,
+    PSAMaskStub,
+    point_sample_stub,
+    tiny_batch,
+    tiny_segmentor,
+)
 
 SIZES = (3, 1, 1)
-RANDOM_IN_EVALUATION = ('LightHamHead', )
+RANDOM_IN_EVALUATION = ('LightHamHead',)
 MIXES_CLASSES = ('IterativeDecodeHead', 'OCRHead', 'SegmenterMaskTransformerHead')
 """Heads in which a new class changes the logits of the others: attention over classes."""
 

@@ -2,6 +2,7 @@
 
 Without compiled operations of mmcv: ``python -m pytest -p tests.models.mmcv_operations`` and this file.
 """
+
 from __future__ import annotations
 
 import copy
@@ -70,8 +71,13 @@ def test_the_whole_adapter(model: ConfigDict) -> None:
     assert find_growable(model.decode_head) == ['cls_embed']
     old, new = extended(model)
     inputs, samples = batch(side=64, channels=150 + NEW)
-    step = Step(1, new=(150, 151), old=tuple(range(1, 150)), sizes=(150, NEW),
-                names=tuple(f'c{index}' for index in range(150 + NEW)))
+    step = Step(
+        1,
+        new=(150, 151),
+        old=tuple(range(1, 150)),
+        sizes=(150, NEW),
+        names=tuple(f'c{index}' for index in range(150 + NEW)),
+    )
     BackgroundInitializer()(new.decode_head.cls_embed, step, InitializerContext())
     before, after = predicted(old, inputs), predicted(new, inputs)
     torch.testing.assert_close(after[:, 1:150], before[:, 1:], rtol=1e-4, atol=1e-6)
@@ -84,7 +90,7 @@ def test_the_whole_adapter(model: ConfigDict) -> None:
     assert type(plain.decode_head) is MODELS.get(model.decode_head.type)
     assert torch.equal(predicted(plain, inputs), after)
 
-    teacher = build_grown_segmentor(model, (150, )).eval()
+    teacher = build_grown_segmentor(model, (150,)).eval()
     teacher.load_state_dict(old.state_dict())
     new.eval()
     shared = raw_answer(new, inputs)

@@ -1,4 +1,5 @@
 """Growable layers in plain clothes."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,8 +11,13 @@ from mmciss.models.classifiers.growable_linear import GrowableLinear
 from mmciss.models.classifiers.plain_layers import plain_layers
 
 
-@pytest.mark.parametrize(('make', 'plain'), [
-    (lambda: GrowableConv2d(4, (3, 2), kernel_size=3, padding=1), nn.Conv2d), (lambda: GrowableLinear(4, (3, 2)), nn.Linear)])
+@pytest.mark.parametrize(
+    ('make', 'plain'),
+    [
+        (lambda: GrowableConv2d(4, (3, 2), kernel_size=3, padding=1), nn.Conv2d),
+        (lambda: GrowableLinear(4, (3, 2)), nn.Linear),
+    ],
+)
 def test_what_happens_to_the_plain_layer_happens_to_the_growable_one(make, plain) -> None:
     model = nn.Module()
     model.inner = nn.Module()

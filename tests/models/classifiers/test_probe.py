@@ -23,13 +23,17 @@ def test_probing_neither_draws_random_numbers_nor_changes_the_config() -> None:
 
 def test_boundary_channel_is_left_alone() -> None:
     from tests.models.tiny_heads import tiny_segmentor
+
     assert find_growable(tiny_segmentor('PIDHead', 5).decode_head) == ['conv_seg', 'p_cls_seg']
 
 
-@pytest.mark.parametrize('config, words', [
-    (dict(FCN, type='NormOverClassesHead'), 'class_norm.weight'),
-    (dict(FCN, num_classes=2, out_channels=1, threshold=0.5), 'binary'),
-])
+@pytest.mark.parametrize(
+    'config, words',
+    [
+        (dict(FCN, type='NormOverClassesHead'), 'class_norm.weight'),
+        (dict(FCN, num_classes=2, out_channels=1, threshold=0.5), 'binary'),
+    ],
+)
 def test_heads_that_cannot_grow_are_named_with_what_can(config: dict, words: str) -> None:
     match = f'model.decode_head: {config["type"]}.*{words}'
     with pytest.raises(ConfigError, match=match) as caught:
@@ -67,10 +71,17 @@ def test_own_heads_with_rows_grow() -> None:
     assert find_growable(dict(type='ProbedHead', num_classes=3, kind='rows')) == ['anything']
 
 
-@pytest.mark.parametrize('kind, words', [
-    ('no-object', "'cls_embed.weight'"), ('columns', "'mix.weight'"), ('norm', "'norm.weight'"),
-    ('grouped', "'conv_seg.weight'"), ('names', "'class_3.weight'.*absent"),
-    ('constant', 'no layer of ProbedHead depends on num_classes=3')])
+@pytest.mark.parametrize(
+    'kind, words',
+    [
+        ('no-object', "'cls_embed.weight'"),
+        ('columns', "'mix.weight'"),
+        ('norm', "'norm.weight'"),
+        ('grouped', "'conv_seg.weight'"),
+        ('names', "'class_3.weight'.*absent"),
+        ('constant', 'no layer of ProbedHead depends on num_classes=3'),
+    ],
+)
 def test_anything_but_rows_is_refused(kind: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         find_growable(dict(type='ProbedHead', num_classes=3, kind=kind), 'model.auxiliary_head[1]')

@@ -1,4 +1,5 @@
 """Heads that classify queries grow around 'no object', and are compared, trained and exported as pixel classifiers."""
+
 from __future__ import annotations
 
 import copy
@@ -52,8 +53,9 @@ def test_scores_are_the_logarithm_of_semantic_inference() -> None:
     wanted = torch.einsum('nqc,nqhw->nchw', classes.softmax(-1)[..., :-1], masks.sigmoid())
     torch.testing.assert_close(pixel_scores(classes, masks).exp(), wanted)
     torch.testing.assert_close(pixel_scores(classes, masks).softmax(1), wanted / wanted.sum(1, keepdim=True))
-    assert torch.autograd.gradcheck(pixel_scores, (classes[:1, :3].requires_grad_(),
-                                                   masks[:1, :3, :2, :2].requires_grad_()))
+    assert torch.autograd.gradcheck(
+        pixel_scores, (classes[:1, :3].requires_grad_(), masks[:1, :3, :2, :2].requires_grad_())
+    )
 
 
 def test_scores_neither_underflow_nor_lose_their_gradient() -> None:
@@ -93,7 +95,10 @@ def test_rows_grow_before_no_object(extended: tuple[nn.Module, nn.Module]) -> No
     for grown, before in ((layer.weight, plain.weight), (layer.bias, plain.bias)):
         assert torch.equal(grown[:3], before[:3]) and torch.equal(grown[-1], before[-1])
     assert [name for name, _ in layer.named_parameters() if 'weight' in name] == [
-        'steps.0.weight', 'steps.1.weight', 'rest.weight']
+        'steps.0.weight',
+        'steps.1.weight',
+        'rest.weight',
+    ]
 
 
 def test_both_forms_of_weights_load(extended: tuple[nn.Module, nn.Module]) -> None:
@@ -115,7 +120,7 @@ def test_the_background_is_shared_out_exactly(extended: tuple[nn.Module, nn.Modu
     torch.testing.assert_close(after[:, 1:3], before[:, 1:3])
     torch.testing.assert_close(after[:, [0, 3, 4]], before[:, :1].expand(-1, 3, -1, -1) / 3)
     scores = raw_answer(new, inputs)
-    teacher = build_grown_segmentor(query_segmentor(3), (3, )).eval()
+    teacher = build_grown_segmentor(query_segmentor(3), (3,)).eval()
     teacher.load_state_dict(old.state_dict())
     shared = torch.cat([scores[:, [0, 3, 4]].logsumexp(1, keepdim=True), scores[:, 1:3]], 1)
     torch.testing.assert_close(shared, raw_answer(teacher, inputs))
@@ -141,19 +146,27 @@ def test_losses_are_those_of_pixels_and_reach_masks_and_classes(extended: tuple[
     assert set(losses) == {'decode.loss_ce', 'decode.early.loss_ce', 'decode.acc_seg'}
     losses['decode.loss_ce'].backward()
     head = new.decode_head
-    touched = [head.cls_embed.steps[0].weight, head.cls_embed.steps[1].weight, head.mask_embed[2].weight,
-               head.pixels.weight, head.query_feat.weight, head.layers[0].weight, new.backbone.stem[0].weight]
+    touched = [
+        head.cls_embed.steps[0].weight,
+        head.cls_embed.steps[1].weight,
+        head.mask_embed[2].weight,
+        head.pixels.weight,
+        head.query_feat.weight,
+        head.layers[0].weight,
+        new.backbone.stem[0].weight,
+    ]
     assert all(weight.grad.abs().sum() > 0 for weight in touched)
     assert head.sampler is None and type(head).__name__ == 'TinyQueryHead'
 
 
 def test_earlier_layers_have_the_same_loss_at_the_resolution_of_the_masks(
-        extended: tuple[nn.Module, nn.Module]) -> None:
+    extended: tuple[nn.Module, nn.Module],
+) -> None:
     _, new = extended
     inputs, samples = batch()
     first, last = new.train().decode_head(new.extract_feat(inputs))
     side = first.shape[-1]
-    labels = torch.stack([sample.gt_sem_seg.data[0, ::32 // side, ::32 // side] for sample in samples])
+    labels = torch.stack([sample.gt_sem_seg.data[0, :: 32 // side, :: 32 // side] for sample in samples])
     found = new.decode_head.loss_by_feat([first, last], samples)
     torch.testing.assert_close(found['early.loss_ce'], nn.functional.cross_entropy(first, labels))
     torch.testing.assert_close(new.decode_head.loss_by_feat([first, first, last], samples), found)
@@ -182,9 +195,14 @@ def test_a_step_learns_from_a_teacher(tmp_path: Path) -> None:
     base.init_weights()
     torch.save({'state_dict': base.plain_weights()}, tmp_path / 'model.pth')
     config = query_segmentor(5, loss_decode=dict(type='UnbiasedCrossEntropyLoss'))
-    model = IncrementalSegmentor(config, LATER, losses=dict(kd=dict(type='UnbiasedDistillationLoss', loss_weight=1.0)),
-                                 freeze=dict(norm='eval'), initializer=dict(type='BackgroundInitializer'),
-                                 previous=dict(model=str(tmp_path / 'model.pth'), state=None))
+    model = IncrementalSegmentor(
+        config,
+        LATER,
+        losses=dict(kd=dict(type='UnbiasedDistillationLoss', loss_weight=1.0)),
+        freeze=dict(norm='eval'),
+        initializer=dict(type='BackgroundInitializer'),
+        previous=dict(model=str(tmp_path / 'model.pth'), state=None),
+    )
     model.init_weights()
     model.set_teacher(build_teacher(model, 'cpu'))
     model.train()
@@ -197,18 +215,24 @@ def test_a_step_learns_from_a_teacher(tmp_path: Path) -> None:
     assert all(group.weight.grad.abs().sum() > 0 for group in model.segmentor.decode_head.cls_embed.groups)
 
 
-@pytest.mark.parametrize('slots, words', [
-    (dict(classifier=dict(auxiliary=1)), r"method.classifier.auxiliary=1 needs a head with one classifier 'conv_seg'"),
-    (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), r'method.losses.dkd: .* TinyQueryHead'),
-    (dict(decision=dict(type='SigmoidThresholdDecision')), 'method.decision: .* TinyQueryHead'),
-])
+@pytest.mark.parametrize(
+    'slots, words',
+    [
+        (
+            dict(classifier=dict(auxiliary=1)),
+            r"method.classifier.auxiliary=1 needs a head with one classifier 'conv_seg'",
+        ),
+        (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), r'method.losses.dkd: .* TinyQueryHead'),
+        (dict(decision=dict(type='SigmoidThresholdDecision')), 'method.decision: .* TinyQueryHead'),
+    ],
+)
 def test_what_needs_a_single_linear_classifier_is_refused_with_its_key(slots: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         IncrementalSegmentor(query_segmentor(3), BASE, **slots)
 
 
 def test_a_pass_that_needs_a_linear_classifier_is_refused_with_its_key() -> None:
-    model = build_grown_segmentor(query_segmentor(3), (3, ))
+    model = build_grown_segmentor(query_segmentor(3), (3,))
     with pytest.raises(ConfigError, match='method.statistics.mask: .* needs the input of a single linear classifier'):
         check_needs(model, BackgroundAttribution(), 'method.statistics.mask')
 
@@ -216,8 +240,12 @@ def test_a_pass_that_needs_a_linear_classifier_is_refused_with_its_key() -> None
 def test_no_object_is_frozen_with_the_old_classes() -> None:
     model = build_grown_segmentor(query_segmentor(5), (3, 2))
     assert [name.partition('cls_embed.')[2] for name in freeze(model, ['*.steps.old.*'])] == [
-        'steps.0.weight', 'steps.0.bias', 'rest.weight', 'rest.bias']
-    base = build_grown_segmentor(query_segmentor(3), (3, ))
+        'steps.0.weight',
+        'steps.0.bias',
+        'rest.weight',
+        'rest.bias',
+    ]
+    base = build_grown_segmentor(query_segmentor(3), (3,))
     assert not [name for name in freeze(base, ['backbone.*'], trainable=['*.steps.new.*']) if 'cls_embed' in name]
     assert 'decode_head.cls_embed.rest.bias' in freeze(base, ['*.steps.new.*'])
 
@@ -243,7 +271,7 @@ def test_without_mmdet_the_error_says_what_to_install(kind: str) -> None:
     head = dict(type=kind, num_classes=150)
     words = r'^model.decode_head: Mask\w+Head needs MMDetection .*pip install "mmciss\[mask2former\]" && pip inst'
     model = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=18), decode_head=head)
-    for build in (lambda: find_growable(head), lambda: build_grown_segmentor(model, (150, ))):
+    for build in (lambda: find_growable(head), lambda: build_grown_segmentor(model, (150,))):
         with pytest.raises(ConfigError, match=words) as caught:
             build()
         assert '\n' not in str(caught.value)

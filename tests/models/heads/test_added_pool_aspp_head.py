@@ -1,4 +1,5 @@
 """The MiB family's head, layer by layer, and in a model that grows."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -21,8 +22,14 @@ from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch
 from tests.paths import ROOT
 
-OPTIONS = dict(in_channels=6, channels=4, num_classes=3, dilations=(1, 2, 3), norm_cfg=dict(type='BN'),
-               act_cfg=dict(type='LeakyReLU', negative_slope=0.01))
+OPTIONS = dict(
+    in_channels=6,
+    channels=4,
+    num_classes=3,
+    dilations=(1, 2, 3),
+    norm_cfg=dict(type='BN'),
+    act_cfg=dict(type='LeakyReLU', negative_slope=0.01),
+)
 
 
 def head(**changes: Any) -> AddedPoolASPPHead:
@@ -70,9 +77,23 @@ def test_layers(slope: float, training: bool) -> None:
 def test_window_of_the_pool_in_tests() -> None:
     """As on the crops of training, and as local on larger images; only rims repeat."""
     net, x = head(pool_size=3), torch.randn(1, 6, 5, 4, dtype=torch.float64)
-    pooled = torch.stack([torch.stack([
-        x[..., min(max(i, 1), 3) - 1:min(max(i, 1), 3) + 2, min(max(j, 1), 2) - 1:min(max(j, 1), 2) + 2].mean((2, 3))
-        for j in range(4)], -1) for i in range(5)], -2)
+    pooled = torch.stack(
+        [
+            torch.stack(
+                [
+                    x[
+                        ...,
+                        min(max(i, 1), 3) - 1 : min(max(i, 1), 3) + 2,
+                        min(max(j, 1), 2) - 1 : min(max(j, 1), 2) + 2,
+                    ].mean((2, 3))
+                    for j in range(4)
+                ],
+                -1,
+            )
+            for i in range(5)
+        ],
+        -2,
+    )
     torch.testing.assert_close(net.embed(x), by_hand(net, x, pooled, 0.01))
     whole, even = head(pool_size=32), head(pool_size=4)
     torch.testing.assert_close(whole.embed(x), by_hand(whole, x, x.mean((2, 3), keepdim=True), 0.01))
@@ -87,9 +108,9 @@ def test_weights_start_as_in_the_releases() -> None:
     net, plain = AddedPoolASPPHead(**options), AddedPoolASPPHead(**options, initialisation='torch')
     for module in (net, plain):
         module.init_weights()
-    gain = (2 / (1 + 0.01**2))**0.5
+    gain = (2 / (1 + 0.01**2)) ** 0.5
     for conv, fans in ((net.reduce, 4 * 64), (net.pyramid[1].conv, 2 * 9 * 64), (net.pooled.conv, 2 * 64)):
-        assert conv.weight.std().item() == pytest.approx(gain * (2 / fans)**0.5, rel=0.05)
+        assert conv.weight.std().item() == pytest.approx(gain * (2 / fans) ** 0.5, rel=0.05)
     for conv, fan_in in ((plain.reduce, 3 * 64), (plain.pyramid[1].conv, 9 * 64), (net.conv_seg, 64)):
         assert conv.weight.abs().max() <= fan_in**-0.5
         assert conv.weight.std().item() == pytest.approx(fan_in**-0.5 / 3**0.5, rel=0.15)
@@ -126,17 +147,27 @@ def test_the_published_networks_teach_and_are_exported(networks: dict, name: str
     inputs, samples = batch(side=64)
     plain = MODELS.build(ConfigDict(before.segmentor.build_config))
     plain.load_state_dict(before.plain_weights(), strict=True)
-    torch.testing.assert_close(plain.eval()(inputs, mode='tensor'), before.eval()(inputs, mode='tensor'), rtol=1e-3,
-                               atol=1e-4)  # a merged branch is the average up to rounding
+    torch.testing.assert_close(
+        plain.eval()(inputs, mode='tensor'), before.eval()(inputs, mode='tensor'), rtol=1e-3, atol=1e-4
+    )  # a merged branch is the average up to rounding
     save_tensors(tmp_path / 'model.pth', {'state_dict': before.plain_weights()})
     save_tensors(tmp_path / 'state.pth', before.method_state())
     network = ConfigDict(networks[name])
     network.decode_head.num_classes = 5
-    losses = dict(pod=dict(type='LocalPODLoss'), cube=dict(type='PooledCubeLoss'),
-                  kd=dict(type='UnbiasedDistillationLoss', loss_weight=10.0), latent=dict(type='PrototypeLoss'))
-    model = IncrementalSegmentor(network, LATER, losses=losses, initializer=dict(type='BackgroundInitializer'),
-                                 structure=structure, previous={key: str(tmp_path / f'{key}.pth')
-                                                                for key in ('model', 'state')})
+    losses = dict(
+        pod=dict(type='LocalPODLoss'),
+        cube=dict(type='PooledCubeLoss'),
+        kd=dict(type='UnbiasedDistillationLoss', loss_weight=10.0),
+        latent=dict(type='PrototypeLoss'),
+    )
+    model = IncrementalSegmentor(
+        network,
+        LATER,
+        losses=losses,
+        initializer=dict(type='BackgroundInitializer'),
+        structure=structure,
+        previous={key: str(tmp_path / f'{key}.pth') for key in ('model', 'state')},
+    )
     model.init_weights()
     model.set_teacher(build_teacher(model, 'cpu'))
     found = model.train().loss(inputs, samples)

@@ -1,4 +1,5 @@
 """The head of DKD and SSUL, layer by layer."""
+
 from __future__ import annotations
 
 import pytest

@@ -62,8 +62,7 @@ def test_an_auxiliary_head_without_a_mask_starts_as_in_mib(mask: object) -> None
 def test_a_missing_mask_is_an_error_and_not_a_random_start() -> None:
     step = later_step(1)
     with pytest.raises(ConfigError, match="'channel_mask'.*method.statistics.*thresholds"):
-        AttributionInitializer()(classifier_of(step), step,
-                                 InitializerContext(statistics={'thresholds': 1}))
+        AttributionInitializer()(classifier_of(step), step, InitializerContext(statistics={'thresholds': 1}))
 
 
 def test_a_mask_of_another_shape() -> None:
@@ -90,8 +89,9 @@ def test_the_auxiliary_channel_as_source() -> None:
     assert torch.equal(classifier.weight[4], weight[0])
 
 
-@pytest.mark.parametrize('options', [dict(rule='multiply'), dict(bias='shift'), dict(source='x'),
-                                     dict(source='auxiliary', bias='divide')])
+@pytest.mark.parametrize(
+    'options', [dict(rule='multiply'), dict(bias='shift'), dict(source='x'), dict(source='auxiliary', bias='divide')]
+)
 def test_unknown_rules(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match='method.initializer'):
         AttributionInitializer(**options)

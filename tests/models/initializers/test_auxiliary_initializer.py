@@ -4,8 +4,13 @@ import pytest
 import torch
 
 from mmciss.errors import ConfigError
-from mmciss.models.initializers import (AuxiliaryInitializer, BackgroundInitializer,
-                                        InitializerContext, UnknownInitializer, check_auxiliary)
+from mmciss.models.initializers import (
+    AuxiliaryInitializer,
+    BackgroundInitializer,
+    InitializerContext,
+    UnknownInitializer,
+    check_auxiliary,
+)
 from mmciss.registry import INITIALIZERS
 from tests.models.initializers.samples import classifier_of, later_step
 
@@ -35,8 +40,7 @@ def test_classifiers_of_auxiliary_heads_keep_their_rows() -> None:
 def test_a_channel_that_does_not_exist() -> None:
     step = later_step(1)
     with pytest.raises(ConfigError, match=r'channel=1.*1 auxiliary'):
-        AuxiliaryInitializer(channel=1)(classifier_of(step, auxiliary=1), step,
-        InitializerContext())
+        AuxiliaryInitializer(channel=1)(classifier_of(step, auxiliary=1), step, InitializerContext())
 
 
 def test_a_model_without_auxiliary_channels_is_refused() -> None:

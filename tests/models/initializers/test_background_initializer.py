@@ -22,12 +22,12 @@ def test_background_probability_is_divided_and_old_classes_keep_theirs(new: int,
     step = later_step(new)
     classifier = classifier_of(step).double()
     x = torch.randn(2, 6, 3, 3, dtype=torch.float64)
-    before = classifier(x)[:, :step.num_old].softmax(1)
+    before = classifier(x)[:, : step.num_old].softmax(1)
     BackgroundInitializer()(classifier, step, InitializerContext())
     after = classifier(x).softmax(1)
-    assert torch.allclose(after[:, 1:step.num_old], before[:, 1:])
-    assert torch.allclose(after[:, 0] + after[:, step.num_old:].sum(1), before[:, 0])
-    assert torch.allclose(after[:, step.num_old:], before[:, :1] / (new + 1))
+    assert torch.allclose(after[:, 1 : step.num_old], before[:, 1:])
+    assert torch.allclose(after[:, 0] + after[:, step.num_old :].sum(1), before[:, 0])
+    assert torch.allclose(after[:, step.num_old :], before[:, :1] / (new + 1))
 
 
 def test_golden_values() -> None:
@@ -62,6 +62,7 @@ def test_biases_may_be_left_alone() -> None:
 
 def test_shift_accumulates_over_steps() -> None:
     from mmciss.protocols.step import Step
+
     first = later_step(1)
     classifier = classifier_of(first)
     start = classifier.bias[0].item()
@@ -73,8 +74,7 @@ def test_shift_accumulates_over_steps() -> None:
     assert grown.bias[0].item() == pytest.approx(start - math.log(2) - math.log(3))
 
 
-@pytest.mark.parametrize('layer', [GrowableConv2d(6, (4, 2), bias=False),
-                                   GrowableLinear(6, (4, 2))])
+@pytest.mark.parametrize('layer', [GrowableConv2d(6, (4, 2), bias=False), GrowableLinear(6, (4, 2))])
 def test_layers_without_bias_and_linear_layers(layer: torch.nn.Module) -> None:
     BackgroundInitializer()(layer, later_step(2), InitializerContext())
     assert torch.equal(layer.weight[4], layer.weight[0])

@@ -1,4 +1,5 @@
 """Batches for labelers."""
+
 from __future__ import annotations
 
 from typing import Any

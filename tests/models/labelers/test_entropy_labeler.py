@@ -1,4 +1,5 @@
 """PLOP's pseudo labels."""
+
 from __future__ import annotations
 
 import pytest
@@ -15,30 +16,30 @@ from tests.models.labelers import samples
 from tests.models.losses.samples import later_step
 
 
-@pytest.mark.parametrize(('threshold', 'factors', 'loss'), [
-    (0.05, (0.325000, 0.340909), 0.610188),
-    (0.06, (0.400000, 0.431818), 0.832716),
-    (0.07, (0.625000, 0.590909), 1.441416),
-])
+@pytest.mark.parametrize(
+    ('threshold', 'factors', 'loss'),
+    [
+        (0.05, (0.325000, 0.340909), 0.610188),
+        (0.06, (0.400000, 0.431818), 0.832716),
+        (0.07, (0.625000, 0.590909), 1.441416),
+    ],
+)
 def test_golden_values(threshold: float, factors: tuple, loss: float) -> None:
     labeler = LABELERS.build(dict(type='EntropyLabeler'))
     target = cf.labels()
     kept = target.clone()
-    labels = labeler(target, samples.output(), later_step(),
-                     samples.batch(entropy_thresholds=torch.full((4, ), threshold)))
+    labels = labeler(
+        target, samples.output(), later_step(), samples.batch(entropy_thresholds=torch.full((4,), threshold))
+    )
     assert torch.equal(target, kept)
-    torch.testing.assert_close(labels.weights,
-                               torch.tensor(factors).view(2, 1, 1),
-                               rtol=1e-5,
-                               atol=1e-6)
+    torch.testing.assert_close(labels.weights, torch.tensor(factors).view(2, 1, 1), rtol=1e-5, atol=1e-6)
     each = F.cross_entropy(cf.logits(), labels.target, ignore_index=255, reduction='none')
     assert cf.near((each * labels.weights).mean(), loss)
 
 
 def test_without_weights_and_with_a_floor() -> None:
     batch = samples.batch(entropy_thresholds=torch.zeros(4))
-    assert EntropyLabeler(adaptive=False)(cf.labels(), samples.output(), later_step(),
-                                          batch).weights is None
+    assert EntropyLabeler(adaptive=False)(cf.labels(), samples.output(), later_step(), batch).weights is None
     labels = EntropyLabeler(minimum_factor=0.25)(cf.labels(), samples.output(), later_step(), batch)
     assert labels.weights.flatten().tolist() == [0.25, 0.25]
 
@@ -50,14 +51,12 @@ def test_domain_steps_keep_their_labels() -> None:
 
 
 def test_a_missing_statistic_is_named() -> None:
-    with pytest.raises(ConfigError,
-                       match=r"EntropyLabeler needs 'entropy_thresholds', found \['prototypes'\]"):
-        EntropyLabeler()(cf.labels(), samples.output(), later_step(),
-                         samples.batch(prototypes=torch.zeros(1)))
+    with pytest.raises(ConfigError, match=r"EntropyLabeler needs 'entropy_thresholds', found \['prototypes'\]"):
+        EntropyLabeler()(cf.labels(), samples.output(), later_step(), samples.batch(prototypes=torch.zeros(1)))
 
 
 def test_each_choice_reads_its_thresholds_and_weighs_images_without_background() -> None:
-    batch = samples.batch(entropy_thresholds=torch.full((4, ), 9.0), entropy_medians=torch.zeros(4))
+    batch = samples.batch(entropy_thresholds=torch.full((4,), 9.0), entropy_medians=torch.zeros(4))
     target = cf.labels().masked_fill(cf.labels() < 4, 4)
     target[1, :2] = 0
     weights = [

@@ -1,4 +1,5 @@
 """GSC's pseudo labels."""
+
 from __future__ import annotations
 
 import pytest
@@ -21,43 +22,42 @@ def build(**options: object) -> EntropyLabeler:
 
 
 def test_equals_its_parts() -> None:
-    thresholds = torch.full((4, ), 0.04)
-    batch = samples.batch(prototypes=PROTOTYPES,
-                          rectified_entropy_thresholds=thresholds,
-                          entropy_thresholds=torch.zeros(4),
-                          rectified_temperature=torch.tensor(0.7))
+    thresholds = torch.full((4,), 0.04)
+    batch = samples.batch(
+        prototypes=PROTOTYPES,
+        rectified_entropy_thresholds=thresholds,
+        entropy_thresholds=torch.zeros(4),
+        rectified_temperature=torch.tensor(0.7),
+    )
     found = build(temperature=0.7)(cf.labels(), samples.output(), later_step(), batch)
-    scores = rectified_log_probabilities(cf.teacher_logits(),
-                                         samples.output().maps(['backbone'])[-1], PROTOTYPES, 0.7)
+    scores = rectified_log_probabilities(cf.teacher_logits(), samples.output().maps(['backbone'])[-1], PROTOTYPES, 0.7)
     labels, factor = entropy_pseudo_labels(cf.labels(), scores, thresholds, 4, 6)
     assert torch.equal(found.target, labels)
     torch.testing.assert_close(found.weights, factor.view(2, 1, 1))
-    assert 0 < (labels == 255).sum() - 4 < (cf.labels()
-                                            < 4).sum(), 'the sample must accept and reject'
+    assert 0 < (labels == 255).sum() - 4 < (cf.labels() < 4).sum(), 'the sample must accept and reject'
 
 
 def test_accepting_everything_is_the_plain_relabelling() -> None:
-    batch = samples.batch(prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.full((4, ), 9.))
+    batch = samples.batch(prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.full((4,), 9.0))
     found = build()(cf.labels(), samples.output(), later_step(), batch)
-    expected = prototype_relabel(cf.labels(), cf.teacher_logits(),
-                                 samples.output().maps(['backbone'])[-1], PROTOTYPES, 4)
+    expected = prototype_relabel(
+        cf.labels(), cf.teacher_logits(), samples.output().maps(['backbone'])[-1], PROTOTYPES, 4
+    )
     assert torch.equal(found.target, expected)
 
 
 def test_the_switch_makes_it_plops_labeler() -> None:
     labeler = build(relabel=False)
-    assert labeler.needs == ('logits', ) and labeler.layers == ()
-    batch = samples.batch(entropy_thresholds=torch.full((4, ), 0.06))
+    assert labeler.needs == ('logits',) and labeler.layers == ()
+    batch = samples.batch(entropy_thresholds=torch.full((4,), 0.06))
     found = labeler(cf.labels(), samples.output(), later_step(), batch)
     expected = EntropyLabeler()(cf.labels(), samples.output(), later_step(), batch)
-    assert torch.equal(found.target, expected.target) and torch.equal(found.weights,
-                                                                      expected.weights)
+    assert torch.equal(found.target, expected.target) and torch.equal(found.weights, expected.weights)
 
 
 def test_thresholds_of_another_temperature_are_refused() -> None:
-    batch = samples.batch(prototypes=PROTOTYPES,
-                          rectified_entropy_thresholds=torch.ones(4),
-                          rectified_temperature=torch.tensor(2.0))
-    with pytest.raises(ConfigError,
-                       match='method.labeler.temperature: 1.0, but the thresholds belong to 2.0'):
+    batch = samples.batch(
+        prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.ones(4), rectified_temperature=torch.tensor(2.0)
+    )
+    with pytest.raises(ConfigError, match='method.labeler.temperature: 1.0, but the thresholds belong to 2.0'):
         build()(cf.labels(), samples.output(), later_step(), batch)

@@ -1,4 +1,5 @@
 """Asking for a statistic."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Unlabelled pixels get the class that the teacher sees."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,7 +10,7 @@ from mmciss.models.labelers import UNLABELLED, LabelBatch, TeacherLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.protocols.step import Step
 
-STEP = Step(1, new=(3, ), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)
+STEP = Step(1, new=(3,), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)
 
 
 def test_only_unlabelled_pixels_change() -> None:
@@ -22,6 +23,6 @@ def test_only_unlabelled_pixels_change() -> None:
 
 
 def test_too_many_classes_are_refused() -> None:
-    step = Step(1, new=(255, ), old=range(1, 255), sizes=(254, 1), names=[str(i) for i in range(255)], background=False)
+    step = Step(1, new=(255,), old=range(1, 255), sizes=(254, 1), names=[str(i) for i in range(255)], background=False)
     with pytest.raises(ConfigError, match='TeacherLabeler needs label 254'):
         TeacherLabeler()(torch.zeros(1, 1, 1), None, step, LabelBatch(torch.zeros(1), []))

@@ -1,4 +1,5 @@
 """SSUL's pseudo labels."""
+
 from __future__ import annotations
 
 import torch

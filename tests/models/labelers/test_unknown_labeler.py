@@ -1,4 +1,5 @@
 """Pseudo labels and the unknown class, against a reference pixel by pixel."""
+
 from __future__ import annotations
 
 import math
@@ -36,13 +37,12 @@ def target() -> torch.Tensor:
 
 def teacher() -> SegOutput:
     torch.manual_seed(4)
-    classifier = GrowableConv2d(5, (3, ), auxiliary=1).requires_grad_(False)
+    classifier = GrowableConv2d(5, (3,), auxiliary=1).requires_grad_(False)
     embedding = 6 * torch.randn(2, 5, 4, 4)
     return SegOutput(classifier(embedding), embedding, classifier=classifier)
 
 
-def reference(labels: torch.Tensor, output: SegOutput, saliency: torch.Tensor | None,
-              threshold: float) -> torch.Tensor:
+def reference(labels: torch.Tensor, output: SegOutput, saliency: torch.Tensor | None, threshold: float) -> torch.Tensor:
     """The paper's rule on its own layout: unknown, background, classes."""
     out = labels.clone()
     for n in range(2):
@@ -97,10 +97,13 @@ def test_missing_maps_are_refused_with_the_key_to_change() -> None:
         labeler(target(), teacher(), LATER, batch())
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(unknown='maps'), r"method.labeler.unknown.*'maps'.*saliency"),
-    (dict(threshold=2), r'method.labeler.threshold: must lie in 0..1, found 2'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(unknown='maps'), r"method.labeler.unknown.*'maps'.*saliency"),
+        (dict(threshold=2), r'method.labeler.threshold: must lie in 0..1, found 2'),
+    ],
+)
 def test_wrong_options(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         UnknownLabeler(**options)
@@ -108,7 +111,7 @@ def test_wrong_options(options: dict, message: str) -> None:
 
 def test_label_254_must_be_free() -> None:
     names = ('background', *map(str, range(254)))
-    full = Step(0, tuple(range(1, 255)), (), (255, ), names)
+    full = Step(0, tuple(range(1, 255)), (), (255,), names)
     with pytest.raises(ConfigError, match='needs label 254, but step 0 has 255 channels'):
         UnknownLabeler(threshold=None)(target(), None, full, batch())
 
@@ -116,14 +119,17 @@ def test_label_254_must_be_free() -> None:
 def test_the_losses_of_ssul_are_one_bce_over_unknown_background_and_classes() -> None:
     """Main loss and auxiliary loss together equal the paper's loss on its own layout."""
     from mmseg.registry import MODELS
+
     labels = UnknownLabeler(threshold=None)(target().clamp(max=255), None, LATER, batch()).target
     labels[0, 0, 0] = 0
     student = teacher()
     logits = torch.randn(2, 5, 4, 4)
-    main = MODELS.build(dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean',
-                             negative_index=UNKNOWN))(logits, labels)
-    extra = MODELS.build(dict(type='AuxiliaryClassifierLoss', positive_index=UNKNOWN,
-                              ignore_index=255))(student, None, labels, LATER)
+    main = MODELS.build(dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean', negative_index=UNKNOWN))(
+        logits, labels
+    )
+    extra = MODELS.build(dict(type='AuxiliaryClassifierLoss', positive_index=UNKNOWN, ignore_index=255))(
+        student, None, labels, LATER
+    )
     scores = torch.cat([student.auxiliary, logits], 1)
     place = torch.where(labels == UNKNOWN, 0, labels + 1)
     valid = labels != 255

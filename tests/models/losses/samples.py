@@ -1,4 +1,5 @@
 """Hand-made steps and outputs on which the losses are tested."""
+
 from __future__ import annotations
 
 import torch
@@ -18,18 +19,20 @@ def later_step() -> Step:
 def base_step() -> Step:
     """Step 0 of the same protocol, taken as if it learned all five classes."""
     names = ('background', 'a', 'b', 'c', 'd', 'e')
-    return Step(index=0, new=(1, 2, 3, 4, 5), old=(), sizes=(6, ), names=names, background=True)
+    return Step(index=0, new=(1, 2, 3, 4, 5), old=(), sizes=(6,), names=names, background=True)
 
 
 def domain_step() -> Step:
     """A later step of a domain-incremental protocol: no new class."""
-    return Step(index=1,
-                new=(),
-                old=(1, 2, 3, 4, 5, 6),
-                sizes=(6, 0),
-                names=tuple('abcdef'),
-                background=False,
-                domains=('rain', ))
+    return Step(
+        index=1,
+        new=(),
+        old=(1, 2, 3, 4, 5, 6),
+        sizes=(6, 0),
+        names=tuple('abcdef'),
+        background=False,
+        domains=('rain',),
+    )
 
 
 def student(size: int = 8, **kwargs: object) -> SegOutput:

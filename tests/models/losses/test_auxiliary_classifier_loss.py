@@ -1,4 +1,5 @@
 """Tests of the loss of auxiliary channels."""
+
 from __future__ import annotations
 
 import pytest
@@ -21,7 +22,7 @@ def output() -> SegOutput:
 
 
 def test_golden_value_and_weight() -> None:
-    loss = MODELS.build(dict(type='AuxiliaryClassifierLoss', loss_weight=2.))
+    loss = MODELS.build(dict(type='AuxiliaryClassifierLoss', loss_weight=2.0))
     assert not loss.uses_teacher
     assert cf.near(loss(output(), None, cf.labels(), samples.base_step()), 2 * 1.160701)
 

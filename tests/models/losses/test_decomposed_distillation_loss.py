@@ -1,4 +1,5 @@
 """Tests of the decomposed distillation of DKD."""
+
 from __future__ import annotations
 
 import torch
@@ -16,28 +17,24 @@ def outputs() -> tuple[SegOutput, SegOutput]:
     """The three old foreground rows of the golden inputs, between a background row and new rows."""
     x, w, xo, wo = inputs()
     row = torch.ones(1, 8, 1, 1)
-    student = samples.student(4,
-                              embedding=x,
-                              classifier=samples.classifier(torch.cat([row, w, row, row])))
-    return student, samples.teacher(4,
-                                    embedding=xo,
-                                    classifier=samples.classifier(torch.cat([row, wo])))
+    student = samples.student(4, embedding=x, classifier=samples.classifier(torch.cat([row, w, row, row])))
+    return student, samples.teacher(4, embedding=xo, classifier=samples.classifier(torch.cat([row, wo])))
 
 
 def test_golden_value() -> None:
-    loss = MODELS.build(
-        dict(type='DecomposedDistillationLoss', positive_weight=2., negative_weight=3.))
+    loss = MODELS.build(dict(type='DecomposedDistillationLoss', positive_weight=2.0, negative_weight=3.0))
     found = loss(*outputs(), cf.labels(), samples.later_step())
     assert cf.near(found, 2 * 1.956257 + 3 * 1.930723)
 
 
 def test_background_takes_part_when_asked() -> None:
     student, teacher = outputs()
-    found = DecomposedDistillationLoss(1., 1., foreground_only=False,
-                                       loss_weight=0.5)(student, teacher, cf.labels(),
-                                                        samples.later_step())
-    both = decomposed_distillation(student.embedding, student.classifier.weight[:4],
-                                   teacher.embedding, teacher.classifier.weight)
+    found = DecomposedDistillationLoss(1.0, 1.0, foreground_only=False, loss_weight=0.5)(
+        student, teacher, cf.labels(), samples.later_step()
+    )
+    both = decomposed_distillation(
+        student.embedding, student.classifier.weight[:4], teacher.embedding, teacher.classifier.weight
+    )
     torch.testing.assert_close(found, 0.5 * sum(both))
 
 

@@ -1,4 +1,5 @@
 """Tests of what extra losses share, on those that compare logits."""
+
 from __future__ import annotations
 
 import pytest
@@ -16,9 +17,9 @@ parametrize_types = pytest.mark.parametrize('kind', TYPES)
 
 @parametrize_types
 def test_weight_scales(kind: str) -> None:
-    one, three = (MODELS.build(dict(type=kind, loss_weight=w)) for w in (1., 3.))
+    one, three = (MODELS.build(dict(type=kind, loss_weight=w)) for w in (1.0, 3.0))
     arguments = samples.student(), samples.teacher(), cf.labels(), samples.later_step()
-    assert one.needs == ('logits', ) and one.uses_teacher and one.layers == ()
+    assert one.needs == ('logits',) and one.uses_teacher and one.layers == ()
     torch.testing.assert_close(three(*arguments), 3 * one(*arguments))
 
 
@@ -35,8 +36,7 @@ def test_resolution(kind: str) -> None:
 
 @parametrize_types
 def test_zero_without_a_teacher(kind: str) -> None:
-    assert MODELS.build(dict(type=kind))(samples.student(), None, cf.labels(),
-                                         samples.base_step()) == 0
+    assert MODELS.build(dict(type=kind))(samples.student(), None, cf.labels(), samples.base_step()) == 0
 
 
 @parametrize_types

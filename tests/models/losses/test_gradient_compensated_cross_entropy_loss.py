@@ -1,4 +1,5 @@
 """Tests of the main loss of GSC."""
+
 from __future__ import annotations
 
 import pytest
@@ -32,8 +33,8 @@ def test_gradient_is_that_of_constant_weights() -> None:
     z = cf.logits().requires_grad_(True)
     loss = GradientCompensatedCrossEntropyLoss()
     loss.set_step(samples.later_step())
-    found, = torch.autograd.grad(loss(z, cf.labels()), z)
+    (found,) = torch.autograd.grad(loss(z, cf.labels()), z)
     weight = gradient_compensation(z, cf.labels(), (0, 0, 0, 0, 1, 1), 4)
     per_pixel = F.cross_entropy(z, cf.labels(), ignore_index=255, reduction='none')
-    expected, = torch.autograd.grad((per_pixel * weight).mean(), z)
+    (expected,) = torch.autograd.grad((per_pixel * weight).mean(), z)
     torch.testing.assert_close(found, expected)

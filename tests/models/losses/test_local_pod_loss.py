@@ -1,4 +1,5 @@
 """Tests of the feature distillation of PLOP."""
+
 from __future__ import annotations
 
 import pytest
@@ -27,13 +28,13 @@ def test_golden_value_and_weight() -> None:
     assert set(loss.needs) == {'logits', 'embedding', 'features'}
     arguments = output(student_maps()), output(teacher_maps()), cf.labels(), samples.later_step()
     assert cf.near(loss(*arguments), 0.12463775)
-    assert cf.near(LocalPODLoss(LAYERS, loss_weight=3.)(*arguments), 3 * 0.12463775)
+    assert cf.near(LocalPODLoss(LAYERS, loss_weight=3.0)(*arguments), 3 * 0.12463775)
 
 
 def test_factors_and_scales() -> None:
     arguments = output(student_maps()), output(teacher_maps()), cf.labels(), samples.later_step()
-    found = LocalPODLoss(LAYERS, factor=0.3, logits_factor=0., scales=(1, 2))(*arguments)
-    expected = local_pod(student_maps(), teacher_maps(), [0.3] * 5 + [0.], 4, 6, (1, 2))
+    found = LocalPODLoss(LAYERS, factor=0.3, logits_factor=0.0, scales=(1, 2))(*arguments)
+    expected = local_pod(student_maps(), teacher_maps(), [0.3] * 5 + [0.0], 4, 6, (1, 2))
     torch.testing.assert_close(found, expected)
 
 
@@ -54,6 +55,8 @@ def test_modules_that_give_other_maps_in_training_are_refused() -> None:
         return SegOutput(maps[5], embedding=maps[4], features={'backbone': tuple(maps[:number])})
 
     arguments = grouped(student_maps(), 4), grouped(teacher_maps(), 2), cf.labels(), samples.later_step()
-    with pytest.raises(ConfigError, match=r"LocalPODLoss.layers=\['backbone'\] gives 4 maps in training and 2 in tests"):
+    with pytest.raises(
+        ConfigError, match=r"LocalPODLoss.layers=\['backbone'\] gives 4 maps in training and 2 in tests"
+    ):
         LocalPODLoss('backbone')(*arguments)
     assert LocalPODLoss([])(*arguments) > 0, 'what the message names works'

@@ -1,4 +1,5 @@
 """Tests of the distillation of LwF."""
+
 from __future__ import annotations
 
 from mmciss.models.losses import LogitDistillationLoss
@@ -7,6 +8,5 @@ from tests.models.losses import samples
 
 
 def test_golden_value() -> None:
-    found = LogitDistillationLoss()(samples.student(), samples.teacher(), cf.labels(),
-                                    samples.later_step())
+    found = LogitDistillationLoss()(samples.student(), samples.teacher(), cf.labels(), samples.later_step())
     assert cf.near(found, 100 * 0.754374)

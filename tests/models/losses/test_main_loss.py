@@ -1,4 +1,5 @@
 """Tests of what main losses share, on all of them."""
+
 from __future__ import annotations
 
 import pytest
@@ -14,8 +15,10 @@ from tests.functional import closed_form as cf
 from tests.models.losses import samples
 
 TYPES = [
-    'UnbiasedCrossEntropyLoss', 'SigmoidCrossEntropyLoss', 'GradientCompensatedCrossEntropyLoss',
-    'NewClassBCELoss'
+    'UnbiasedCrossEntropyLoss',
+    'SigmoidCrossEntropyLoss',
+    'GradientCompensatedCrossEntropyLoss',
+    'NewClassBCELoss',
 ]
 parametrize_types = pytest.mark.parametrize('kind', TYPES)
 
@@ -29,25 +32,29 @@ class PlainCrossEntropy(MainLoss):
 
 @pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore``:UserWarning')
 @pytest.mark.parametrize('avg_non_ignore, reduction', [(False, 'pixel_mean'), (True, 'valid_mean')])
-@pytest.mark.parametrize('override, avg_factor', [(None, None), ('none', None), ('sum', None),
-                                                  ('mean', None), (None, 7.), ('none', 7.),
-                                                  ('mean', 7.)])
-def test_reduces_as_mmsegmentation_does(avg_non_ignore: bool, reduction: str, override: str | None,
-                                        avg_factor: float | None) -> None:
-    theirs = MODELS.build(
-        dict(type='CrossEntropyLoss', avg_non_ignore=avg_non_ignore, loss_weight=0.5))
+@pytest.mark.parametrize(
+    'override, avg_factor',
+    [(None, None), ('none', None), ('sum', None), ('mean', None), (None, 7.0), ('none', 7.0), ('mean', 7.0)],
+)
+def test_reduces_as_mmsegmentation_does(
+    avg_non_ignore: bool, reduction: str, override: str | None, avg_factor: float | None
+) -> None:
+    theirs = MODELS.build(dict(type='CrossEntropyLoss', avg_non_ignore=avg_non_ignore, loss_weight=0.5))
     ours = PlainCrossEntropy(reduction, loss_weight=0.5)
-    arguments = dict(weight=torch.linspace(0, 2, 128).view(2, 8, 8),
-                     reduction_override=override,
-                     avg_factor=avg_factor,
-                     ignore_index=255)
-    torch.testing.assert_close(ours(cf.logits(), cf.labels(), **arguments),
-                               theirs(cf.logits(), cf.labels(), **arguments))
+    arguments = dict(
+        weight=torch.linspace(0, 2, 128).view(2, 8, 8),
+        reduction_override=override,
+        avg_factor=avg_factor,
+        ignore_index=255,
+    )
+    torch.testing.assert_close(
+        ours(cf.logits(), cf.labels(), **arguments), theirs(cf.logits(), cf.labels(), **arguments)
+    )
 
 
 @parametrize_types
 def test_face_of_an_mmsegmentation_loss(kind: str) -> None:
-    loss = MODELS.build(dict(type=kind, loss_weight=3., loss_name='loss_main'))
+    loss = MODELS.build(dict(type=kind, loss_weight=3.0, loss_name='loss_main'))
     loss.set_step(samples.later_step())
     assert loss.loss_name == 'loss_main' and loss.num_old == 4
     single = MODELS.build(dict(type=kind))
@@ -71,8 +78,7 @@ def test_pixel_weights_and_ignored_pixels(kind: str) -> None:
 def test_no_old_channels_at_the_base_step_and_without_new_classes() -> None:
     loss = PlainCrossEntropy()
     assert loss.num_old == 0
-    for step, expected in [(samples.base_step(), 0), (samples.later_step(), 4),
-                           (samples.domain_step(), 0)]:
+    for step, expected in [(samples.base_step(), 0), (samples.later_step(), 4), (samples.domain_step(), 0)]:
         loss.set_step(step)
         assert loss.num_old == expected
 

@@ -1,4 +1,5 @@
 """Tests of the main loss of DKD."""
+
 from __future__ import annotations
 
 import torch
@@ -11,16 +12,16 @@ from tests.models.losses import samples
 
 
 def test_golden_value_at_a_later_step() -> None:
-    loss = NewClassBCELoss(pos_weight=2., void_is_negative=True)
+    loss = NewClassBCELoss(pos_weight=2.0, void_is_negative=True)
     loss.set_step(samples.later_step())
     assert cf.near(loss(*logits_and_labels()), 2.366299)
 
 
 def test_ignored_pixels_cost_nothing_by_default() -> None:
     z, y = logits_and_labels()
-    loss = NewClassBCELoss(pos_weight=2.)
+    loss = NewClassBCELoss(pos_weight=2.0)
     loss.set_step(samples.later_step())
-    torch.testing.assert_close(loss(z, y), new_class_bce(z, y, [4, 5], 2., ignore_index=255))
+    torch.testing.assert_close(loss(z, y), new_class_bce(z, y, [4, 5], 2.0, ignore_index=255))
 
 
 def test_base_step_trains_every_foreground_class_and_no_background() -> None:

@@ -1,4 +1,5 @@
 """Tests of the latent-space losses of SDR and their prototypes."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,8 +11,7 @@ import torch.multiprocessing as mp
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
-from mmciss.functional import (class_sums, feature_attraction, feature_repulsion, feature_sparsity,
-                               prototype_matching)
+from mmciss.functional import class_sums, feature_attraction, feature_repulsion, feature_sparsity, prototype_matching
 from mmciss.models.losses import PrototypeLoss
 from tests.functional import closed_form as cf
 from tests.functional.feature_lists import latent, pixels_of
@@ -29,26 +29,30 @@ def build(**options: object) -> PrototypeLoss:
 
 def run(loss: PrototypeLoss, features: torch.Tensor | None = None) -> torch.Tensor:
     features = latent()[0] if features is None else features
-    return loss(samples.student(features={LAYER: features}), samples.teacher(),
-                latent()[1], samples.later_step())
+    return loss(samples.student(features={LAYER: features}), samples.teacher(), latent()[1], samples.later_step())
 
 
 @pytest.mark.parametrize('compat', [True, False])
 def test_is_the_weighted_sum_of_its_terms_on_the_updated_prototypes(compat: bool) -> None:
     features, labels, prototypes = latent()
-    loss = build(matching_weight=1.,
-                 attraction_weight=2.,
-                 repulsion_weight=3.,
-                 sparsity_weight=4.,
-                 form='release' if compat else 'paper',
-                 loss_weight=0.5)
+    loss = build(
+        matching_weight=1.0,
+        attraction_weight=2.0,
+        repulsion_weight=3.0,
+        sparsity_weight=4.0,
+        form='release' if compat else 'paper',
+        loss_weight=0.5,
+    )
     loss.prototypes.copy_(prototypes)
     loss.counts.fill_(1)
     found = run(loss)
     given = features, labels, loss.prototypes
-    expected = (prototype_matching(*given, cf.teacher_logits(), compat=compat) +
-                2 * feature_attraction(*given, compat, compat) +
-                3 * feature_repulsion(*given, compat) + 4 * feature_sparsity(*given, compat))
+    expected = (
+        prototype_matching(*given, cf.teacher_logits(), compat=compat)
+        + 2 * feature_attraction(*given, compat, compat)
+        + 3 * feature_repulsion(*given, compat)
+        + 4 * feature_sparsity(*given, compat)
+    )
     torch.testing.assert_close(found, 0.5 * expected)
     assert not torch.equal(loss.prototypes, prototypes)
 
@@ -79,12 +83,12 @@ def test_background_and_what_the_release_leaves_out() -> None:
     released.update(features, torch.full((2, 4, 4), 255))
     assert released.counts.sum() == 4
     torch.testing.assert_close(
-        released.prototypes[5],
-        class_sums(features, labels.masked_fill(labels == 0, 255), 6, compat=True).means[5])
+        released.prototypes[5], class_sums(features, labels.masked_fill(labels == 0, 255), 6, compat=True).means[5]
+    )
 
 
 def test_old_classes_of_the_labels() -> None:
-    loss = build(**NO_TERM | dict(matching_weight=1.), labels_hide_old=False)
+    loss = build(**NO_TERM | dict(matching_weight=1.0), labels_hide_old=False)
     loss.prototypes.copy_(latent()[2])
     loss.counts.fill_(1)
     assert not loss.uses_teacher
@@ -95,15 +99,14 @@ def test_old_classes_of_the_labels() -> None:
 
 
 def test_classes_without_prototype_take_no_part_in_the_matching() -> None:
-    loss = build(**NO_TERM | dict(matching_weight=1.))
+    loss = build(**NO_TERM | dict(matching_weight=1.0))
     loss.carry_over({}, samples.later_step())
     assert run(loss) == 0, 'the step before left none'
-    one = build(**NO_TERM | dict(matching_weight=1.))
+    one = build(**NO_TERM | dict(matching_weight=1.0))
     one.prototypes.copy_(latent()[2])
     one.counts[2] = 1
     known = torch.tensor([False, False, True, False, True, True])
-    expected = prototype_matching(latent()[0], latent()[1], latent()[2], cf.teacher_logits(),
-                                  known=known)
+    expected = prototype_matching(latent()[0], latent()[1], latent()[2], cf.teacher_logits(), known=known)
     torch.testing.assert_close(run(one), expected)
     assert expected > 0
 
@@ -113,8 +116,7 @@ def test_of_several_maps_the_last_is_shaped() -> None:
     several.set_channels({'backbone': 6})
     several.set_step(samples.later_step())
     maps = [torch.zeros(2, 3, 8, 8), latent()[0]]
-    found = several(samples.student(features={'backbone': maps}), samples.teacher(),
-                    latent()[1], samples.later_step())
+    found = several(samples.student(features={'backbone': maps}), samples.teacher(), latent()[1], samples.later_step())
     torch.testing.assert_close(found, run(loss))
 
 
@@ -132,15 +134,11 @@ def test_state_survives_a_checkpoint_and_the_next_step() -> None:
     assert set(state) == {'prototypes', 'counts'}
     for copy in (build(), PrototypeLoss(LAYER, 6)):
         copy.load_state_dict(state)
-        assert torch.equal(copy.prototypes, first.prototypes) and torch.equal(
-            copy.counts, first.counts)
+        assert torch.equal(copy.prototypes, first.prototypes) and torch.equal(copy.counts, first.counts)
     later = PrototypeLoss(LAYER, 6)
-    step = samples.Step(index=2,
-                        new=(6, ),
-                        old=(1, 2, 3, 4, 5),
-                        sizes=(4, 2, 1),
-                        names=('background', *'abcdef'),
-                        background=True)
+    step = samples.Step(
+        index=2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'), background=True
+    )
     later.set_step(step)
     later.carry_over(state, step)
     assert later.prototypes.shape == (7, 6) and not later.prototypes[6].any()
@@ -161,7 +159,7 @@ def worker(rank: int, folder: str) -> None:
     features, labels, _ = latent()
     loss = PrototypeLoss(LAYER, 6)
     loss.set_step(samples.later_step())
-    loss.update(features[rank:rank + 1], labels[rank:rank + 1, ::2, ::2])
+    loss.update(features[rank : rank + 1], labels[rank : rank + 1, ::2, ::2])
     torch.save(loss.state_dict(), f'{folder}/{rank}.pth')
     dist.destroy_process_group()
 

@@ -1,4 +1,5 @@
 """Tests of the main loss of LwF-MC and SSUL."""
+
 from __future__ import annotations
 
 import torch
@@ -21,5 +22,4 @@ def test_negative_index() -> None:
     target = cf.labels()
     target[0, 3] = 254
     expected = binary_cross_entropy(cf.logits(), target, negative_index=254)
-    torch.testing.assert_close(
-        SigmoidCrossEntropyLoss(negative_index=254)(cf.logits(), target), expected)
+    torch.testing.assert_close(SigmoidCrossEntropyLoss(negative_index=254)(cf.logits(), target), expected)

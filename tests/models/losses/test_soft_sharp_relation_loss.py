@@ -1,4 +1,5 @@
 """Tests of the relation distillation of GSC."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,13 +12,13 @@ from tests.functional import closed_form as cf
 from tests.models.losses import samples
 
 
-@pytest.mark.parametrize('soft, sharp', [(0.3, 0.1), (0., 0.1), (0.3, 0.)])
+@pytest.mark.parametrize('soft, sharp', [(0.3, 0.1), (0.0, 0.1), (0.3, 0.0)])
 def test_is_the_weighted_sum_of_its_halves(soft: float, sharp: float) -> None:
-    loss = MODELS.build(
-        dict(type='SoftSharpRelationLoss', soft_weight=soft, sharp_weight=sharp, loss_weight=2.))
+    loss = MODELS.build(dict(type='SoftSharpRelationLoss', soft_weight=soft, sharp_weight=sharp, loss_weight=2.0))
     found = loss(samples.student(), samples.teacher(), cf.labels(), samples.later_step())
-    expected = (soft * soft_relation(cf.logits(), cf.teacher_logits(), cf.labels(), 4) +
-                sharp * sharp_relation(cf.logits()))
+    expected = soft * soft_relation(cf.logits(), cf.teacher_logits(), cf.labels(), 4) + sharp * sharp_relation(
+        cf.logits()
+    )
     torch.testing.assert_close(found, 2 * expected)
 
 

@@ -1,4 +1,5 @@
 """Tests of the main loss of MiB."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """Tests of the distillation of MiB."""
+
 from __future__ import annotations
 
 import torch
@@ -16,12 +17,12 @@ def test_golden_value() -> None:
 
 
 def test_alpha() -> None:
-    found = UnbiasedDistillationLoss(1., alpha=2.)(samples.student(), samples.teacher(),
-                                                   cf.labels(), samples.later_step())
-    torch.testing.assert_close(found, unbiased_distillation(cf.logits(), cf.teacher_logits(), 2.))
+    found = UnbiasedDistillationLoss(1.0, alpha=2.0)(
+        samples.student(), samples.teacher(), cf.labels(), samples.later_step()
+    )
+    torch.testing.assert_close(found, unbiased_distillation(cf.logits(), cf.teacher_logits(), 2.0))
 
 
 def test_domain_incremental_is_plain_distillation() -> None:
-    found = UnbiasedDistillationLoss(1.)(samples.student(), samples.student(), cf.labels(),
-                                         samples.domain_step())
+    found = UnbiasedDistillationLoss(1.0)(samples.student(), samples.student(), cf.labels(), samples.domain_step())
     torch.testing.assert_close(found, logit_distillation(cf.logits(), cf.logits()))

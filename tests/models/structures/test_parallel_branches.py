@@ -1,4 +1,5 @@
 """Parallel branches in whole models, and the plain model that they become."""
+
 from __future__ import annotations
 
 import copy
@@ -56,8 +57,11 @@ def plain_of(model: IncrementalSegmentor) -> nn.Module:
 def branches(model: IncrementalSegmentor, part: str, leaf: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Returns both tensors of every doubled layer in a part of the model."""
     state = model.segmentor.state_dict()
-    found = [(state[name], state[name.replace('.branches.0.', '.branches.1.')]) for name in state
-             if name.startswith(part) and '.branches.0.' in name and name.endswith(leaf)]
+    found = [
+        (state[name], state[name.replace('.branches.0.', '.branches.1.')])
+        for name in state
+        if name.startswith(part) and '.branches.0.' in name and name.endswith(leaf)
+    ]
     assert found
     return [(first, second) for first, second in found if first.dim() == 4]
 
@@ -102,13 +106,10 @@ def test_exported_model_is_plain_and_gives_the_same_logits(depth: int) -> None:
         config['auxiliary_head']['in_channels'] = 64
     model = build(BASE, config)
     disturb(model)
-    assert sum(isinstance(m, ParallelConv) for m in model.modules()) == 16 + 2, "blocks and head"
+    assert sum(isinstance(m, ParallelConv) for m in model.modules()) == 16 + 2, 'blocks and head'
     inputs, _ = batch()
     expected = model.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'),
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-4)
+    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_path: Path) -> None:
@@ -123,10 +124,7 @@ def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_pat
         elif '.branches.1.' in name:
             assert torch.equal(tensor, old[name]), name
     frozen = {name for name, p in model.segmentor.named_parameters() if not p.requires_grad}
-    assert frozen == {
-        name
-        for name, _ in model.segmentor.named_parameters() if '.branches.0.' in name
-    }
+    assert frozen == {name for name, _ in model.segmentor.named_parameters() if '.branches.0.' in name}
     teacher = build_teacher(model, 'cpu')
     assert not any(isinstance(m, ParallelConv) for m in teacher.segmentor.modules())
     inputs, samples = batch()
@@ -135,22 +133,26 @@ def test_later_step_has_the_merged_branch_frozen_and_the_other_as_it_was(tmp_pat
     model.set_teacher(teacher)
     losses = model.train().loss(inputs, samples)
     sum(value for name, value in losses.items() if 'loss' in name).backward()
-    assert all(
-        (p.grad is None) == (name in frozen) for name, p in model.segmentor.named_parameters())
+    assert all((p.grad is None) == (name in frozen) for name, p in model.segmentor.named_parameters())
     result = torch.optim.SGD(model.parameters(), 0.1)
     result.step()
     expected = model.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'),
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-4)
+    torch.testing.assert_close(plain_of(model)(inputs, mode='tensor'), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_model_with_branches_of_its_own_keeps_them_apart(tmp_path: Path) -> None:
     """HRNet calls its resolutions branches, too."""
-    stages = {f'stage{number}': dict(num_modules=1, num_branches=number, block='BASIC', num_blocks=(1, ) * number,
-                                     num_channels=(4, 8, 16, 32)[:number]) for number in (2, 3, 4)}
-    stages['stage1'] = dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1, ), num_channels=(4, ))
+    stages = {
+        f'stage{number}': dict(
+            num_modules=1,
+            num_branches=number,
+            block='BASIC',
+            num_blocks=(1,) * number,
+            num_channels=(4, 8, 16, 32)[:number],
+        )
+        for number in (2, 3, 4)
+    }
+    stages['stage1'] = dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1,), num_channels=(4,))
     config = segmentor_config(3)
     config.pop('auxiliary_head')
     config['backbone'] = dict(type='HRNet', extra=stages, norm_cfg=dict(type='BN'))
@@ -172,10 +174,7 @@ def test_a_plain_base_step_becomes_both_branches(tmp_path: Path) -> None:
     model = build(LATER, previous=save(before, tmp_path))
     inputs, _ = batch()
     expected = before.eval()(inputs, mode='tensor')
-    torch.testing.assert_close(model.eval()(inputs, mode='tensor')[:, :3],
-                               expected,
-                               rtol=1e-4,
-                               atol=1e-5)
+    torch.testing.assert_close(model.eval()(inputs, mode='tensor')[:, :3], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_names_of_pairs_and_patterns() -> None:
@@ -188,15 +187,25 @@ def test_names_of_pairs_and_patterns() -> None:
     assert len(names) == 4 and all(name.startswith('backbone.layer4.') for name in names)
 
 
-@pytest.mark.parametrize('changes, message',
-                         [(dict(convolutions=['backbone.stages.*']),
-                           r"method\.structure\.convolutions: 'backbone\.stages\.\*' fits no 3x3"),
-                          (dict(convolutions='backbone.*'), 'must be a list'),
-                          (dict(alone=0.7), r'method\.structure\.alone.*0\.7'),
-                          (dict(convolutions={'backbone.*': 5}),
-                           r'fits no 5x5 convolution .*, in ResNetV1c and FCNHead; --cfg-options method\.structure=None'),
-                          (dict(convolutions={'backbone.*': 3, 'decode_head.*': (5, 7)}),
-                           r'fits no 5x5 or 7x7 .*"method\.structure\.convolutions=\[backbone\.\*\]" doubles the rest')])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (
+            dict(convolutions=['backbone.stages.*']),
+            r"method\.structure\.convolutions: 'backbone\.stages\.\*' fits no 3x3",
+        ),
+        (dict(convolutions='backbone.*'), 'must be a list'),
+        (dict(alone=0.7), r'method\.structure\.alone.*0\.7'),
+        (
+            dict(convolutions={'backbone.*': 5}),
+            r'fits no 5x5 convolution .*, in ResNetV1c and FCNHead; --cfg-options method\.structure=None',
+        ),
+        (
+            dict(convolutions={'backbone.*': 3, 'decode_head.*': (5, 7)}),
+            r'fits no 5x5 or 7x7 .*"method\.structure\.convolutions=\[backbone\.\*\]" doubles the rest',
+        ),
+    ],
+)
 def test_what_cannot_work_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(BASE, structure={**STRUCTURE, **changes})

@@ -1,12 +1,12 @@
 """Two branches and the layer that does the same."""
+
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import nn
 
-from mmciss.models.structures.parallel_layers import (ParallelConv, ParallelNorm, freeze_first,
-                                                      merge_layers)
+from mmciss.models.structures.parallel_layers import ParallelConv, ParallelNorm, freeze_first, merge_layers
 
 
 def layers(bias: bool = False, groups: int = 1) -> tuple[ParallelConv, ParallelNorm]:
@@ -96,5 +96,4 @@ def test_frozen_branch_keeps_everything_in_train_mode() -> None:
     assert all(p.grad is not None for layer in both for p in layer.branches[1].parameters())
     for name, tensor in both.state_dict().items():
         moved = not torch.equal(tensor, before[name])
-        assert moved == (name.startswith('1.branches.1.')
-                         and ('running' in name or 'num_' in name)), name
+        assert moved == (name.startswith('1.branches.1.') and ('running' in name or 'num_' in name)), name

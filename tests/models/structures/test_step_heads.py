@@ -1,4 +1,5 @@
 """A head of its own for every step: learned, carried over, taught by, exported."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,8 +25,12 @@ from tests.models.tiny import BASE, LATER, batch, segmentor_config
 from tests.models.tiny_heads import tiny_segmentor
 
 HEADS = dict(type='StepHeads')
-FROZEN = dict(patterns=['*'], trainable=['*.steps.new.*', '*.auxiliary.*', '*.background.*'],
-              norm='eval_affine_frozen', dropout='eval')
+FROZEN = dict(
+    patterns=['*'],
+    trainable=['*.steps.new.*', '*.auxiliary.*', '*.background.*'],
+    norm='eval_affine_frozen',
+    dropout='eval',
+)
 CLASSIFIER = dict(auxiliary=1, detach_auxiliary=False)
 DECISION = dict(type='UnknownToBackgroundDecision', plain_background='unknown')
 
@@ -84,7 +89,7 @@ def test_each_group_has_layers_of_its_own(base: IncrementalSegmentor) -> None:
 
 
 def test_without_a_background_there_is_no_head_for_it() -> None:
-    step = type(BASE)(0, new=(1, 2, 3), old=(), sizes=(3, ), names=('a', 'b', 'c'), background=False)
+    step = type(BASE)(0, new=(1, 2, 3), old=(), sizes=(3,), names=('a', 'b', 'c'), background=False)
     layer = classifier_of(model_of(step))
     assert layer.background is None and len(layer.steps[0].weight) == 3
 
@@ -108,10 +113,16 @@ def test_a_new_head_is_a_copy_of_the_unknown_one_with_its_norm(base: Incremental
 
 def test_later_only_the_new_the_unknown_and_the_backgrounds_head_learn_and_no_norm(previous: dict) -> None:
     later = model_of(LATER, previous, freeze=FROZEN)
-    found = {name.removeprefix('decode_head.conv_seg.') for name, p in later.segmentor.named_parameters()
-             if p.requires_grad and not name.startswith('auxiliary_head')}
-    assert found == {f'{part}.{leaf}' for part in ('steps.1', 'auxiliary', 'background')
-                     for leaf in ('weight', 'bias', 'conv.weight')}
+    found = {
+        name.removeprefix('decode_head.conv_seg.')
+        for name, p in later.segmentor.named_parameters()
+        if p.requires_grad and not name.startswith('auxiliary_head')
+    }
+    assert found == {
+        f'{part}.{leaf}'
+        for part in ('steps.1', 'auxiliary', 'background')
+        for leaf in ('weight', 'bias', 'conv.weight')
+    }
     assert not any(norm.training for norm in classifier_of(later).modules() if isinstance(norm, nn.BatchNorm2d))
 
 
@@ -174,16 +185,20 @@ def test_it_is_not_extended_like_a_plain_model() -> None:
 
 def test_sizes_that_are_not_the_classes_are_refused() -> None:
     from mmseg.registry import MODELS
+
     head = segmentor_config(3).decode_head
     with pytest.raises(ConfigError, match=r'sizes: \[3, 1\] are 4 channels.*num_classes=3'):
         MODELS.build(dict(type='HeadWithHeadsPerStep', head=head, sizes=[3, 1]))
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), 'losses.dkd.*structure=None'),
-    (dict(initializer=dict(type='AttributionInitializer')), 'method.initializer.*structure=None'),
-    (dict(structure=dict(type='StepHeads', channels=0)), 'structure.channels.*found 0'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), 'losses.dkd.*structure=None'),
+        (dict(initializer=dict(type='AttributionInitializer')), 'method.initializer.*structure=None'),
+        (dict(structure=dict(type='StepHeads', channels=0)), 'structure.channels.*found 0'),
+    ],
+)
 def test_what_needs_rows_over_one_embedding_is_refused(options: dict, message: str, previous: dict) -> None:
     with pytest.raises(ConfigError, match=message):
         model_of(LATER, previous, **options)
