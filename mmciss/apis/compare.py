@@ -70,7 +70,7 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
             All methods that cannot work are named at once.
     """
-    from mmciss.engine.environment_checks import check_work_dir
+    from mmciss.engine.checks.environment import check_work_dir
 
     check_work_dir(options.work_dir, '--work-dir')
     for key, flag in (('randomness.seed', '--seeds'), ('protocol.order', '--orders'), ('work_dir', '--work-dir')):

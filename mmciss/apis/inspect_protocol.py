@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     def config(method: str | None) -> Config:
-        from mmciss.engine.config_changes import apply_cfg_options
+        from mmciss.engine.checks.keys import apply_cfg_options
 
         cfg = load_config(args.config)
         apply_overrides(cfg, argparse.Namespace(**{**vars(args), 'method': method}))

@@ -36,7 +36,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
         ConfigError: If the checkpoint is not one of this step and model.
     """
     from mmciss.engine.close import close_runner
-    from mmciss.engine.environment_checks import check_work_dir
+    from mmciss.engine.checks.environment import check_work_dir
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.incremental_runner import init_distributed, prepare_config
     from mmciss.engine.make_runner import make_runner
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         import mmciss.register_all  # noqa: F401
-        from mmciss.engine.config_changes import apply_cfg_options
+        from mmciss.engine.checks.keys import apply_cfg_options
 
         for name in ('checkpoint', 'work_dir', 'show_dir'):
             if getattr(args, name) == '':
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         index, checkpoint = find_step(Path(args.checkpoint), args.step)
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
         if args.show_dir:
-            from mmciss.engine.environment_checks import check_work_dir
+            from mmciss.engine.checks.environment import check_work_dir
 
             check_work_dir(args.show_dir, '--show-dir')
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)

@@ -61,7 +61,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: If something named does not exist.
     """
-    from mmciss.engine.config_changes import apply_cfg_options
+    from mmciss.engine.checks.keys import apply_cfg_options
 
     cfg = load_config(args.config)
     cfg.launcher = args.launcher

@@ -18,7 +18,7 @@ from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.replay_options import ReplayOptions
-from mmciss.engine.config_checks import check_keys
+from mmciss.engine.checks.config import check_config
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
 from mmciss.errors import ConfigError
@@ -70,7 +70,7 @@ class Experiment:
             ConfigError: If anything in the config cannot work.
             FileNotFoundError: If the data set is not on disk.
         """
-        check_keys(cfg)
+        check_config(cfg)
         # Data sets are built before any runner has set the scope.
         init_default_scope(cfg.get('default_scope') or 'mmseg')
         first = train_dataset(cfg, 0)

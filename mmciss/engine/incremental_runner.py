@@ -17,9 +17,9 @@ from mmseg.registry import RUNNERS
 from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.engine.check_data import require_whole_data
 from mmciss.engine.close import close_runner
-from mmciss.engine.component_checks import check_pretrained
+from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.cpu import init_cpu_distributed
-from mmciss.engine.environment_checks import check_launcher, check_work_dir
+from mmciss.engine.checks.environment import check_launcher, check_work_dir
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
@@ -29,7 +29,7 @@ from mmciss.engine.rehearsal import rehearse
 from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
-from mmciss.engine.value_checks import is_integer
+from mmciss.engine.checks.values import is_integer
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol

@@ -17,9 +17,9 @@ from torch import Tensor
 from mmciss.datasets.image_sizes import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.config_checks import check_settings
+from mmciss.engine.checks.config import check_settings
 from mmciss.engine.experiment import Experiment
-from mmciss.engine.hook_checks import check_averages, check_priority
+from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss

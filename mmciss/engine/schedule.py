@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmciss.engine.value_checks import MOST_ITERATIONS, is_number
+from mmciss.engine.checks.values import MOST_ITERATIONS, is_number
 from mmciss.errors import ConfigError, unknown_name
 
 STEP_KEYS = ('lr', 'iters', 'epochs', 'cfg')

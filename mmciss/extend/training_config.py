@@ -9,8 +9,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.engine.config_changes import apply_cfg_options
-from mmciss.engine.config_checks import check_dictionaries, check_settings
+from mmciss.engine.checks.keys import apply_cfg_options
+from mmciss.engine.checks.config import check_dictionaries, check_settings
 from mmciss.engine.model_config import heads_of
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.step_config import StepFiles, make_step_config

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.experiment import Experiment, check_keys, dataset_type, model_name, pipelines
+from mmciss.engine.experiment import Experiment, check_config, dataset_type, model_name, pipelines
 from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config
 from tests.smoke import smoke_config
@@ -95,15 +95,15 @@ def test_base_identity_is_shared_by_methods_that_differ_in_later_steps_only(
 
 def test_missing_keys_are_named() -> None:
     cfg = config()
-    check_keys(cfg)
+    check_config(cfg)
     for key in ('protocol', 'model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg'):
         broken = config()
         broken.pop(key)
         with pytest.raises(ConfigError, match=f'{key}: the config has no key'):
-            check_keys(broken)
+            check_config(broken)
     cfg.model.pop('decode_head')
     with pytest.raises(ConfigError, match='model: EncoderDecoder has no decode_head'):
-        check_keys(cfg)
+        check_config(cfg)
 
 
 def test_names_are_found_inside_wrappers() -> None:

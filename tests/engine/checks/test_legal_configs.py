@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.config_checks import check_keys
+from mmciss.engine.checks.config import check_config
 from mmciss.engine.incremental_runner import prepare_config
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
@@ -264,11 +264,11 @@ def test_it_passes(smoke: Config, changes: dict[str, Any]) -> None:
     for key, value in changes.items():
         merged = isinstance(value, dict) and isinstance(cfg.get(key), dict)
         cfg.merge_from_dict({key: value}) if merged else cfg.update({key: value})
-    check_keys(prepare_config(cfg))
+    check_config(prepare_config(cfg))
 
 
 def test_a_variable_that_the_file_uses_may_have_any_name(tmp_path: Path) -> None:
-    check_keys(
+    check_config(
         write(
             tmp_path,
             """
@@ -279,7 +279,7 @@ def test_a_variable_that_the_file_uses_may_have_any_name(tmp_path: Path) -> None
         """,
         )
     )
-    check_keys(
+    check_config(
         write(
             tmp_path,
             "modell = 'ResNetV1c'\nmodel = dict(backbone=dict(type='{{modell}}'))\n".replace("'{{modell}}'", 'modell'),
@@ -292,5 +292,5 @@ def test_a_variable_that_the_file_uses_may_have_any_name(tmp_path: Path) -> None
     ["protocols = dict(name='15-1')", "protcol = dict(name='15-1')  # protcol", 'stpes = dict(base=dict(iters=3))'],
 )
 def test_one_that_nothing_uses_is_a_slip(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="no key of a config. Did you mean '(protocol|steps)'"):
-        check_keys(write(tmp_path, text))
+    with pytest.raises(ConfigError, match="no such key. Did you mean '(protocol|steps)'"):
+        check_config(write(tmp_path, text))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mmciss.engine.value_checks import LARGEST_SEED, check_values, walk
+from mmciss.engine.checks.values import LARGEST_SEED, check_values, walk
 from mmciss.errors import ConfigError
 
 NAN, INF = float('nan'), float('inf')
@@ -82,7 +82,7 @@ def test_a_slip_in_a_choice_is_recognised() -> None:
 
 def test_variables_and_modules_of_the_user_may_be_infinite() -> None:
     check_values(dict(best=INF, nothing=NAN, custom_hooks=[dict(type='Own', limit=INF)], model=dict(margin=-INF)))
-    with pytest.raises(ConfigError, match='model.margin: must be a finite number, found nan'):
+    with pytest.raises(ConfigError, match='model.margin: must be a finite number; found nan'):
         check_values(dict(model=dict(margin=NAN)))
 
 

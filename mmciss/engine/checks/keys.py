@@ -1,9 +1,10 @@
-"""Which keys of a config are read by anything, so that a slip of the pen is found instead of ignored."""
+"""Which keys of a config are read at all, so that a misspelt one is refused rather than ignored."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
@@ -12,40 +13,26 @@ from typing import Any
 import torch.distributed
 from mmengine import dist
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 from mmciss.errors import ConfigError, close_matches
+from mmciss.utils.blame import blaming
 from mmciss.utils.signatures import accepted_arguments, check_names
 
 OWN_KEYS = ('protocol', 'method', 'steps')
 """The keys that mmciss adds to a config of MMSegmentation."""
 OWN_OPTIONS = ('run_steps', 'base_from', 'keep_training_checkpoints', 'check_data', 'runner_type')
-"""What mmciss and ``tools/train.py`` read besides."""
+"""Further keys that mmciss and ``tools/train.py`` read."""
 FILE_KEYS = ('custom_imports', 'tta_model', 'tta_pipeline')
 """What mmengine reads when it loads a file, and what MMSegmentation's ``tools/test.py`` reads."""
 COMMON_VARIABLES = frozenset(
-    (
-        'train_pipeline',
-        'test_pipeline',
-        'val_pipeline',
-        'dataset',
-        'data',
-        'data_root',
-        'optimizer',
-        'models',
-        'runner',
-        'randomness_seed',
-        'method_name',
-        'vis_backends',
-        'norm_cfg',
-        'train_dataset',
-        'val_dataset',
-        'test_dataset',
-    )
+    'train_pipeline test_pipeline val_pipeline dataset data data_root optimizer models runner randomness_seed method_name '
+    'vis_backends norm_cfg train_dataset val_dataset test_dataset'.split()
 )
-"""Variables that configs are written with; near a known key, and no slip."""
+"""Variables often found in configs that look like a misspelt key and are not."""
 
 LOADER_EXTRAS = (
     'dataset',
@@ -56,7 +43,7 @@ LOADER_EXTRAS = (
     'collate_fn',
     'disable_subprocess_warning',
 )
-"""What mmengine takes out of the config of a loader before it builds torch's."""
+"""What mmengine takes out of a loader's config before it builds torch's loader."""
 PARAMWISE_KEYS = (
     'custom_keys',
     'bias_lr_mult',
@@ -69,9 +56,10 @@ PARAMWISE_KEYS = (
 )
 CLIP_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
-"""Those of mmengine, and MMSegmentation's ``visualization``."""
+"""The default hooks of mmengine, and MMSegmentation's ``visualization``."""
 OPTIM_WRAPPERS = (None, 'OptimWrapper', 'AmpOptimWrapper', 'CpuAmpOptimWrapper', 'ApexOptimWrapper')
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
+FLAG = '--cfg-options'
 
 
 @lru_cache(maxsize=None)
@@ -95,40 +83,40 @@ def similar_key(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def check_top_level(cfg: Mapping[str, Any] | Config) -> None:
-    """Refuses keys of a file that are nearly one that is read; any other is a variable of the file.
+    """Refuses top-level keys that look like a misspelt one; all others are taken for variables of the file.
 
-    What the file itself uses is a variable, whatever its name is (``protocols = [...]``, ``protocol = protocols[0]``),
-    and so is a name that ends with a digit.
+    A name that the file itself uses is a variable, whatever it looks like (``protocols = [...]``,
+    ``protocol = protocols[0]``), and so is a name that ends in a digit.
 
     Raises:
         ConfigError: Naming the key and what was probably meant.
     """
     text = cfg.text if isinstance(cfg, Config) else ''
-    for name in cfg:
-        if name not in known_keys() and name not in COMMON_VARIABLES and not str(name).startswith('_'):
-            if str(name)[-1:].isdigit() or _is_used(str(name), text):
-                continue
-            meant = similar_key(str(name), known_keys() - set(FILE_KEYS))
-            if meant:
-                raise ConfigError(
-                    f'{name}: no key of a config. Did you mean {meant!r}? A variable of the file needs a '
-                    f'name that is less like it'
-                )
+    for name in map(str, cfg):
+        if name in known_keys() or name in COMMON_VARIABLES or name.startswith('_'):
+            continue
+        if name[-1:].isdigit() or _is_used(name, text):
+            continue
+        if meant := similar_key(name, known_keys() - set(FILE_KEYS)):
+            raise ConfigError(
+                f'{name}: no such key. Did you mean {meant!r}? If it is a variable of the file, give it a name that '
+                f'looks less like a key'
+            )
 
 
 def _is_used(name: str, text: str) -> bool:
-    """Whether a config's text reads a variable, and does not only set it."""
+    """Whether a config's text reads a variable, rather than only sets it."""
     # mmengine puts a line with its path above every file.
     code = '\n'.join(line.partition('#')[0] for line in text.splitlines() if not line.endswith('.py'))
     return re.search(rf'\b{re.escape(name)}\b(?!\s*=[^=])', code) is not None
 
 
 def check_changes(changes: Mapping[str, Any], key: str) -> None:
-    """Refuses changes of a config, by dotted keys, whose first part nothing reads.
+    """Refuses changes by dotted keys, as in ``steps.base.cfg`` and ``method.cfg``, whose first part nothing reads.
 
     Args:
-        changes: What is merged into a step's config: ``steps.base.cfg``, ``method.cfg``.
-        key: Where it stands.
+        changes: What is merged into a step's config.
+        key: The config key that holds them.
 
     Raises:
         ConfigError: Naming the key and what was probably meant.
@@ -136,76 +124,107 @@ def check_changes(changes: Mapping[str, Any], key: str) -> None:
     for name in changes:
         first = str(name).split('.')[0]
         if first not in known_keys():
+            raise ConfigError(f'{key}.{name}: nothing reads the key {first!r}.{close_matches(first, known_keys(), 1)}')
+
+
+def apply_cfg_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
+    """Merges the values of ``--cfg-options`` into a config, in place.
+
+    Args:
+        cfg: The config.
+        options: Values by dotted keys.
+
+    Raises:
+        ConfigError: If a key is neither in the config nor read by anything, or does not fit the config.
+    """
+    for key in options or {}:
+        first = key.split('.')[0]
+        if first in known_keys():
+            continue
+        if first not in cfg:
             raise ConfigError(
-                f'{key}.{name}: nothing reads the key {first!r} of a config.{close_matches(first, known_keys(), 1)}'
+                f'{FLAG} {key}: the config has no key {first!r}, and nothing reads it.{_meant(first, cfg)}'
             )
+        print_log(
+            f'{FLAG} {key}: {first!r} is a variable of the config file. What the file made of it does not change; set '
+            f'the keys that use it instead',
+            level=logging.WARNING,
+        )
+    if options:
+        with blaming(f'{FLAG} {" ".join(options)}'):
+            cfg.merge_from_dict(dict(options))
+
+
+def _meant(name: str, cfg: Config) -> str:
+    """Returns a suggestion for an unknown key: a top-level key, or one a level deeper."""
+    if close := close_matches(name, known_keys(), 1, 0.7):
+        return close
+    inside = [
+        f'{outer}.{inner}'
+        for outer in cfg
+        if outer in known_keys() and isinstance(cfg[outer], Mapping)
+        for inner in cfg[outer]
+        if difflib.SequenceMatcher(None, name, str(inner)).ratio() > 0.85
+    ]
+    return f' Did you mean {" or ".join(map(repr, inside[:3]))}?' if inside else ''
 
 
 def check_nested(cfg: Mapping[str, Any]) -> None:
-    """Refuses unknown keys inside the dictionaries of a config whose keys are known.
+    """Refuses unknown keys in those dictionaries of a config whose keys are known.
 
     Raises:
         ConfigError: Naming the key, what is allowed and what was probably meant.
     """
     for key, allowed in _schemas(cfg).items():
-        value = _find(cfg, key.split('.'))
+        value = _find(cfg, key)
         if value is None:
             continue
         if not isinstance(value, Mapping):
-            raise ConfigError(f'{key}: must be a dictionary, found {value!r}')
+            raise ConfigError(f'{key}: must be a dictionary; found {value!r}')
         check_names(list(value), allowed, key)
-    clip = _find(cfg, ['optim_wrapper', 'clip_grad'])
+    clip = _find(cfg, 'optim_wrapper.clip_grad')
     if isinstance(clip, Mapping) and cfg['optim_wrapper'].get('type') in OPTIM_WRAPPERS:
         needed = 'clip_value' if clip.get('type') == 'value' else 'max_norm'
         if clip.get(needed) is None:
             raise ConfigError(f'optim_wrapper.clip_grad: needs {needed}, such as dict({needed}=1.0); found {clip!r}')
-    hooks = cfg.get('default_hooks') or {}
-    for name in hooks:
-        if name not in DEFAULT_HOOKS and hooks[name] is None:
-            raise ConfigError(f'default_hooks.{name}: only a default hook can be None: {", ".join(DEFAULT_HOOKS)}')
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        if name not in DEFAULT_HOOKS and hook is None:
+            raise ConfigError(f'default_hooks.{name}: only these can be None: {", ".join(DEFAULT_HOOKS)}')
         if name not in DEFAULT_HOOKS and (meant := similar_key(str(name), DEFAULT_HOOKS)):
-            raise ConfigError(f'default_hooks.{name}: no default hook. Did you mean {meant!r}?')
+            raise ConfigError(f'default_hooks.{name}: no such default hook. Did you mean {meant!r}?')
 
 
 def _schemas(cfg: Mapping[str, Any]) -> dict[str, Collection[str]]:
-    """Returns the keys that each dictionary may have, where that can be told."""
+    """Returns the keys that each dictionary may have, where that is known."""
     loader = (accepted_arguments(DataLoader)[0] - {'generator'}) | set(LOADER_EXTRAS)  # no config can hold a generator
     processes = accepted_arguments(set_multi_processing)[0] - {'distributed'}
     group = accepted_arguments(dist.init_dist)[0] | accepted_arguments(torch.distributed.init_process_group)[0]
-    schemas: dict[str, Collection[str]] = {f'{split}_dataloader': loader for split in ('train', 'val', 'test')}
-    schemas.update(
-        {
-            'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
-            'env_cfg.mp_cfg': processes,
-            'env_cfg.dist_cfg': (group | {'port'}) - {'launcher'},
-            'randomness': accepted_arguments(Runner.set_randomness)[0] - {'self'},
-            'auto_scale_lr': ('enable', 'base_batch_size'),
-        }
-    )
+    schemas: dict[str, Collection[str]] = {
+        **{f'{split}_dataloader': loader for split in ('train', 'val', 'test')},
+        'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+        'env_cfg.mp_cfg': processes,
+        'env_cfg.dist_cfg': (group | {'port'}) - {'launcher'},
+        'randomness': accepted_arguments(Runner.set_randomness)[0] - {'self'},
+        'auto_scale_lr': ('enable', 'base_batch_size'),
+    }
     wrapper = cfg.get('optim_wrapper')
     if isinstance(wrapper, Mapping) and wrapper.get('type') in OPTIM_WRAPPERS:
         schemas['optim_wrapper.clip_grad'] = CLIP_KEYS
     if isinstance(wrapper, Mapping) and wrapper.get('constructor') in PLAIN_CONSTRUCTORS:
         schemas['optim_wrapper.paramwise_cfg'] = PARAMWISE_KEYS
-        groups = _find(cfg, ['optim_wrapper', 'paramwise_cfg', 'custom_keys'])
+        groups = _find(cfg, 'optim_wrapper.paramwise_cfg.custom_keys')
         for name, options in groups.items() if isinstance(groups, Mapping) else ():
+            key = f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]'
             if not isinstance(options, Mapping):
-                raise ConfigError(
-                    f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]: must be a dictionary such as '
-                    f'dict(lr_mult=0.1), found {options!r}'
-                )
-            # mmengine reads these two and lets others pass.
-            check_names(
-                list(options),
-                ('lr_mult', 'decay_mult'),
-                f'optim_wrapper.paramwise_cfg.custom_keys[{name!r}]',
-                takes_any=True,
-            )
+                raise ConfigError(f'{key}: must be a dictionary such as dict(lr_mult=0.1); found {options!r}')
+            # mmengine reads these two and ignores others.
+            check_names(list(options), ('lr_mult', 'decay_mult'), key, takes_any=True)
     return schemas
 
 
-def _find(cfg: Any, parts: list[str]) -> Any:
-    for part in parts:
+def _find(cfg: Any, key: str) -> Any:
+    """Returns the value of a dotted key; None if there is none."""
+    for part in key.split('.'):
         if not isinstance(cfg, Mapping):
             return None
         cfg = cfg.get(part)

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmengine.hooks import EMAHook, IterTimerHook
+from torch import nn
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.component_checks import check_best, check_components, check_pretrained
+from mmciss.engine.checks.components import (
+    check_averages,
+    check_components,
+    check_pretrained,
+    check_priority,
+    check_save_best,
+)
 from mmciss.errors import ConfigError
 
 
@@ -39,19 +47,19 @@ def test_refused(cfg: dict[str, Any], message: str) -> None:
 
 
 def test_a_backend_whose_package_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmciss.engine import component_checks
+    from mmciss.engine.checks import components
 
     cfg = dict(visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='WandbVisBackend')]))
-    monkeypatch.setattr(component_checks, 'find_spec', lambda name: None)
+    monkeypatch.setattr(components, 'find_spec', lambda name: None)
     with pytest.raises(ConfigError, match=r'vis_backends\[0\].type: WandbVisBackend needs the package wandb'):
         check_components({**cfg, 'default_scope': 'mmseg'})
 
 
 def test_the_best_checkpoint_is_by_a_metric_that_exists() -> None:
-    check_best(dict(default_hooks=dict(checkpoint=dict(save_best=['mIoU', 'auto']))))
-    check_best({})
+    check_save_best(dict(default_hooks=dict(checkpoint=dict(save_best=['mIoU', 'auto']))))
+    check_save_best({})
     with pytest.raises(ConfigError, match="save_best: no metric is called 'mIoUU'.*Did you mean 'mIoU'"):
-        check_best(dict(default_hooks=dict(checkpoint=dict(save_best='mIoUU'))))
+        check_save_best(dict(default_hooks=dict(checkpoint=dict(save_best='mIoUU'))))
 
 
 def test_weights_to_start_from(tmp_path: Path) -> None:
@@ -67,3 +75,37 @@ def test_weights_to_start_from(tmp_path: Path) -> None:
         check_pretrained(dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'))))
     with pytest.raises(ConfigError, match="model.neck.init_cfg: .*called 'Pretraind'. Did you mean 'Pretrained'"):
         check_pretrained(dict(neck=dict(init_cfg=[dict(type='Pretraind')])))
+
+
+@pytest.mark.parametrize('priority', ['HIGH', 'very_low', 0, 49, 100])
+def test_priorities_that_mmengine_reads(priority: Any) -> None:
+    check_priority(dict(priority=priority), IterTimerHook(), 'custom_hooks[0]')
+    check_priority({}, IterTimerHook(), 'custom_hooks[0]')
+
+
+@pytest.mark.parametrize('priority', ['HIHG', 101, 1.5, None])
+def test_priorities_that_it_does_not(priority: Any) -> None:
+    with pytest.raises(ConfigError, match=r'custom_hooks\[0\].priority: must be one of HIGHEST, .* found'):
+        check_priority(dict(priority=priority), IterTimerHook(), 'custom_hooks[0]')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(momentm=0.1), "custom_hooks.*unexpected keyword argument 'momentm'"),
+        (dict(momentum=7), 'custom_hooks.*momentum must be in range'),
+        (
+            dict(ema_type='ExponentialMovingAverag'),
+            "custom_hooks.*nothing is called 'ExponentialMovingAverag'. Did you mean",
+        ),
+        (dict(begin_iter=5), 'begin_iter: 5, but a step of this run has only 4 iterations'),
+    ],
+)
+def test_averages_that_cannot_be_built(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_averages([('custom_hooks[0]', EMAHook(**options))], nn.Linear(2, 2), [6, 4])
+
+
+def test_averages_that_can() -> None:
+    hooks = [('default_hooks.timer', IterTimerHook()), ('custom_hooks[0]', EMAHook(momentum=0.1, begin_iter=4))]
+    check_averages(hooks, nn.Linear(2, 2), [6, 4])

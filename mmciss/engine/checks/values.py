@@ -1,4 +1,4 @@
-"""What the values of a config must be, as one table that one function reads."""
+"""What each value of a config must be: one table, read by one function."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import lru_cache
 from os import PathLike
 from typing import Any
 
-from mmciss.engine.known_keys import known_keys
+from mmciss.engine.checks.keys import known_keys
 from mmciss.errors import ConfigError, close_matches
 
 MOST_ITERATIONS = 10**9
-"""Where mmengine's schedules end."""
+"""mmengine's schedules end here."""
 LARGEST_SEED = 2**32 - 10_001
-"""NumPy's seeds end at 2**32 - 1; steps, ranks and data workers add to the one that is given."""
+"""NumPy takes seeds up to 2**32 - 1; the step, the rank and the data worker are added to the user's."""
 FLOATS = ('float16', 'bfloat16', 'float32', 'float64')
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 
@@ -26,10 +26,10 @@ class Rule:
     """One line of the table.
 
     Attributes:
-        pattern: Dotted keys; ``*`` is one part of it, ``**`` any number of them.
+        pattern: A dotted key; ``*`` stands for one part of it, ``**`` for any number of parts.
         fits: Whether a value is allowed.
         allowed: What is allowed, in words.
-        choices: The values allowed, if they are few.
+        choices: The allowed values, where there are few.
     """
 
     pattern: str
@@ -39,45 +39,58 @@ class Rule:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number; ``True`` and ``'1'`` are none."""
+    """Whether a value is a finite number, which ``True`` and ``'1'`` are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_integer(value: Any, lowest: float = -math.inf, highest: float = math.inf) -> bool:
-    """Whether a value is an integer within bounds; ``True`` and ``1.0`` are none."""
+    """Whether a value is an integer within bounds; ``True`` and ``1.0`` are not integers."""
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
 
 
 def integer(pattern: str, lowest: int, highest: int = MOST_ITERATIONS) -> Rule:
-    """Makes the rule for an integer."""
-    return Rule(
-        pattern, lambda value: is_integer(value, lowest, highest), f'an integer, at least {lowest}, at most {highest:,}'
-    )
+    """Asks for an integer."""
+    return Rule(pattern, lambda value: is_integer(value, lowest, highest), f'an integer from {lowest} to {highest:,}')
 
 
 def number(pattern: str, lowest: float = -math.inf, words: str = 'a finite number') -> Rule:
-    """Makes the rule for a finite number."""
+    """Asks for a finite number."""
     return Rule(pattern, lambda value: is_number(value) and value >= lowest, words)
 
 
 def not_negative(pattern: str) -> Rule:
-    """Makes the rule for a finite number from 0 on."""
-    return number(pattern, 0, 'a finite number, at least 0')
+    """Asks for a finite number, 0 or more."""
+    return number(pattern, 0, 'a finite number, 0 or more')
 
 
 def choice(pattern: str, *choices: str) -> Rule:
-    """Makes the rule for one of several words."""
+    """Asks for one of several words."""
     return Rule(pattern, lambda value: value in choices, f'one of {", ".join(map(repr, choices))}', choices)
 
 
 def switch(pattern: str) -> Rule:
-    """Makes the rule for True or False."""
+    """Asks for True or False."""
     return Rule(pattern, lambda value: isinstance(value, bool), 'True or False')
 
 
 def text(pattern: str) -> Rule:
-    """Makes the rule for a string that is not empty."""
+    """Asks for a string that is not empty."""
     return Rule(pattern, lambda value: isinstance(value, str | PathLike) and bool(str(value).strip()), 'a string')
+
+
+def dictionary(pattern: str) -> Rule:
+    """Asks for a dictionary."""
+    return Rule(pattern, lambda value: isinstance(value, Mapping), 'a dictionary')
+
+
+def list_of_configs(pattern: str) -> Rule:
+    """Asks for a list."""
+    return Rule(pattern, lambda value: isinstance(value, list | tuple), 'a list of configs')
+
+
+def each(rule: Callable[[str], Rule], patterns: str) -> tuple[Rule, ...]:
+    """Makes one rule for each of several patterns, separated by spaces."""
+    return tuple(map(rule, patterns.split()))
 
 
 def _is_period(value: Any) -> bool:
@@ -90,11 +103,15 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_weight(value: Any) -> bool:
-    """Losses of a user's own may have several weights; each is looked at by itself."""
+    """Whether a value can weigh a loss; a user's own loss may have several weights, each checked by its own rule."""
     return is_number(value) or (isinstance(value, list | tuple | Mapping) and bool(value))
 
 
-def _are_milestones(value: Any) -> bool:
+def _is_head(value: Any) -> bool:
+    return all(isinstance(item, Mapping) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
+def _are_intervals(value: Any) -> bool:
     pairs = value if isinstance(value, list | tuple) else [None]
     return all(
         isinstance(pair, list | tuple) and len(pair) == 2 and all(is_integer(item, 0) for item in pair)
@@ -102,27 +119,27 @@ def _are_milestones(value: Any) -> bool:
     )
 
 
+SLOTS = 'main_loss losses labeler initializer freeze classifier structure decision shared statistics memory cfg'
+"""The slots of a method that hold a dictionary."""
+
 RULES = (
-    # What the whole run does.
-    text('work_dir'),
-    text('experiment_name'),
-    text('load_from'),
-    text('base_from'),
-    text('default_scope'),
-    *map(
-        switch,
-        (
-            'resume',
-            'check_data',
-            'keep_training_checkpoints',
-            'find_unused_parameters',
-            'protocol.joint',
-            'auto_scale_lr.enable',
-            'env_cfg.cudnn_benchmark',
-            'randomness.deterministic',
-            'randomness.diff_rank_seed',
-        ),
+    # Dictionaries and lists; the rules further down look inside.
+    *each(
+        dictionary, 'protocol method method.base steps steps.* steps.*.cfg model optim_wrapper optim_wrapper.optimizer'
     ),
+    *each(dictionary, ' '.join(f'method.{slot} method.base.{slot}' for slot in SLOTS.split())),
+    *each(dictionary, 'model.backbone model.neck model.data_preprocessor model.train_cfg model.test_cfg'),
+    *each(
+        dictionary, 'train_dataloader val_dataloader test_dataloader *_dataloader.sampler train_cfg val_cfg test_cfg'
+    ),
+    *each(dictionary, 'default_hooks env_cfg randomness data_preprocessor log_processor visualizer model_wrapper_cfg'),
+    *each(list_of_configs, 'custom_hooks method.hooks method.base.hooks'),
+    Rule('model.decode_head', _is_head, 'a dictionary or a list of dictionaries'),
+    Rule('model.auxiliary_head', _is_head, 'a dictionary or a list of dictionaries'),
+    # The whole run.
+    *each(text, 'work_dir experiment_name load_from base_from default_scope'),
+    *each(switch, 'resume check_data keep_training_checkpoints find_unused_parameters protocol.joint'),
+    *each(switch, 'auto_scale_lr.enable env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
     integer('randomness.seed', 0, LARGEST_SEED),
     integer('auto_scale_lr.base_batch_size', 1),
     Rule('compile', lambda value: isinstance(value, bool | Mapping), 'True, False or a dictionary for torch.compile'),
@@ -131,65 +148,44 @@ RULES = (
     Rule(
         'log_level',
         lambda value: value in LOG_LEVELS or is_integer(value, 0, 50),
-        f'{", ".join(map(repr, LOG_LEVELS))} or a number from 0 to 50',
+        f'{", ".join(map(repr, LOG_LEVELS))} or an integer from 0 to 50',
         LOG_LEVELS,
     ),
     choice('env_cfg.mp_cfg.mp_start_method', 'fork', 'spawn', 'forkserver'),
     integer('env_cfg.mp_cfg.opencv_num_threads', 0, 4096),
     integer('env_cfg.resource_limit', 1),
     choice('env_cfg.dist_cfg.backend', 'nccl', 'gloo', 'mpi', 'ucc', 'hccl', 'cncl', 'mccl', 'smddp'),
-    number('env_cfg.dist_cfg.timeout', 1, 'a number of seconds, at least 1'),
+    number('env_cfg.dist_cfg.timeout', 1, 'a number of seconds, 1 or more'),
     # Loops and hooks.
     integer('train_cfg.max_iters', 1),
     integer('train_cfg.val_interval', 1),
     integer('train_cfg.val_begin', 1),
-    Rule('train_cfg.dynamic_intervals', _are_milestones, 'a list of pairs (iteration, interval)'),
-    *(switch(f'{loop}_cfg.fp16') for loop in ('val', 'test')),
+    Rule('train_cfg.dynamic_intervals', _are_intervals, 'a list of pairs (iteration, interval)'),
+    *each(switch, 'val_cfg.fp16 test_cfg.fp16 log_processor.by_epoch'),
+    integer('log_processor.window_size', 1),
     integer('default_hooks.logger.interval', 1),
     integer('default_hooks.visualization.interval', 1),
-    *map(
-        switch,
-        (
-            'default_hooks.visualization.draw',
-            'default_hooks.visualization.show',
-            'default_hooks.logger.ignore_last',
-            'default_hooks.checkpoint.by_epoch',
-            'default_hooks.checkpoint.save_last',
-            'default_hooks.checkpoint.save_optimizer',
-            'default_hooks.checkpoint.save_param_scheduler',
-            'log_processor.by_epoch',
-        ),
-    ),
-    *(
-        Rule(f'default_hooks.checkpoint.{key}', _is_period, 'an integer, at least 1, or -1 for none')
-        for key in ('interval', 'max_keep_ckpts')
-    ),
+    *each(switch, 'default_hooks.visualization.draw default_hooks.visualization.show default_hooks.logger.ignore_last'),
+    *each(switch, 'default_hooks.checkpoint.by_epoch default_hooks.checkpoint.save_last'),
+    *each(switch, 'default_hooks.checkpoint.save_optimizer default_hooks.checkpoint.save_param_scheduler'),
+    Rule('default_hooks.checkpoint.interval', _is_period, 'an integer, 1 or more, or -1 for never'),
+    Rule('default_hooks.checkpoint.max_keep_ckpts', _is_period, 'an integer, 1 or more, or -1 for all'),
     Rule(
         'default_hooks.checkpoint.out_dir',
         lambda value: value is None,
-        'None: --resume looks for checkpoints in the folder of their step',
+        "None, since --resume looks for checkpoints in the step's own folder",
     ),
     integer('default_hooks.checkpoint.save_begin', 0),
-    integer('log_processor.window_size', 1),
-    # Loaders.
+    # Data loaders.
     integer('*_dataloader.batch_size', 1, 10**6),
     integer('*_dataloader.num_workers', 0, 512),
     integer('*_dataloader.prefetch_factor', 1, 10**4),
     integer('*_dataloader.num_batch_per_epoch', 1),
     not_negative('*_dataloader.timeout'),
     choice('*_dataloader.multiprocessing_context', 'fork', 'spawn', 'forkserver'),
-    *(
-        switch(f'*_dataloader.{key}')
-        for key in (
-            'persistent_workers',
-            'pin_memory',
-            'drop_last',
-            'shuffle',
-            'sampler.shuffle',
-            'disable_subprocess_warning',
-        )
-    ),
-    # Learning.
+    *each(switch, '*_dataloader.persistent_workers *_dataloader.pin_memory *_dataloader.drop_last'),
+    *each(switch, '*_dataloader.shuffle *_dataloader.sampler.shuffle *_dataloader.disable_subprocess_warning'),
+    # Optimizers and schedules.
     *(not_negative(f'optim_wrapper.optimizer.{key}') for key in ('lr', 'weight_decay', 'momentum')),
     *(number(f'optim_wrapper.optimizer.{key}') for key in ('eps', 'dampening', 'alpha', 'betas.*')),
     *(switch(f'optim_wrapper.optimizer.{key}') for key in ('nesterov', 'amsgrad', 'maximize')),
@@ -205,25 +201,20 @@ RULES = (
         lambda value: value == 'dynamic' or isinstance(value, Mapping) or is_number(value),
         "'dynamic', a finite number or a dictionary for torch's GradScaler",
     ),
+    *each(
+        not_negative,
+        'optim_wrapper.paramwise_cfg.custom_keys.**.lr_mult optim_wrapper.paramwise_cfg.custom_keys.**.decay_mult',
+    ),
     *(
-        not_negative(f'optim_wrapper.paramwise_cfg.{key}')
-        for key in (
-            'custom_keys.**.lr_mult',
-            'custom_keys.**.decay_mult',
-            'bias_lr_mult',
-            'bias_decay_mult',
-            'norm_decay_mult',
-            'dwconv_decay_mult',
-            'dcn_offset_lr_mult',
-            'flat_decay_mult',
-        )
+        not_negative(f'optim_wrapper.paramwise_cfg.{key}_mult')
+        for key in ('bias_lr', 'bias_decay', 'norm_decay', 'dwconv_decay', 'dcn_offset_lr', 'flat_decay')
     ),
     Rule(
         'optim_wrapper.clip_grad.max_norm',
         lambda value: value == math.inf or (is_number(value) and value >= 0),
-        'a number, at least 0',
+        'a number, 0 or more',
     ),
-    number('optim_wrapper.clip_grad.clip_value', 0, 'a number, at least 0'),
+    number('optim_wrapper.clip_grad.clip_value', 0, 'a number, 0 or more'),
     *(
         number(f'param_scheduler.**.{key}')
         for key in ('power', 'eta_min', 'eta_min_ratio', 'start_factor', 'end_factor', 'gamma', 'factor')
@@ -232,25 +223,25 @@ RULES = (
         integer(f'param_scheduler.**.{key}', 0)
         for key in ('begin', 'end', 'T_max', 'total_steps', 'step_size', 'milestones.*')
     ),
-    switch('param_scheduler.**.by_epoch'),
-    switch('param_scheduler.**.convert_to_iter_based'),
+    *each(switch, 'param_scheduler.**.by_epoch param_scheduler.**.convert_to_iter_based'),
     # Models and methods.
     integer('model.**.num_classes', 1, 10**6),
-    *(Rule(f'{place}.**.loss_weight', _is_weight, 'a finite number') for place in ('method', 'model')),
+    Rule('method.**.loss_weight', _is_weight, 'a finite number'),
+    Rule('model.**.loss_weight', _is_weight, 'a finite number'),
     number('method.**.loss_weight.*'),
     number('model.**.loss_weight.*'),
-    switch('method.classifier.future_rows'),
-    switch('method.base.classifier.future_rows'),
-    *(Rule(f'model.test_cfg.{key}', _is_size, 'two integers, at least 1') for key in ('crop_size', 'stride')),
+    *each(switch, 'method.classifier.future_rows method.base.classifier.future_rows'),
+    Rule('model.test_cfg.crop_size', _is_size, 'two integers, 1 or more'),
+    Rule('model.test_cfg.stride', _is_size, 'two integers, 1 or more'),
     Rule('model.data_preprocessor.std.*', lambda value: is_number(value) and value > 0, 'a positive number'),
     integer('method.memory.size', 1),
     integer('method.base.memory.size', 1),
 )
-"""What values must be. None mostly is what the library makes of a key that is not there, and passes."""
+"""What values must be. None passes where the library takes it for a key that is not there."""
 
 MAY_BE_INFINITE = re.compile(r'optim_wrapper\.clip_grad\.(max_norm|norm_type)|(model|custom_hooks|default_hooks)\..+')
-"""An endless largest norm is how gradients are measured and not clipped; the norm of order infinity is the maximum.
-Modules and hooks of the user's may take an endless margin or limit."""
+"""``max_norm=inf`` measures gradients without clipping them, and ``norm_type=inf`` is the maximum norm. A user's own
+modules and hooks may take an infinite margin or limit."""
 
 NEVER_NONE = (
     'log_level',
@@ -262,11 +253,11 @@ NEVER_NONE = (
     'train_cfg.val_interval',
     'train_cfg.val_begin',
 )
-"""Where the library has another default, which None takes the place of."""
+"""Where None would replace a default of the library that is not None."""
 
 
 def check_values(cfg: Mapping[str, Any]) -> None:
-    """Refuses values that cannot work, wherever they stand; variables of the file may have any.
+    """Refuses values that cannot work, wherever they stand; the file's own variables may hold anything.
 
     Raises:
         ConfigError: Naming the key, the value and what is allowed.
@@ -274,7 +265,7 @@ def check_values(cfg: Mapping[str, Any]) -> None:
     for key, value in walk({name: value for name, value in cfg.items() if name in known_keys()}):
         if isinstance(value, float) and not math.isfinite(value):
             if math.isnan(value) or not MAY_BE_INFINITE.fullmatch(key):
-                raise ConfigError(f'{key}: must be a finite number, found {value!r}')
+                raise ConfigError(f'{key}: must be a finite number; found {value!r}')
         if value is None and key not in NEVER_NONE and not key.endswith('.loss_weight'):
             continue
         for rule in (*_rules_by_end().get(key.rpartition('.')[2], ()), *_rules_by_end()['*']):
@@ -286,7 +277,7 @@ def check_values(cfg: Mapping[str, Any]) -> None:
 
 
 def walk(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields every value of a config with its dotted key, dictionaries and lists before what is in them.
+    """Yields every value of a config with its dotted key; dictionaries and lists come before their items.
 
     Examples:
         >>> list(walk(dict(a=[1, dict(b=2)])))
@@ -301,7 +292,7 @@ def walk(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 @lru_cache(maxsize=None)
 def _rules_by_end() -> dict[str, list[Rule]]:
-    """Returns the rules by the last part of their keys; lists of classes and colours make configs long."""
+    """Returns the rules by the last part of their patterns: with long class lists, trying every rule would be slow."""
     found: dict[str, list[Rule]] = {}
     for rule in RULES:
         found.setdefault(rule.pattern.rpartition('.')[2], []).append(rule)
@@ -310,5 +301,5 @@ def _rules_by_end() -> dict[str, list[Rule]]:
 
 @lru_cache(maxsize=None)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    """Returns the regular expression of a rule's pattern; names of parameters, in ``**``, have dots of their own."""
+    """Returns a pattern as a regular expression; ``**`` may also stand for a parameter's name, which has dots."""
     return re.compile(re.escape(pattern).replace(r'\*\*\.', r'(?:.+\.)?').replace(r'\*', '[^.]+'))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmciss.engine.environment_checks import check_launcher, check_work_dir
+from mmciss.engine.checks.environment import check_launcher, check_work_dir
 from mmciss.errors import ConfigError
 
 

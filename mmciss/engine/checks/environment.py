@@ -1,4 +1,4 @@
-"""What a run needs from its surroundings: a folder it may write into, and the variables of its launcher."""
+"""What a run needs from the machine: a folder to write into, and the environment variables of its launcher."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAUNCHERS = {
     ),
     'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'MASTER_ADDR'), 'mpirun'),
 }
-"""Which variables each launcher sets, and what starts it."""
+"""The variables that each launcher sets, and the command that starts it."""
 NUMBERS = (
     'RANK',
     'WORLD_SIZE',
@@ -34,10 +34,10 @@ NUMBERS = (
 
 
 def check_launcher(launcher: object) -> None:
-    """Refuses a launcher whose environment variables are not there.
+    """Refuses a launcher whose environment variables are not set.
 
     Raises:
-        ConfigError: Naming the launcher, the variables that are missing, and what sets them.
+        ConfigError: Naming the launcher, the missing variables, and what sets them.
     """
     if launcher not in LAUNCHERS:
         raise ConfigError(f'launcher: must be one of {", ".join(map(repr, LAUNCHERS))}; found {launcher!r}')
@@ -46,7 +46,7 @@ def check_launcher(launcher: object) -> None:
     if missing:
         raise ConfigError(
             f'launcher: {launcher!r} needs the environment variable{"s" if len(missing) > 1 else ""} '
-            f'{", ".join(missing)}, which {command} sets. Start the run with that, or leave --launcher out'
+            f'{", ".join(missing)}, which {command} sets. Start the run with it, or leave --launcher out'
         )
     for name in set(variables) & set(NUMBERS):
         if not os.environ[name].isdigit():
@@ -58,13 +58,13 @@ def check_launcher(launcher: object) -> None:
 
 
 def check_work_dir(path: str | Path, key: str = 'work_dir') -> None:
-    """Refuses a folder that cannot be made or written into, without making it.
+    """Refuses a folder that cannot be made or written to, without making it.
 
     Raises:
         ConfigError: Naming what is in the way.
     """
     if not str(path).strip():
-        raise ConfigError(f'{key}: is empty; a folder is needed')
+        raise ConfigError(f'{key}: is empty; give a folder')
     folder = Path(path)
     try:
         while (mode := _mode(folder)) is None:
@@ -73,12 +73,12 @@ def check_work_dir(path: str | Path, key: str = 'work_dir') -> None:
             folder = folder.parent
     except ConfigError:
         raise
-    except (OSError, ValueError) as error:  # too long a name, a zero byte, a folder that must not be looked into
+    except (OSError, ValueError) as error:  # a name too long, a zero byte, a folder without permission
         raise ConfigError(f'{key}: cannot use {str(path)!r}: {getattr(error, "strerror", None) or error}') from error
     if not stat.S_ISDIR(mode):
         raise ConfigError(f'{key}: {folder} is a file; a folder is needed')
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f'{key}: {folder} cannot be written into')
+        raise ConfigError(f'{key}: {folder} is not writable')
 
 
 def _mode(path: Path) -> int | None:
