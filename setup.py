@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+# What `tools/quickstart.py lint` runs, as configured in pyproject.toml.
+LINT = ['ruff', 'mypy', 'codespell']
 DOCS = ['sphinx>=8.2', 'myst-parser>=4', 'furo']
 
 
@@ -70,11 +72,13 @@ setup(
     extras_require={
         'test': [
             'pytest',
+            'pytest-cov',
             'pytest-xdist',
             'hypothesis',
             'captum',
             'tensorboard',
             *DOCS,
+            *LINT,
             'setuptools>=77',
             'wheel',
             'nbclient',
@@ -82,6 +86,7 @@ setup(
             'ipykernel',
         ],
         'docs': DOCS,
+        'lint': LINT,
         'tensorboard': ['tensorboard'],
         'mask2former': ['onedl-mmdetection'],
     },

@@ -21,22 +21,22 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from captum.attr import LayerIntegratedGradients  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch
+import torch.nn.functional as F
+from captum.attr import LayerIntegratedGradients
+from mmengine.registry import init_default_scope
+from torch import Tensor
 
-import mmciss.register_all  # noqa: E402, F401
-from mmciss.engine.model_config import set_num_classes, strip_pretrained  # noqa: E402
-from mmciss.engine.statistics import BackgroundAttribution  # noqa: E402
-from mmciss.engine.statistics.run_passes import run_passes  # noqa: E402
-from mmciss.functional import labels_at, select_channels  # noqa: E402
-from mmciss.models.building import build_grown_segmentor  # noqa: E402
-from mmciss.models.readout import main_classifier  # noqa: E402
-from mmciss.models.teacher import Teacher  # noqa: E402
-from mmciss.protocols.step import Step  # noqa: E402
-from mmciss.utils.configs import load_config  # noqa: E402
+import mmciss.register_all
+from mmciss.engine.model_config import set_num_classes, strip_pretrained
+from mmciss.engine.statistics import BackgroundAttribution
+from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.functional import labels_at, select_channels
+from mmciss.models.building import build_grown_segmentor
+from mmciss.models.readout import main_classifier
+from mmciss.models.teacher import Teacher
+from mmciss.protocols.step import Step
+from mmciss.utils.configs import load_config
 
 OLD, FRACTION = 16, 0.25
 STEP = Step(
@@ -114,7 +114,7 @@ def main() -> int:
         same &= torch.equal(mask, expected)
     print(f'closed form           {1000 * statistics.median(ours):9.1f} ms per image (median of {args.rounds} rounds)')
     print(f'captum, {args.steps:3d} steps     {1000 * statistics.median(theirs):9.1f} ms per image')
-    ratios = [b / a for a, b in zip(ours, theirs)]
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     print(f'ratio                 {statistics.median(ratios):9.1f} (from {min(ratios):.1f} to {max(ratios):.1f})')
     print(f'same channels         {same}')
     return 0 if same else 1

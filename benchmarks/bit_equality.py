@@ -3,9 +3,9 @@
     python benchmarks/bit_equality.py main            # this tree against a revision
     python benchmarks/bit_equality.py main --methods mib plop --reference work_dirs/bits
 
-Every method learns the smallest job in three steps, once with the code of the revision and once with that of this
-tree. Every tensor of ``model.pth`` and ``state.pth`` and every confusion matrix must be equal bit by bit. Both sides run
-on the same machine: two machines take different kernels, and are never equal by right.
+Each method learns the smallest job in three steps, once with the code of the revision and once with that of this tree.
+Every tensor of ``model.pth`` and ``state.pth`` and every confusion matrix must be equal bit by bit. Both sides run on
+the same machine: two machines may choose different kernels, and then equal bits cannot be expected.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def main() -> int:
         sides[name] = run
     for run in sides.values():
         run()
-    intersect, union = (sum(part) for part in list(zip(*metrics[PLAIN].results))[:2])
+    intersect, union = (sum(part) for part in list(zip(*metrics[PLAIN].results, strict=True))[:2])
     metrics[OURS].compute_metrics(metrics[OURS].results)
     ours = iou_from_confusion(metrics[OURS].confusion, 'mmseg')
     np.testing.assert_array_equal(ours, (intersect.double() / union.double()).numpy())

@@ -14,11 +14,11 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-import torch  # noqa: E402
-from mmengine.config import DictAction  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from timing import alternate, arguments, device, machine, median_ms, ratio  # noqa: E402
-from training import Students, make_batch, optimizer_step  # noqa: E402
+import torch
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+from timing import alternate, arguments, device, machine, median_ms, ratio
+from training import Students, make_batch, optimizer_step
 
 PLAIN, WITH_FORWARD = 'plain MMSegmentation', 'plain + no_grad forward'
 METHODS = ('finetuning', 'lwf', 'lwf_mc', 'ilt', 'mib', 'awt', 'plop', 'sdr', 'rcil', 'dkd', 'gsc', 'ssul')

@@ -40,7 +40,7 @@ def main() -> int:
         return [loss.detach(), *torch.autograd.grad(loss, student)]
 
     sides = {'loops over regions': lambda: run(plain_losses.local_pod), 'mmciss': lambda: run(local_pod)}
-    for a, b in zip(*(side() for side in sides.values())):
+    for a, b in zip(*(side() for side in sides.values()), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
     times = alternate(sides, args.rounds)
     print(

@@ -30,7 +30,7 @@ def show(title: str, sides: dict[str, Callable[[], list[Tensor]]], rounds: int) 
     memory, results = {}, {}
     for name, run in sides.items():
         memory[name] = peak_memory(lambda name=name, run=run: results.update({name: run()}))
-    for a, b in zip(results[OURS], results[PLAIN]):
+    for a, b in zip(results[OURS], results[PLAIN], strict=True):
         error = float((a - b).abs().max() / b.abs().max())
         assert error <= 1e-5, f'value or gradient differ by {error}'
     results.clear()

@@ -73,7 +73,7 @@ def local_pod(
 ) -> Tensor:
     """PLOP's feature distillation, region by region."""
     total = 0
-    for new, old, factor in zip(student, teacher, factors):
+    for new, old, factor in zip(student, teacher, factors, strict=True):
         if new.shape[1] > old.shape[1]:
             background = new[:, :1] + new[:, num_old:].sum(1, keepdim=True)
             new = torch.cat([background, new[:, 1:num_old]], 1)
@@ -102,10 +102,12 @@ def prototype_losses(features: Tensor, labels: Tensor, prototypes: Tensor, old: 
         old: Old foreground classes where the teacher sees them, 0 elsewhere, shape ``(N, h, w)``.
     """
     pixels = features.permute(0, 2, 3, 1)  # (N, h, w, D)
-    matching, attraction, means, scaled = [], [], [], []
-    for k in range(1, len(prototypes)):
-        if (old == k).any():
-            matching.append((pixels[old == k].mean(0) - prototypes[k]).square().mean())
+    attraction, means, scaled = [], [], []
+    matching = [
+        (pixels[old == k].mean(0) - prototypes[k]).square().mean()
+        for k in range(1, len(prototypes))
+        if (old == k).any()
+    ]
     for k in range(len(prototypes)):
         mask = labels == k
         if mask.any():

@@ -1,9 +1,9 @@
-"""Trains each method alone and with several processes, at the same batch over all, and compares what they end with.
+"""Trains each method with one process and with several, at the same total batch size, and compares the results.
 
 usage: python benchmarks/processes.py [--methods mib sdr ...] [--worlds 2 4] [--work-dir DIR]
 
-The network normalises by groups, so that the statistics of a batch play no part. Sums over processes are taken in another
-order, so the weights differ in the last digits, and grow apart over the iterations.
+The network normalises by groups, so that the statistics of a batch play no part. Sums over processes are taken in
+another order, so the weights differ in the last digits, and this difference grows over the iterations.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torch.multiprocessing as mp  # noqa: E402
-from mmengine.config import Config  # noqa: E402
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+from mmengine.config import Config
 
-import mmciss.register_all  # noqa: E402, F401
-from mmciss.apis.overrides import use_method  # noqa: E402
-from mmciss.apis.train import train  # noqa: E402
-from mmciss.engine.run_folder import RunFolder  # noqa: E402
-from mmciss.utils.configs import load_config, method_names  # noqa: E402
+import mmciss.register_all
+from mmciss.apis.overrides import use_method
+from mmciss.apis.train import train
+from mmciss.engine.run_folder import RunFolder
+from mmciss.utils.configs import load_config, method_names
 
 BATCH = 4
 
@@ -73,8 +73,12 @@ def on_rank(rank: int, port: int, folder: str, methods: list[str], world: int) -
 
 
 def difference(one: Path, many: Path) -> tuple[float, int, int]:
-    """Returns how far the weights of the last step are apart, relative to each tensor's largest, and pixels decided
-    otherwise, of how many."""
+    """Compares the last steps of two runs.
+
+    Returns:
+        The largest difference of weights relative to each tensor's largest weight, the number of pixels classified
+        otherwise, and the number of all pixels.
+    """
     index = max(index for index in range(2) if RunFolder(one).result(index))
     weights = [
         torch.load(folder / f'step_{index}/model.pth', weights_only=True)['state_dict'] for folder in (one, many)

@@ -46,14 +46,14 @@ def main() -> int:
 
     def run(losses) -> list[torch.Tensor]:
         values = losses()
-        total = sum(weight * value for weight, value in zip(weights, values))
+        total = sum(weight * value for weight, value in zip(weights, values, strict=True))
         return [*(value.detach() for value in values), *torch.autograd.grad(total, features)]
 
     def loops() -> tuple[torch.Tensor, ...]:
         return plain_losses.prototype_losses(features, labels, prototypes, old)
 
     sides = {'loops over classes': lambda: run(loops), 'mmciss': lambda: run(ours)}
-    for a, b in zip(*(side() for side in sides.values())):
+    for a, b in zip(*(side() for side in sides.values()), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
     times = alternate(sides, args.rounds)
     print(

@@ -13,10 +13,10 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-import torch  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from timing import alternate, arguments, device, machine, median_ms, ratio  # noqa: E402
-from training import Students, make_batch, optimizer_step  # noqa: E402
+import torch
+from mmengine.registry import init_default_scope
+from timing import alternate, arguments, device, machine, median_ms, ratio
+from training import Students, make_batch, optimizer_step
 
 CLASSES = 20
 SIDES = (

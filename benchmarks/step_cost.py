@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -35,7 +36,7 @@ def learn(protocol: str, args: argparse.Namespace, connection: Any) -> None:
     from mmengine.hooks import Hook
     from mmengine.registry import HOOKS
 
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
     from mmciss.apis.overrides import use_method
     from mmciss.engine import IncrementalRunner
     from mmciss.utils.configs import load_config
@@ -93,10 +94,10 @@ def show(protocol: str, records: list[dict[str, Any]], each: bool) -> None:
     """Prints one protocol."""
     later = records[1:]
     iteration = [1e3 * statistics.median(record['times']) for record in later]
-    between = [new['first'] - old['last'] - old['evaluation'] for old, new in zip(records, later)]
+    between = [new['first'] - old['last'] - old['evaluation'] for old, new in itertools.pairwise(records)]
     memory = [record['memory'] / 2**20 for record in later]
     if each:
-        for index, row in enumerate(zip(iteration, between, memory), start=1):
+        for index, row in enumerate(zip(iteration, between, memory, strict=True), start=1):
             print('    step {:<3}{:>10.1f} ms{:>10.2f} s{:>10.0f} MiB'.format(index, *row))
     print(
         f'{protocol:<8}{len(records):>6}{statistics.median(iteration):>12.1f}{change(iteration):>8.3f}'

@@ -60,7 +60,7 @@ def ratio(times: Mapping[str, list[float]], name: str, against: str) -> float:
 
     Ratios are taken round by round, so that a slow moment of the machine hits both sides.
     """
-    return statistics.median(a / b for a, b in zip(times[name], times[against]))
+    return statistics.median(a / b for a, b in zip(times[name], times[against], strict=True))
 
 
 def median_ms(times: Mapping[str, list[float]], name: str) -> float:

@@ -4,10 +4,10 @@ usage: python benchmarks/torture.py [--methods mib plop sdr dkd_m awt] [--kills 
 
 The moments lie in reading the data, training, validation, writing checkpoints, export, statistics, report.
 Half of the kills (SIGKILL, with all children) come at a random time after the start, the other half right after a
-random file has appeared, which is when something is being written. Every run is resumed until it ends; another follows
-until there were kills enough. Where each killed run continued is read from its log. Weights, confusion matrices and the
-report must equal those of a run that nobody killed, bit by bit. The killed runs are forks of a process that has imported
-everything; the one that nobody kills is an ordinary ``tools/train.py``.
+random file has appeared, which is when something is being written. Each run is resumed until it ends, and another
+follows until there were enough kills. Where a killed run continued is read from its log. Weights, confusion matrices
+and the report must equal those of an uninterrupted run, bit by bit. The killed runs are forks of a process that has
+imported everything; the uninterrupted one is an ordinary ``tools/train.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
-from typing import Union
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -90,7 +89,7 @@ class Forked:
         return self.returncode
 
 
-Process = Union[subprocess.Popen, Forked]
+Process = subprocess.Popen | Forked
 
 
 def start(method: str, folder: Path, resume: bool, fresh: bool = False) -> Process:
@@ -295,8 +294,8 @@ def main() -> int:
     args = parser.parse_args()
     folder = Path(args.work_dir or tempfile.mkdtemp(prefix='torture_')).resolve()
     rng = random.Random(args.seed)
-    import mmciss.apis.train  # noqa: F401  before the forks, so that they need not
-    import mmciss.register_all  # noqa: F401
+    import mmciss.apis.train
+    import mmciss.register_all
 
     print(f'{platform.machine()}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}')
     print(

@@ -14,7 +14,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.overrides import use_method
 from mmciss.engine.model_config import set_num_classes
 from mmciss.engine.schedule import StepPlan

@@ -16,14 +16,14 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-from mmciss.utils.environment import set_thread_defaults  # noqa: E402
+from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-from photographs import page, plain, scores  # noqa: E402
-from photographs.folders import CLASSES, STAGES, seen, write_folders  # noqa: E402
+from photographs import page, plain, scores
+from photographs.folders import CLASSES, STAGES, seen, write_folders
 
-from mmciss.apis import extend  # noqa: E402
+from mmciss.apis import extend
 
 
 def run_model(name: str, data: Path, out: Path, weights: str) -> None:

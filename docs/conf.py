@@ -17,8 +17,8 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-from mmciss.utils.environment import import_quietly  # noqa: E402
-from mmciss.version import __version__ as release  # noqa: E402
+from mmciss.utils.environment import import_quietly
+from mmciss.version import __version__ as release
 
 import_quietly()
 

@@ -1,4 +1,4 @@
-"""Runs several methods and seeds on one config: ``python tools/compare.py CONFIG --methods mib plop --work-dir DIR``."""
+"""Runs methods and seeds on one config: ``python tools/compare.py CONFIG --methods mib plop --work-dir DIR``."""
 
 import sys
 
@@ -6,7 +6,7 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-from mmciss.apis.compare import main  # noqa: E402
+from mmciss.apis.compare import main
 
 if __name__ == '__main__':
     sys.exit(main())

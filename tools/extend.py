@@ -6,7 +6,7 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-from mmciss.apis.extend import main  # noqa: E402
+from mmciss.apis.extend import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Shows each step's classes, images, labels and schedule without training: ``python tools/inspect_protocol.py CONFIG``."""
+"""Shows the classes, images, labels and schedule of each step: ``python tools/inspect_protocol.py CONFIG``."""
 
 import sys
 
@@ -6,7 +6,7 @@ from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 
-from mmciss.apis.inspect_protocol import main  # noqa: E402
+from mmciss.apis.inspect_protocol import main
 
 if __name__ == '__main__':
     sys.exit(main())

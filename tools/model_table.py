@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from mmciss.utils.environment import set_thread_defaults  # noqa: E402
+from mmciss.utils.environment import set_thread_defaults
 
 set_thread_defaults()
 

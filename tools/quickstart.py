@@ -1,9 +1,10 @@
-"""Makes an isolated environment in ``.venv``, installs everything and runs the main job or the tests.
+"""Makes an isolated environment in ``.venv``, installs everything and runs the main job, the tests or the checks.
 
-Needs nothing but Python 3.10+ with pip. Usage::
+Needs nothing but Python 3.11+ with pip. Usage::
 
     python3 tools/quickstart.py train [arguments of tools/train.py]
     python3 tools/quickstart.py test [arguments of pytest]
+    python3 tools/quickstart.py lint      # ruff, codespell and mypy
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = 'configs/shapes/shapes_15-1.py'
+CHECKS = (('ruff', 'check'), ('ruff', 'format', '--check'), ('codespell_lib',), ('mypy',))
 
 
 def python_of(environment: Path) -> Path:
@@ -50,15 +52,29 @@ def install(environment: Path) -> None:
     stamp.write_text(wanted)
 
 
+def lint(python: str) -> int:
+    """Runs every check, also after one that fails, and returns 0 if all passed."""
+    failed = []
+    for check in CHECKS:
+        print(' '.join(check), flush=True)
+        if subprocess.call([python, '-m', *check], cwd=ROOT):
+            failed.append(' '.join(check))
+    if failed:
+        print(f'failed: {", ".join(failed)}', flush=True)
+    return int(bool(failed))
+
+
 def main() -> int:
     """Installs, then runs what was asked for."""
-    if len(sys.argv) < 2 or sys.argv[1] not in ('train', 'test'):
+    if len(sys.argv) < 2 or sys.argv[1] not in ('train', 'test', 'lint'):
         print(__doc__)
         return 2
     environment = Path(os.environ.get('MMCISS_VENV', ROOT / '.venv'))
     install(environment)
     os.environ.setdefault('GOMP_SPINCOUNT', '0')
     python, rest = str(python_of(environment)), sys.argv[2:]
+    if sys.argv[1] == 'lint':
+        return lint(python)
     if sys.argv[1] == 'test':
         command = [python, '-m', 'pytest', '-q', '-n', str(min(4, os.cpu_count() or 1)), *rest]
     else:

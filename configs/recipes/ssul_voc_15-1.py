@@ -1,9 +1,9 @@
-# SSUL on VOC as released, but for augmentation, dropout in later steps (off) and the choice of weights (the
-# last): saliency maps say which background may be an object, batch 32, 50 epochs per step, 0.01 and 0.001
-# for the backbone at the base step, 0.01 for the heads that learn later, mixed precision. The maps are not ours to give: one grey PNG per photograph, named like it. Without them use
-# ciss/deeplabv3_r101_voc_15-1.py --method ssul, since this file's pipeline loads them. The augmentation
-# and the square of 512 are the other methods'; the release scales and cuts 513, and trains on its
-# padding as background.
+# SSUL on VOC as released, but for augmentation, dropout in later steps (off) and the choice of weights (the last):
+# saliency maps say which background may be an object, batch 32, 50 epochs per step, 0.01 and 0.001 for the backbone at
+# the base step, 0.01 for the heads that learn later, mixed precision. The maps are not ours to give: one grey PNG per
+# photograph, named like it. Without them use ciss/deeplabv3_r101_voc_15-1.py --method ssul, since this file's pipeline
+# loads them. The augmentation and the square of 512 are the other methods'; the release scales and cuts 513, and trains
+# on its padding as background.
 _base_ = [
     '../_base_/models/deeplabv3-projected_r101-d16.py',
     '../_base_/datasets/voc12_aug_512x512.py',

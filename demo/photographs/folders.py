@@ -73,8 +73,9 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
     """Writes the folders of all stages and returns the number of images of each.
 
     ``base`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only the new ones;
-    ``naive_1`` and ``naive_2`` the same with the ids of the wider model; ``val_0`` to ``val_2`` label all classes so far, on every
-    second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the report of an extension.
+    ``naive_1`` and ``naive_2`` the same with the ids of the wider model. ``val_0`` to ``val_2`` label all classes so
+    far, on every second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the report of
+    an extension.
     """
     train, val = (
         (source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()

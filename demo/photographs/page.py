@@ -91,7 +91,7 @@ def pictures(out: Path, data: Path, path: Path, count: int = 5) -> None:
     colors = palette_of({'palette': PALETTE})
     with style():
         grid = figure.subplots(len(chosen), 2 + len(models), squeeze=False)
-        for index, (line, name) in enumerate(zip(grid, chosen)):
+        for index, (line, name) in enumerate(zip(grid, chosen, strict=True)):
             photograph = cv2.imread(str(data / 'images' / f'{name}.jpg'))[..., ::-1].copy()
             columns: Mapping[str, np.ndarray | None] = {
                 'photograph': None,
@@ -101,7 +101,7 @@ def pictures(out: Path, data: Path, path: Path, count: int = 5) -> None:
                     for title, model in models.items()
                 },
             }
-            for axes, (title, item) in zip(line, columns.items()):
+            for axes, (title, item) in zip(line, columns.items(), strict=True):
                 axes.imshow(photograph if item is None else colorize(item.astype(np.uint8), photograph, colors, True))
                 axes.set_axis_off()
                 if index == 0:
