@@ -14,7 +14,7 @@ from mmengine.registry import HOOKS
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.command import run_command
 from mmciss.datasets.broken_sample import BrokenSampleError
-from mmciss.engine.experiment import train_dataset
+from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.engine.incremental_runner import IncrementalRunner
 from tests.step_run import block_masks, step_run_config, write_pictures
 
@@ -80,7 +80,7 @@ def test_mistakes_of_a_transform_are_not_blamed_on_files(tmp_path: Path) -> None
     data = write_pictures(tmp_path / 'data', block_masks(0, 8))
     cfg = step_run_config(data, tmp_path / 'run', 'finetuning')
     cfg.train_dataloader.dataset.pipeline = [*PIPELINE[:2], dict(type='RandomFlip', prob=0.0), PIPELINE[2]]
-    dataset = train_dataset(cfg, 0)
+    dataset = ProtocolData.from_cfg(cfg).dataset(0, 'train')
 
     def fail(results: dict) -> dict:
         raise ZeroDivisionError('my own mistake')
@@ -95,7 +95,7 @@ def test_rejected_pictures_that_are_broken_are_named(tmp_path: Path) -> None:
     data = write_pictures(tmp_path / 'data', [np.ones((40, 40), dtype=np.int64)] * 2)
     cfg = step_run_config(data, tmp_path / 'run', 'finetuning')
     cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile', ignore_empty=True), *PIPELINE[1:]]
-    dataset = train_dataset(cfg, 0)
+    dataset = ProtocolData.from_cfg(cfg).dataset(0, 'train')
     (data / 'images/p0.png').write_bytes(b'')
     with pytest.raises(BrokenSampleError, match=r'p0\.png: is no readable image'):
         dataset[0]

@@ -60,7 +60,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     step_cfg.model.update(losses=None, labeler=None, initializer=None)
     if cfg.get('launcher', 'none') != 'none':
         step_cfg.launcher = cfg.launcher
-    runner = make_runner(step_cfg, f'step {index}')
+    runner = make_runner(step_cfg, f'step {index}', experiment.datasets)
     try:
         model = runner.model.module if hasattr(runner.model, 'module') else runner.model
         load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')

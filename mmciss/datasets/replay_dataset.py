@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
@@ -31,7 +30,7 @@ class ReplayDataset(Dataset):
     Labels of old classes reach training through stored images only with ``labels='full'``.
 
     Args:
-        dataset: Config of the step's :class:`~mmciss.datasets.IncrementalDataset`.
+        dataset: The step's :class:`~mmciss.datasets.IncrementalDataset`, or its config.
         memory: ``memory.json`` that the step before left.
         options: The config key ``method.memory``.
 
@@ -43,18 +42,20 @@ class ReplayDataset(Dataset):
         ConfigError: If the file is missing or names an image that the data set does not have.
     """
 
-    def __init__(self, dataset: Mapping[str, Any], memory: str | Path, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, dataset: IncrementalDataset | Mapping[str, Any], memory: str | Path, options: Mapping[str, Any]
+    ) -> None:
         self.options = ReplayOptions.from_method({'memory': dict(options)})
-        self.current: IncrementalDataset = DATASETS.build(copy.deepcopy(dict(dataset)))
-        self.exemplars = self._exemplars(dict(dataset), Memory.load(memory), str(memory))
+        if isinstance(dataset, Mapping):
+            dataset = DATASETS.build(copy.deepcopy(dict(dataset)))
+        self.current: IncrementalDataset = dataset
+        self.exemplars = self._exemplars(Memory.load(memory), str(memory))
 
-    def _exemplars(self, config: dict[str, Any], memory: Memory, source: str) -> IncrementalDataset:
+    def _exemplars(self, memory: Memory, source: str) -> IncrementalDataset:
         policy = self.current.policy
         if self.options.labels == 'full':
             policy = replace(policy, old_train='keep')
-        stored: IncrementalDataset = DATASETS.build({**copy.deepcopy(config), 'policy': policy})
-        everything = stored.dataset
-        positions = {everything.get_data_info(index)['img_path']: index for index in range(len(everything))}
+        positions = {path: position for position, path in enumerate(self.current.source.counts.paths)}
         for exemplar in memory.exemplars:
             if exemplar.path not in positions:
                 raise ConfigError(
@@ -65,8 +66,7 @@ class ReplayDataset(Dataset):
         if self.options.mode == 'concat' and self.options.labels == 'current':
             own = set(self.current.indices.tolist())
             chosen = [position for position in chosen if position not in own]
-        stored.indices = np.asarray(chosen, dtype=np.int64)
-        return stored
+        return self.current.of_images(chosen, policy)
 
     @property
     def step(self) -> Step:

@@ -90,7 +90,8 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
 def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> BaseDataset:
     """Copies a data set with ``mapper`` right after the annotations are loaded.
 
-    The images and the original's pipeline are shared and stay as they are.
+    The images are shared; the original and its pipeline stay as they are. The copy's pipeline is its own, so that a
+    transform that remembers something remembers nothing of other steps.
 
     Args:
         part: A plain data set.
@@ -100,7 +101,11 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
     Raises:
         ConfigError: If nothing loads annotations although required, or ``MapLabels`` is there.
     """
-    pipeline, found = _insert(part.pipeline, mapper)
+    try:
+        own = copy.deepcopy(part.pipeline)
+    except TypeError:  # a transform holds what cannot be copied, such as an open file
+        own = part.pipeline
+    pipeline, found = _insert(own, mapper)
     if not found and required:
         raise ConfigError(
             f'{type(part).__name__}.pipeline: has no LoadAnnotations (or a class derived from it), '
@@ -108,7 +113,7 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
         )
     if not found:
         # Nothing to map, but what the loader would have done must not be undone in predictions.
-        pipeline = copy.copy(pipeline)
+        pipeline = copy.copy(own)
         pipeline.transforms = [mapper, *pipeline.transforms]
     twin = copy.copy(part)
     twin.pipeline = pipeline

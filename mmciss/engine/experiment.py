@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,15 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
 from mmciss.errors import ConfigError
 from mmciss.protocols.protocol import Protocol
-from mmciss.utils.blame import blaming
 from mmciss.utils.files import value_checksum
 
 PACKAGES = (
@@ -52,6 +51,7 @@ class Experiment:
         data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of the
             last step.
         classes: Class names as the training data numbers them; other data is matched by these names.
+        datasets: The data itself, read once.
     """
 
     cfg: Config
@@ -61,6 +61,7 @@ class Experiment:
     plans: tuple[StepPlan, ...]
     data: dict[str, Any]
     classes: tuple[str, ...]
+    datasets: ProtocolData
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Experiment:
@@ -73,22 +74,20 @@ class Experiment:
         check_config(cfg)
         # Data sets are built before any runner has set the scope.
         init_default_scope(cfg.get('default_scope') or 'mmseg')
-        first = train_dataset(cfg, 0)
-        protocol = first.protocol
-        datasets = [first] + [train_dataset(cfg, index) for index in range(1, len(protocol))]
+        datasets = ProtocolData.from_cfg(cfg)
+        protocol = datasets.protocol
+        steps = range(len(protocol))
+        train = [datasets.dataset(index, 'train') for index in steps]
         # The data that every step is tested on must be there too, and now, not after hours of training.
-        data: dict[str, Any] = {'train': [item.describe() for item in datasets]}
+        data: dict[str, Any] = {'train': [item.describe() for item in train]}
         for split in ('test', 'val'):
-            if cfg.get(f'{split}_dataloader') is not None:
-                found = train_dataset(cfg, len(protocol) - 1, split, first.classes)
+            if split in datasets.splits:
+                last = datasets.dataset(steps[-1], split)
                 # Later steps are tested on what earlier ones are tested on, and more.
-                check_measurable(found, train_dataset(cfg, 0, split, first.classes))
-                data[split] = found.describe()
+                check_measurable(last, datasets.dataset(0, split), split)
+                data[split] = last.describe()
         batch = int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
-        names = [
-            [str(info['img_path']).rsplit('/', 1)[-1] for info in map(item.get_data_info, range(len(item)))]
-            for item in datasets
-        ]
+        names = [[path.rsplit('/', 1)[-1] for path in item.paths] for item in train]
         _note_unused_steps(cfg.get('steps') or {}, len(protocol))
         slots = [method_slots(cfg.get('method'), step) for step in protocol]
         plans = [
@@ -99,13 +98,15 @@ class Experiment:
                 batch,
                 cfg.train_cfg.get('max_iters'),
             )
-            for index, item in enumerate(datasets)
+            for index, item in enumerate(train)
         ]
-        return cls(cfg, protocol, tuple(map(len, datasets)), value_checksum(names), tuple(plans), data, first.classes)
+        return cls(
+            cfg, protocol, tuple(map(len, train)), value_checksum(names), tuple(plans), data, datasets.classes, datasets
+        )
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
-        """Builds the data set of one step as the runner will."""
-        return train_dataset(self.cfg, index, split, self.classes)
+        """Returns the data set of one step; the same one whenever it is called."""
+        return self.datasets.dataset(index, split)
 
     def step_config(self, index: int, previous: StepFiles | None) -> Config:
         """Returns the plain config of one step."""
@@ -194,59 +195,6 @@ class Experiment:
             'machine': machine(),
             'config': self.cfg.filename,
         }
-
-
-def train_dataset(
-    cfg: Config, index: int, split: str = 'train', classes: Sequence[str] | None = None
-) -> IncrementalDataset:
-    """Builds the data set of one step as the runner will.
-
-    Args:
-        cfg: The user's config.
-        index: The step.
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        classes: Class names of the training data, for other splits.
-    """
-    protocol = dict(cfg.protocol)
-    policy = protocol.pop('label_policy', 'plop')
-    key = f'{split}_dataloader'
-    with blaming(f'{key}.dataset'):
-        return DATASETS.build(
-            dict(
-                type='IncrementalDataset',
-                dataset=cfg[key].dataset,
-                protocol=protocol,
-                step_index=index,
-                policy=policy,
-                split=split,
-                classes=classes,
-            )
-        )
-
-
-def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset) -> None:
-    """Refuses data to test on in which no class is labelled, or no image belongs to the first step.
-
-    Args:
-        dataset: The data that the last step is tested on.
-        first: The data that the first step is tested on.
-
-    Raises:
-        ConfigError: Naming the data set.
-    """
-    key = f'{dataset.split}_dataloader'
-    if not dataset.presence.pixels[:, list(dataset.step.seen)].any():
-        raise ConfigError(
-            f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
-            f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
-            f'so that there is nothing to measure'
-        )
-    if not len(first):
-        raise ConfigError(
-            f'{key}.dataset: none of its {first.presence.num_images} images shows a class of step 0 '
-            f'({", ".join(first.step.names[first.step.background :][:6])}), which could not be tested. '
-            f"protocol.label_policy=dict(test_images='all') tests every step on all images"
-        )
 
 
 def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:

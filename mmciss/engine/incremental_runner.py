@@ -186,7 +186,7 @@ class IncrementalRunner:
 
     def _run_step(self, index: int) -> None:
         start = time.perf_counter()
-        runner = make_runner(self._step_config(index), f'step {index}')
+        runner = make_runner(self._step_config(index), f'step {index}', self.experiment.datasets)
         drop_frozen_parameter_notes()
         try:
             runner.train()

@@ -1,21 +1,41 @@
-"""Building mmengine's runner such that a config that does not suit it is named."""
+"""Building mmengine's runner of a step, of what is resolved already."""
 
 from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.errors import ConfigError, first_line
 
 
-def make_runner(cfg: Config, name: str) -> Runner:
+def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **model_args: Any) -> Runner:
     """Builds mmengine's runner of a step.
 
+    The runner keeps the plain config, for logs and checkpoints, and gets objects where there are any already.
+
+    Args:
+        cfg: The plain config of the step.
+        name: What is run, for messages.
+        data: The data of the run; without, data sets are built from the config.
+        **model_args: Further arguments of the model, which no config can hold.
+
     Raises:
-        ConfigError: If the config does not suit it.
+        ConfigError: If the config does not suit the runner.
     """
+    cfg = copy.deepcopy(cfg)
+    known = inspect.signature(Runner).parameters
+    arguments = {key: value for key, value in cfg.items() if key in known}
+    arguments['model'] = {**cfg.model, **model_args}
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if data is not None and cfg.get(key) is not None:
+            arguments[key] = {**cfg[key], 'dataset': data.build(cfg[key].dataset)}
     try:
-        return Runner.from_cfg(cfg)
+        return Runner(**arguments, cfg=cfg)
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise

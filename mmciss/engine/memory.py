@@ -13,7 +13,6 @@ from mmciss.datasets.exemplars import Exemplar, Memory
 from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import mix
-from mmciss.engine.experiment import train_dataset
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, value_checksum
 
@@ -76,7 +75,7 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     before: tuple[Exemplar, ...] = ()
     if index:
         before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
-    dataset = train_dataset(experiment.cfg, index)
+    dataset = experiment.dataset(index, 'train')
     crops = in_crops(dataset, mix(seed, index)) if options.candidates == 'crops' else None
     found = candidates(before, dataset, options.labels == 'full', crops)
     chosen = SELECTIONS[options.selection](found, options.size, mix(seed, index))
@@ -124,14 +123,11 @@ def candidates(
     labelled = list(step.seen if full_labels or not step.new else step.new)
     kept = {item.path: item for item in before}
     if full_labels and before:
-        everything = dataset.dataset
-        for position in range(len(everything)):
-            image = everything.get_data_info(position)['img_path']
+        for position, image in enumerate(dataset.source.counts.paths):
             if image in kept:
                 shown = [number for number in labelled if matrix[position, number]]
                 kept[image] = Exemplar(image, kept[image].step, shown)
-    for place, position in enumerate(dataset.indices):
-        image = dataset.get_data_info(place)['img_path']
+    for place, (position, image) in enumerate(zip(dataset.indices, dataset.paths)):
         whole = {number for number in labelled if matrix[position, number]}
         shown = whole if crops is None else crops[place]
         known = kept.get(image)

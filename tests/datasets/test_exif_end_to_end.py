@@ -10,8 +10,9 @@ from mmengine.config import Config
 from PIL import Image
 
 import mmciss.register_all  # noqa: F401
+from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
-from mmciss.engine.experiment import Experiment, train_dataset
+from mmciss.engine.experiment import Experiment
 from mmciss.engine.incremental_runner import IncrementalRunner
 from mmciss.engine.rehearsal import rehearse
 from mmciss.errors import ConfigError
@@ -63,7 +64,7 @@ def test_photographs_of_a_phone_are_trained_and_drawn_upright(upright: np.ndarra
     cfg.run_steps = [0]
     cfg.protocol.label_policy = dict(void_train='ignore', void_test='ignore')
     IncrementalRunner.from_cfg(cfg).train()
-    data = train_dataset(cfg, 0)
+    data = ProtocolData.from_cfg(cfg).dataset(0, 'train')
     assert len(data) == 8
     for index in range(8):
         picture = data[DrawnIndex(index, seed=0, draw=0)]['inputs'].permute(1, 2, 0).numpy()[..., ::-1]

@@ -12,9 +12,11 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 import mmciss.register_all  # noqa: F401
-from mmciss.datasets.class_match import match_classes
+from mmciss.datasets.incremental_dataset import IncrementalDataset
+from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
-from mmciss.engine.experiment import Experiment, train_dataset
+from mmciss.datasets.scanned_dataset import match_classes
+from mmciss.engine.experiment import Experiment
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures
@@ -105,7 +107,7 @@ def test_other_classes_are_refused_with_both_lists(
 
 def test_other_colours_do_not_matter(folders: tuple[Path, Path], tmp_path: Path) -> None:
     cfg = config(folders, tmp_path, ('test',), palette=[[9, 9, index] for index in range(7)])
-    data = train_dataset(cfg, 2, 'test', CLASSES)
+    data = ProtocolData.from_cfg(cfg).dataset(2, 'test')
     assert data.metainfo['palette'] == [[9, 9, SHUFFLED.index(name)] for name in data.metainfo['classes']]
 
 
@@ -117,7 +119,7 @@ def test_data_without_a_background_is_matched_too(tmp_path: Path) -> None:
     for folder, used, given in (('plain', names, masks), ('other', other, shuffled(masks, other, names))):
         cfg = step_run_config(write_pictures(tmp_path / folder, given), tmp_path, 'finetuning')
         cfg.test_dataloader.dataset.metainfo = dict(classes=used)
-        data = train_dataset(cfg, 2, 'test', names)
+        data = IncrementalDataset(cfg.test_dataloader.dataset, dict(name='2-2'), 2, split='test', classes=names)
         counts.append(data.presence.pixels)
         assert data.pixel_counts()[1:].tolist() == data.presence.pixels.sum(0)[1:].tolist()
     np.testing.assert_array_equal(*counts)
