@@ -40,7 +40,7 @@ class ProtocolData:
         protocol: Protocol | Mapping[str, Any],
         policy: LabelPolicy | Mapping[str, str] | str = 'plop',
     ) -> None:
-        self._datasets = {split: dataset for split, dataset in datasets.items() if dataset is not None}
+        self._datasets = {split: _own(dataset) for split, dataset in datasets.items() if dataset is not None}
         self._sources: list[tuple[Any, ScannedDataset]] = []
         self._views: list[tuple[dict[str, Any], IncrementalDataset]] = []
         if isinstance(protocol, Mapping):
@@ -118,10 +118,14 @@ class ProtocolData:
         for known, source in self._sources:
             if known is dataset or known == dataset:
                 return source
-        config = copy.deepcopy(dataset) if isinstance(dataset, Mapping) else dataset
-        source = ScannedDataset(config, classes or self.classes, key=f'{split}_dataloader.dataset')
-        self._sources.append((dataset, source))
+        source = ScannedDataset(_own(dataset), classes or self.classes, key=f'{split}_dataloader.dataset')
+        self._sources.append((_own(dataset), source))
         return source
+
+
+def _own(dataset: Any) -> Any:
+    """Copies the config of a data set; a built one stays what it is."""
+    return copy.deepcopy(dataset) if isinstance(dataset, Mapping) else dataset
 
 
 def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset, split: str) -> None:
