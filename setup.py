@@ -55,7 +55,7 @@ setup(
     ],
     packages=find_packages(include=['mmciss', 'mmciss.*']),
     include_package_data=True,
-    package_data={'mmciss': ['**/*.json', '**/*.txt']},
+    package_data={'mmciss': ['**/*.json', '**/*.txt', '**/*.yaml']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.6',
@@ -68,6 +68,7 @@ setup(
         'numpy',
         'opencv-python',
         'pillow',
+        'pyyaml',
     ],
     extras_require={
         'test': [

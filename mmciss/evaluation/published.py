@@ -1,4 +1,4 @@
-"""The published numbers, as data that a run can be laid beside."""
+"""The published numbers of ``published_results/*.yaml``, which a run can be laid beside."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from mmciss.evaluation import published_ade20k, published_cityscapes, published_voc
+from mmciss.protocols.class_orders import NUM_CLASSES
+from mmciss.utils.text_files import read_yaml
 
-BASES = {'voc': 20, 'ade20k': 150, 'cityscapes': 19}
-"""Number of foreground classes by data set."""
+FOLDER = Path(__file__).with_name('published_results')
 
 TITLES = {'voc': 'Pascal VOC', 'ade20k': 'ADE20K', 'cityscapes': 'Cityscapes'}
 """What a reader calls the data sets."""
 
 TOLERANCE = 0.15
-"""How far a printed ``all`` may be from the weighted mean of the printed old and new, by
-rounding."""
-_TABLES = (
-    ('voc', 'overlapped', published_voc.OVERLAPPED),
-    ('voc', 'overlapped', published_voc.OVERLAPPED_SHORT),
-    ('voc', 'disjoint', published_voc.DISJOINT),
-    ('voc', 'sequential', published_voc.SEQUENTIAL),
-    ('ade20k', 'overlapped', published_ade20k.OVERLAPPED),
-    ('ade20k', 'explicit', published_ade20k.MIB_LISTS),
-    ('cityscapes', 'domain', published_cityscapes.DOMAIN),
-    ('cityscapes', 'overlapped', published_cityscapes.OVERLAPPED),
-)
+"""How far, by rounding, a printed ``all`` may be from the weighted mean of the printed old and new."""
+_TELLING = {'voc': {'aeroplane', 'pottedplant'}, 'ade20k': {'wall', 'flag'}, 'cityscapes': {'road', 'rider'}}
 _ALIASES = {'finetuning': 'ft', 'finetune': 'ft', 'offline': 'joint'}
 
 
@@ -38,15 +30,11 @@ class PublishedResult:
     Attributes:
         dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``.
         protocol: As in ``'15-1'``.
-        setting: As in ``'overlapped'``; ``'explicit'`` stands for image lists that a paper
-            published.
-        method: As the paper calls it, with the model in parentheses if it is not DeepLabV3 with
-            ResNet-101.
+        setting: As in ``'overlapped'``; ``'explicit'`` stands for image lists that a paper published.
+        method: As the paper calls it, with the model in parentheses if it is not DeepLabV3 with ResNet-101.
         source: Where the number is from.
-        trust: ``'official'``, ``'recalled'`` or ``'quoted'``, see
-            :mod:`mmciss.evaluation.published_voc`.
-        background: Whether old and all count the background; None where that is not known or there
-            is none.
+        trust: ``'official'``, ``'recalled'`` or ``'quoted'``; the data files say what that means.
+        background: Whether old and all count the background; None where that is not known or there is none.
         old: Mean over the classes of step 0, or None.
         new: Mean over all later classes, or None.
         all: Mean over all classes.
@@ -70,8 +58,8 @@ class PublishedResult:
         if self.old is None or self.new is None:
             return None
         base = int(self.protocol.split('-')[0])
-        later = BASES[self.dataset] - base
-        base += 0 if self.background is False else 1
+        later = NUM_CLASSES[self.dataset] - base
+        base += self.background is not False
         return (base * self.old + later * self.new) / (base + later)
 
     @property
@@ -89,13 +77,13 @@ def published(
     setting: str | None = None,
     methods: Sequence[str] | None = None,
 ) -> tuple[PublishedResult, ...]:
-    """Looks published results up; what is None is not asked for.
+    """Looks published results up; None stands for all of them.
 
     Args:
         dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``.
         protocol: As in ``'15-1'``.
         setting: As in ``'overlapped'``.
-        methods: Method names in any spelling that :func:`same_method` knows.
+        methods: Names of methods, in any spelling that :func:`method_key` knows.
 
     Examples:
         >>> [row.all for row in published('voc', '15-1', 'overlapped', ['PLOP'])]
@@ -104,18 +92,15 @@ def published(
     keys = None if methods is None else {method_key(name) for name in methods}
     return tuple(
         row
-        for row in all_published()
-        if dataset in (None, row.dataset)
-        and protocol in (None, row.protocol)
+        for row in (all_published() if dataset is None else _read(dataset))
+        if protocol in (None, row.protocol)
         and setting in (None, row.setting)
         and (keys is None or method_key(row.method) in keys)
     )
 
 
 def method_key(name: str) -> str:
-    """Reduces a method's name to what papers agree on.
-
-    Case, dashes and the order around ``+`` do not matter.
+    """Reduces a method's name to what papers agree on: case, dashes and the order around ``+`` do not matter.
 
     Examples:
         >>> method_key('MiB + AWT') == method_key('AWT+MiB'), method_key('Fine-tuning')
@@ -128,46 +113,30 @@ def method_key(name: str) -> str:
 def dataset_of(class_names: Sequence[str]) -> str | None:
     """Recognises a benchmark by the names of its classes, in any order; None for others."""
     names = {re.sub(r'[^a-z]', '', name.lower()) for name in class_names} - {'background'}
-    for dataset, count, known in (
-        ('voc', 20, {'aeroplane', 'pottedplant'}),
-        ('ade20k', 150, {'wall', 'flag'}),
-        ('cityscapes', 19, {'road', 'rider'}),
-    ):
-        if len(names) == count and known <= names:
-            return dataset
-    return None
+    fits = (dataset for dataset, telling in _TELLING.items() if len(names) == NUM_CLASSES[dataset] and telling <= names)
+    return next(fits, None)
+
+
+def all_published() -> tuple[PublishedResult, ...]:
+    """Gives every row of every data set."""
+    return tuple(row for dataset in NUM_CLASSES for row in _read(dataset))
 
 
 @functools.cache
-def all_published() -> tuple[PublishedResult, ...]:
-    """Reads all tables."""
-    return tuple(row for dataset, setting, text in _TABLES for row in _read(dataset, setting, text))
+def _read(dataset: str) -> tuple[PublishedResult, ...]:
+    """Reads a data file; there is none for a data set that is not a benchmark."""
+    if dataset not in NUM_CLASSES:
+        return ()
+    tables = read_yaml(FOLDER / f'{dataset}.yaml')['tables']
+    return tuple(
+        result for table in tables for row in table['rows'] for result in _read_row(dataset, table['setting'], row)
+    )
 
 
-def _read(dataset: str, setting: str, text: str) -> list[PublishedResult]:
-    header, *lines = ([cell.strip() for cell in line.split('|')] for line in text.strip('\n').splitlines())
-    rows = []
-    for method, source, background, trust, *cells in lines:
-        for protocol, cell in zip(header[4:], cells, strict=True):
-            if cell == '-':
-                continue
-            numbers: list[float | None] = [float(number) for number in cell.split('/')]
-            old, new, total, average = (
-                [None, None] + numbers + [None] if len(numbers) == 1 else numbers + [None] * (4 - len(numbers))
-            )
-            rows.append(
-                PublishedResult(
-                    dataset,
-                    protocol,
-                    setting,
-                    method,
-                    source,
-                    trust,
-                    {'yes': True, 'no': False}.get(background),
-                    old,
-                    new,
-                    total,
-                    average,
-                )
-            )
-    return rows
+def _read_row(dataset: str, setting: str, row: dict[str, Any]) -> list[PublishedResult]:
+    place = [row.pop(key) for key in ('method', 'source', 'trust', 'background')]
+    results = []
+    for protocol, cell in row.items():  # all; or old, new, all; or old, new, all, average
+        old, new, total, average = [*cell, None][:4] if isinstance(cell, list) else (None, None, cell, None)
+        results.append(PublishedResult(dataset, protocol, setting, *place, old, new, total, average))
+    return results

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mmciss.errors import ConfigError
 
@@ -62,3 +65,8 @@ def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str
 
 def _convert(path: str | Path, encoding: str) -> str:
     return f'Convert it:  iconv -f {encoding} -t UTF-8 {path} > {path}.utf8'
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a data file of this package, by PyYAML's fast parser where it is installed."""
+    return yaml.load(path.read_text(encoding='utf-8'), Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
