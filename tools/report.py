@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from mmciss.evaluation.merge import find_runs
-from mmciss.evaluation.merge_report import headline, write_merged_report
-from mmciss.evaluation.report import write_report
+from mmciss.evaluation.report import write_merged_report, write_report
+from mmciss.evaluation.report_text import headline
 
 
 def main(arguments: list[str] | None = None) -> int:

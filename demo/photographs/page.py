@@ -13,8 +13,8 @@ from mmseg.apis import inference_model, init_model
 from PIL import Image
 
 from mmciss.evaluation.contact_sheet import colorize, palette_of
-from mmciss.evaluation.figure_style import new_figure, save_figure, style
 from mmciss.evaluation.markdown import duration, number, table
+from mmciss.evaluation.plots import new_figure, save_figure, style
 from photographs.folders import CLASSES, PALETTE, STAGES, seen
 from photographs.plain import TITLES
 from photographs.scores import iou

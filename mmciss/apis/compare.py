@@ -249,7 +249,8 @@ def compare(options: argparse.Namespace) -> list[str]:
         ConfigError: If a run cannot work, before the first one trains.
     """
     import mmciss.register_all  # noqa: F401
-    from mmciss.evaluation.merge_report import headline, write_merged_report
+    from mmciss.evaluation.report import write_merged_report
+    from mmciss.evaluation.report_text import headline
 
     runs = plan_runs(options)
     work_dir = Path(options.work_dir)

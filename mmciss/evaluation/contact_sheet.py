@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mmciss.evaluation.figure_style import FAINT, default_palette, new_figure, style
+from mmciss.evaluation.plots import FAINT, new_figure, style
 from mmciss.evaluation.run_record import RunRecord
 
 IGNORED = 255
-LEGEND = 16
-"""At most this many classes are named, the ones with most pixels."""
+LEGEND = 24
+"""At most this many classes are named, those with most pixels in the first map and the last."""
+GREY = 0.45
+"""Brightness of the photograph where nothing is painted over it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def read_samples(record: RunRecord) -> list[Samples]:
     return [samples for samples in found if np.array_equal(samples.images, found[-1].images)]
 
 
-def contact_sheet(samples: list[Samples], result: Mapping[str, Any]) -> Figure:
+def contact_sheet(samples: Sequence[Samples], result: Mapping[str, Any]) -> Figure:
     """Draws a row per image: the photograph, the ground truth, then the prediction of every step.
 
     Args:
@@ -62,51 +64,82 @@ def contact_sheet(samples: list[Samples], result: Mapping[str, Any]) -> Figure:
         result: The last finished step's ``result.json``: ``classes`` and, if any, ``palette``.
     """
     last = samples[-1]
-    colors, background = palette_of(result), bool(result.get('background', True))
-    columns = [
-        ('image', None),
-        ('ground truth', last.labels),
-        *((f'step {item.step}', item.predictions) for item in samples),
-    ]
-    boxes = [_content(prediction) for prediction in last.predictions]
-    heights = [1.25 * box[0] / box[1] for box in boxes]
-    shown = _legend_classes(last, len(result['classes']), background)
-    per_row = max(3, int(len(columns) * 1.25 / 1.2))
-    legend_height = 0.22 * -(-len(shown) // per_row) + 0.12
-    figure = new_figure(1.3 * len(columns), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height)
+    rows = []
+    for index, (image, label) in enumerate(zip(last.images, last.labels)):
+        height, width = _content(last.predictions[index])
+        maps = [label, *(item.predictions[index] for item in samples)]
+        rows.append((image[:height, :width], [channels[:height, :width] for channels in maps]))
+    titles = ('image', 'ground truth', *(f'step {item.step}' for item in samples))
+    return picture_grid(rows, titles, result['classes'], palette_of(result), bool(result.get('background', True)))
+
+
+def picture_grid(
+    rows: Sequence[tuple[np.ndarray, Sequence[np.ndarray]]],
+    titles: Sequence[str],
+    names: Sequence[str],
+    colors: np.ndarray,
+    background: bool,
+    width: float = 1.25,
+) -> Figure:
+    """Draws photographs and label maps side by side over one legend.
+
+    Args:
+        rows: Per image the photograph, RGB ``(H, W, 3)``, and maps of channels ``(H, W)``, uint8, 255 = ignored.
+        titles: A title per column, that of the photographs first.
+        names: The classes by channel.
+        colors: RGB per channel ``(256, 3)``.
+        background: Whether channel 0 is the background.
+        width: Inches of a column.
+    """
+    heights = [width * image.shape[0] / image.shape[1] for image, _ in rows]
+    handles = _legend([maps[index] for _, maps in rows for index in (0, -1)], names, colors, background)
+    per_row = max(3, int(len(titles) * width / 1.2))
+    legend_height = 0.22 * -(-len(handles) // per_row) + 0.12
+    figure = new_figure((width + 0.05) * len(titles), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height)
     with style():
-        grid = figure.subplots(len(boxes), len(columns), squeeze=False, height_ratios=heights)
+        grid = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-        for row, (height, width) in enumerate(boxes):
-            photograph = last.images[row, :height, :width]
-            for axes, (title, maps) in zip(grid[row], columns):
-                axes.imshow(
-                    photograph
-                    if maps is None
-                    else colorize(maps[row, :height, :width], photograph, colors, background),
-                    interpolation='nearest',
-                    aspect='auto',
-                )
+        for (image, maps), line in zip(rows, grid):
+            pictures = [image, *(colorize(channels, image, colors, background) for channels in maps)]
+            for axes, picture in zip(line, pictures):
+                axes.imshow(picture, interpolation='nearest', aspect='auto')
                 axes.set_xticks([])
                 axes.set_yticks([])
                 axes.spines[:].set_visible(False)
-                if row == 0:
-                    axes.set_title(title, fontsize=9, loc='center', pad=4)
-        handles = [
-            Patch(facecolor=colors[channel] / 255, edgecolor=FAINT, linewidth=0.5, label=result['classes'][channel])
-            for channel in shown
-        ]
-        if handles:
-            figure.legend(
-                handles=handles,
-                loc='outside lower center',
-                ncols=per_row,
-                fontsize=8,
-                handlelength=1.2,
-                handleheight=1.0,
-                columnspacing=1.2,
-            )
+        for axes, title in zip(grid[0], titles):
+            axes.set_title(title, fontsize=9, loc='center', pad=4)
+        sizes = dict(fontsize=8, handlelength=1.2, handleheight=1.0, columnspacing=1.2)
+        figure.legend(handles=handles, loc='outside lower center', ncols=per_row, **sizes)
     return figure
+
+
+def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray, background: bool) -> list[Patch]:
+    """Names the classes with most pixels in order of arrival, and what is no class."""
+    pixels = sum(np.bincount(channels.ravel(), minlength=256) for channels in maps)
+    classes = pixels[: len(names)].copy()
+    classes[0] *= not background
+    chosen = sorted(channel for channel in np.argsort(classes, kind='stable')[::-1][:LEGEND] if classes[channel])
+    shown = [(colors[channel] / 255, names[channel]) for channel in chosen]
+    if background and pixels[0]:
+        shown.append(((GREY / 2,) * 3, names[0]))
+    if pixels[IGNORED]:
+        shown.append(((1.0, 1.0, 1.0), 'ignored'))
+    return [Patch(facecolor=color, edgecolor=FAINT, linewidth=0.5, label=name) for color, name in shown]
+
+
+def default_palette(count: int) -> np.ndarray:
+    """Gives the colours of Pascal VOC ``(count, 3)``, uint8: the class number's bits are spread over red, green and blue.
+
+    Examples:
+        >>> default_palette(3).tolist()
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    """
+    numbers = np.arange(count)
+    colors = np.zeros((count, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colors[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
 
 
 def palette_of(result: Mapping[str, Any]) -> np.ndarray:
@@ -133,25 +166,15 @@ def colorize(
     Returns:
         RGB ``(H, W, 3)``, uint8.
     """
-    grey = 0.45 * photograph.astype(np.float32).mean(-1, keepdims=True).repeat(3, -1)
-    painted = (1 - strength) * grey / 0.45 + strength * colors[channels].astype(np.float32)
-    out = np.where((channels == 0)[..., None], grey, painted) if background else painted
+    grey = photograph.astype(np.float32).mean(-1, keepdims=True).repeat(3, -1)
+    out = (1 - strength) * grey + strength * colors[channels].astype(np.float32)
+    if background:
+        out = np.where((channels == 0)[..., None], GREY * grey, out)
     out[channels == IGNORED] = 255
     return out.round().astype(np.uint8)
 
 
 def _content(prediction: np.ndarray) -> tuple[int, int]:
     """Gives height and width of the part that is not padding at the bottom and at the right."""
-    inside = prediction != IGNORED
-    if not inside.any():
-        return prediction.shape[0], prediction.shape[1]
-    return int(np.flatnonzero(inside.any(1))[-1]) + 1, int(np.flatnonzero(inside.any(0))[-1]) + 1
-
-
-def _legend_classes(samples: Samples, count: int, background: bool) -> list[int]:
-    """Gives the foreground channels with most pixels in the maps, in order of arrival."""
-    maps = np.concatenate([samples.labels.ravel(), samples.predictions.ravel()])
-    pixels = np.bincount(maps, minlength=256)[:count]
-    pixels[0] *= not background
-    chosen = np.argsort(pixels, kind='stable')[::-1][:LEGEND]
-    return sorted(int(channel) for channel in chosen if pixels[channel] > 0)
+    rows, columns = np.nonzero(prediction != IGNORED)
+    return (rows.max() + 1, columns.max() + 1) if len(rows) else prediction.shape

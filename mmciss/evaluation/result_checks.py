@@ -9,7 +9,6 @@ from typing import Any
 
 from mmciss.errors import ConfigError
 
-
 LARGEST_COUNT = 2**53
 """Beyond, IoU in floating point would not be exact, and no data set has so many pixels."""
 MOST_STEPS = 10_000
@@ -25,7 +24,7 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
 
 
-def _is_duration(value: Any) -> bool:
+def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
@@ -33,19 +32,25 @@ def _of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kind)
 
 
+def _or_null(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
 COUNT, SWITCH = ('a whole number, 0 or more', is_count), ('true or false', _of(bool))
-TEXT, DICTIONARY = ('text', _of(str)), ('a dictionary', _of(dict))
+TEXT, DICTIONARY, LIST = ('text', _of(str)), ('a dictionary', _of(dict)), ('a list', _of(list))
 RESULT_KEYS = {
-    'seconds': ('a number of seconds', _is_duration),
+    'seconds': ('a number of seconds', _is_amount),
     **dict.fromkeys(('iterations', 'num_images', 'train_images'), COUNT),
     **dict.fromkeys(('background', 'data_background'), SWITCH),
+    'metrics': DICTIONARY,
+    'notes': LIST,
 }
 """What reports read of a step's result beside classes and counts; each may be missing or null."""
 RUN_KEYS = {
     'num_steps': (f'a whole number from 1 to {MOST_STEPS}', lambda value: is_count(value) and 1 <= value <= MOST_STEPS),
     'seed': COUNT,
     **dict.fromkeys(('experiment', 'versions'), DICTIONARY),
-    **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine'), TEXT),
+    **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine', 'title'), TEXT),
 }
 """The same of ``run.json``."""
 
@@ -72,6 +77,22 @@ def check_list(path: Path, key: str, found: Any, allowed: str, fits: Callable[[A
     for value in found:
         if not fits(value):
             raise ConfigError(f'{path}: {key}: holds {value!r:.60}; allowed are {allowed}')
+
+
+def check_per_class(path: Path, result: Mapping[str, Any]) -> None:
+    """Refuses IoU of another kind or number than the classes, and names of test sets likewise; both may be missing.
+
+    Raises:
+        ConfigError: Naming the file and the key.
+    """
+    for key, allowed, fits in (
+        ('iou', 'percent or null', _or_null(_is_amount)),
+        ('judged_on', 'text or null', _or_null(_of(str))),
+    ):
+        if result.get(key) is not None:
+            check_list(path, key, result[key], allowed, fits)
+            if len(result[key]) != len(result['classes']):
+                raise ConfigError(f'{path}: {key}: {len(result[key])} entries for {len(result["classes"])} classes')
 
 
 def check_counts(path: Path, confusion: Any) -> tuple[int, ...]:

@@ -11,10 +11,18 @@ from typing import Any
 import numpy as np
 
 from mmciss.errors import ConfigError
-from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import learned_at
 from mmciss.evaluation.published import TITLES, dataset_of
-from mmciss.evaluation.result_checks import RESULT_KEYS, RUN_KEYS, check_counts, check_keys, check_list, is_count
+from mmciss.evaluation.result_checks import (
+    RESULT_KEYS,
+    RUN_KEYS,
+    check_counts,
+    check_keys,
+    check_list,
+    check_per_class,
+    is_count,
+)
+from mmciss.evaluation.scores import result_iou
 from mmciss.utils.files import read_json
 from mmciss.utils.text_files import read_text
 
@@ -96,17 +104,22 @@ class RunRecord:
         return f'{data} {self.protocol}, {self.setting}'
 
     @property
+    def title(self) -> str:
+        """The heading of the report."""
+        return str(self.info.get('title') or f'{self.method} on {self.problem}')
+
+    @property
     def joint(self) -> bool:
         """Whether all classes were learned in one step."""
         return len(self.sizes) > len(self.results)
 
     def iou(self, absent: str = 'exclude') -> np.ndarray:
-        """Gives IoU ``(T, C)`` in percent up to the last finished step; NaN if there is none."""
+        """Gives the IoU ``(T, C)`` in percent up to the last finished step; NaN if there is none."""
         rows = self.results[: self.last['step'] + 1]
         iou = np.full((len(rows), sum(self.sizes)), np.nan)
         for row, result in zip(iou, rows):
             if result is not None:
-                values = 100 * iou_from_confusion(np.asarray(result['confusion']), absent)
+                values = result_iou(result, absent)
                 row[: len(values)] = values
         return iou
 
@@ -189,6 +202,7 @@ def _result(path: Path, index: int) -> Mapping[str, Any] | None:
     if len(set(result['classes'])) < len(result['classes']):
         raise ConfigError(f'{path}: classes: a name stands twice among {", ".join(result["classes"])}')
     check_keys(path, result, RESULT_KEYS)
+    check_per_class(path, result)
     shape = check_counts(path, result['confusion'])
     count = len(result['classes'])
     if result['step'] != index or shape != (count, count) or sum(result['sizes']) != count:

@@ -13,7 +13,12 @@ from mmciss.evaluation.continual import before_current, harmonic_mean, old_new_a
 
 
 def step_scores(
-    confusion: np.ndarray, sizes: Sequence[int], step: int, background: bool = True, absent: str = 'exclude'
+    confusion: np.ndarray,
+    sizes: Sequence[int],
+    step: int,
+    background: bool = True,
+    absent: str = 'exclude',
+    iou: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Scores one step.
 
@@ -23,13 +28,14 @@ def step_scores(
         step: The step's index.
         background: Whether channel 0 is the background.
         absent: What the IoU of a class without ground truth is, see :func:`.iou_from_confusion`.
+        iou: IoU ``(n,)`` in percent, if it is not that of ``confusion``.
 
     Returns:
-        Percent, NaN where a group is empty: ``old``, ``new``, ``all``, ``harmonic``, ``before``,
-        ``current``; ``old``, ``all``, ``harmonic``, ``before`` and ``current`` again with the
-        suffix ``_no_background``; ``pixel_accuracy`` and ``class_accuracy``.
+        Percent, NaN where a group is empty: ``old``, ``new``, ``all``, ``harmonic``, ``before``, ``current``; ``old``,
+        ``all``, ``harmonic``, ``before`` and ``current`` again with the suffix ``_no_background``;
+        ``pixel_accuracy`` and ``class_accuracy``.
     """
-    row = 100 * iou_from_confusion(confusion, absent)
+    row = 100 * iou_from_confusion(confusion, absent) if iou is None else iou
     scores: dict[str, float] = {}
     for count_background, suffix in ((True, ''), (False, '_no_background')):
         groups = old_new_all(row, sizes, background, count_background)
@@ -42,6 +48,20 @@ def step_scores(
     scores['pixel_accuracy'] = 100 * overall
     scores['class_accuracy'] = 100 * float(known.mean()) if known.size else float('nan')
     return scores
+
+
+def result_iou(result: Mapping[str, Any], absent: str = 'exclude') -> np.ndarray:
+    """Gives the IoU ``(n,)`` of every class in percent: that of the confusion matrix, unless the result has its own.
+
+    Args:
+        result: The content of a step's ``result.json``. Under ``iou`` it has percent or None per class where classes are
+            judged on different images.
+        absent: See :func:`step_scores`.
+    """
+    if result.get('iou') is None:
+        return 100 * iou_from_confusion(np.asarray(result['confusion']), absent)
+    iou = np.array(result['iou'], dtype=np.float64)
+    return np.nan_to_num(iou) if absent == 'zero' else iou
 
 
 def score_key(report: Mapping[str, Any], name: str) -> str:
@@ -66,9 +86,8 @@ def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, flo
         ``{'ciss/old': ..., 'ciss/new': ..., ..., 'ciss/IoU/<class>': ...}`` as Python floats in
         percent; what is NaN is left out.
     """
-    confusion = np.asarray(result['confusion'])
-    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent)
+    confusion, iou = np.asarray(result['confusion']), result_iou(result, absent)
+    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent, iou)
     flat = {f'ciss/{name}': value for name, value in scores.items()}
-    per_class = 100 * iou_from_confusion(confusion, absent)
-    flat.update({f'ciss/IoU/{name}': float(value) for name, value in zip(result['classes'], per_class)})
+    flat.update({f'ciss/IoU/{name}': value for name, value in zip(result['classes'], iou)})
     return {name: float(value) for name, value in flat.items() if not math.isnan(value)}

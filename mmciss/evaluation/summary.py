@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from mmciss.evaluation.continual import backward_transfer, forgetting, learned_at, summarize
 from mmciss.evaluation.published import published
 from mmciss.evaluation.run_record import RunRecord
-from mmciss.evaluation.scores import step_scores
+from mmciss.evaluation.scores import result_iou, step_scores
 
 CONVENTIONS = {'with_background': True, 'without_background': False}
 RULES = ('exclude', 'zero')
@@ -34,7 +35,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
     return plain(
         {
             'run': {
-                'title': f'{record.method} on {record.problem}',
+                'title': record.title,
                 'folder': record.path.name,
                 'method': record.method,
                 'protocol': record.protocol,
@@ -54,13 +55,11 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'class_numbers': record.last.get('class_numbers'),
             'learned_at': learned_at(sizes),
             'absent_classes': _absent(record),
+            'judged_on': record.last.get('judged_on'),
+            'notes': record.last.get('notes') or [],
             'iou': iou,
             'summary': {
-                rule: {
-                    name: summarize(record.iou(rule), sizes, record.background, count)
-                    for name, count in CONVENTIONS.items()
-                }
-                for rule in RULES
+                rule: {name: run_scores(record, count, rule) for name, count in CONVENTIONS.items()} for rule in RULES
             },
             'per_class': {
                 'final': iou[-1],
@@ -80,6 +79,19 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
     )
 
 
+def run_scores(record: RunRecord, count_background: bool, rule: str = RULES[0]) -> dict[str, float]:
+    """Gives the numbers of a run that tables print, see :func:`.continual.summarize`."""
+    scores = summarize(record.iou(rule), record.sizes, record.background, count_background)
+    if _several_test_sets(record.last):
+        scores |= {'all': math.nan, 'average': math.nan}
+    return scores
+
+
+def _several_test_sets(result: Mapping[str, Any]) -> bool:
+    """Whether classes are judged on different images; a mean over them would look like an mIoU and be none."""
+    return len(set(result.get('judged_on') or ()) - {None}) > 1
+
+
 def published_beside(record: RunRecord) -> tuple:
     """Finds the published results of the method; none where the class order is another one."""
     if record.info.get('order') not in (None, 'a'):
@@ -93,7 +105,9 @@ def _step(record: RunRecord, index: int) -> dict[str, Any]:
     if result is None:
         return step
     background = bool(result.get('background', True))
-    scores = step_scores(np.asarray(result['confusion']), result['sizes'], index, background)
+    scores = step_scores(np.asarray(result['confusion']), result['sizes'], index, background, iou=result_iou(result))
+    if _several_test_sets(result):
+        scores |= {'all': math.nan, 'all_no_background': math.nan}
     if record.joint:  # The one step teaches everything at once.
         scores |= {
             'before': math.nan,
@@ -101,12 +115,12 @@ def _step(record: RunRecord, index: int) -> dict[str, Any]:
             'before_no_background': math.nan,
             'current_no_background': scores['all_no_background'],
         }
-    return step | scores | {key: result.get(key) for key in ('num_images', 'train_images', 'iterations', 'seconds')}
+    facts = ('num_images', 'train_images', 'iterations', 'seconds', 'metrics')
+    return step | scores | {key: result.get(key) for key in facts}
 
 
 def _absent(record: RunRecord) -> list[str]:
-    rows = np.asarray(record.last['confusion']).sum(1)
-    return [name for name, count in zip(record.last['classes'], rows) if count == 0]
+    return [name for name, iou in zip(record.last['classes'], record.iou()[-1]) if np.isnan(iou)]
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mmciss.evaluation.contact_sheet import colorize, palette_of
-from mmciss.evaluation.figure_style import ALL, FAINT, NEW, OLD, new_figure, style
+from mmciss.evaluation.plots import ALL, FAINT, NEW, OLD, new_figure, style
 from mmciss.extend.comparison import Picture
 from mmciss.models.labelers.teacher_labeler import UNLABELLED
 from mmciss.protocols.labels import IGNORE

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmciss.evaluation.figure_style import save_figure
 from mmciss.evaluation.markdown import duration, number, table
+from mmciss.evaluation.plots import save_figure
 from mmciss.extend.comparison import Comparison
 from mmciss.extend.figures import plot_changes, plot_classes, plot_confusion
 from mmciss.extend.judging import judging_lines

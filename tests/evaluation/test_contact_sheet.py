@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmciss.evaluation.contact_sheet import colorize, contact_sheet, palette_of, read_samples
+from mmciss.evaluation.contact_sheet import colorize, contact_sheet, palette_of, picture_grid, read_samples
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import write_run
 
@@ -19,10 +19,23 @@ def test_a_row_per_image_and_a_column_per_step(tmp_path: Path) -> None:
     assert len(figure.axes) == 2 * (2 + 6)
     assert [axes.get_title(loc='center') for axes in figure.axes[:4]] == ['image', 'ground truth', 'step 0', 'step 1']
     assert figure.axes[0].images[0].get_array().shape == (36, 48, 3)  # Without the padding below.
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['aeroplane', 'bicycle', 'train', 'tvmonitor']
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ['aeroplane', 'bicycle', 'train', 'tvmonitor', 'background']
     truth, first, last = (figure.axes[column].images[0].get_array() for column in (1, 2, 7))
     np.testing.assert_array_equal(truth, last)
     assert not np.array_equal(truth, first)  # Step 0 cannot know tvmonitor.
+
+
+def test_the_legend_names_what_is_no_class() -> None:
+    image, label = np.full((4, 4, 3), 100, np.uint8), np.array([[0, 1, 255, 255]] * 4, np.uint8)
+    colors = palette_of({'palette': [[0, 0, 0], [200, 100, 0]]})
+    for background, expected in ((True, ['a', 'background', 'ignored']), (False, ['background', 'a', 'ignored'])):
+        figure = picture_grid([(image, [label])], ('image', 'labels'), ['background', 'a'], colors, background)
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == expected
+        shown = [patch.get_facecolor()[:3] for patch in figure.legends[0].get_patches()]
+        painted = figure.axes[1].images[0].get_array()[0] / 255
+        np.testing.assert_allclose(shown[expected.index('ignored')], painted[2])
+        assert len(set(shown)) == 3, 'void and background look different'
 
 
 def test_damaged_samples_are_skipped(tmp_path: Path) -> None:

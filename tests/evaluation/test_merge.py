@@ -1,4 +1,4 @@
-"""Tests of mmciss.evaluation.merge, merge_report, comparison_plot and tools/report.py."""
+"""Tests of mmciss.evaluation.merge, of the report and figure of several runs, and of tools/report.py."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.evaluation.comparison_plot import plot_comparison
 from mmciss.evaluation.merge import find_runs, merge_runs
-from mmciss.evaluation.merge_report import write_merged_report
+from mmciss.evaluation.plots import plot_comparison
+from mmciss.evaluation.report import write_merged_report
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import write_run
 from tests.paths import ROOT

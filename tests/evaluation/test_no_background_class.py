@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from mmciss.evaluation.merge import merge_runs
-from mmciss.evaluation.merge_report import headline
 from mmciss.evaluation.plots import plot_curves, plot_heatmap
-from mmciss.evaluation.report_markdown import report_markdown
+from mmciss.evaluation.report_text import headline, run_text
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import summarize_run
 from tests.evaluation.synthetic_run import write_run
@@ -32,13 +31,13 @@ def records(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
 def test_headline_and_tables_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:
     first, second = map(summarize_run, records)
     assert first['summary'] == second['summary'], 'report.json has both conventions'
-    text = report_markdown(second, [])
+    text = run_text(second, [])
     lead = text.split('## Step by step')[0]
     assert '| without background' in lead and '| with background' not in lead
     assert 'no background class' in lead and 'old (3)' in lead and 'all (5)' in lead
     step = next(line for line in text.split('## Step by step')[1].splitlines() if line.startswith('| 1 '))
     assert f'{second["steps"][1]["all_no_background"]:.1f}' in step and 'w/o bg' not in text
-    assert 'old (4)' in report_markdown(first, []) and 'no background class' not in report_markdown(first, [])
+    assert 'old (4)' in run_text(first, []) and 'no background class' not in run_text(first, [])
 
 
 def test_figures_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:
@@ -51,7 +50,7 @@ def test_figures_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:
     axes = plot_curves(report).axes[0]
     np.testing.assert_allclose(axes.lines[-1].get_ydata(), [step['all_no_background'] for step in report['steps']])
     assert axes.get_ylabel() == 'mean IoU (%)'
-    assert f'{report["summary"]["exclude"]["without_background"]["average"]:.1f}' in axes.texts[-1].get_text()
+    assert f'{report["summary"]["exclude"]["without_background"]["average"]:.1f}' in axes.get_xlabel()
 
 
 def test_merged_reports_leave_it_out(records: tuple[RunRecord, RunRecord]) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
-from mmciss.evaluation.figure_style import default_palette
-from mmciss.evaluation.plots import plot_curves, plot_heatmap, spread_out
+from mmciss.evaluation import plots
+from mmciss.evaluation.contact_sheet import default_palette
+from mmciss.evaluation.merge import find_runs, merge_runs
+from mmciss.evaluation.plots import DPI, plot_comparison, plot_curves, plot_heatmap, spread_out
 from mmciss.evaluation.run_record import read_run
 from mmciss.evaluation.summary import summarize_run
 from tests.evaluation.synthetic_run import write_run
@@ -39,6 +42,40 @@ def test_curves_are_the_numbers(tmp_path: Path) -> None:
     assert list(old.get_xdata()) == [0, 1, 2, 3] and list(new.get_xdata()) == [1, 2, 3]
     np.testing.assert_allclose(every.get_ydata(), [step['all'] for step in report['steps'][:4]])
     assert axes.get_xlim()[1] > 5  # The steps to come have room.
+
+
+def comparison(decays: dict[str, float], tmp_path: Path) -> Figure:
+    """The figure of one run per method."""
+    for seed, (method, decay) in enumerate(decays.items()):
+        write_run(tmp_path / method, method=method, seed=seed, decay=decay, sizes=(3, 1, 1), names=list('abcd'))
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    return plot_comparison(problem)
+
+
+def test_22_methods_are_told_apart_and_no_name_is_cut(tmp_path: Path) -> None:
+    figure = comparison({f'Method number {index}': 0.001 + 0.04 * index for index in range(22)}, tmp_path)
+    left, right = figure.axes
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in left.lines}
+    assert len(left.lines) == len(looks) == 22
+    figure.draw_without_rendering()
+    written = [*left.texts, *right.get_yticklabels(), *figure.legends[0].get_texts()]
+    boxes = [text.get_window_extent() for text in written]
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    assert all(box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height for box in boxes)
+    names = sorted((box for box in boxes[:22]), key=lambda box: box.y0)
+    assert all(above.y0 >= below.y0 + 0.8 * below.height for below, above in zip(names, names[1:]))
+    assert max(box.x1 for box in names) <= min(label.get_window_extent().x0 for label in right.get_yticklabels())
+
+
+def test_nothing_at_zero_is_clipped_and_no_half_is_empty(tmp_path: Path) -> None:
+    figure = comparison({'forgets': 1e-9}, tmp_path / 'a')
+    report = summarize_run(read_run(tmp_path / 'a' / 'forgets'))
+    assert report['steps'][2]['old_no_background'] == 0
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    place = axes.transData.transform((0, 0))[0] - axes.get_window_extent().x0
+    assert place >= 3 * DPI / 72, 'a marker is 5.5 points wide'
+    assert plots._limits(3.0)[1] < 11 and plots._limits(50.0)[1] < 52 and plots._limits(51.0)[1] > 100
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.floats(0.5, 8))

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmciss.errors import ConfigError
 from mmciss.evaluation.continual import summarize
-from mmciss.evaluation.report import write_report
+from mmciss.evaluation.plots import new_figure
+from mmciss.evaluation.report import Section, write_report
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import VOC, write_run
 
@@ -128,3 +130,48 @@ def test_report_goes_elsewhere(tmp_path: Path) -> None:
 def test_nothing_finished(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='no step is finished yet'):
         write_report(write_run(tmp_path / 'run', finished=0))
+
+
+def test_more_sections_stay_with_the_run(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / 'run', names=('a', 'b', 'c'), sizes=(3, 1))
+    figure = new_figure(1, 1)
+    write_report(
+        folder, sections=[Section('What changed', '- one line', {'changes': figure}), Section('Notes', 'Two.')]
+    )
+    text = (folder / 'report.md').read_text()
+    assert (
+        '## What changed\n\n- one line\n\n![changes](figures/changes.png)\n\n## Notes\n\nTwo.\n\n## What was run'
+        in text
+    )
+    assert write_report(folder, tmp_path / 'out').read_text() == text, 'the next report has them, too'
+    for place in (folder, tmp_path / 'out'):
+        assert Image.open(place / 'figures' / 'changes.png').size == (150, 150)
+
+
+@pytest.mark.parametrize('content', [{}, [1], [{'title': 'x', 'text': 'y', 'figures': ['../../x.png']}]])
+def test_wrong_sections_name_their_file(tmp_path: Path, content: object) -> None:
+    folder = write_run(tmp_path / 'run', names=('a', 'b', 'c'), sizes=(3, 1))
+    (folder / 'sections.json').write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match='sections.json: sections: '):
+        write_report(folder)
+
+
+def test_classes_judged_on_different_images(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / 'run', names=('a', 'b', 'c'), sizes=(3, 1), protocol='2-1')
+    run = json.loads((folder / 'run.json').read_text()) | {'title': 'Extended by c'}
+    (folder / 'run.json').write_text(json.dumps(run))
+    for step, iou in ((0, [90.0, 80.0, None]), (1, [88.0, 79.0, None, 66.0])):
+        path = folder / f'step_{step}' / 'result.json'
+        judged = ['the old test images', 'the old test images', None, 'the new images'][: len(iou)]
+        more = {'iou': iou, 'judged_on': judged, 'notes': ['Judged apart.'], 'metrics': {'FPS': 3.25}}
+        path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    text = write_report(folder).read_text()
+    report = json.loads((folder / 'report.json').read_text())
+    assert text.startswith('# Extended by c\n') and '\n- Judged apart.\n' in text
+    assert '| 1    | 3.25 |' in text
+    row = next(line for line in text.splitlines() if line.startswith('| c '))
+    assert [cell.strip() for cell in row.split('|')[2:-1]] == ['step 1', 'the new images', '–', '66.0', '–']
+    scores = report['summary']['exclude']['with_background']
+    assert (scores['old'], scores['new'], scores['all'], scores['average']) == (83.5, 66.0, None, None)
+    assert report['steps'][0]['all'] == 85.0 and report['steps'][1]['all'] is None, 'step 0 has one set of images'
+    assert report['per_class']['forgetting'][:2] == [2.0, 1.0] and report['absent_classes'] == ['b']

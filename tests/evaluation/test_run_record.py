@@ -88,6 +88,10 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         ({'seconds': float('nan')}, 'seconds: nan'),
         ({'num_images': -3}, 'num_images: -3'),
         ({'background': 'no'}, "background: 'no'; allowed is true or false"),
+        ({'iou': [1.0, 2.0]}, 'iou: 2 entries for 4 classes'),
+        ({'iou': [1.0, None, float('nan'), 2.0]}, 'iou: holds nan'),
+        ({'judged_on': ['x', None, 3, 'y']}, 'judged_on: holds 3'),
+        ({'notes': 'x'}, "notes: 'x'; allowed is a list"),
     ],
 )
 def test_a_wrong_result_names_its_file(tmp_path: Path, change: dict, message: str) -> None:

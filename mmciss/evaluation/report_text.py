@@ -1,0 +1,285 @@
+"""The reports as text to read: of one run, and of several runs side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmciss.evaluation.markdown import EMPTY, duration, names, number, spread, table
+from mmciss.evaluation.published import method_key
+from mmciss.evaluation.scores import score_key
+
+SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_transfer')
+SHORT = ('old', 'new', 'all', 'average')
+CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
+TRUST = (
+    'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the method; '
+    '*recalled*: from the paper, checked by arithmetic; *quoted*: from the tables of later papers.'
+)
+
+
+def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Writes the report of one run.
+
+    Args:
+        report: The content of ``report.json``.
+        figures: Paths of the figures, relative to the report.
+        sections: More sections: ``title``, ``text`` and ``figures``, the paths of theirs.
+    """
+    parts = [f'# {report["run"]["title"]}', _lead(report), _headline(report), *map(_picture, figures)]
+    parts += [_steps(report), _metrics(report), _classes(report)]
+    for section in sections:
+        parts += [f'## {section["title"]}', section['text'], *map(_picture, section['figures'])]
+    return _joined([*parts, _beside_published(report), _setup(report)])
+
+
+def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -> str:
+    """Writes the report of several runs: a section per problem.
+
+    Args:
+        problems: The result of :func:`mmciss.evaluation.merge.merge_runs`.
+        figures: The path of each problem's figure, relative to the report.
+    """
+    parts = ['# Results']
+    for problem, figure in zip(problems, figures):
+        parts += [f'## {problem["problem"]}', _methods(problem), f'![{problem["problem"]}]({figure})']
+        parts += [*problem['notes'], _methods_beside_published(problem), _other_methods(problem)]
+    if problems[0]['unfinished']:
+        parts.append('Left out because they are not finished: ' + '; '.join(problems[0]['unfinished']) + '.')
+    return _joined(parts)
+
+
+def headline(problems: Sequence[Mapping[str, Any]]) -> str:
+    """Gives the tables of several runs alone, for a terminal."""
+    return '\n\n'.join(f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _picture(path: str) -> str:
+    return f'![{path.rsplit("/", 1)[-1].split(".")[0].replace("_", " ")}]({path})'
+
+
+def _lead(report: Mapping[str, Any]) -> str:
+    run, finished = report['run'], [step for step in report['steps'] if step['finished']]
+    facts = [
+        run['model'],
+        None if run['seed'] is None else f'seed {run["seed"]}',
+        f'class order {run["order"]}' if run['order'] is not None else None,
+        f'{finished[-1]["num_images"]} test images' if finished[-1]['num_images'] else None,
+        f'{duration(sum(step["seconds"] or 0 for step in finished))} in all',
+    ]
+    text = ', '.join(str(fact) for fact in facts if fact) + '.'
+    if not report['complete']:
+        open_steps = ', '.join(str(step['step']) for step in report['steps'] if not step['finished'])
+        text += (
+            f'\n\n**Not finished: {len(finished)} of {report["num_steps"]} steps are done (missing: {open_steps}). '
+            f'All numbers are those after step {report["last_step"]}.**'
+        )
+    return text
+
+
+def _score_titles(report: Mapping[str, Any]) -> dict[str, str]:
+    """Gives every score its column title; the classes are counted as the headline counts them."""
+    old, new = report['sizes'][0], sum(report['sizes'][1:])
+    old -= report['background'] and not report['counts_background']
+    titles = {'old': f'old ({old})', 'new': f'new ({new})', 'all': f'all ({old + new})'}
+    return {name: titles.get(name, name.replace('_', ' ')) for name in SCORES}
+
+
+def _headline(report: Mapping[str, Any]) -> str:
+    titles = _score_titles(report)
+    rules = {'exclude': ''} | ({'zero': ', absent classes as 0'} if report['absent_classes'] else {})
+    rows = [
+        [CONVENTION_TITLES[name] + suffix, *(number(report['summary'][rule][name][key]) for key in SCORES)]
+        for rule, suffix in rules.items()
+        for name in _conventions(report)
+        if report['counts_background'] or name == 'without_background'
+    ]
+    notes = [
+        '*old*: the classes of step 0; *new*: all later ones. *average*: of *all* over the steps, step 0 included. '
+        '*forgetting*: best IoU before the last step minus the final one. *backward transfer*: final IoU minus the '
+        'IoU when the class was learned. Both are means over the classes learned before the last step.'
+    ]
+    if report['background'] and not report['counts_background']:
+        notes.append(
+            'The data set has no background class. Channel 0 of the model, *background*, stands for what is unlabelled; '
+            'headline and figures leave it out, `report.json` has means with it, too.'
+        )
+    elif report['background']:
+        notes.append(
+            f'The counts include the background. Papers differ: MiB leaves it out, PLOP and most later papers count it '
+            f'as one of the {report["sizes"][0]} old classes.'
+        )
+    if report['absent_classes']:
+        notes.append(
+            f'Without ground truth in the test images: {", ".join(report["absent_classes"])}. Such classes are left '
+            f'out of means (MiB, PLOP) unless the row says otherwise (DKD, SSUL).'
+        )
+    if report['notes']:
+        notes.append('\n'.join(f'- {line}' for line in report['notes']))
+    return _joined(['## Result', table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
+
+
+def _conventions(report: Mapping[str, Any]) -> list[str]:
+    return list(CONVENTION_TITLES) if report['background'] else ['without_background']
+
+
+def _steps(report: Mapping[str, Any]) -> str:
+    columns = {name: score_key(report, name) for name in ('old', 'new', 'all', 'before', 'current')}
+    if report['counts_background']:
+        columns |= {'old w/o bg': 'old_no_background', 'all w/o bg': 'all_no_background'}
+    columns |= {'pixels right': 'pixel_accuracy'}
+    header = ['step', 'learns', *columns, 'train images', 'iterations', 'time']
+    rows = []
+    for step in report['steps']:
+        cells = ['not finished'] + [''] * (len(header) - 3)
+        if step['finished']:
+            cells = [number(step[key]) for key in columns.values()]
+            cells += [EMPTY if step[key] is None else step[key] for key in ('train_images', 'iterations')]
+            cells.append(duration(step['seconds']))
+        rows.append([step['step'], names(step['learns'], 5), *cells])
+    note = '*before*: what was learned before this step; *current*: what it adds.'
+    return '\n\n'.join(['## Step by step', table(header, rows, text_columns=2), note])
+
+
+def _metrics(report: Mapping[str, Any]) -> str:
+    """Writes what the metrics of the user's config measured."""
+    columns = list(dict.fromkeys(name for step in report['steps'] for name in step.get('metrics') or {}))
+    if not columns:
+        return ''
+    rows = [
+        [step['step'], *(_measured((step.get('metrics') or {}).get(name)) for name in columns)]
+        for step in report['steps']
+    ]
+    return '\n\n'.join(['## Other metrics', table(['step', *columns], rows)])
+
+
+def _measured(value: Any) -> str:
+    return number(value, 2) if value is None or isinstance(value, int | float) else str(value)
+
+
+def _classes(report: Mapping[str, Any]) -> str:
+    judged = {'judged on': report['judged_on']} if report['judged_on'] else {}
+    header = ['class', 'learned at', *judged, *(f'step {step}' for step in range(len(report['iou']))), 'forgetting']
+    rows = [
+        [
+            name,
+            f'step {0 if report["run"]["joint"] else report["learned_at"][channel]}',
+            *(values[channel] or EMPTY for values in judged.values()),
+            *(number(row[channel]) for row in report['iou']),
+            number(report['per_class']['forgetting'][channel]),
+        ]
+        for channel, name in enumerate(report['classes'])
+    ]
+    return '\n\n'.join(['## IoU of every class after every step', table(header, rows)])
+
+
+def _beside_published(report: Mapping[str, Any]) -> str:
+    if not report['published']:
+        return ''
+    own = report['summary']['exclude']
+    rows = [
+        ['**this run**', '', CONVENTION_TITLES[name], *(number(own[name][key]) for key in SHORT)]
+        for name in _conventions(report)
+    ]
+    rows += map(_published_row, report['published'])
+    return '\n\n'.join(['## Beside the published numbers', _literature(rows), TRUST])
+
+
+def counted(background: bool | None) -> str:
+    """Says whether a published row counts the background."""
+    return {True: 'with background', False: 'without background'}.get(background, EMPTY)
+
+
+def _published_row(row: Mapping[str, Any]) -> list[str]:
+    source = '; '.join(filter(None, [f'{row["source"]} ({row["trust"]})', row['note']]))
+    return [row['method'], source, counted(row['background']), *(number(row[key]) for key in SHORT)]
+
+
+def _literature(rows: Sequence[Sequence[Any]]) -> str:
+    return table(['method', 'source', 'counted', *SHORT], rows, text_columns=3)
+
+
+def _setup(report: Mapping[str, Any]) -> str:
+    experiment, run = report['experiment'], report['run']
+    facts = {
+        'method': experiment['method'] or run['method'],
+        'model': run['model'],
+        'data set': run['dataset'],
+        'protocol': f'{run["protocol"]}, {run["setting"]}',
+        'class order': run['order'] or 'natural',
+        'label policy': experiment['label_policy'],
+        'seed': run['seed'],
+        'batch over all processes': experiment['global_batch'],
+        'processes': report['world_size'],
+        'steps': experiment['steps'],
+        'train images per step': experiment['images'],
+        'iterations per step': experiment['iterations'],
+        'split hash': experiment['split_hash'],
+        'machine': report['machine'],
+        **{f'version of {key}': value for key, value in report['versions'].items()},
+    }
+    rows = [
+        [key, f'`{json.dumps(value)}`' if isinstance(value, dict | list) else value]
+        for key, value in facts.items()
+        if value is not None
+    ]
+    return '\n\n'.join(['## What was run', table(['', ''], rows, text_columns=2)])
+
+
+def _methods(problem: Mapping[str, Any]) -> str:
+    """Writes a row per method: mean and deviation over its runs."""
+    plain = ('old', 'all') if problem['counts_background'] else ()
+    header = ['mean IoU (%)', 'runs', *_score_titles(problem).values(), *(f'{key} w/o bg' for key in plain)]
+    rows = []
+    for row in problem['rows']:
+        scores, without = row['scores'][problem['headline']], row['scores']['without_background']
+        cells = [*(scores[key] for key in SCORES), *(without[key] for key in plain)]
+        rows.append([row['name'], row['n'], *map(_cell, cells)])
+    note = f'Mean ± sample standard deviation over runs, after the last step. {_seeds(problem)}.'
+    if problem['background'] and not problem['counts_background']:
+        note += ' The data set has no background class; the channel of that name is not counted.'
+    if problem['counts_background']:
+        note += ' The counts include the background; the columns w/o bg leave it out.'
+    return '\n\n'.join([table(header, rows), note])
+
+
+def _cell(score: Mapping[str, Any]) -> str:
+    return spread(score['mean'], score['std'])
+
+
+def _seeds(problem: Mapping[str, Any]) -> str:
+    """Says which seeds and class orders the methods ran with."""
+    methods: dict[str, list[str]] = {}
+    for row in problem['rows']:
+        what = f'seeds {names(list(map(str, row["seeds"])))}, class orders {names(row["orders"])}'
+        methods.setdefault(what, []).append(row['name'])
+    return '; '.join(f'{names(found, 20)}: {what}' for what, found in methods.items())
+
+
+def _methods_beside_published(problem: Mapping[str, Any]) -> str:
+    """Lays every method's published rows under its own."""
+    literature = [row for row in problem['published'] if row['ours']]
+    if not literature:
+        return ''
+    rows: list[Sequence[Any]] = []
+    for row in problem['rows']:
+        for name in _conventions(problem):
+            title = CONVENTION_TITLES[name] if problem['background'] else EMPTY
+            rows.append([f'**{row["name"]}**', 'ours', title, *(_cell(row['scores'][name][key]) for key in SHORT)])
+        key = method_key(row['method'])
+        rows += [_published_row(found) for found in literature if method_key(found['method']) == key]
+    note = f'Published: natural class order. {TRUST}'
+    return '\n\n'.join(['### Beside the published numbers', _literature(rows), note])
+
+
+def _other_methods(problem: Mapping[str, Any]) -> str:
+    others = sorted((row for row in problem['published'] if not row['ours']), key=lambda row: -row['all'])
+    if not others:
+        return ''
+    title = '<details><summary>Published results of other methods on this protocol</summary>'
+    return '\n\n'.join([title, _literature([_published_row(row) for row in others]), '</details>'])
