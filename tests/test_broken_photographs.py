@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.command import run_command
-from mmciss.datasets.broken_sample import BrokenSampleError
+from mmciss.datasets.image_pairs import BrokenSampleError
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.engine.incremental_runner import IncrementalRunner
 from tests.step_run import block_masks, step_run_config, write_pictures
@@ -97,7 +97,7 @@ def test_rejected_pictures_that_are_broken_are_named(tmp_path: Path) -> None:
     cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile', ignore_empty=True), *PIPELINE[1:]]
     dataset = ProtocolData.from_cfg(cfg).dataset(0, 'train')
     (data / 'images/p0.png').write_bytes(b'')
-    with pytest.raises(BrokenSampleError, match=r'p0\.png: is no readable image'):
+    with pytest.raises(BrokenSampleError, match=r'p0\.png: is not a readable image'):
         dataset[0]
 
 

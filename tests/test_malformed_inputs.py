@@ -248,7 +248,7 @@ def test_a_broken_image_is_named(damage: Callable[[Path], None], tmp_path: Path)
         ('', 'list.txt'),
         ('\n\n', 'list.txt'),
         ('p1\np2\np1\n', 'p1.png twice'),
-        ('../elsewhere/p1\n', 'leads out'),
+        ('../elsewhere/p1\n', 'outside the data set'),
         ('p1\np77\n', 'p77'),
         ('p1\n/etc/hostname\n', 'hostname'),
     ],

@@ -17,7 +17,7 @@ from PIL import Image
 
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.data_check import check_data
-from mmciss.datasets.image_sizes import check_sizes
+from mmciss.datasets.image_pairs import check_sizes
 from mmciss.datasets.mask_counts import count_masks
 from mmciss.errors import ConfigError
 from mmciss.protocols.scan import count_ids
@@ -201,7 +201,7 @@ def test_suffixes_in_other_letters_are_not_left_out_silently(tmp_path: Path) -> 
     (data / 'images/p1.png').rename(data / 'images/p1.PNG')
     config = pictures_config(data)
     config.pop('ann_file')
-    with pytest.raises(ConfigError, match=r"img_suffix: '\.png' leaves out 1 images .* such as p1\.PNG"):
+    with pytest.raises(ConfigError, match=r"img_suffix: '\.png' leaves out 1 images .* for example p1\.PNG"):
         count_masks(DATASETS.build(config), num_classes=6, first_id=1)
     (data / 'list.txt').write_text('p0\np2\n')
     count_masks(DATASETS.build(pictures_config(data)), num_classes=6, first_id=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmciss.datasets.shape_files import ShapesSpec, ensure_shapes
+from mmciss.datasets.shapes import ShapesSpec, ensure_shapes
 from mmciss.errors import ConfigError
 
 

@@ -148,9 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         cfg = config(args.method)
         if args.check_data:
-            from mmciss.engine.check_data import require_whole_data
+            from mmciss.datasets.data_check import require_intact_data
 
-            sys.stdout.write(f'{require_whole_data(cfg)}\n\n')
+            sys.stdout.write(f'{require_intact_data(cfg)}\n\n')
         found = inspect_protocol(cfg)
         experiment = Experiment.from_cfg(prepare_config(cfg))
         check_run_steps(cfg.get('run_steps'), experiment.protocol)

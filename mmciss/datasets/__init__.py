@@ -1,4 +1,4 @@
-"""Data sets: one step's view of ordinary ones, and the data that every machine has."""
+"""Data sets: one step's view of an ordinary data set, stored images, and the built-in shapes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The images that a run keeps from earlier steps, as a file."""
+"""Images that a run keeps from earlier steps: choosing them, and the file that lists them."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ class Exemplar:
 
     Attributes:
         path: Path of the image, as the data set gives it.
-        step: The step whose images it came from.
+        step: The step that the image was chosen from.
         classes: Numbers of the classes that it is known to show.
     """
 
@@ -30,12 +32,12 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is stored after a step.
+    """The images stored after a step.
 
     Attributes:
-        step: The step after which it was chosen.
+        step: The step after which they were chosen.
         exemplars: The images.
-        key: Checksum of everything that decided the choice; a file with another key is made anew.
+        key: Checksum of everything that the choice depends on; a file with another key is rewritten.
     """
 
     step: int
@@ -53,7 +55,7 @@ class Memory:
         """Reads ``memory.json``.
 
         Raises:
-            ConfigError: If there is no readable one.
+            ConfigError: If it is missing or cannot be read.
         """
         content: Any = read_json(path)
         try:
@@ -61,5 +63,59 @@ class Memory:
             return cls(int(content['step']), exemplars, str(content['key']))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f'method.memory: {path} is missing or no list of exemplars; it is written when the step before ends'
+                f'method.memory: {path} is missing or not a list of exemplars; the step before writes it when it ends'
             ) from error
+
+
+def shuffled(candidates: Iterable[Exemplar], seed: int) -> list[Exemplar]:
+    """Returns the candidates in an order that depends only on their paths and the seed."""
+    result = sorted(candidates, key=lambda item: item.path)
+    random.Random(seed).shuffle(result)
+    return result
+
+
+def select_random(candidates: Iterable[Exemplar], size: int, seed: int) -> list[Exemplar]:
+    """Chooses ``size`` candidates at random, or all if there are fewer."""
+    return shuffled(candidates, seed)[:size]
+
+
+def select_class_balanced(candidates: Iterable[Exemplar], size: int, seed: int) -> list[Exemplar]:
+    """Lets the classes take turns in choosing an image that shows them, until the memory is full.
+
+    Every class is then shown by at least ``size // num_classes`` images, if it has that many. The order of turns is
+    random, as in SSUL (arXiv 2106.11562) and DKD (arXiv 2210.05941). Once no class finds another image, the rest is
+    filled at random.
+
+    Args:
+        candidates: Images, each with the classes that it is known to show; paths are unique.
+        size: How many to choose; all if there are fewer.
+        seed: Seed; the order of ``candidates`` does not matter.
+
+    Examples:
+        >>> images = [Exemplar('a', 0, (1,)), Exemplar('b', 0, (1,)), Exemplar('c', 0, (2,))]
+        >>> sorted({item.classes for item in select_class_balanced(images, 2, seed=0)})
+        [(1,), (2,)]
+    """
+    order = shuffled(candidates, seed)
+    numbers = sorted({number for item in order for number in item.classes})
+    random.Random(seed + 1).shuffle(numbers)
+    # Reversed, since images are popped from the end.
+    queues = {number: [item for item in reversed(order) if number in item.classes] for number in numbers}
+    chosen: dict[str, Exemplar] = {}
+    while any(queues.values()) and len(chosen) < size:
+        for number in numbers:
+            queue = queues[number]
+            while queue and queue[-1].path in chosen:
+                queue.pop()
+            if queue and len(chosen) < size:
+                item = queue.pop()
+                chosen[item.path] = item
+    rest = [item for item in order if item.path not in chosen]
+    return [*chosen.values(), *rest[: size - len(chosen)]]
+
+
+SELECTIONS: dict[str, Callable[[Iterable[Exemplar], int, int], list[Exemplar]]] = {
+    'class_balanced': select_class_balanced,
+    'random': select_random,
+}
+"""What ``method.memory.selection`` may be."""

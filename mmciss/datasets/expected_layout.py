@@ -1,4 +1,4 @@
-"""Saying how a missing data set should look and where it is obtained."""
+"""Checking that a data set's files exist, and saying how they should be laid out and where to get them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mmciss.errors import ConfigError
 from mmciss.utils.text_files import read_text
 
 READERS = (BaseSegDataset.load_data_list, BaseCDDataset.load_data_list)
-"""How MMSegmentation reads lists of images; other data sets may keep anything under ``ann_file``."""
+"""How MMSegmentation reads image lists; the ``ann_file`` of other data sets may be anything."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a data set looks like on disk and where to get it."""
+    """What a data set looks like on disk, and where to get it."""
 
     title: str
     tree: str
@@ -70,14 +70,14 @@ LAYOUTS: dict[str, Layout] = {
     JPEGImages/*.png
     SegmentationClass/*.png
     ImageSets/Segmentation/{{train,val}}.txt""",
-        'drawn by itself when data_root does not exist, or by tools/make_shapes.py',
+        'drawn automatically if data_root does not exist, or by tools/make_shapes.py',
     ),
 }
-"""Layouts by the name of the data set class."""
+"""Layouts by name of the data set class."""
 
 
 def plain_configs(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the plain data set configs inside ``config``, through any nesting of wrappers."""
+    """Yields the plain data set configs inside ``config``, however deeply wrapped."""
     inner = [config['dataset']] if isinstance(config.get('dataset'), dict) else []
     inner += [c for c in config.get('datasets', []) if isinstance(c, dict)]
     if inner:
@@ -88,7 +88,7 @@ def plain_configs(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields (config key, path) of everything a plain data set config says is there."""
+    """Yields (config key, path) of every path that a plain data set config names."""
     root = config.get('data_root') or ''
     if root:
         yield 'data_root', root
@@ -100,26 +100,26 @@ def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _message(config: dict[str, Any], key: str, path: str) -> str:
-    """Words the error for one missing path."""
+    """Returns the error message for a missing path."""
     name = str(config.get('type', '')).rpartition('.')[2]
-    text = f'{name}.{key}: not found: {path} (looked for from {osp.abspath(osp.curdir)}).'
+    text = f'{name}.{key}: not found: {path} (current folder: {osp.abspath(osp.curdir)}).'
     layout = LAYOUTS.get(name)
     if layout is None:
-        return text + ' The folder is set by data_root, ann_file and data_prefix of the config.'
+        return text + ' It is set by data_root, ann_file and data_prefix in the config.'
     tree = layout.tree.format(root=config.get('data_root') or 'DATA_ROOT')
     return (
-        f'{text}\nExpected for {layout.title}:\n{tree}\nObtained from: {layout.source}\n'
-        'Another place is set by data_root in the config.'
+        f'{text}\nExpected for {layout.title}:\n{tree}\nAvailable from: {layout.source}\n'
+        'If the data is elsewhere, set data_root in the config.'
     )
 
 
 def check_layout(config: dict[str, Any]) -> None:
-    """Checks that root, image list and folders of every data set in ``config`` are there.
+    """Checks that the root, the image list and the folders of every data set in ``config`` exist.
 
-    Data on other storage than the local disk (``backend_args``, URLs) is not looked at.
+    Data that is not on a local disk (``backend_args``, URLs) is not checked.
 
     Raises:
-        ConfigError: Saying what is missing or empty, how it should look, where the data is from.
+        ConfigError: Saying what is missing or empty, the expected layout, and where to get the data.
     """
     for plain in plain_configs(config):
         name = str(plain.get('type', '')).rpartition('.')[2]
@@ -127,7 +127,7 @@ def check_layout(config: dict[str, Any]) -> None:
         if plain.get('backend_args') or '://' in root:
             continue
         if name == 'ShapesDataset' and not osp.exists(osp.join(root or 'data/shapes', 'ImageSets')):
-            continue  # It is drawn on first use, or refused with a reason of its own.
+            continue  # drawn on first use, or refused by the data set itself
         for key, path in _paths(plain):
             if not osp.exists(path):
                 raise ConfigError(_message(plain, key, path))
@@ -139,22 +139,22 @@ def check_layout(config: dict[str, Any]) -> None:
 
 
 def _check_list(config: dict[str, Any], name: str, path: str) -> None:
-    """Refuses image lists that MMSegmentation would not read, or would read as something else."""
+    """Refuses image lists that MMSegmentation could not read, or would misread."""
     known = _lists_in_files(config)
     if known and osp.isdir(path):
-        # BaseSegDataset would take all images instead.
+        # BaseSegDataset would use all images instead.
         raise ConfigError(
-            f'{name}.ann_file: {path} is a folder; it must be a file that lists the images, or be left out '
-            f'to take all images of data_prefix.img_path.'
+            f'{name}.ann_file: {path} is a folder; give a file that lists the images, or leave ann_file out '
+            f'to use all images of data_prefix.img_path.'
         )
     if known and not osp.isfile(path):
-        raise ConfigError(f'{name}.ann_file: {path} is no file that can be read (a FIFO, a socket or a device).')
+        raise ConfigError(f'{name}.ann_file: {path} is not a regular file (a FIFO, a socket or a device).')
     if osp.isfile(path) and not (read_text(path, f'{name}.ann_file', False).strip() if known else osp.getsize(path)):
         raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')
 
 
 def _lists_in_files(config: dict[str, Any]) -> bool:
-    """Whether a data set reads its list as MMSegmentation's own do, one name per line."""
+    """Whether a data set reads its list as MMSegmentation's own data sets do, one name per line."""
     kind = config.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     return getattr(kind, 'load_data_list', None) in READERS

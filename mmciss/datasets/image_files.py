@@ -1,8 +1,8 @@
-"""The one reader of images and masks: how large a file is, and what is in it, as a pipeline's loader sees it.
+"""Reading an image or mask as a pipeline's loader does: its size and its pixels.
 
-Cameras store a photograph as the sensor saw it and say in EXIF how it is turned. Loaders differ in what they make of
-that: MMSegmentation's turns images upright and leaves masks as stored. So nothing here knows it by heart: the loader's
-own decoder is asked, with a picture of two pixels.
+Cameras store a photograph as the sensor saw it and note its orientation in EXIF. Loaders treat that differently:
+MMSegmentation turns images upright and leaves masks as stored. Rather than keep a list, this file tries each loader's
+decoder on a picture of two pixels.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from mmciss.errors import first_line
-from mmciss.utils.regular_file import check_regular
+from mmciss.utils.files import check_regular
 
 SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
+"""EXIF orientations that swap width and height."""
 
 _PROBED = {'JPEG': 'JPEG', 'MPO': 'JPEG', 'PNG': 'PNG', 'WEBP': 'WEBP', 'TIFF': 'TIFF'}
-"""Formats that a picture for the decoder can be written in."""
+"""The format of the test picture for each format of a file."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How files are decoded, in the words of :func:`mmcv.imfrombytes`.
+    """How files are decoded, as arguments of :func:`mmcv.imfrombytes`.
 
     Attributes:
         backend: The decoder; mmcv's choice if None.
-        flag: What it makes of the colours; the names with ``ignore_orientation``, and ``'unchanged'``, leave the
-            picture as stored.
+        flag: The colour type; ``'unchanged'`` and names with ``ignore_orientation`` leave the picture as stored.
     """
 
     backend: str | None = 'cv2'
@@ -57,15 +56,15 @@ class Reader:
 
 
 IMAGES = Reader()
-"""How MMSegmentation reads images unless told otherwise."""
+"""How MMSegmentation reads images by default."""
 MASKS = Reader('pillow', 'unchanged')
-"""How MMSegmentation reads masks unless told otherwise."""
+"""How MMSegmentation reads masks by default."""
 
 
 def check_whole(path: str) -> None:
-    """Decodes a file with Pillow, which refuses damage that other decoders fill with grey.
+    """Decodes a file with Pillow, which rejects damage that other decoders fill with grey.
 
-    Files in formats that Pillow does not know are let through.
+    Files in formats that Pillow does not know are accepted.
 
     Raises:
         ValueError: If the file is damaged, saying how.
@@ -83,12 +82,12 @@ def check_whole(path: str) -> None:
 
 @dataclass(frozen=True)
 class ImageSize:
-    """How large a picture is.
+    """The size of a picture.
 
     Attributes:
         width, height: Pixels, as the reader gives them.
-        orientation: The EXIF orientation that the file carries, 1 if none.
-        obeyed: Whether the reader turns the picture as the orientation says.
+        orientation: The file's EXIF orientation, 1 if none.
+        obeyed: Whether the reader turns the picture accordingly.
     """
 
     width: int
@@ -101,22 +100,22 @@ class ImageSize:
 
     @property
     def note(self) -> str:
-        """What to say of the orientation, or nothing."""
+        """Mentions the orientation, if any; for messages."""
         return f' (EXIF orientation {self.orientation})' if self.orientation != 1 else ''
 
 
 def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
-    """Returns the size that a reader gives an image, from its head wherever that is enough.
+    """Returns the size of an image as a reader gives it, from the file's header if that is enough.
 
     Args:
         path: The file.
-        reader: How it is going to be decoded.
+        reader: How it will be decoded.
 
     Returns:
         The size; None for formats that Pillow does not know.
 
     Raises:
-        ValueError: If the file is missing, unreadable, no regular file or a decompression bomb, saying why.
+        ValueError: If the file is missing, unreadable, not a regular file or a decompression bomb, saying why.
     """
     check_regular(path)
     try:
@@ -128,11 +127,11 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
                 stored = (width, height) if kind != 'TIFF' or orientation not in SIDEWAYS else (height, width)
     except Image.UnidentifiedImageError:
         if path.rpartition('.')[2].lower() in ('png', 'jpg', 'jpeg'):
-            raise ValueError('is no readable image') from None
+            raise ValueError('is not a readable image') from None
         return None
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f'is refused, its head claims too many pixels ({first_line(error)}; the limit is twice '
+            f'is refused, its header claims too many pixels ({first_line(error)}; the limit is twice '
             f'PIL.Image.MAX_IMAGE_PIXELS)'
         ) from None
     except (OSError, SyntaxError) as error:
@@ -142,13 +141,13 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
     if plain and kind in _PROBED:
         obeyed = obeys(_PROBED[kind], reader)
         return ImageSize(*(stored[::-1] if obeyed and orientation in SIDEWAYS else stored), orientation, obeyed)
-    height, width = reader.decode(path).shape[:2]  # which reader knows such a tag cannot be told: look
+    height, width = reader.decode(path).shape[:2]  # decoders differ on such tags: decode to find out
     return ImageSize(width, height, orientation, orientation == 1 or (width, height) != stored)
 
 
 @lru_cache(maxsize=None)
 def obeys(kind: str, reader: Reader) -> bool:
-    """Whether a reader turns pictures of a format as their EXIF orientation says.
+    """Whether a reader turns pictures of a format according to their EXIF orientation.
 
     Args:
         kind: ``'JPEG'``, ``'PNG'``, ``'WEBP'`` or ``'TIFF'``.
@@ -163,14 +162,14 @@ def obeys(kind: str, reader: Reader) -> bool:
 
 
 def _orientation(file: Image.Image) -> tuple[int, bool]:
-    """Returns the orientation that an open file claims, and whether by a readable EXIF tag in its head.
+    """Returns the orientation of an open file, and whether a readable EXIF tag in its header gives it.
 
-    Other places are XMP and a PNG's end, which not every decoder looks at. Values that mean nothing are 1.
+    It may also stand in XMP or at the end of a PNG, where not every decoder looks. Invalid values count as 1.
     """
     key = ExifTags.Base.Orientation
     if isinstance(file, PngImagePlugin.PngImageFile):
         told = {'exif', 'xmp', 'XML:com.adobe.xmp', 'Raw profile type exif'} & file.info.keys()
-        if not told and not _exif_behind_pixels(file):  # Pillow would decode the whole picture to find out
+        if not told and not _exif_after_pixels(file):  # Pillow would decode the whole picture to find out
             return 1, True
     elif 'exif' not in file.info and 'xmp' not in file.info and file.format != 'TIFF':
         return 1, True
@@ -178,14 +177,14 @@ def _orientation(file: Image.Image) -> tuple[int, bool]:
         found = file.getexif().get(key, 1)
         head = Image.Exif()
         head.load(file.info.get('exif') or b'')
-    except Exception:  # garbage in the place of EXIF
+    except Exception:  # the EXIF data is garbage
         return 1, False
     found = found if found in range(1, 9) else 1
     return found, found == 1 or file.format == 'TIFF' or head.get(key) == found
 
 
-def _exif_behind_pixels(file: PngImagePlugin.PngImageFile) -> bool:
-    """Whether a PNG has EXIF behind its pixels, where its head does not tell."""
+def _exif_after_pixels(file: PngImagePlugin.PngImageFile) -> bool:
+    """Whether a PNG has EXIF data after its pixels."""
     place = file.fp.tell()
     try:
         file.fp.seek(8)

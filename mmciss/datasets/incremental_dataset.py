@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmciss.datasets.broken_sample import naming_broken_files
+from mmciss.datasets.image_pairs import naming_broken_files
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.scanned_dataset import ScannedDataset
 from mmciss.datasets.seeding import seeded

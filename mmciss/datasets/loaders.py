@@ -1,4 +1,4 @@
-"""Which decoder a pipeline reads its images and masks with."""
+"""Which decoders a pipeline reads its images and masks with."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mmseg.registry import TRANSFORMS
 from mmciss.datasets.image_files import MASKS, Reader
 
 NESTING = ('transforms', 'subroutines')
-"""Attributes in which transforms hold others: Compose, RandomApply, RandomChoice, TestTimeAug."""
+"""Attributes in which transforms hold other transforms: Compose, RandomApply, RandomChoice, TestTimeAug."""
 
 
 def readers_of(pipeline: Any) -> tuple[Reader | None, Reader | None]:
-    """Returns how a built pipeline decodes images, and how masks; None for a loader that decodes in its own way.
+    """Returns how a built pipeline decodes images and masks; None for a custom loader, whose way is unknown.
 
-    A test pipeline may load no masks; they are then taken as MMSegmentation's loader takes them.
+    If a pipeline loads no masks, as test pipelines may, MMSegmentation's default is returned for them.
 
     Examples:
         >>> readers_of([LoadImageFromFile(color_type='color_ignore_orientation'), LoadSegAnnotations()])
@@ -28,12 +28,9 @@ def readers_of(pipeline: Any) -> tuple[Reader | None, Reader | None]:
     masks: Reader | None = MASKS
     for transform in transforms_of(pipeline):
         kind = type(transform)
-        if (
-            images is None
-            and isinstance(transform, LoadImageFromFile)
-            and kind.transform is LoadImageFromFile.transform
-        ):
-            images = Reader(transform.imdecode_backend, transform.color_type)
+        if isinstance(transform, LoadImageFromFile):
+            if images is None and kind.transform is LoadImageFromFile.transform:
+                images = Reader(transform.imdecode_backend, transform.color_type)
         elif isinstance(transform, LoadAnnotations):
             known = kind._load_seg_map in (LoadAnnotations._load_seg_map, LoadSegAnnotations._load_seg_map)
             masks = Reader(transform.imdecode_backend, MASKS.flag) if known else None
@@ -41,7 +38,7 @@ def readers_of(pipeline: Any) -> tuple[Reader | None, Reader | None]:
 
 
 def readers_of_configs(pipeline: Iterable[Mapping[str, Any]]) -> tuple[Reader | None, Reader | None]:
-    """Returns what :func:`readers_of` does for a pipeline that is not built yet, from its loaders alone."""
+    """Returns the same as :func:`readers_of` for a pipeline's config, of which only the loaders are built."""
     loaders = []
     for config in pipeline:
         kind = config.get('type')
@@ -52,7 +49,7 @@ def readers_of_configs(pipeline: Iterable[Mapping[str, Any]]) -> tuple[Reader | 
 
 
 def transforms_of(node: Any) -> Iterator[Any]:
-    """Yields every transform inside a pipeline, through any nesting, in order."""
+    """Yields every transform of a pipeline in order, however deeply nested."""
     if isinstance(node, (list, tuple)):
         for child in node:
             yield from transforms_of(child)

@@ -1,4 +1,4 @@
-"""How many pixels of which label every image of a data set has."""
+"""Counting the pixels of each label in every image of a data set."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mmciss.datasets.raw_ids import dataset_id_table
 from mmciss.datasets.wrapped import check_inside, parts_of
 from mmciss.errors import ConfigError
-from mmciss.protocols.labels import check_ids, class_of_id, unknown_ids
+from mmciss.protocols.labels import check_ids, class_of_id, dataset_id_table, unknown_ids
 from mmciss.protocols.presence import ClassPresence
 from mmciss.protocols.scan_cache import load_or_scan
 
 
 @dataclass(frozen=True, eq=False)
 class MaskCounts:
-    """Pixel counts by label id, sparse: one entry per id that an image shows.
+    """Sparse pixel counts: one entry per image and label id that occurs in it.
 
     Attributes:
         paths: Path of each image.
-        image: (E,) index of the entry's image.
-        label: (E,) its id as ``LoadAnnotations`` gives it.
+        image: (E,) index of each entry's image.
+        label: (E,) its id, as ``LoadAnnotations`` gives it.
         pixels: (E,) number of pixels.
     """
 
@@ -37,7 +36,7 @@ class MaskCounts:
     pixels: np.ndarray
 
     def presence(self, num_classes: int, first_id: int) -> ClassPresence:
-        """Returns the counts by class number, as the settings want them."""
+        """Returns the counts by class number, as :mod:`mmciss.protocols.settings` needs them."""
         column = class_of_id(num_classes, first_id)[self.label].astype(np.int64)
         kept = column >= 0
         size = (len(self.paths), num_classes + 1)
@@ -46,7 +45,7 @@ class MaskCounts:
         return ClassPresence.from_counts(dense)
 
     def pixels_by_id(self, indices: np.ndarray) -> np.ndarray:
-        """Returns (256,) int64: pixels of every id in the images ``indices``."""
+        """Returns (256,) int64: pixels of each id in the images ``indices``."""
         chosen = np.zeros(len(self.paths), dtype=bool)
         chosen[indices] = True
         kept = chosen[self.image]
@@ -55,7 +54,7 @@ class MaskCounts:
         return counts
 
     def checksum(self, indices: np.ndarray) -> str:
-        """Returns a checksum of images in an order: their file names and how many pixels of which id each shows."""
+        """Returns a checksum of images, in order: their file names and their pixels per id."""
         digest = hashlib.sha256()
         starts = np.searchsorted(self.image, np.asarray(indices))
         ends = np.searchsorted(self.image, np.asarray(indices), side='right')
@@ -67,7 +66,7 @@ class MaskCounts:
         return digest.hexdigest()
 
     def check(self, masks: Sequence[str], num_classes: int, first_id: int) -> None:
-        """Refuses masks with an id outside the classes.
+        """Refuses masks with an id that belongs to no class.
 
         Raises:
             ConfigError: Naming the first such file and its ids.
@@ -78,11 +77,11 @@ class MaskCounts:
 
 
 def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
-    """Returns what a data set knows about each image, checked.
+    """Returns what a data set knows about each image, after checking it.
 
     Raises:
-        ConfigError: If an entry leads out of the data set, an image is missing or listed twice, or
-            there are no masks.
+        ConfigError: If an entry points outside the data set, if an image is missing or listed twice, or if there are
+            no masks.
     """
     infos = [part.get_data_info(i) for i in range(len(part))]
     check_inside(part, infos)
@@ -91,20 +90,18 @@ def checked_infos(part: BaseDataset) -> list[dict[str, Any]]:
         raise ConfigError(
             f'{type(part).__name__}.data_prefix.seg_map_path: not set; the masks decide which images a step sees.'
         )
-    check_no_repeats([info['img_path'] for info in infos], part.ann_file or type(part).__name__)
+    source = part.ann_file or type(part).__name__
+    check_no_repeats([info['img_path'] for info in infos], source)
     missing = [info['img_path'] for info in infos if not osp.isfile(info['img_path'])]
     if missing and osp.exists(missing[0]):
-        raise ConfigError(f'{part.ann_file or type(part).__name__}: {missing[0]} is no regular file.')
+        raise ConfigError(f'{source}: {missing[0]} is not a regular file.')
     if missing:
-        raise ConfigError(
-            f'{part.ann_file or type(part).__name__}: {len(missing)} of {len(infos)} '
-            f'images do not exist, the first is {missing[0]}.'
-        )
+        raise ConfigError(f'{source}: {len(missing)} of {len(infos)} images do not exist, for example {missing[0]}.')
     return infos
 
 
 def check_no_repeats(paths: Sequence[str], source: str) -> None:
-    """Refuses lists that name one image twice, in whatever spelling: ``./a`` and ``b/../a`` are ``a``.
+    """Refuses lists that name an image twice, however spelled: ``./a`` and ``b/../a`` are ``a``.
 
     Raises:
         ConfigError: Naming the list and both spellings.
@@ -119,9 +116,9 @@ def check_no_repeats(paths: Sequence[str], source: str) -> None:
 
 
 def check_suffixes(part: BaseDataset) -> None:
-    """Refuses folders in which images would be left out because their suffix is written in other letters.
+    """Refuses folders with images that would be skipped because their suffix differs in upper or lower case.
 
-    Data sets with an image list name what they mean.
+    With an image list, nothing is skipped by suffix.
 
     Raises:
         ConfigError: Naming the first such file.
@@ -138,25 +135,24 @@ def check_suffixes(part: BaseDataset) -> None:
     if left_out:
         raise ConfigError(
             f'{type(part).__name__}.img_suffix: {suffix!r} leaves out {len(left_out)} images in {folder} whose '
-            f'suffix is written otherwise, such as {left_out[0]}. Rename them, or list the images that are '
-            f'meant in an ann_file'
+            f'suffix differs in case, for example {left_out[0]}. Rename them, or list the images in an ann_file'
         )
 
 
 def count_masks(dataset: Any, num_classes: int, first_id: int, cache_dir: str | None = None) -> MaskCounts:
-    """Counts the pixels of every label in every mask of a data set.
+    """Counts the pixels of each label in every mask of a data set.
 
-    The masks are read once; later calls read a cache beside them, or in ``cache_dir``.
+    The masks are read once; later calls read a cache beside them or in ``cache_dir``.
 
     Args:
         dataset: A plain or concatenated data set.
         num_classes: Number of foreground classes.
         first_id: The data set's id of class 1.
-        cache_dir: Where to keep the counts if not beside the masks.
+        cache_dir: Where to keep the counts, if not beside the masks.
 
     Raises:
-        ConfigError: If an image or mask is missing, a mask is unreadable or has an id outside the
-            classes, or an entry of the image list leads out of the data set.
+        ConfigError: If an image or mask is missing, if a mask is unreadable or has an id that belongs to no class, or
+            if an entry of the image list points outside the data set.
     """
     parts = parts_of(dataset)
     infos = [checked_infos(part) for part in parts]

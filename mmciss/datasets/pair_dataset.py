@@ -9,7 +9,7 @@ from typing import Any
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from mmciss.datasets.broken_sample import naming_broken_files
+from mmciss.datasets.image_pairs import naming_broken_files
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.errors import ConfigError

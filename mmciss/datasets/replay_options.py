@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mmciss.datasets.exemplar_selection import SELECTIONS
+from mmciss.datasets.exemplars import SELECTIONS
 from mmciss.errors import ConfigError, unknown_name
 
 MODES = ('concat', 'batch')
@@ -16,22 +16,21 @@ CANDIDATES = ('images', 'crops')
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How many images are kept, and how later steps train on them.
+    """How many images are stored, and how later steps train on them.
 
     Attributes:
         size: Number of images.
-        selection: A name out of :data:`mmciss.datasets.exemplar_selection.SELECTIONS`.
-        mode: ``'concat'`` adds the images to the step's own (DKD-M). ``'batch'`` puts them in the
-            place of half of every batch, rounded down (SSUL-M).
-        labels: ``'current'`` labels them as the step may label its own images: old classes are what
-            the label policy makes of them. ``'full'`` gives them the labels of all classes seen so
-            far, which presumes that those were stored with the images.
-        candidates: Where a class has to be seen for an image to be chosen for it: ``'images'`` looks at whole
-            masks, ``'crops'`` at one draw of the training pipeline, whose crop may have cut the class off (DKD-M
-            as released).
+        selection: A key of :data:`mmciss.datasets.exemplars.SELECTIONS`.
+        mode: ``'concat'`` adds the images to the step's own (DKD-M). ``'batch'`` replaces half of every batch, rounded
+            down (SSUL-M).
+        labels: ``'current'`` labels them like the step's own images: the label policy decides about old classes.
+            ``'full'`` labels all classes seen so far, as if those labels had been stored with the images.
+        candidates: Where a class must be visible for an image to be chosen for it: ``'images'`` looks at whole masks,
+            ``'crops'`` at one draw of the training pipeline, whose crop may have cut the class off (DKD-M as
+            released).
 
     Raises:
-        ConfigError: If a value is not allowed, or crops shall show labels that no step gives.
+        ConfigError: If a value is not allowed.
     """
 
     size: int
@@ -43,23 +42,19 @@ class ReplayOptions:
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
             raise ConfigError(f'method.memory.size: must be a positive number of images, found {self.size!r}')
-        for key, allowed in (
-            ('selection', SELECTIONS),
-            ('mode', MODES),
-            ('labels', LABELS),
-            ('candidates', CANDIDATES),
-        ):
+        choices = {'selection': SELECTIONS, 'mode': MODES, 'labels': LABELS, 'candidates': CANDIDATES}
+        for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise unknown_name(key, getattr(self, key), list(allowed), f'method.memory.{key}')
         if self.candidates == 'crops' and self.labels == 'full':
             raise ConfigError(
-                "method.memory.candidates: 'crops' show the labels of their own step alone, but "
-                "method.memory.labels='full' asks for all seen classes; allowed with it: 'images'"
+                "method.memory.candidates: 'crops' show only the labels of their own step, but "
+                "method.memory.labels='full' needs all seen classes; allowed with it: 'images'"
             )
 
     @classmethod
     def from_method(cls, method: Mapping[str, Any] | None) -> ReplayOptions | None:
-        """Reads the options of a method; None if it keeps no images.
+        """Reads the options of a method; None if it stores no images.
 
         Raises:
             ConfigError: If a key is unknown or missing.
@@ -72,7 +67,7 @@ class ReplayOptions:
             if key not in known:
                 raise unknown_name('option', key, known, f'method.memory.{key}')
         if 'size' not in memory:
-            raise ConfigError('method.memory.size is missing: how many images shall be kept?')
+            raise ConfigError('method.memory.size is missing: the number of images to store')
         return cls(**memory)
 
     def check(self, num_images: Sequence[int]) -> None:
@@ -82,10 +77,10 @@ class ReplayOptions:
             num_images: Training images of every step.
 
         Raises:
-            ConfigError: If it is larger than the base step, from which it is chosen first.
+            ConfigError: If it is larger than the base step, from which the first images are chosen.
         """
         if self.size > num_images[0]:
             raise ConfigError(
-                f'method.memory.size: {self.size} images shall be kept, but the base '
-                f'step has {num_images[0]}; allowed: 1 to {num_images[0]}'
+                f'method.memory.size: {self.size}, but the base step has only {num_images[0]} images; '
+                f'allowed: 1 to {num_images[0]}'
             )

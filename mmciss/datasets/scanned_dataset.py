@@ -68,13 +68,13 @@ class ScannedDataset:
 
 
 def classes_of(parts: Sequence[BaseDataset]) -> tuple[str, ...]:
-    """Returns the class names of a data set as it numbers them.
+    """Returns the class names of a data set, in the order of its ids.
 
     Args:
-        parts: The plain data sets it consists of.
+        parts: The plain data sets that it consists of.
 
     Raises:
-        ConfigError: If there are no names, they differ between the parts, or the background is not the first.
+        ConfigError: If there are no names, if they differ between the parts, or if the background is not first.
     """
     names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
     key = f'{type(parts[0]).__name__}.metainfo.classes'
@@ -86,7 +86,7 @@ def classes_of(parts: Sequence[BaseDataset]) -> tuple[str, ...]:
         other = tuple(map(str, part.metainfo.get('classes') or ()))
         if other != names:
             raise ConfigError(
-                f'{key}: data sets that are joined must number the same classes alike; found '
+                f'{key}: concatenated data sets must have the same classes in the same order; found '
                 f'{", ".join(names)} and {", ".join(other)}'
             )
     return names
@@ -97,11 +97,11 @@ def match_classes(own: Sequence[str], classes: Sequence[str], key: str) -> tuple
 
     Args:
         own: The data set's classes, in its order.
-        classes: The training data's classes, in theirs.
-        key: What names the classes in messages.
+        classes: The training data's classes, in their order.
+        key: How messages refer to the data set's classes.
 
     Raises:
-        ConfigError: If they are not the same classes, naming both lists.
+        ConfigError: If the classes are not the same, naming both lists.
 
     Examples:
         >>> match_classes(['background', 'dog', 'cat'], ['background', 'cat', 'dog'], 'test')
@@ -111,12 +111,10 @@ def match_classes(own: Sequence[str], classes: Sequence[str], key: str) -> tuple
     unknown = [name for name in own if name not in classes]
     if missing or unknown or len(own) != len(classes):
         found = [
-            f'{text} {", ".join(map(repr, names))}'
-            for text, names in (('lacks', missing), ('has besides', unknown))
-            if names
+            f'{text} {", ".join(map(repr, names))}' for text, names in (('lacks', missing), ('adds', unknown)) if names
         ] or ['lists a class twice']
         raise ConfigError(
-            f'{key}: its classes are not those of the training data: it {" and ".join(found)}. Here: '
+            f'{key}: its classes differ from those of the training data: it {" and ".join(found)}. Here: '
             f'{", ".join(own)}; training: {", ".join(classes)}. Give both the same names '
             f'(metainfo.classes), in any order'
         )

@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but the position in the sampling stream."""
+"""Random numbers that depend only on the position in the sampling stream."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 _MASK = (1 << 64) - 1
-# The generator that np.random uses inside `seeded`. Swapping generators costs 2 us, while reading
-# and writing back the 2.5 kB state of the one in place costs 70.
+# np.random uses this generator inside `seeded`. Swapping generators takes 2 us; saving and restoring the 2.5 kB state
+# of the current one would take 70.
 _GENERATOR = np.random.MT19937(0)
 
 
@@ -33,12 +33,10 @@ def mix(*numbers: int) -> int:
 
 @contextmanager
 def seeded(seed: int, draw: int) -> Iterator[None]:
-    """Seeds Python's, NumPy's and torch's CPU generators from ``(seed, draw)``, for a while.
+    """Seeds Python's, NumPy's and torch's CPU generators from ``(seed, draw)`` inside a ``with`` block.
 
-    At the end they continue where they were.
-
-    NumPy keeps the second of two normal numbers for later; such a leftover of the outer stream is
-    dropped.
+    Afterwards they continue where they were, except that NumPy draws normal numbers in pairs, and a second one left
+    over from before is dropped.
     """
     number = mix(seed, draw)
     python_state = random.getstate()

@@ -1,7 +1,7 @@
-"""The outlines of the twenty shapes, and filling them with integer arithmetic.
+"""The outlines of the twenty shapes, placed and filled with integer arithmetic.
 
-Coordinates are integers from -100 to 100 with y pointing down. Everything that decides about a
-pixel is integer arithmetic, so that every machine draws the same pictures.
+Coordinates are integers from -100 to 100 with y pointing down. Pixels depend on integer arithmetic only, so that every
+machine draws the same pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SINE = tuple(round(ONE * math.sin(2 * math.pi * k / TURN)) for k in range(TURN))
 
 
 def _polar(radii: list[int], start: int = 48) -> Contour:
-    """Places one corner per radius at equal angles, the first one upwards."""
+    """Places one corner per radius at equal angles, starting at the top."""
     step = TURN / len(radii)
     angles = [round(start + k * step) % TURN for k in range(len(radii))]
     return tuple((round(r * COSINE[a] / ONE), round(r * SINE[a] / ONE)) for r, a in zip(radii, angles))
@@ -31,105 +31,36 @@ def _disc(radius: int, x: int = 0, y: int = 0) -> Contour:
     return tuple((x + px, y + py) for px, py in _polar([radius] * 32))
 
 
+# fmt: off
 OUTLINES: dict[str, tuple[Contour, ...]] = {
     'disc': (_disc(92),),
     'ring': (_disc(98), _disc(52)),
     'square': (((-80, -80), (80, -80), (80, 80), (-80, 80)),),
     'triangle': (((0, -98), (98, 78), (-98, 78)),),
     'star': (_polar([100, 42] * 5),),
-    'cross': (
-        (
-            (-34, -98),
-            (34, -98),
-            (34, -34),
-            (98, -34),
-            (98, 34),
-            (34, 34),
-            (34, 98),
-            (-34, 98),
-            (-34, 34),
-            (-98, 34),
-            (-98, -34),
-            (-34, -34),
-        ),
-    ),
-    'heart': (
-        (
-            (0, 98),
-            (-92, -2),
-            (-98, -38),
-            (-86, -70),
-            (-56, -86),
-            (-24, -78),
-            (0, -48),
-            (24, -78),
-            (56, -86),
-            (86, -70),
-            (98, -38),
-            (92, -2),
-        ),
-    ),
-    'moon': (
-        (
-            (30, -98),
-            (-22, -88),
-            (-66, -54),
-            (-84, 0),
-            (-66, 54),
-            (-22, 88),
-            (30, 98),
-            (72, 86),
-            (22, 62),
-            (-8, 30),
-            (-18, 0),
-            (-8, -30),
-            (22, -62),
-            (72, -86),
-        ),
-    ),
+    'cross': (((-34, -98), (34, -98), (34, -34), (98, -34), (98, 34), (34, 34), (34, 98), (-34, 98), (-34, 34),
+        (-98, 34), (-98, -34), (-34, -34)),),
+    'heart': (((0, 98), (-92, -2), (-98, -38), (-86, -70), (-56, -86), (-24, -78), (0, -48), (24, -78), (56, -86),
+        (86, -70), (98, -38), (92, -2)),),
+    'moon': (((30, -98), (-22, -88), (-66, -54), (-84, 0), (-66, 54), (-22, 88), (30, 98), (72, 86), (22, 62),
+        (-8, 30), (-18, 0), (-8, -30), (22, -62), (72, -86)),),
     'diamond': (((0, -100), (62, 0), (0, 100), (-62, 0)),),
     'hexagon': (_polar([96] * 6, start=0),),
     'arrow': (((0, -100), (84, -6), (36, -6), (36, 98), (-36, 98), (-36, -6), (-84, -6)),),
     'bolt': (((24, -100), (-72, 18), (-12, 18), (-36, 100), (70, -28), (12, -28), (62, -100)),),
-    'drop': (
-        (
-            (0, -100),
-            (34, -40),
-            (62, 8),
-            (70, 42),
-            (56, 76),
-            (26, 96),
-            (-26, 96),
-            (-56, 76),
-            (-70, 42),
-            (-62, 8),
-            (-34, -40),
-        ),
-    ),
+    'drop': (((0, -100), (34, -40), (62, 8), (70, 42), (56, 76), (26, 96), (-26, 96), (-56, 76), (-70, 42), (-62, 8),
+        (-34, -40)),),
     'flower': (_polar([98, 88, 48, 88] * 6),),
     'gear': (_polar([98, 98, 70, 70] * 8), _disc(30)),
     'hourglass': (((-78, -92), (78, -92), (22, 0), (78, 92), (-78, 92), (-22, 0)),),
     'chevron': (((0, -84), (98, 16), (98, 84), (0, -8), (-98, 84), (-98, 16)),),
     'house': (((0, -100), (96, -22), (68, -22), (68, 90), (-68, 90), (-68, -22), (-96, -22)),),
-    'fish': (
-        (
-            (-98, 0),
-            (-66, -40),
-            (-20, -56),
-            (26, -36),
-            (54, -6),
-            (98, -58),
-            (86, 0),
-            (98, 58),
-            (54, 6),
-            (26, 36),
-            (-20, 56),
-            (-66, 40),
-        ),
-    ),
+    'fish': (((-98, 0), (-66, -40), (-20, -56), (26, -36), (54, -6), (98, -58), (86, 0), (98, 58), (54, 6), (26, 36),
+        (-20, 56), (-66, 40)),),
     'tee': (((-92, -92), (92, -92), (92, -30), (34, -30), (34, 96), (-34, 96), (-34, -30), (-92, -30)),),
 }
-"""Contours of every shape, in class order; a contour inside another one is a hole."""
+"""Contours of every shape, in class order; a contour inside another is a hole."""
+# fmt: on
 
 
 def place(
@@ -141,7 +72,7 @@ def place(
         contours: Outline with coordinates from -100 to 100.
         centre: (x, y) of the middle in 1/16 pixel.
         radii: Horizontal and vertical half size before turning, in 1/16 pixel.
-        turn: Direction out of :data:`TURN`.
+        turn: Direction, in units of 1 / :data:`TURN` of a full turn.
 
     Returns:
         One (points, 2) int64 array of x and y in 1/16 pixel per contour.
@@ -170,7 +101,7 @@ def fill(contours: list[np.ndarray], side: int) -> np.ndarray:
     corners = np.concatenate(contours)
     low = np.clip(corners.min(axis=0) // 16, 0, side)
     high = np.clip(corners.max(axis=0) // 16 + 1, 0, side)
-    # Pixel centres lie at odd multiples of 8, corners are moved to odd positions: no ties.
+    # Pixel centres are multiples of 8; corners are moved to odd positions, so that there are no ties.
     x = (np.arange(low[0], high[0], dtype=np.int64) * 16 + 8)[None, :]
     y = (np.arange(low[1], high[1], dtype=np.int64) * 16 + 8)[:, None]
     part = inside[low[1] : high[1], low[0] : high[0]]

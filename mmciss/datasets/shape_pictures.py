@@ -1,10 +1,9 @@
 """Drawing one picture of the shapes data set: background, objects, labels.
 
-A class is a pair of one of five hues and one of four textures, and has an outline of its own. Four
-classes share each hue, five share each texture, and backgrounds use the same hues: no single cue
-tells classes apart. All arithmetic is on integers, and random numbers come from
-``numpy.random.RandomState.randint``, whose stream is frozen, so that pixels are the same
-everywhere.
+Each class has one of five hues, one of four textures, and its own outline. Four classes share each hue, five share each
+texture, and backgrounds use the same hues, so neither hue nor texture alone tells classes apart. All arithmetic is on
+integers, and random numbers come from ``numpy.random.RandomState.randint``, whose stream never changes, so pixels are
+the same everywhere.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ NAMES = tuple(OUTLINES)
 HUES = ((208, 58, 50), (214, 164, 40), (70, 160, 66), (52, 110, 204), (158, 74, 178))
 TEXTURES = ('plain', 'stripes', 'checks', 'dots')
 SCALE = 2
-"""Pictures are drawn larger by this factor and averaged down, which smooths edges."""
+"""Pictures are drawn larger by this factor and averaged down, which smooths the edges."""
 IGNORE = 255
 
 
 @dataclass(frozen=True)
 class Picture:
-    """RGB image (side, side, 3) and class numbers (side, side), both uint8; borders are 255."""
+    """RGB image (side, side, 3) and class numbers (side, side), both uint8; object borders are 255."""
 
     image: np.ndarray
     labels: np.ndarray
 
 
 def look_of(number: int) -> tuple[int, int]:
-    """Returns (hue, texture) of class ``number`` 1..20, a pair of its own (5 and 4 are coprime)."""
+    """Returns (hue, texture) of class ``number`` 1..20; no two classes share both, since 5 and 4 are coprime."""
     return (number - 1) % len(HUES), (number - 1) % len(TEXTURES)
 
 
 def _axes(size: tuple[int, int], turn: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pixel coordinates along and across direction ``turn``, in 1/16 pixel, (H, W) each."""
+    """Returns pixel coordinates along and across the direction ``turn``, in 1/16 pixel, (H, W) each."""
     y, x = np.ogrid[0 : size[0] * 16 : 16, 0 : size[1] * 16 : 16]
     x, y = x.astype(np.int64), y.astype(np.int64)
     cos, sin = COSINE[turn % TURN], SINE[turn % TURN]
@@ -45,7 +44,7 @@ def _axes(size: tuple[int, int], turn: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pattern(texture: str, size: tuple[int, int], period: int, turn: int) -> np.ndarray:
-    """Returns the dark places of a texture, (H, W) bool; ``period`` in 1/16 pixel."""
+    """Returns the dark parts of a texture, (H, W) bool; ``period`` is in 1/16 pixel."""
     u, v = _axes(size, turn)
     half = period // 2
     if texture == 'stripes':
@@ -59,7 +58,7 @@ def _pattern(texture: str, size: tuple[int, int], period: int, turn: int) -> np.
 
 
 def _cloud(rng: np.random.RandomState, side: int, cells: int) -> np.ndarray:
-    """Returns smooth noise 0..255: random values at grid points, integer-bilinear in between."""
+    """Returns smooth noise 0..255: random values at grid points, interpolated bilinearly in integers."""
     grid = rng.randint(0, 256, size=(cells + 1, cells + 1)).astype(np.int64)
     at = np.arange(side, dtype=np.int64) * cells * 256 // side
     cell, part = at >> 8, at & 255
@@ -68,7 +67,7 @@ def _cloud(rng: np.random.RandomState, side: int, cells: int) -> np.ndarray:
 
 
 def _muted(rng: np.random.RandomState) -> np.ndarray:
-    """Returns a background colour: grey, or one of the classes' hues mixed with much grey."""
+    """Returns a background colour: grey, or a hue of the classes mixed with a lot of grey."""
     grey = rng.randint(40, 216)
     hue = np.array(HUES[rng.randint(len(HUES))], dtype=np.int64)
     strength = rng.randint(0, 60)
@@ -97,7 +96,7 @@ def _surface(rng: np.random.RandomState, number: int, size: tuple[int, int]) -> 
     light = rng.randint(78, 121)
     colour = np.array(HUES[hue], dtype=np.int64) * light // 100 + rng.randint(-22, 23, size=3)
     dark = _pattern(TEXTURES[texture], size, rng.randint(5, 9) * 16 * SCALE, rng.randint(TURN))
-    # Dark places are half as bright, or the bright places' colour mixed with white.
+    # The other parts are about half as bright, or mixed with white.
     other = colour * 45 // 100 if rng.randint(2) else (colour + 2 * 245) // 3
     surface = np.where(dark[..., None], other, colour)
     u, _ = _axes(size, rng.randint(TURN))
@@ -106,7 +105,7 @@ def _surface(rng: np.random.RandomState, number: int, size: tuple[int, int]) -> 
 
 
 def _outline(rng: np.random.RandomState, number: int, side: int) -> np.ndarray:
-    """Returns where one object is, (side, side) bool, at a random place, size, aspect and tilt."""
+    """Returns the pixels of one object, (side, side) bool, with random position, size, aspect and tilt."""
     radius = rng.randint(side * 16 * 13 // 100, side * 16 * 28 // 100)
     radii = (radius * rng.randint(84, 117) // 100, radius * rng.randint(84, 117) // 100)
     centre = tuple(int(c) for c in rng.randint(side * 16 // 8, side * 16 * 7 // 8, size=2))
@@ -114,7 +113,7 @@ def _outline(rng: np.random.RandomState, number: int, side: int) -> np.ndarray:
 
 
 def _borders(objects: np.ndarray) -> np.ndarray:
-    """Returns pixels at which one object ends, (side, side) bool, one pixel wide."""
+    """Returns the borders between objects, (side, side) bool, one pixel wide."""
     border = np.zeros(objects.shape, dtype=bool)
     border[:, :-1] |= objects[:, :-1] != objects[:, 1:]
     border[:-1, :] |= objects[:-1, :] != objects[1:, :]
@@ -122,10 +121,9 @@ def _borders(objects: np.ndarray) -> np.ndarray:
 
 
 def draw_picture(rng: np.random.RandomState, side: int = 96) -> Picture:
-    """Draws two to five objects of different classes over a background.
+    """Draws two to five objects of different classes on a background.
 
-    Objects may cover each other, but each stays visible to at least 45 percent: one that would
-    hide too much is left out.
+    Objects may cover each other, but at least 45 percent of each stays visible: one that would hide more is left out.
     """
     large = side * SCALE
     image = _background(rng, large)

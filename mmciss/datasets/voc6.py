@@ -1,4 +1,4 @@
-"""Six classes of PASCAL VOC: photographs that a CPU can learn from."""
+"""voc6: photographs of six PASCAL VOC classes, few enough to learn from on a CPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mmseg.registry import DATASETS
 
 @DATASETS.register_module()
 class Voc6Dataset(BaseSegDataset):
-    """Photographs of five animals and people from PASCAL VOC 2012, short side 256 pixels.
+    """Photographs of people and five kinds of animals from PASCAL VOC 2012, shorter side 256 pixels.
 
-    The other fourteen classes of VOC and the borders are 255 in the masks.
-    Everingham et al., IJCV 2015; Hariharan et al., ICCV 2011.
+    VOC's other fourteen classes and object borders are 255 in the masks. Everingham et al., IJCV 2015; Hariharan et
+    al., ICCV 2011.
 
     Args:
         ann_file: Image list below ``data_root``.

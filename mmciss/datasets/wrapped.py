@@ -1,4 +1,4 @@
-"""Looking into the data set that is wrapped: its parts, its files, its pipelines."""
+"""Working with a wrapped MMSegmentation data set: its parts, its files and its pipelines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build_dataset(config: dict[str, Any]) -> Any:
     """Builds a data set of MMSegmentation.
 
     Raises:
-        ConfigError: If it has no images, where mmengine fails in a sum over none.
+        ConfigError: If it has no images; mmengine would fail on an empty array.
     """
     try:
         return DATASETS.build(config)
@@ -28,30 +28,30 @@ def build_dataset(config: dict[str, Any]) -> Any:
         if 'need at least one array' not in str(error):
             raise
         raise ConfigError(
-            f'{str(config.get("type")).rpartition(".")[2]}: no images: none in data_prefix.img_path '
+            f'{str(config.get("type")).rpartition(".")[2]}: no images: no file in data_prefix.img_path '
             f'({(config.get("data_prefix") or {}).get("img_path")}) ends with img_suffix '
-            f'({config.get("img_suffix", "the default of the data set")}).'
+            f'({config.get("img_suffix", "the data set class decides")}).'
         ) from error
 
 
 def parts_of(dataset: Any) -> list[BaseDataset]:
-    """Returns the plain data sets inside ``dataset`` in index order.
+    """Returns the plain data sets inside ``dataset``, in index order.
 
     Raises:
-        ConfigError: If it is something other than a plain or a concatenated data set.
+        ConfigError: If it is neither a plain nor a concatenated data set.
     """
     if isinstance(dataset, ConcatDataset):
         return [part for child in dataset.datasets for part in parts_of(child)]
     if isinstance(dataset, BaseDataset):
         return [dataset]
     raise ConfigError(
-        f'IncrementalDataset.dataset: cannot wrap {type(dataset).__name__}; allowed '
-        'are data sets derived from BaseSegDataset and ConcatDataset of them.'
+        f'IncrementalDataset.dataset: cannot wrap {type(dataset).__name__}; allowed are '
+        'data sets derived from BaseSegDataset, and ConcatDataset of those.'
     )
 
 
 def copy_parts(dataset: Any, copies: dict[int, BaseDataset]) -> Any:
-    """Copies ``dataset`` with its parts replaced by ``copies``, by ``id`` of the original part."""
+    """Copies ``dataset`` with each part replaced by its entry in ``copies``, by ``id`` of the part."""
     if not isinstance(dataset, ConcatDataset):
         return copies[id(dataset)]
     twin = copy.copy(dataset)
@@ -60,10 +60,10 @@ def copy_parts(dataset: Any, copies: dict[int, BaseDataset]) -> Any:
 
 
 def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
-    """Returns ``node`` with ``mapper`` after every loader of labels, and how many there were."""
+    """Returns ``node`` with ``mapper`` after every loader of annotations, and the number of loaders."""
     if isinstance(node, MapLabels):
         raise ConfigError(
-            'IncrementalDataset.dataset.pipeline: holds MapLabels already; wrap the plain data set, once.'
+            'IncrementalDataset.dataset.pipeline: already contains MapLabels; wrap the plain data set, only once.'
         )
     if isinstance(node, (list, tuple)):
         nodes: list[Any] = []
@@ -88,18 +88,18 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
 
 
 def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> BaseDataset:
-    """Copies a data set with ``mapper`` right after the annotations are loaded.
+    """Copies a data set and inserts ``mapper`` right after its pipeline loads annotations.
 
-    The images are shared; the original and its pipeline stay as they are. The copy's pipeline is its own, so that a
-    transform that remembers something remembers nothing of other steps.
+    The list of images is shared; the original and its pipeline do not change. The copy has its own transforms, so that
+    one with a memory does not carry it over to other steps.
 
     Args:
         part: A plain data set.
         mapper: The transform.
-        required: Whether a pipeline that loads no annotations is an error.
+        required: Whether the pipeline must load annotations.
 
     Raises:
-        ConfigError: If nothing loads annotations although required, or ``MapLabels`` is there.
+        ConfigError: If it must but does not, or if it already contains ``MapLabels``.
     """
     try:
         own = copy.deepcopy(part.pipeline)
@@ -108,11 +108,11 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
     pipeline, found = _insert(own, mapper)
     if not found and required:
         raise ConfigError(
-            f'{type(part).__name__}.pipeline: has no LoadAnnotations (or a class derived from it), '
+            f'{type(part).__name__}.pipeline: has neither LoadAnnotations nor a class derived from it, '
             f'so there are no labels to map. Found: {pipeline}'
         )
     if not found:
-        # Nothing to map, but what the loader would have done must not be undone in predictions.
+        # There is nothing to map, but predictions must not be shifted back as if the loader had run.
         pipeline = copy.copy(own)
         pipeline.transforms = [mapper, *pipeline.transforms]
     twin = copy.copy(part)
@@ -121,13 +121,13 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
 
 
 def check_inside(part: BaseDataset, infos: list[dict]) -> None:
-    """Refuses image lists whose entries lead out of the data set's folders.
+    """Refuses image lists with entries that point outside the data set's folders.
 
     Raises:
         ConfigError: Naming the list and the entry.
     """
-    for key, prefix_key in (('img_path', 'img_path'), ('seg_map_path', 'seg_map_path')):
-        prefix = part.data_prefix.get(prefix_key)
+    for key in ('img_path', 'seg_map_path'):
+        prefix = part.data_prefix.get(key)
         if not prefix:
             continue
         for info in infos:
@@ -136,4 +136,4 @@ def check_inside(part: BaseDataset, infos: list[dict]) -> None:
                 continue
             inside = osp.relpath(osp.normpath(path), osp.normpath(prefix))
             if inside.split(osp.sep)[0] == osp.pardir:
-                raise ConfigError(f'{part.ann_file or prefix}: entry {path!r} leads out of the data set ({prefix}).')
+                raise ConfigError(f'{part.ann_file or prefix}: entry {path!r} is outside the data set ({prefix}).')

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmciss.engine.base_step import adopt_base_step, check_base_step
-from mmciss.engine.check_data import require_whole_data
+from mmciss.datasets.data_check import require_intact_data
 from mmciss.engine.close import close_runner
 from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.cpu import init_cpu_distributed
@@ -62,7 +62,7 @@ class IncrementalRunner:
         if not is_main_process():
             barrier()
         elif self.cfg.get('check_data'):
-            print_log(f'{require_whole_data(self.cfg)}.', 'current')
+            print_log(f'{require_intact_data(self.cfg)}.', 'current')
         self.experiment = Experiment.from_cfg(self.cfg)
         memory_options(self.experiment)  # fails before any model is built
         check_run_steps(self.cfg.get('run_steps'), self.experiment.protocol)

@@ -14,7 +14,7 @@ from mmengine.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
 from mmseg.registry import DATA_SAMPLERS, MODELS
 from torch import Tensor
 
-from mmciss.datasets.image_sizes import check_sizes
+from mmciss.datasets.image_pairs import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.checks.config import check_settings

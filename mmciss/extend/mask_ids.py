@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmciss.datasets.raw_ids import dataset_id_table
+from mmciss.protocols.labels import dataset_id_table
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.extend.old_model import BACKGROUND_NAMES
 from mmciss.extend.pairs import LabelledData

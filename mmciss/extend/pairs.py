@@ -11,7 +11,7 @@ from typing import Any
 
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
-from mmciss.datasets.image_sizes import check_pair
+from mmciss.datasets.image_pairs import ImagePair
 from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import build_dataset, parts_of
 from mmciss.errors import ConfigError
@@ -175,7 +175,7 @@ def check_sizes(
     sizes = []
     for pair in data.pairs:
         try:
-            size = check_pair(pair.image, pair.mask, *readers)
+            size = ImagePair(pair.image, pair.mask, *readers).check_size()
         except ConfigError as error:
             raise ConfigError(f'{data.source}: {error}') from error
         if size is None:

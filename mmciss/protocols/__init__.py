@@ -1,9 +1,8 @@
-"""What is learned when: pure Python and NumPy, usable without MMSegmentation."""
+"""Protocols: which classes each step learns, from which images and labels; pure Python and NumPy, without torch."""
 
 from __future__ import annotations
 
 from mmciss.protocols.build import build_protocol
-from mmciss.protocols.description import describe
 from mmciss.protocols.labels import LabelPolicy, check_ids, class_of_id, label_policy, unknown_ids
 from mmciss.protocols.presence import ClassPresence
 from mmciss.protocols.protocol import SETTINGS, Protocol
@@ -22,7 +21,6 @@ __all__ = [
     'build_protocol',
     'check_ids',
     'class_of_id',
-    'describe',
     'label_policy',
     'load_or_scan',
     'scan_masks',

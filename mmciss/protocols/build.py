@@ -1,4 +1,4 @@
-"""From the key ``protocol`` of a config to a protocol."""
+"""Building the protocol that the config key ``protocol`` describes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ KEYS = (
     'holdout',
     'label_policy',
 )
-"""What the key ``protocol`` of a config may hold. ``label_policy`` is read by
-:func:`mmciss.protocols.labels.label_policy`."""
+"""What the config key ``protocol`` may hold; ``label_policy`` is read by :func:`mmciss.protocols.labels.label_policy`."""
 
 
 def build_protocol(
@@ -35,17 +34,16 @@ def build_protocol(
     """Builds the protocol that a user's config describes.
 
     Args:
-        config: ``name`` or ``steps`` (lists of class numbers or names); ``setting`` (default
-            ``'overlapped'``; ``'domain'`` if there are domains, ``'explicit'`` if there are image
-            lists); ``order``; ``split_files``; ``domains`` (a list in order of arrival to go with
-            ``name``, or a list of lists); ``dataset`` (whose lettered orders and domains are meant;
-            known from the class names otherwise); ``joint`` (all steps merged into one); ``seed``
-            (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images that
-            is kept for testing; the papers keep 0.2).
+        config: ``name`` or ``steps`` (lists of class numbers or names); ``setting`` (default ``'overlapped'``, or
+            ``'domain'`` if there are domains, or ``'explicit'`` if there are image lists); ``order``; ``split_files``;
+            ``domains`` (in order of arrival, beside ``name``; or a list for each step); ``dataset`` (where lettered
+            orders and domains are looked up; recognised by the class names if left out); ``joint`` (merges all steps
+            into one); ``seed`` (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images held
+            out for testing; 0.2 in the papers).
         class_names: Foreground class names of the data set by class number.
-        background: Whether the data set has a background class. Class-incremental protocols have
-            one always; domain-incremental ones only if the data set has.
-        dataset: As in ``config``, which goes first.
+        background: Whether the data set has a background class. Class-incremental protocols always have one,
+            domain-incremental ones only if the data set has.
+        dataset: Used if ``config`` names none.
 
     Raises:
         ConfigError: If a key is unknown or its value does not fit, naming the key.
@@ -88,7 +86,7 @@ def _class_protocol(
 ) -> Protocol:
     for key in ('domains', 'holdout'):
         if values.get(key):
-            raise ConfigError(f"protocol.{key}: only goes with setting='domain', not with {setting!r}")
+            raise ConfigError(f"protocol.{key}: allowed only with setting='domain', not with {setting!r}")
     options: dict[str, Any] = {'split_files': values.get('split_files') or (), 'seed': _seed(values.get('seed', 0))}
     if not values.get('steps'):
         return Protocol.from_name(
@@ -100,7 +98,7 @@ def _class_protocol(
             **options,
         )
     if values.get('order') is not None:
-        raise ConfigError('protocol.order: protocol.steps lists the classes in order already; give one of the two')
+        raise ConfigError('protocol.order: protocol.steps already lists the classes in order; give only one of the two')
     return Protocol.from_lists(
         values['steps'], class_names=class_names, setting=setting, name=values.get('name'), **options
     )
@@ -112,13 +110,13 @@ def _domain_protocol(
     for key in ('steps', 'order', 'split_files'):
         if values.get(key):
             raise ConfigError(
-                f"protocol.{key}: does not go with setting='domain', where all classes "
-                f'are learned at every step; see protocol.domains'
+                f"protocol.{key}: not allowed with setting='domain', where every step learns all classes; "
+                f'see protocol.domains'
             )
     domains = values.get('domains')
     lists = domains is not None and not all(isinstance(item, str) for item in domains)
     if not lists and 'name' not in values:
-        raise ConfigError("protocol.name: needed with a plain list of domains, such as '11-5'")
+        raise ConfigError("protocol.name: needed beside a flat list of domains, for example '11-5'")
     return Protocol.from_domains(
         domains if lists else values['name'],
         None if lists else domains,
@@ -133,11 +131,11 @@ def _domain_protocol(
 
 def _seed(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-        raise ConfigError(f'protocol.seed: {value!r} is no integer from 0 to {2**32 - 1}')
+        raise ConfigError(f'protocol.seed: {value!r} is not an integer from 0 to {2**32 - 1}')
     return value
 
 
 def _holdout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise ConfigError(f'protocol.holdout: {value!r} is no share from 0 to below 1')
+        raise ConfigError(f'protocol.holdout: {value!r} is not a number from 0 to below 1')
     return float(value)

@@ -1,4 +1,4 @@
-"""Reading classes and class orders as users write them: numbers, names, letters and seeds."""
+"""Reading classes and class orders as users give them: numbers, names, letters and seeds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mmciss.protocols.step import BACKGROUND, MAX_CHANNELS
 
 
 def check_class_names(class_names: Sequence[str] | None, num_classes: int | None) -> tuple[str, ...]:
-    """Returns the foreground class names by class number; ``class_1`` and so on if there are none.
+    """Returns the foreground class names by class number; without names they become ``class_1``, ``class_2``...
 
     Raises:
-        ConfigError: If names repeat, hold the background, or do not fit the number of classes.
+        ConfigError: If names repeat, include the background, or do not match the number of classes.
     """
     if class_names is None:
         if not num_classes or num_classes < 1:
@@ -27,7 +27,7 @@ def check_class_names(class_names: Sequence[str] | None, num_classes: int | None
     if num_classes is not None and len(names) != num_classes:
         raise ConfigError(f'protocol: {len(names)} class names for {num_classes} classes')
     if BACKGROUND in names:
-        raise ConfigError(f'protocol: the classes are those of the foreground, without {BACKGROUND!r}')
+        raise ConfigError(f'protocol: class names must not include {BACKGROUND!r}')
     if repeated := _repeated(names):
         raise ConfigError(f'protocol: class names listed twice: {repeated}')
     if not 0 < len(names) < MAX_CHANNELS:
@@ -39,7 +39,7 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
     """Returns the number of a class given by number or name.
 
     Raises:
-        ConfigError: If there is no such class; misspelt names come with a suggestion.
+        ConfigError: If there is no such class, with a suggestion for a misspelt name.
 
     Examples:
         >>> class_number('cat', ['dog', 'cat'], 'protocol.order')
@@ -55,8 +55,8 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
         raise ConfigError(f'{key}: {item!r} is neither the number nor the name of a class')
     if item == 0:
         raise ConfigError(
-            f'{key}: 0 is the background, which comes with the first step by itself; '
-            f'list the classes 1 to {len(class_names)} only'
+            f'{key}: 0 is the background, which the first step always includes; '
+            f'list only the classes 1 to {len(class_names)}'
         )
     if not 1 <= item <= len(class_names):
         raise ConfigError(f'{key}: there is no class {item}; allowed are 1 to {len(class_names)}')
@@ -64,17 +64,17 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
 
 
 def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: str) -> None:
-    """Checks that every class is there once.
+    """Checks that every class is listed exactly once.
 
     Raises:
-        ConfigError: Naming the classes that are missing or repeated.
+        ConfigError: Naming the missing or repeated classes.
     """
     if repeated := _repeated(numbers):
         raise ConfigError(f'{key}: listed more than once: {_titles(repeated, class_names)}')
     if missing := sorted(set(range(1, len(class_names) + 1)) - set(numbers)):
         raise ConfigError(
-            f'{key}: missing: {_titles(missing, class_names)}; every one of the '
-            f'{len(class_names)} classes must be listed once'
+            f'{key}: missing: {_titles(missing, class_names)}; each of the {len(class_names)} classes must be '
+            f'listed once'
         )
 
 
@@ -82,13 +82,13 @@ def read_order(order: Any, class_names: Sequence[str], dataset: str | None = Non
     """Returns the class numbers in order of arrival.
 
     Args:
-        order: None for the natural order, the letter of a published order, a seed, or the list of
-            all classes as numbers or names.
+        order: None for the natural order, the letter of a published order, a seed, or a list of all classes by number
+            or name.
         class_names: Foreground class names by class number.
-        dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``, for letters.
+        dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: where letters are looked up.
 
     Raises:
-        ConfigError: If the order is unknown or no permutation of the classes.
+        ConfigError: If the order is unknown or not a permutation of the classes.
 
     Examples:
         >>> read_order(['c', 'a', 2], ['a', 'b', 'c'])
@@ -103,10 +103,10 @@ def read_order(order: Any, class_names: Sequence[str], dataset: str | None = Non
     if isinstance(order, Integral) and not isinstance(order, bool):
         if not 0 <= order < 2**32:
             raise ConfigError(f'{key}: the seed {order} is outside 0 to {2**32 - 1}')
-        # RandomState's stream is frozen by NumPy, so that a seed means the same order for ever.
+        # NumPy never changes RandomState's stream, so a seed always gives the same order.
         return tuple(int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
     if not isinstance(order, Iterable):
-        raise ConfigError(f'{key}: {order!r} is none of: a letter, a seed, a list of all classes, None')
+        raise ConfigError(f'{key}: {order!r}; allowed are a letter, a seed, a list of all classes, or None')
     numbers = tuple(class_number(item, class_names, key) for item in order)
     check_permutation(numbers, class_names, key)
     return numbers
@@ -118,15 +118,15 @@ def _published_order(letter: str, total: int, dataset: str | None) -> tuple[int,
     key = 'protocol.order'
     if dataset not in ORDERS:
         raise ConfigError(
-            f'{key}: no order {letter!r} is published for this data set (lettered orders '
-            f'exist for {", ".join(ORDERS)}); use a list of all classes or a seed'
+            f'{key}: no order {letter!r} is published for this data set (there are lettered orders '
+            f'for {", ".join(ORDERS)}); use a list of all classes or a seed'
         )
     if NUM_CLASSES[dataset] != total:
-        raise ConfigError(f'{key}: the orders of {dataset} are for {NUM_CLASSES[dataset]} classes, not for {total}')
+        raise ConfigError(f'{key}: the orders of {dataset} have {NUM_CLASSES[dataset]} classes, the data set {total}')
     if letter not in ORDERS[dataset]:
         raise ConfigError(
             f'{key}: unknown order {letter!r} of {dataset}. Allowed: '
-            f'{", ".join(ORDERS[dataset])}; a list of all classes; a seed'
+            f'{", ".join(ORDERS[dataset])}, a list of all classes, or a seed'
         )
     return ORDERS[dataset][letter]
 

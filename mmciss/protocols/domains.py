@@ -1,4 +1,4 @@
-"""Published domains, and the domain that an image belongs to."""
+"""Published domains, and which domain an image belongs to."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ CITYSCAPES_CITIES = (
     'lindau',
     'munster',
 )
-"""The 21 cities in the order of the domain-incremental protocols (PLOP, arXiv 2011.11390): the 18
-of the training set, then the three of the validation set."""
+"""The 21 cities in the order of PLOP's domain-incremental protocols (arXiv 2011.11390): the 18 of the training set,
+then the three of the validation set."""
 
 DOMAINS = {'cityscapes': CITYSCAPES_CITIES}
 """Published domains by data set."""
 
 
 def domain_of(path: str, domains: Sequence[str]) -> str | None:
-    """Returns the domain of an image: the folder it lies in, or what its file name starts with.
+    """Returns the domain of an image: the folder it is in, or the start of its file name.
 
     Examples:
         >>> domain_of('train/ulm/ulm_000001_000019_leftImg8bit.png', CITYSCAPES_CITIES)
@@ -68,8 +68,7 @@ def domains_of(paths: Sequence[str], domains: Sequence[str]) -> list[str]:
     unknown = [str(path) for path, domain in zip(paths, found) if domain is None]
     if unknown:
         raise ConfigError(
-            f'protocol.domains: {len(unknown)} images belong to no domain, the first is '
-            f'{unknown[0]}. Domains: {", ".join(domains)}; an image belongs to the one '
-            f'that is its folder, or that its file name starts with'
+            f'protocol.domains: {len(unknown)} images belong to no domain, for example {unknown[0]}. '
+            f'Domains: {", ".join(domains)}; the domain of an image is its folder, or the start of its file name'
         )
     return [domain for domain in found if domain is not None]

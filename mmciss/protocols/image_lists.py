@@ -15,9 +15,9 @@ from mmciss.utils.text_files import read_text
 def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
     r"""Returns the sorted indices of the images that a file lists.
 
-    A line is a file name without suffix, or a path (or its end), of an image, with ``/`` or ``\``;
-    further columns, such as the mask's path, are skipped. A file whose lines are all integers that are no image's name
-    lists positions in the data set, from 0 (MiB's published lists).
+    A line holds the name of an image without its suffix, or its path or the end of it, with ``/`` or ``\``; further
+    columns, such as the mask's path, are skipped. If all lines are integers and none is the name of an image, they
+    are positions in the data set, counted from 0 (MiB's published lists).
 
     Args:
         file: The list.
@@ -25,12 +25,12 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such list.
-        ConfigError: If a line names no image, or several, or is no UTF-8, with file and line number.
+        ConfigError: If a line names no image or several, or is not UTF-8, with file and line number.
     """
     file = Path(file)
     if not file.is_file():
         raise FileNotFoundError(
-            f'protocol.split_files: no file {str(file)!r}; one text file per step is needed, with one image per line'
+            f'protocol.split_files: no file {str(file)!r}; give one text file per step, with one image per line'
         )
     lines = [
         (number, line.strip())
@@ -40,7 +40,7 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
     by_stem: dict[str, list[int]] = {}
     for index, path in enumerate(paths):
         by_stem.setdefault(_stem(path), []).append(index)
-    # '2007_000032' is a number to int(), but no position.
+    # int() would accept '2007_000032', which is a name.
     if all(line.isdecimal() and line not in by_stem for _, line in lines):
         found = [_position(line, len(paths), file, number) for number, line in lines]
     else:
@@ -51,13 +51,13 @@ def read_image_list(file: str | Path, paths: Sequence[str]) -> np.ndarray:
 def _position(line: str, total: int, file: Path, number: int) -> int:
     if int(line) >= total:
         raise ConfigError(
-            f'{file}, line {number}: position {line}; the data set has {total} images, so 0 to {total - 1} are allowed'
+            f'{file}, line {number}: position {line}; the data set has {total} images, allowed are 0 to {total - 1}'
         )
     return int(line)
 
 
 def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: Path, number: int) -> int:
-    # The whole line first: file names may hold spaces.
+    # Try the whole line first: file names may contain spaces.
     for name in (line, line.split()[0]):
         candidates = _candidates(os.path.normpath(name.replace('\\', '/')), by_stem, paths)
         if len(candidates) == 1:
@@ -68,7 +68,7 @@ def _find(line: str, by_stem: dict[str, list[int]], paths: Sequence[str], file: 
                 f'{", ".join(paths[index] for index in candidates[:3])}; give more of its path'
             )
     raise ConfigError(
-        f'{file}, line {number}: {name!r} is no image of the data set '
+        f'{file}, line {number}: {name!r} is not an image of the data set '
         f'({len(paths)} images, the first is {paths[0] if len(paths) else None!r})'
     )
 

@@ -1,13 +1,12 @@
-"""What becomes of void, old and future labels at a step: one policy, two lookup tables.
+"""How a step treats void, old and future labels: one policy, two lookup tables.
 
-Papers differ most here (MiB ignores future classes in its tests, PLOP counts them as background,
-and so on), which changes published numbers. All conversion between the ids of a data set, class
-numbers and channels happens in this file.
+This is where papers differ most: MiB ignores future classes when testing, PLOP counts them as background, and so on;
+published numbers depend on it. All conversions between ids in mask files, ids of a data set, class numbers and
+channels are in this file.
 
-Two kinds of data sets are meant by ``first_id``: with 1, the id 0 is a background class and id =
-class number (PASCAL VOC); with 0, there is no background class, id = class number - 1, and what
-belongs to no class is 255 (ADE20K and Cityscapes as MMSegmentation reads them). In the latter 255
-is the papers' id 0.
+``first_id`` distinguishes two kinds of data sets. With 1, id 0 is a background class and ids are class numbers (PASCAL
+VOC). With 0, there is no background class, ids are class numbers minus 1, and pixels of no class are 255 (ADE20K and
+Cityscapes as MMSegmentation reads them); this 255 is id 0 in the papers.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LabelPolicy:
-    """How labels that are not of a step's new classes are treated.
+    """How labels other than those of a step's new classes are treated.
 
     Attributes:
         void_train: Pixels of no class (255) in training.
-        old_train: Pixels of classes learned before, in training. ``'keep'``: their own channel.
-        future_train: Pixels of classes learned later, in training. ``'keep'`` leaves them to no
-            channel, since there is none yet: they are ignored.
+        old_train: Pixels of classes learned before, in training. ``'keep'`` gives them their own channel.
+        future_train: Pixels of classes learned later, in training. With ``'keep'`` they are ignored, since they have
+            no channel yet.
         void_test: Pixels of no class (255) in testing.
         future_test: Pixels of classes learned later, in testing.
-        test_images: Test on images with a seen class, or on all.
+        test_images: Whether to test on images that show a seen class, or on all.
 
     Examples:
         >>> step = Step(1, (2,), (1,), (2, 1), ('background', 'a', 'b'))
@@ -69,9 +68,9 @@ class LabelPolicy:
                 )
 
     def train_table(self, step: Step, num_classes: int, first_id: int) -> np.ndarray:
-        """Returns the (256,) uint8 table from a data set's id to the channel that trains, or 255.
+        """Returns the (256,) uint8 table from a data set's id to the channel to learn, or 255.
 
-        Where a step learns no new class (domain-incremental), old classes are labelled and kept.
+        A step that learns no new class (domain-incremental) keeps the labels of old classes.
 
         Args:
             step: The step.
@@ -88,7 +87,7 @@ class LabelPolicy:
     @staticmethod
     def _table(step: Step, num_classes: int, first_id: int, void: str, old: str, future: str) -> np.ndarray:
         _check_ids_fit(num_classes, first_id)
-        # Without a background channel, what would be background can only be ignored.
+        # Without a background channel, background pixels can only be ignored.
         value = {'background': 0 if step.background else IGNORE, 'ignore': IGNORE, 'keep': IGNORE}
         table = np.full(256, IGNORE, dtype=np.uint8)
         if first_id == 1:
@@ -117,7 +116,7 @@ _WITHOUT_BACKGROUND: dict[str, dict[str, str]] = {
 _SAME_AS = {'sdr': 'mib', 'awt': 'plop', 'rcil': 'plop', 'gsc': 'plop'}
 
 PRESETS = (*_WITH_BACKGROUND, *_SAME_AS)
-"""Names of the policies of the papers."""
+"""Names of the papers' policies."""
 
 
 def label_policy(
@@ -126,12 +125,11 @@ def label_policy(
     """Returns the policy that a config asks for.
 
     Args:
-        value: A preset; or a dictionary of fields, with ``preset`` for the rest (default
-            ``'plop'``); or a policy, which is returned as it is.
-        first_id: The data set's id of class 1: 1 with a background class, else 0. Presets treat the
-            two kinds of data as the papers did.
-        setting: In ``'sequential'`` and ``'domain'`` old labels are kept, unless the dictionary
-            says otherwise.
+        value: A preset; a dictionary of fields, with ``preset`` for the others (default ``'plop'``); or a policy,
+            which is returned unchanged.
+        first_id: The data set's id of class 1: 1 with a background class, else 0. Presets follow the papers for both
+            kinds of data.
+        setting: ``'sequential'`` and ``'domain'`` keep old labels, unless the dictionary says otherwise.
 
     Raises:
         ConfigError: If a preset, a field or a choice is unknown.
@@ -163,7 +161,7 @@ def label_policy(
 def class_of_id(num_classes: int, first_id: int) -> np.ndarray:
     """Returns the (256,) int16 table from a data set's id to its class number.
 
-    0 is the background (also 255 in data without a background class); -1 is no class.
+    0 is the background (and 255 in data without a background class); -1 means no class.
 
     Examples:
         >>> class_of_id(2, first_id=0)[[0, 1, 2, 255]]
@@ -176,8 +174,29 @@ def class_of_id(num_classes: int, first_id: int) -> np.ndarray:
     return table
 
 
+def dataset_id_table(reduce_zero_label: bool = False, label_map: Mapping[int, int] | None = None) -> np.ndarray:
+    """Returns the (256,) uint8 table from an id in a mask file to the data set's id, as ``LoadAnnotations`` converts it.
+
+    Args:
+        reduce_zero_label: Turns 0 into 255 (ignored) and lowers every other id by one; 255 stays.
+        label_map: Applied after that; ids that it does not list stay.
+
+    Examples:
+        >>> dataset_id_table(reduce_zero_label=True)[[0, 1, 150, 255]]
+        array([255,   0, 149, 255], dtype=uint8)
+    """
+    table = np.arange(256)
+    if reduce_zero_label:
+        table = table - 1
+        table[[0, 255]] = 255
+    mapped = np.arange(256)
+    for old, new in (label_map or {}).items():
+        mapped[old] = new
+    return mapped[table].astype(np.uint8)
+
+
 def unknown_ids(present_ids: Iterable[int], num_classes: int, first_id: int) -> list[int]:
-    """Returns the ids that are neither a class nor the background nor 255.
+    """Returns the ids that are neither a class, nor the background, nor 255.
 
     Examples:
         >>> unknown_ids([0, 3, 21, 255], num_classes=20, first_id=1)
@@ -189,7 +208,7 @@ def unknown_ids(present_ids: Iterable[int], num_classes: int, first_id: int) -> 
 
 
 def check_ids(present_ids: Iterable[int], num_classes: int, first_id: int, where: Any = 'masks') -> None:
-    """Refuses ids outside the classes, which a lookup table would hide.
+    """Refuses ids that belong to no class; a lookup table would hide them.
 
     Args:
         present_ids: The ids found, as MMSegmentation's loader gives them.
@@ -203,7 +222,7 @@ def check_ids(present_ids: Iterable[int], num_classes: int, first_id: int, where
     if wrong := unknown_ids(present_ids, num_classes, first_id):
         raise ConfigError(
             f'{where}: label ids {", ".join(map(str, wrong))} belong to no class; allowed are '
-            f'0 to {first_id + num_classes - 1} and 255. Are the masks those of this data set '
+            f'0 to {first_id + num_classes - 1} and 255. Do the masks belong to this data set '
             f'(metainfo.classes, reduce_zero_label)?'
         )
 

@@ -1,4 +1,4 @@
-"""The names of protocols: '15-1' and its relatives, as numbers of classes per step."""
+"""Protocol names such as '15-1', read as the number of classes per step."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _ORDER_IN_NAME: dict[str, dict[str, tuple[str, str]]] = {
         **{f'{name}{letter}': (name, letter) for letter in 'abc' for name in ('100-50', '100-10', '100-5', '50-50')},
     },
 }
-"""Names in the repositories that hold the class order too."""
+"""Names in the papers' repositories that include the class order."""
 
 
 def split_name(name: str, dataset: str | None) -> tuple[str, str | None]:
-    """Separates a published name from the class order it may hold.
+    """Separates a published name from the class order it may include.
 
-    ``'15-1_c'`` (DKD, SSUL), ``'15-5s_c'`` (PLOP) and ``'100-10b'`` (MiB) carry the letter of an
-    order. AWT's names without underscore ('15-1a' is PLOP's order b) mean another order, and are
-    refused rather than guessed.
+    ``'15-1_c'`` (DKD, SSUL), ``'15-5s_c'`` (PLOP) and ``'100-10b'`` (MiB) end with the letter of an order. AWT's names
+    without an underscore count the letters differently ('15-1a' is PLOP's order b); they are refused rather than
+    guessed.
 
     Examples:
         >>> split_name('15-5s_c', 'voc')
@@ -51,25 +51,25 @@ def split_name(name: str, dataset: str | None) -> tuple[str, str | None]:
         return stem, letter
     if re.fullmatch(r'\d+-\d+[a-rt-z]', name):
         raise ConfigError(
-            f'protocol.name: {name!r} is read differently by different papers; use '
+            f'protocol.name: {name!r} means different orders in different papers; use '
             f"name={name[:-1]!r} with order='{name[-1]}' (PLOP's letters) or a list"
         )
     return name, None
 
 
 def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
-    """Reads how many classes (or domains) arrive at each step.
+    """Returns how many classes (or domains) arrive at each step.
 
-    ``'B-I'`` is a base of B, then I at a time; ``'B-Ns'`` is the repositories' name for ``'B-1'``;
-    ``'A-B-C'`` lists every step; ``'offline'`` and ``'joint'`` are one step.
+    ``'B-I'`` is a base of B, then I at a time; ``'B-Ns'`` is what repositories call ``'B-1'``; ``'A-B-C'`` lists every
+    step; ``'offline'`` and ``'joint'`` are a single step.
 
     Args:
         name: Name without a class order.
-        total: How many there are in all.
+        total: Total number of classes or domains.
         what: What is counted, for messages.
 
     Raises:
-        ConfigError: If the name cannot be read or does not divide the classes.
+        ConfigError: If the name cannot be read or does not fit the number of classes.
 
     Examples:
         >>> parse_name('15-1', 20)
@@ -90,12 +90,8 @@ def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
         sizes[1] = 1
     if 0 in sizes:
         raise ConfigError(f'protocol.name: {name!r} has a step with no {what}')
-    if len(sizes) > 2:
-        return _check_all_sizes(name, sizes, total, what)
-    return _repeat_increment(name, *sizes, total, what)
-
-
-def _check_all_sizes(name: str, sizes: list[int], total: int, what: str) -> tuple[int, ...]:
+    if len(sizes) == 2:
+        return _repeat_increment(name, *sizes, total, what)
     if sum(sizes) != total:
         raise ConfigError(f'protocol.name: the steps of {name!r} have {sum(sizes)} {what}, the data set has {total}')
     return tuple(sizes)
@@ -105,21 +101,20 @@ def _repeat_increment(name: str, base: int, increment: int, total: int, what: st
     rest = total - base
     if rest <= 0:
         raise ConfigError(
-            f'protocol.name: {name!r} needs more than {base} {what}; the data set has '
-            f"{total}. Use a base below {total}, or 'offline' for a single step"
+            f'protocol.name: {name!r} needs more than {base} {what}; the data set has {total}. '
+            f"Use a base below {total}, or 'offline' for a single step"
         )
     if rest % increment:
         divisors = ', '.join(f"'{base}-{size}'" for size in range(1, rest + 1) if rest % size == 0)
         raise ConfigError(
-            f'protocol.name: after a base of {base}, {rest} of the {total} {what} remain, '
-            f'which {increment} does not divide. Allowed with this base: {divisors}; '
-            f'or list the steps in protocol.steps'
+            f'protocol.name: after a base of {base}, {rest} of the {total} {what} remain, which is not a multiple of '
+            f'{increment}. Allowed with this base: {divisors}; or list the steps in protocol.steps'
         )
     return (base,) + (increment,) * (rest // increment)
 
 
 def canonical_name(sizes: Sequence[int]) -> str:
-    """Returns the usual name of these step sizes, the same for '15-5s' and '15-1'.
+    """Returns the usual name for these step sizes, the same for '15-5s' and '15-1'.
 
     Examples:
         >>> canonical_name([10, 5, 5]), canonical_name([3, 2, 1]), canonical_name([20])

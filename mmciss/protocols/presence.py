@@ -1,4 +1,4 @@
-"""Which classes each image shows, and on how many pixels."""
+"""Which classes each image shows, and how many pixels of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ClassPresence:
-    """Pixels of every class in every image.
+    """Number of pixels of every class in every image.
 
     Column 0 is the background, column c the class with number c.
 
@@ -31,7 +31,7 @@ class ClassPresence:
         """Builds the presence from pixel counts (images, classes + 1).
 
         Raises:
-            ValueError: If they are no table of counts.
+            ValueError: If the shape is wrong or a count is negative.
         """
         pixels = np.asarray(counts)
         if pixels.ndim != 2 or pixels.shape[1] < 2 or (pixels.size and pixels.min() < 0):
@@ -70,10 +70,10 @@ class ClassPresence:
         return self.pixels.shape[1] - 1
 
     def renumbered(self, numbers: Sequence[int]) -> ClassPresence:
-        """Returns the same images with other numbers for the classes.
+        """Returns the same counts with the classes renumbered.
 
         Args:
-            numbers: The new number of every column.
+            numbers: The new number of each column.
 
         Examples:
             >>> ClassPresence.from_counts([[9, 0, 5]]).renumbered([0, 2, 1]).pixels

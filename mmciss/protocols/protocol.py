@@ -1,9 +1,8 @@
-"""A protocol: which classes, or domains, are learned at which step."""
+"""A protocol: which classes or domains are learned in which step."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -15,7 +14,7 @@ from mmciss.protocols.names import canonical_name, parse_name, split_name
 from mmciss.protocols.step import BACKGROUND, Step
 
 SETTINGS = ('overlapped', 'disjoint', 'sequential', 'partitioned', 'domain', 'explicit')
-"""Which images a step sees, see :mod:`mmciss.protocols.settings`."""
+"""What ``protocol.setting`` may be, see :mod:`mmciss.protocols.settings`."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +22,16 @@ class Protocol(Sequence[Step]):
     """An immutable sequence of steps.
 
     Attributes:
-        name: Such as ``'15-1'``.
+        name: For example ``'15-1'``.
         setting: Which images a step sees, see :mod:`mmciss.protocols.settings`.
         class_names: Names of all foreground classes by class number.
         background: Whether channel 0 is the background.
         steps: The steps.
         split_files: One image list per step (setting ``'explicit'``).
-        seed: Seed of the setting ``'partitioned'`` and of the shares that ``holdout`` cuts off.
-        holdout: Share of every domain's images that is kept for testing.
+        seed: Seed of the setting ``'partitioned'`` and of ``holdout``.
+        holdout: Share of each domain's images that is held out for testing.
         joint: Whether all steps were merged into one.
-        reported: Channels per step of the merged steps.
+        reported: Channels of each of the merged steps.
 
     Examples:
         >>> protocol = Protocol.from_name('15-1', 20)
@@ -56,8 +55,8 @@ class Protocol(Sequence[Step]):
             raise unknown_name('setting', self.setting, SETTINGS, 'protocol.setting')
         if (self.setting == 'domain') != bool(self.domains):
             raise ConfigError(
-                f'protocol.setting: {self.setting!r} with '
-                f"{'' if self.domains else 'no '}domains; domains need setting='domain'"
+                f'protocol.setting: {self.setting!r} {"with" if self.domains else "without"} domains; '
+                f"domains and setting='domain' go together"
             )
 
     def __len__(self) -> int:
@@ -82,19 +81,18 @@ class Protocol(Sequence[Step]):
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """All domains in order of arrival; empty if the protocol is class-incremental."""
+        """All domains in order of arrival; empty for class-incremental protocols."""
         return tuple(domain for step in self.steps for domain in step.domains)
 
     def report_sizes(self, index: int) -> tuple[int, ...]:
-        """Returns the channels per step that results are reported by.
+        """Returns how many channels each step added, which is how results are grouped into old and new.
 
-        They are the step's own, but for joint training, whose single step is compared with the old
-        and new classes of the protocol.
+        The single step of joint training is reported by the steps that it merges.
         """
         return self.reported or self.steps[index].sizes
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns all that defines the protocol as plain values."""
+        """Returns everything that defines the protocol as plain values."""
         return {
             'name': self.name,
             'setting': self.setting,
@@ -108,13 +106,8 @@ class Protocol(Sequence[Step]):
             'joint': self.joint,
         }
 
-    def fingerprint(self) -> str:
-        """Returns a hash of the protocol: equal for equal protocols, whatever they are called."""
-        content = {key: value for key, value in self.to_dict().items() if key != 'name'}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
     def merged(self) -> Protocol:
-        """Returns joint training: one step with everything, reported by the steps it merges."""
+        """Returns the protocol of joint training: a single step that learns everything."""
         last = self.steps[-1]
         step = Step(0, last.seen, (), (last.num_seen,), last.names, self.background, self.domains)
         values = {**vars(self), 'steps': (step,), 'joint': True, 'reported': last.sizes}
@@ -138,11 +131,10 @@ class Protocol(Sequence[Step]):
             name: Such as ``'15-1'``, see :func:`mmciss.protocols.names.parse_name`.
             num_classes: Number of foreground classes.
             class_names: Their names by class number.
-            order: None, a published letter, a seed or a list, see
-                :func:`mmciss.protocols.classes.read_order`.
+            order: None, a published letter, a seed or a list, see :func:`mmciss.protocols.classes.read_order`.
             setting: Which images a step sees.
             background: Whether channel 0 is the background.
-            dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: whose lettered orders are meant.
+            dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: where lettered orders are looked up.
             **options: ``split_files``, ``seed``.
 
         Raises:
@@ -160,11 +152,7 @@ class Protocol(Sequence[Step]):
             raise ConfigError("protocol.setting: 'domain' needs protocol.domains")
         numbers = read_order(letter if order is None else order, names, dataset)
         sizes = parse_name(stem, len(names))
-        lists, start = [], 0
-        for size in sizes:
-            lists.append(numbers[start : start + size])
-            start += size
-        return cls._build(canonical_name(sizes), setting, names, background, lists, **options)
+        return cls._build(canonical_name(sizes), setting, names, background, _cut(numbers, sizes), **options)
 
     @classmethod
     def from_lists(
@@ -177,10 +165,10 @@ class Protocol(Sequence[Step]):
         name: str | None = None,
         **options: Any,
     ) -> Protocol:
-        """Builds a class-incremental protocol from the classes of every step, as numbers or names.
+        """Builds a class-incremental protocol from the classes of each step, given by number or name.
 
         Raises:
-            ConfigError: If a class is unknown, missing or listed twice, or a step has none.
+            ConfigError: If a class is unknown, missing or listed twice, or if a step has none.
 
         Examples:
             >>> protocol = Protocol.from_lists([['dog'], ['cat']], class_names=['cat', 'dog'])
@@ -189,7 +177,7 @@ class Protocol(Sequence[Step]):
         """
         key = 'protocol.steps'
         if isinstance(steps, str) or not steps or any(isinstance(part, (str, int)) for part in steps):
-            raise ConfigError(f'{key}: {steps!r} is no list of lists of classes')
+            raise ConfigError(f'{key}: {steps!r} is not a list of lists of classes')
         if class_names is None and num_classes is None:
             num_classes = sum(map(len, steps))
         names = check_class_names(class_names, num_classes)
@@ -211,16 +199,16 @@ class Protocol(Sequence[Step]):
         name: str | None = None,
         **options: Any,
     ) -> Protocol:
-        """Builds a domain-incremental protocol: all classes at every step, images of new domains.
+        """Builds a domain-incremental protocol: every step sees all classes, on images of new domains.
 
         Args:
-            steps: A name such as ``'11-5'``, or the domains of every step.
+            steps: A name such as ``'11-5'``, or the domains of each step.
             domains: All domains in order of arrival; those of ``dataset`` by default.
             num_classes: Number of foreground classes.
             class_names: Their names.
             background: Whether channel 0 is a background class.
-            dataset: ``'cityscapes'``: whose published domains are meant.
-            name: What to call a protocol that is given by lists.
+            dataset: ``'cityscapes'``: where published domains are looked up.
+            name: Name of a protocol that is given by lists.
             **options: ``seed``, ``holdout``.
 
         Raises:
@@ -237,17 +225,16 @@ class Protocol(Sequence[Step]):
         if isinstance(steps, str):
             if not domains:
                 raise ConfigError(
-                    'protocol.domains: list the domains in order of arrival (folder names '
-                    'or what file names start with); only Cityscapes has published ones'
+                    'protocol.domains: list the domains in order of arrival (folder names, or what file names '
+                    'start with); only Cityscapes has published ones'
                 )
             sizes = parse_name(steps, len(domains), 'domains')
-            starts = [sum(sizes[:index]) for index in range(len(sizes))]
-            lists = [tuple(domains[start : start + size]) for start, size in zip(starts, sizes)]
+            lists = _cut(tuple(domains), sizes)
             name = canonical_name(sizes)
         else:
             lists = [tuple(map(str, part)) for part in steps]
         _check_domains(lists, domains)
-        options.setdefault('seed', 1)  # The papers' seed of the held-out share.
+        options.setdefault('seed', 1)  # the papers' seed for the held-out images
         numbers = tuple(range(1, len(names) + 1))
         channels = ((BACKGROUND,) if background else ()) + names
         built = []
@@ -278,17 +265,21 @@ class Protocol(Sequence[Step]):
             steps.append(Step(index, tuple(new), old, sizes, channels, background, upcoming=upcoming))
             old += tuple(new)
         options['split_files'] = tuple(map(str, options.get('split_files') or ()))
-        if (setting == 'explicit') != bool(options['split_files']):
+        count = len(options['split_files'])
+        if (setting == 'explicit') != bool(count):
             raise ConfigError(
-                f"protocol.split_files: needed with setting='explicit' and only there; "
-                f'setting is {setting!r} with {len(options["split_files"])} files'
+                f"protocol.split_files: needed with setting='explicit' and allowed only there; "
+                f'found setting={setting!r} and {count} files'
             )
-        if options['split_files'] and len(options['split_files']) != len(steps):
-            raise ConfigError(
-                f'protocol.split_files: {len(options["split_files"])} files for '
-                f'{len(steps)} steps; one per step is needed'
-            )
+        if count not in (0, len(steps)):
+            raise ConfigError(f'protocol.split_files: {count} files for {len(steps)} steps; one per step is needed')
         return cls(name, setting, class_names, background, tuple(steps), **options)
+
+
+def _cut(items: tuple[Any, ...], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Cuts ``items`` into consecutive parts of the given sizes."""
+    ends = itertools.accumulate(sizes)
+    return [items[end - size : end] for end, size in zip(ends, sizes)]
 
 
 def _check_domains(lists: Sequence[Sequence[str]], domains: Sequence[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""Reading every mask of a data set once: how many pixels have which id."""
+"""Reading every mask of a data set once, to count its pixels by id."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import numpy as np
 from PIL import Image
 
 from mmciss.errors import ConfigError, first_line
-from mmciss.protocols.progress import Progress
-from mmciss.utils.pool import map_chunks
-from mmciss.utils.regular_file import check_regular
+from mmciss.utils.files import check_regular
+from mmciss.utils.pool import Progress, map_chunks
 
 _CHUNK = 64
 _SHOWN_ERRORS = 5
 
 LOSSY = ('JPEG', 'MPO')
-"""Formats that no mask survives: along every border they make up ids between the two classes."""
+"""Lossy formats: along borders, compression invents ids that no class has."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskScan:
-    """Pixels per id of every mask, in compressed sparse rows.
+    """Pixel counts by id for every mask, in compressed sparse rows.
 
     Mask i has ``counts[j]`` pixels of the id ``ids[j]`` for ``indptr[i] <= j < indptr[i + 1]``.
 
@@ -44,7 +43,7 @@ class MaskScan:
 
     @property
     def images(self) -> np.ndarray:
-        """(E,) index of the mask of every entry."""
+        """(E,) index of the mask that each entry belongs to."""
         return np.repeat(np.arange(self.num_images), np.diff(self.indptr))
 
     def dense(self) -> np.ndarray:
@@ -54,7 +53,7 @@ class MaskScan:
         return table
 
     def masks_with(self, raw_id: int) -> np.ndarray:
-        """Returns the indices of the masks that hold an id."""
+        """Returns the indices of the masks that contain an id."""
         return self.images[self.ids == raw_id]
 
     @classmethod
@@ -70,13 +69,13 @@ def count_ids(path: str) -> np.ndarray:
     """Returns how many pixels of a mask have each id, (256,) int64.
 
     Raises:
-        ValueError: If the file cannot be read as a mask of ids 0 to 255, saying why.
+        ValueError: If the file cannot be read as a mask with ids 0 to 255, saying why.
     """
     check_regular(path)
     try:
         with Image.open(path) as mask:
             if mask.format in LOSSY:
-                raise ValueError(f'is a {mask.format}, whose compression changes class ids; save masks as PNG')
+                raise ValueError(f'is a {mask.format}, a lossy format that changes class ids; save masks as PNG')
             if mask.mode in ('L', 'P'):
                 return np.asarray(mask.histogram(), dtype=np.int64)
             if mask.mode not in ('1', 'I', 'I;16', 'I;16B', 'I;16L'):
@@ -84,7 +83,7 @@ def count_ids(path: str) -> np.ndarray:
             values = np.asarray(mask).astype(np.int64).ravel()
     except ValueError:
         raise
-    except Exception as error:  # damaged files make decoders fail in every way
+    except Exception as error:  # decoders fail on damaged files in many ways
         raise ValueError(f'cannot be read ({first_line(error)})') from None
     if values.size and not 0 <= values.min() <= values.max() <= 255:
         raise ValueError(f'holds ids {values.min()} to {values.max()}; allowed are 0 to 255')
@@ -101,8 +100,8 @@ def scan_masks(
 
     Args:
         paths: The masks.
-        workers: Number of processes; all cores by default. None are started for few masks.
-        progress: Whether to show a bar on a terminal.
+        workers: Number of processes; all cores by default. A few masks are read without starting any.
+        progress: Whether to show a progress bar.
         start_method: How processes start, see :func:`mmciss.utils.pool.map_chunks`.
 
     Raises:

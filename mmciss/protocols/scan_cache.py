@@ -1,11 +1,9 @@
-"""Scans of masks, kept on disk: beside the masks, or where the user may write."""
+"""Mask scans cached on disk: beside the masks, or in the user's cache folder."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmciss.protocols.scan import MaskScan, scan_masks
+from mmciss.utils.files import cache_folder, write_atomically
 
 _VERSION = 'mmciss-presence-1'
 _FIELDS = ('indptr', 'ids', 'counts')
@@ -24,17 +23,16 @@ def load_or_scan(
     workers: int | None = None,
     progress: bool = True,
 ) -> MaskScan:
-    """Returns the scan of masks, from the cache if they are those it was made from.
+    """Returns the scan of masks, from the cache if the masks are unchanged.
 
-    The cache is a hidden file in the folder of the masks; or, where that cannot be written, in
-    ``$MMCISS_CACHE`` or ``~/.cache/mmciss``. It holds a hash of all names, sizes and modification
-    times (ns), and is made anew if that differs or the file is damaged.
+    The cache is a hidden file in the masks' folder or, if that is not writable, a file in ``$MMCISS_CACHE`` or
+    ``~/.cache/mmciss``. It is rebuilt if it is damaged or if any name, size or modification time (ns) has changed.
 
     Args:
         paths: The masks.
         cache_dir: Where to keep the cache instead.
-        workers: Number of processes of a scan; all cores by default.
-        progress: Whether a scan shows a bar on a terminal.
+        workers: Number of processes for a scan; all cores by default.
+        progress: Whether a scan shows a progress bar.
 
     Raises:
         ConfigError: If masks are missing or unreadable.
@@ -43,15 +41,15 @@ def load_or_scan(
     key = _content_key(files)
     if key is None:
         return scan_masks(files, workers, progress)  # A file is missing: the scan says which.
-    places = _places(files, cache_dir)
-    for place in places:
-        scan = _read(place, key, len(files))
+    caches = _cache_files(files, cache_dir)
+    for cache in caches:
+        scan = _read(cache, key, len(files))
         if scan is not None:
             return scan
     scan = scan_masks(files, workers, progress)
-    # Masks may have been replaced while they were read: such a scan is used, but not kept.
+    # If a mask was replaced while the masks were read, the scan is used but not cached.
     if _content_key(files) == key:
-        any(_write(place, key, scan) for place in places)
+        any(_write(cache, key, scan) for cache in caches)
     return scan
 
 
@@ -71,7 +69,7 @@ def _digest(names: Sequence[str], content: bytes = b'') -> str:
 
 
 def _relative(files: Sequence[str]) -> list[str]:
-    """Returns the paths from their common folder: a data set may be moved with its cache."""
+    """Returns the paths relative to their common folder, so that a data set can be moved with its cache."""
     start = len(_folder(files))
     return [file[start:].lstrip(os.sep) for file in files]
 
@@ -80,22 +78,21 @@ def _folder(files: Sequence[str]) -> str:
     return os.path.dirname(os.path.commonprefix([min(files), max(files)])) if files else ''
 
 
-def _places(files: Sequence[str], cache_dir: str | os.PathLike | None) -> list[Path]:
-    """Returns the files where the cache may be, best first."""
+def _cache_files(files: Sequence[str], cache_dir: str | os.PathLike | None) -> list[Path]:
+    """Returns where the cache may be, in order of preference."""
     folder = _folder(files) or '.'
     names = _digest(_relative(files))[:16]
-    # Away from the masks, two data sets with the same file names must not share a file.
+    # Away from the masks, two data sets with the same file names must not share a cache file.
     away = _digest([os.path.realpath(folder), names])[:16]
     if cache_dir is not None:
         return [Path(cache_dir) / f'presence_{away}.npz']
-    home = os.environ.get('MMCISS_CACHE') or Path('~/.cache/mmciss').expanduser()
-    return [Path(folder) / f'.mmciss_presence_{names}.npz', Path(home) / f'presence_{away}.npz']
+    return [Path(folder) / f'.mmciss_presence_{names}.npz', cache_folder() / f'presence_{away}.npz']
 
 
-def _read(place: Path, key: str, num_images: int) -> MaskScan | None:
-    """Returns the cached scan, or None if there is none, it is of other masks or damaged."""
+def _read(cache: Path, key: str, num_images: int) -> MaskScan | None:
+    """Returns the cached scan, or None if it is missing, damaged or of other masks."""
     try:
-        with np.load(place, allow_pickle=False) as stored:
+        with np.load(cache, allow_pickle=False) as stored:
             if str(stored['key']) != key:
                 return None
             scan = MaskScan(*(stored[field] for field in _FIELDS))
@@ -109,19 +106,15 @@ def _read(place: Path, key: str, num_images: int) -> MaskScan | None:
     return scan if sound else None
 
 
-def _write(place: Path, key: str, scan: MaskScan) -> bool:
-    """Stores a scan, whole or not at all; returns whether it could."""
-    temporary = None
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp('.tmp', f'{place.name}.', place.parent)
-        with os.fdopen(handle, 'wb') as file:
+def _write(cache: Path, key: str, scan: MaskScan) -> bool:
+    """Stores a scan; returns whether the place was writable."""
+
+    def save(temporary: Path) -> None:
+        with open(temporary, 'wb') as file:  # given a name, np.savez would append its suffix
             np.savez(file, key=np.array(key), **{field: getattr(scan, field) for field in _FIELDS})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, place)
+
+    try:
+        write_atomically(cache, save)
     except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         return False
     return True

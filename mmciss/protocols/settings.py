@@ -15,38 +15,37 @@ from mmciss.protocols.step import Step
 
 
 def overlapped(step: Step, presence: ClassPresence) -> np.ndarray:
-    """Every image that shows a new class; future classes may be in it, as background."""
+    """Images that show a new class; they may also show future classes, labelled as background."""
     return presence.images_with(step.new)
 
 
 def disjoint(step: Step, presence: ClassPresence) -> np.ndarray:
-    """Images that show a new class and no future class: every image is in exactly one step."""
+    """Images that show a new class and no future class: no image is in two steps."""
     future = sorted(set(range(1, presence.num_classes + 1)) - set(step.seen))
     return np.flatnonzero(presence.has_any(step.new) & ~presence.has_any(future))
 
 
 def sequential(step: Step, presence: ClassPresence) -> np.ndarray:
-    """The images of ``disjoint``; the labels of old classes are kept (see the label policy)."""
+    """The images of ``disjoint``, with the labels of old classes kept (see the label policy)."""
     return disjoint(step, presence)
 
 
 def partitioned(step: Step, presence: ClassPresence, seed: int = 0) -> np.ndarray:
-    """Every image belongs to one class, and goes to the step that learns it (arXiv 2405.09858).
+    """Images assigned to a new class: each image belongs to one class (arXiv 2405.09858).
 
-    Unlike ``overlapped`` no image comes back with other labels, unlike ``disjoint`` future classes
-    may be in it. See :func:`partition`.
+    Unlike with ``overlapped``, no image returns with other labels; unlike with ``disjoint``, images may show future
+    classes. See :func:`partition`.
     """
     return np.flatnonzero(np.isin(partition(presence, seed), step.new))
 
 
 def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
-    """Gives every image to one of the classes that it shows.
+    """Assigns every image to one of the classes that it shows.
 
-    The images come in a random order, and each goes to the class of which the smallest share has
-    been given out so far, so that all classes keep about the same share of their images; among
-    equals, to the rarest. It depends on the data and the seed only, so that a protocol with finer
-    steps refines one with coarser steps. The paper fixes that every image goes to one class; the
-    balance is ours.
+    Images are taken in random order. Each goes to the class that has so far received the smallest share of its images,
+    so that all classes end up with about the same share; ties go to the rarest class. The result depends only on the
+    data and the seed, so a protocol with finer steps refines one with coarser steps. The paper only says that every
+    image goes to one class; the balancing is ours.
 
     Returns:
         (images,) class numbers; 0 for images that show no class.
@@ -61,7 +60,7 @@ def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
     images, numbers = np.nonzero(presence.matrix[:, 1:])
     starts = np.searchsorted(images, np.arange(presence.num_images + 1)).tolist()
     numbers = (numbers + 1).tolist()
-    # RandomState's stream is frozen by NumPy, so that a seed means the same partition for ever.
+    # NumPy never changes RandomState's stream, so a seed always gives the same partition.
     for image in np.random.RandomState(seed).permutation(presence.num_images).tolist():
         shown = numbers[starts[image] : starts[image + 1]]
         if shown:
@@ -72,7 +71,7 @@ def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
 
 
 def domain(domains: Sequence[str], image_domains: Sequence[str]) -> np.ndarray:
-    """Images of some domains, given the domain of every image."""
+    """Images that belong to one of ``domains``, given the domain of every image."""
     return np.flatnonzero(np.isin(np.asarray(image_domains, dtype=str), domains))
 
 
@@ -82,13 +81,13 @@ def explicit(split_file: str, paths: Sequence[str]) -> np.ndarray:
 
 
 def hold_out(indices: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Splits images at random into those to train on and those to test on.
+    """Splits images at random into training and test images.
 
-    PLOP's and RCIL's Cityscapes protocols (arXiv 2011.11390) keep the last 20 % of every step's
-    shuffled images for testing; here it is done per domain, for the same test images in all.
+    PLOP's and RCIL's Cityscapes protocols (arXiv 2011.11390) hold out the last 20 % of each step's shuffled images.
+    Here it is done per domain, so that all protocols have the same test images.
 
     Returns:
-        Sorted indices for training, sorted indices for testing.
+        Sorted indices of the training images, sorted indices of the test images.
 
     Examples:
         >>> [len(part) for part in hold_out(np.arange(10), 0.2)]
@@ -108,13 +107,13 @@ def select_images(
     """Returns the sorted indices of the images that a step trains on.
 
     Args:
-        protocol: The protocol, whose setting decides.
+        protocol: The protocol.
         step_index: The step.
         presence: Classes shown by every image of the data set.
-        paths: Path of every image, needed for the settings ``'explicit'`` and ``'domain'``.
+        paths: Path of every image; needed for the settings ``'explicit'`` and ``'domain'``.
 
     Raises:
-        ConfigError: If the step has no images, or an image list or a domain does not fit.
+        ConfigError: If the step has no images, or if an image list or a domain does not fit.
     """
     _check_sizes(protocol, presence, paths)
     step = protocol[step_index]
@@ -134,7 +133,7 @@ def select_images(
         )
         raise ConfigError(
             f'protocol: step {step_index} of {protocol.name!r} ({protocol.setting}) has no '
-            f'images among the {presence.num_images} of the data set; it is to learn {what}'
+            f'images among the {presence.num_images} of the data set; it learns {what}'
         )
     return chosen
 
@@ -148,15 +147,15 @@ def select_test_images(
 ) -> np.ndarray:
     """Returns the sorted indices of the images that a step is tested on.
 
-    Domain-incremental protocols that hold out a share of each domain's images are tested on those
-    of the domains seen so far; others on all images, since all classes are known.
+    Domain-incremental protocols are tested on all images, since they know all classes; with ``holdout``, on the
+    held-out images of the domains seen so far.
 
     Args:
         protocol: The protocol.
         step_index: The step.
         presence: Classes shown by every test image.
-        test_images: ``'seen'`` keeps images with a pixel of a seen class, ``'all'`` keeps all.
-        paths: Path of every image, needed if the protocol holds images out.
+        test_images: ``'seen'`` keeps images with a pixel of a seen class, ``'all'`` keeps every image.
+        paths: Path of every image; needed if the protocol holds images out.
 
     Raises:
         ConfigError: If the filter is unknown.
@@ -184,7 +183,7 @@ def _domain_images(protocol: Protocol, step: Step, paths: Sequence[str]) -> tupl
     image_domains = domains_of(paths, protocol.domains)
     if not protocol.holdout:
         return domain(step.domains, image_domains), np.zeros(0, dtype=np.int64)
-    # Per domain, such that all protocols over the same domains hold out the same images.
+    # Per domain, so that all protocols over the same domains hold out the same images.
     parts = [hold_out(domain((name,), image_domains), protocol.holdout, protocol.seed) for name in step.domains]
     train, test = (np.sort(np.concatenate(part)) for part in zip(*parts))
     return train, test

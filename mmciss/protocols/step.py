@@ -1,4 +1,4 @@
-"""One step of a protocol: what is new, what is old, and which channel is whose."""
+"""One step of a protocol: its new and old classes, and their channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 BACKGROUND = 'background'
-"""Name of channel 0 where the protocol has a background."""
+"""Name of channel 0 if the protocol has a background."""
 
 MAX_CHANNELS = 255
 """Channels are stored in 8 bits, and 255 means 'ignore'."""
@@ -18,18 +18,18 @@ MAX_CHANNELS = 255
 class Step:
     """One step of a protocol.
 
-    A class is known by its number 1..K; the background is 0. Channels are in order of arrival, the
-    background first: ``(background, *old, *new)``.
+    Classes are numbered 1..K; the background is 0. Channels follow the order of arrival, background first:
+    ``(background, *old, *new)``.
 
     Attributes:
         index: Position in the protocol, from 0.
-        new: Numbers of the classes that are learned here, in channel order.
+        new: Numbers of the classes learned in this step, in channel order.
         old: Numbers of the classes learned before, in channel order.
-        sizes: Channels added by step 0..index; step 0 counts the background.
+        sizes: Channels added by steps 0..index; step 0 includes the background.
         names: Names of all channels seen so far.
         background: Whether channel 0 is the background.
         domains: Names of the domains whose images this step sees (domain-incremental only).
-        upcoming: Channels that later steps of the protocol add, one number per step.
+        upcoming: Channels added by each later step of the protocol.
 
     Examples:
         >>> step = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=('background', 'a', 'b', 'c'))
@@ -69,17 +69,17 @@ class Step:
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """Numbers of all classes learned until the end of this step, in channel order."""
+        """Numbers of all classes learned by the end of this step, in channel order."""
         return self.old + self.new
 
     @property
     def num_old(self) -> int:
-        """Channels of the teacher, background included; 0 at the first step."""
+        """Channels of the teacher, including the background; 0 in the first step."""
         return sum(self.sizes[:-1])
 
     @property
     def num_new(self) -> int:
-        """Channels added here."""
+        """Channels added in this step."""
         return self.sizes[-1]
 
     @property
@@ -89,7 +89,7 @@ class Step:
 
     @property
     def num_future(self) -> int:
-        """Channels that later steps of the protocol add; 0 where nothing is known of them."""
+        """Channels that later steps of the protocol add; 0 if unknown."""
         return sum(self.upcoming)
 
     @cached_property
@@ -100,11 +100,11 @@ class Step:
 
     @cached_property
     def step_of_channel(self) -> tuple[int, ...]:
-        """The step in which each channel was added; 0 for the background."""
+        """The step that added each channel; 0 for the background."""
         return tuple(step for step, size in enumerate(self.sizes) for _ in range(size))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain values, such that ``Step.from_dict`` gives the step back."""
+        """Returns the fields as plain values; :meth:`from_dict` reads them back."""
         return {
             field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in fields(self)
@@ -112,5 +112,5 @@ class Step:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Step:
-        """Builds the step whose ``to_dict`` is given."""
+        """Builds a step from the values of :meth:`to_dict`."""
         return cls(**values)

@@ -1,1 +1,1 @@
-"""Small helpers that belong to no room."""
+"""Small helpers that several packages use."""

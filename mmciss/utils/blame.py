@@ -1,4 +1,4 @@
-"""Turning errors from inside libraries into ones that name the config key."""
+"""Turning errors raised inside libraries into errors that name the config key."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Any
 
 from mmengine.registry import Registry
 
-from mmciss.errors import ConfigError, close_matches
-
-QUOTES = '"\''
-"""What a KeyError puts around its text."""
+from mmciss.errors import ConfigError, close_matches, first_line
 
 
 @contextmanager
 def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Iterator[None]:
-    """Raises whatever fails inside as a :class:`~mmciss.errors.ConfigError` that begins with a config key.
+    """Turns any error inside the block into a :class:`~mmciss.errors.ConfigError` that begins with a config key.
 
-    Errors that name their culprit already, and lack of memory or disk, pass unchanged.
+    Errors that already name their cause, and lack of memory, pass unchanged.
 
     Args:
-        key: The config key that what happens inside is made from.
+        key: The config key that the block reads.
         registry: Where its ``type`` is looked up, for suggestions.
         kind: The ``type``.
 
@@ -33,19 +30,18 @@ def blaming(key: str, registry: Registry | None = None, kind: Any = None) -> Ite
     except (ConfigError, FileNotFoundError, MemoryError):
         raise
     except Exception as error:
-        text = str(error).strip().splitlines()
-        text = text[0] if text else type(error).__name__
+        text = first_line(error)
         if isinstance(error, KeyError) and 'is not in the' in text:
-            named = text.split()[0].strip(QUOTES)  # the type itself, or one inside of it (a transform of a pipeline)
+            named = text.split()[0].strip('"\'')  # the type itself, or one inside it (a transform of a pipeline)
             found = close_matches(named, registered_names(registry)) if kind in (None, named) else ''
             raise ConfigError(f'{key}: nothing is called {named!r}.{found}') from error
         if isinstance(error, KeyError):
-            text = f'lacks or does not know {text}'
+            text = f'missing or unknown: {text}'
         raise ConfigError(f'{key}: {text}') from error
 
 
 def build(registry: Registry, config: Any, key: str, **defaults: Any) -> Any:
-    """Builds a module, and names the config key where that fails.
+    """Builds a module from its config, naming the config key if that fails.
 
     Raises:
         ConfigError: If there is no such module, or it refuses its arguments.

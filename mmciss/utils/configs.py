@@ -1,4 +1,4 @@
-"""Finding the configs that come with mmciss, in a checkout or in an installed package."""
+"""Loading configs: the user's, and those that come with mmciss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmciss.utils.text_files import read_text
 
 
 def configs_folder() -> Path:
-    """Returns the folder of configs: ``configs`` of the checkout, or the copy inside the installed package."""
+    """Returns the folder of mmciss' configs: ``configs`` of the checkout, or the copy inside the installed package."""
     package = Path(mmciss.__file__).resolve().parent
     for folder in (package.parent / 'configs', package / '.mim' / 'configs'):
         if (folder / '_base_').is_dir():
@@ -28,7 +28,7 @@ def method_names() -> list[str]:
 
 
 def load_method(name: str) -> Config:
-    """Loads a method's config by name or path; relative paths are looked for as in :func:`load_config`.
+    """Loads a method's config by name or path; relative paths are resolved as in :func:`load_config`.
 
     Raises:
         ConfigError: If there is no such method.
@@ -50,7 +50,7 @@ def load_method(name: str) -> Config:
 
 
 def _among_ours(path: Path) -> Path:
-    """Returns where a relative path, with or without ``configs/``, would lie among the configs of mmciss."""
+    """Returns a relative path, with or without ``configs/``, as a path among mmciss' configs."""
     parts = path.parts[1:] if path.parts and path.parts[0] == 'configs' else path.parts
     return configs_folder().joinpath(*parts) if parts and not path.is_absolute() else path
 
@@ -63,10 +63,10 @@ def _read(path: Path) -> Config:
     except ImportError as error:
         if 'mmdet' in str(error):
             raise ConfigError(f'config {path}: custom_imports: {MMDET}') from error
-        if error.__cause__ is not None:  # mmengine's own text lists the search path and leaves the reason out
+        if error.__cause__ is not None:  # mmengine's message lists the search path but not the reason
             raise ConfigError(
-                f'config {path}: custom_imports: {first_line(root_cause(error))}. Folders of your own modules '
-                f'belong into PYTHONPATH'
+                f'config {path}: custom_imports: {first_line(root_cause(error))}. Put the folders of your own '
+                f'modules on PYTHONPATH'
             ) from error
         raise
 
@@ -79,7 +79,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def load_config(path: str | Path) -> Config:
-    """Loads a config; a relative path that does not exist here is looked for among the configs of mmciss.
+    """Loads a config; a relative path that does not exist is looked up among mmciss' configs.
 
     Raises:
         ConfigError: If there is no such file.
@@ -91,4 +91,4 @@ def load_config(path: str | Path) -> Config:
     inside = _among_ours(path)
     if inside.is_file():
         return Config.fromfile(inside)
-    raise ConfigError(f'config: no file {path} (also looked in {configs_folder()})')
+    raise ConfigError(f'config: no file {path} (also not in {configs_folder()})')

@@ -1,4 +1,4 @@
-"""The device that a command uses: one that is there."""
+"""Choosing the device that a command runs on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def existing_devices() -> list[str]:
 
 
 def use_device(device: str | None, key: str = '--device') -> None:
-    """Makes one device the one that is used; to be called before anything is put on a GPU.
+    """Restricts this process to one device; must be called before anything is put on a GPU.
 
     Args:
-        device: ``'cpu'``, ``'cuda'`` (the first GPU) or ``'cuda:1'``, counted as torch does, among those that
+        device: ``'cpu'``, ``'cuda'`` (the first GPU) or ``'cuda:1'``, counted as in torch among the GPUs that
             ``CUDA_VISIBLE_DEVICES`` shows; None leaves the choice to mmengine.
         key: The flag that holds the value.
 
     Raises:
-        ConfigError: If the name is that of no device, or the device is not there.
+        ConfigError: If the name is not a device's, or the device does not exist.
     """
     if device is None:
         return
@@ -33,11 +33,11 @@ def use_device(device: str | None, key: str = '--device') -> None:
     if device == 'cpu':
         os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
         return
-    index, there = int(device.partition(':')[2] or 0), existing_devices()
-    if f'cuda:{index}' not in there:
+    index, existing = int(device.partition(':')[2] or 0), existing_devices()
+    if f'cuda:{index}' not in existing:
         why = '' if torch.version.cuda or torch.version.hip else '; this torch was built without CUDA'
-        raise ConfigError(f'{key}: {device!r} is not there; allowed here: {", ".join(there)}{why}')
+        raise ConfigError(f'{key}: {device!r} does not exist; allowed here: {", ".join(existing)}{why}')
     visible = os.environ.get('CUDA_VISIBLE_DEVICES')
     os.environ['CUDA_VISIBLE_DEVICES'] = visible.split(',')[index].strip() if visible else str(index)
-    if torch.cuda.device_count() > 1:  # The driver had been asked before and keeps its answer.
+    if torch.cuda.device_count() > 1:  # CUDA was already initialised, so the variable came too late
         torch.cuda.set_device(index)

@@ -1,4 +1,4 @@
-"""Workarounds for the environment, in one place, each with its reason."""
+"""Workarounds for the environment, each with its reason."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MMDET = (
     'needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
     '--no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
 )
-"""What is missing where ``mmdet.models`` cannot be imported, for messages. By default pip builds mmcv without torch in
-sight, and so without its operations."""
+"""How to install what ``mmdet.models`` needs, for messages. By default pip builds mmcv where it cannot see torch, and so
+without compiled operations."""
 
 
 def set_thread_defaults() -> None:
-    """Keeps OpenMP threads from spinning; call before torch is imported.
+    """Keeps idle OpenMP threads from spinning; must be called before torch is imported.
 
-    A spinning thread pool makes two processes on the same cores up to ten times slower than one after the other.
+    Spinning threads make two processes on the same cores up to ten times slower than running them one after the other.
     """
     os.environ.setdefault('GOMP_SPINCOUNT', '0')
 
 
 def import_quietly() -> None:
-    """Imports MMSegmentation's data sets without the notice about a package that they only look for.
+    """Imports MMSegmentation's data sets without the notice about a missing optional package.
 
-    ``mmseg.datasets`` prints that it found no 'OneDL' package, with plain ``print``, so no log level silences it.
+    ``mmseg.datasets`` says with a plain ``print`` that it found no 'OneDL' package, so no log level silences it.
     """
     import_yapf()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -42,17 +42,17 @@ def import_quietly() -> None:
 
 
 def import_yapf(tries: int = 50, pause: float = 0.1) -> None:
-    """Imports yapf, with which mmengine prints configs, although another process may be writing its cache.
+    """Imports yapf, which mmengine formats configs with, even if another process is just writing its cache.
 
     The first import in a new environment writes a pickled grammar into the home folder; a process of the same job that
-    reads it in that moment finds half a file and would die.
+    reads it meanwhile finds half a file and would fail.
 
     Args:
-        tries: How often it is tried.
-        pause: Seconds between two tries.
+        tries: Number of attempts.
+        pause: Seconds between two attempts.
 
     Raises:
-        EOFError: If the file stays incomplete, or ``UnpicklingError``.
+        EOFError: If the file remains incomplete (or ``UnpicklingError``).
     """
     for left in reversed(range(tries)):
         try:
@@ -66,7 +66,7 @@ def import_yapf(tries: int = 50, pause: float = 0.1) -> None:
 
 @contextlib.contextmanager
 def _stub_torchvision() -> Iterator[None]:
-    """Offers empty torchvision modules for the time of an import."""
+    """Provides empty torchvision modules during an import."""
     names = ('torchvision', 'torchvision.ops', 'torchvision.ops.boxes')
     for name in names:
         module = types.ModuleType(name)
@@ -87,9 +87,9 @@ def _stub_torchvision() -> Iterator[None]:
 def ensure_mmpretrain() -> bool:
     """Makes ``mmpretrain.<Backbone>`` usable in configs.
 
-    ``mmpretrain.models`` imports torchvision for parts that segmentation never calls. torchvision is no dependency
-    of ours: its wheels must match torch's build exactly, and beside a CPU torch its import fails. Without it, an
-    empty stand-in is offered for the time of the import.
+    ``mmpretrain.models`` imports torchvision for parts that segmentation never calls. torchvision is not a dependency
+    of ours: its wheels must match torch's build exactly, and with a CPU build of torch its import fails. If it is not
+    installed, an empty stand-in takes its place during the import.
 
     Returns:
         Whether mmpretrain is importable.

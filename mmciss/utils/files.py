@@ -1,4 +1,7 @@
-"""Writing files so that a crash leaves the old content or the new one, never half of it."""
+"""Reading and writing files: a crash leaves the old content or the new one, never half of it.
+
+``mmciss.protocols`` uses this module and works without torch, so torch is imported only where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,45 @@ import hashlib
 import io
 import json
 import os
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmciss.errors import first_line
 
+_KINDS = {
+    stat.S_IFIFO: 'a FIFO',
+    stat.S_IFSOCK: 'a socket',
+    stat.S_IFCHR: 'a device',
+    stat.S_IFBLK: 'a device',
+    stat.S_IFDIR: 'a folder',
+}
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+
+def check_regular(path: str | os.PathLike) -> None:
+    """Refuses anything but a regular file; links are followed. Opening a FIFO would wait for a writer for ever.
+
+    Raises:
+        ValueError: Saying what it is instead.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise ValueError('does not exist') from None
+    except OSError as error:
+        raise ValueError(f'cannot be read ({error.strerror})') from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f'is {_KINDS.get(stat.S_IFMT(mode), "not a regular file")}, not an image file')
+
+
+def cache_folder() -> Path:
+    """Returns the folder for caches that cannot lie beside the data: ``$MMCISS_CACHE`` or ``~/.cache/mmciss``."""
+    return Path(os.environ.get('MMCISS_CACHE') or Path('~/.cache/mmciss').expanduser())
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk and renames it.
 
     Args:
@@ -45,7 +76,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any | None:
-    """Reads JSON; a missing, empty or truncated file gives None."""
+    """Reads JSON; returns None if the file is missing, empty or truncated."""
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
@@ -54,18 +85,22 @@ def read_json(path: str | Path) -> Any | None:
 
 def save_tensors(path: str | Path, content: Any) -> None:
     """Writes a torch file atomically."""
-    buffer = io.BytesIO()  # written by torch itself, a full disk would be an error of torch without the file's name
+    import torch
+
+    buffer = io.BytesIO()  # if torch wrote the file itself, a full disk would be an error without the file's name
     torch.save(content, buffer)
     write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
 
 
 def load_tensors(path: str | Path) -> Any:
-    """Reads a torch file without executing any code that may be in it.
+    """Reads a torch file without executing any code it may hold.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated, or holds objects other than tensors and plain Python values.
     """
+    import torch
+
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
@@ -79,12 +114,14 @@ def load_tensors(path: str | Path) -> Any:
 
 
 def damaged_part(path: str | Path) -> str | None:
-    """Returns the first part of a torch file whose content is not what was written; None if all are.
+    """Returns the name of the first damaged part of a torch file, None if all are intact.
 
-    torch writes a checksum with every tensor, and does not look at it when it reads.
+    torch stores a checksum with every tensor but does not check it when reading.
     """
+    import torch
+
     if not torch.serialization.get_crc32_options():
-        return None  # then it writes none
+        return None  # then no checksums are written
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()

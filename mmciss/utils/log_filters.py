@@ -1,4 +1,4 @@
-"""Keeping a library's notes out of the log where there would be hundreds of them."""
+"""Dropping a library's warnings from the log that would repeat hundreds of times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 
 
 class FrozenParameterFilter(logging.Filter):
-    """Drops mmengine's warning per frozen parameter: a method that freezes a network means to.
+    """Drops mmengine's warning about every frozen parameter; methods freeze networks on purpose.
 
     :class:`mmciss.engine.hooks.progress_hook.ProgressHook` logs their number instead.
     """
@@ -22,5 +22,5 @@ FROZEN_PARAMETERS = FrozenParameterFilter()
 
 
 def drop_frozen_parameter_notes() -> None:
-    """Lets the current logger drop the notes; twice is as good as once."""
+    """Adds the filter to the current logger; calling this again changes nothing."""
     MMLogger.get_current_instance().addFilter(FROZEN_PARAMETERS)

@@ -1,14 +1,19 @@
-"""Working on many files with all cores."""
+"""Working through many files on all cores, with a progress bar."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from mmciss.utils.stopping import ignore_interrupts
+
+_WIDTH = 30
+_PERIOD = 0.1
 
 
 def map_chunks(
@@ -20,22 +25,22 @@ def map_chunks(
     prepare: Callable[[], object] = lambda: None,
     begin: Callable[[], object] = ignore_interrupts,
 ) -> Iterator[Any]:
-    """Yields the result of every chunk of items in order, from processes where that pays.
+    """Yields the result of every chunk of items, in order, using several processes where that pays.
 
-    Ctrl-C ends it once the chunks in hand are done.
+    Ctrl-C stops it as soon as the chunks in progress are done.
 
     Args:
-        work: What to do with a chunk; a function of a module, since it goes to other processes.
+        work: What to do with a chunk; must be a module-level function, since it is sent to other processes.
         items: What to work on.
-        chunk: Items per chunk; no process is started for a single chunk.
+        chunk: Items per chunk; a single chunk starts no processes.
         workers: Number of processes; all cores by default.
-        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where there is one, which needs no
+        start_method: How processes start (``'fork'``, ``'spawn'``, ...); fork where available, which needs no
             ``if __name__ == '__main__'`` in the caller's script.
-        prepare: Called once before processes start, such as imports that every one of them would repeat.
-        begin: Called in every process first; leaves Ctrl-C to this one.
+        prepare: Called once before the processes start, for imports that each would otherwise repeat.
+        begin: Called first in every process; by default it leaves Ctrl-C to the parent.
     """
     chunks = [list(items[start : start + chunk]) for start in range(0, len(items), chunk)]
-    workers = workers or available_cores()
+    workers = workers or _available_cores()
     # A data loader's worker may not have children of its own.
     if workers < 2 or len(chunks) < 2 or multiprocessing.current_process().daemon:
         yield from map(work, chunks)
@@ -51,6 +56,44 @@ def map_chunks(
             raise
 
 
-def available_cores() -> int:
-    """Returns how many cores this process may use."""
+def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+class Progress:
+    """A progress bar on stderr; silent if stderr is not a terminal.
+
+    Examples:
+        >>> with Progress('Reading', 2, show=False) as bar:
+        ...     bar.advance(2)
+    """
+
+    def __init__(self, title: str, total: int, show: bool = True) -> None:
+        self.title = title
+        self.total = total
+        self.done = 0
+        self.show = show and total > 0 and sys.stderr.isatty()
+        self._start = self._last = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def advance(self, count: int = 1) -> None:
+        """Adds ``count`` to what is done."""
+        self.done += count
+        now = time.monotonic()
+        if self.show and (now - self._last > _PERIOD or self.done >= self.total):
+            self._last = now
+            sys.stderr.write('\r' + self.line(now - self._start))
+            sys.stderr.flush()
+
+    def line(self, seconds: float) -> str:
+        """Returns the bar as text, ``seconds`` after the start."""
+        filled = int(self.done / self.total * _WIDTH)
+        left = seconds / self.done * (self.total - self.done) if self.done else 0.0
+        bar = '#' * filled + '.' * (_WIDTH - filled)
+        return f'{self.title} [{bar}] {self.done:,}/{self.total:,}, {left:.0f} s left '
+
+    def __exit__(self, *error: object) -> None:
+        if self.show:
+            sys.stderr.write('\n')

@@ -1,4 +1,4 @@
-"""Ending a process on request: no traceback, no broken file."""
+"""Stopping a process cleanly on SIGTERM or Ctrl-C: no traceback, no broken files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import FrameType, TracebackType
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM arrived; handled wherever Ctrl-C is."""
+    """SIGTERM arrived; handled like Ctrl-C."""
 
 
 def stop_on_sigterm() -> None:
-    """Makes SIGTERM end this process as Ctrl-C does, with files closed and data workers stopped.
+    """Makes SIGTERM end this process like Ctrl-C, closing files and stopping data workers.
 
-    Forked children (data workers) end at once and silently, as without this function.
+    Forked children (data workers) still end immediately and silently.
     """
     global _children_are_told
     if threading.current_thread() is not threading.main_thread():
@@ -40,10 +40,10 @@ _children_are_told = False
 
 
 def drop_broken_connections() -> None:
-    """Keeps a data worker silent about a parent that was stopped while it took a batch.
+    """Keeps a data worker from printing a traceback if its parent was stopped while receiving a batch.
 
-    Tensors are handed over by a thread of :mod:`multiprocessing` in the worker, which prints a traceback when nobody
-    is at the other end any more. What happened to the parent, the parent says.
+    A :mod:`multiprocessing` thread in the worker sends tensors and would complain about the lost connection. The parent
+    already says why it stopped.
     """
     previous = sys.excepthook
 
@@ -55,6 +55,6 @@ def drop_broken_connections() -> None:
 
 
 def ignore_interrupts() -> None:
-    """Leaves Ctrl-C, which reaches every process of a terminal, to the parent; for children in pools."""
+    """Leaves Ctrl-C, which reaches all processes of a terminal, to the parent; for processes in pools."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Reading text that a user wrote: UTF-8, or a message that names the file, the line and the way out."""
+"""Reading a user's text files: they must be UTF-8, or the error names file, line and remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDE = (
     (codecs.BOM_UTF16_LE, 'UTF-16'),
     (codecs.BOM_UTF16_BE, 'UTF-16'),
 )
-"""Marks at the start of files in other Unicode encodings; the longer ones first, since they begin like the shorter."""
+"""Byte order marks of other Unicode encodings; the longer ones first, since they begin with a shorter one."""
 
 
 def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str:
@@ -24,12 +24,12 @@ def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str
 
     Args:
         path: The file.
-        key: What names the file, a config key or flag, for the message.
-        mark_allowed: Whether the file may begin with UTF-8's byte order mark, which is left out; not so if somebody
-            else reads the file, who would take the mark for a part of the first line.
+        key: The config key or flag that names the file, for messages.
+        mark_allowed: Whether the file may begin with UTF-8's byte order mark, which is removed. Must be False if other
+            code will read the file and take the mark as part of the first line.
 
     Raises:
-        ConfigError: If the file is in another encoding or holds NUL bytes, with the line.
+        ConfigError: If the file has another encoding or contains NUL bytes, naming the line.
         FileNotFoundError: If there is no such file.
     """
     content = Path(path).read_bytes()
@@ -45,12 +45,12 @@ def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str
             + (
                 f'The file is probably in UTF-16. {_convert(path, "UTF-16LE")}'
                 if wide
-                else 'Text has none; the file is damaged, or no text.'
+                else 'Text has none; the file is damaged or not text.'
             )
         )
     if content.startswith(codecs.BOM_UTF8) and not mark_allowed:
         raise ConfigError(
-            f'{where}, line 1: begins with a byte order mark (EF BB BF), which would be taken for a part of '
+            f'{where}, line 1: begins with a byte order mark (EF BB BF), which would become part of '
             f"the first name. Remove it:  sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
         )
     try:
@@ -58,7 +58,7 @@ def read_text(path: str | Path, key: str = '', mark_allowed: bool = True) -> str
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b'\n') + 1
         raise ConfigError(
-            f'{where}, line {line}: byte 0x{content[error.start]:02X} is no UTF-8; the file is probably in '
+            f'{where}, line {line}: byte 0x{content[error.start]:02X} is not UTF-8; the file is probably in '
             f'Latin-1. {_convert(path, "LATIN1")}'
         ) from None
 

@@ -73,7 +73,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         ),
         (['--iters', '0'], 'error: --iters: 0; it must be a positive number'),
         (['--device', 'tpu'], "error: --device: 'tpu'"),
-        (['--device', 'cuda:99'], "error: --device: 'cuda:99' is not there; allowed here: cpu"),
+        (['--device', 'cuda:99'], "error: --device: 'cuda:99' does not exist; allowed here: cpu"),
         (['--val-images', 'x'], 'error: --val-images and --val-masks: give both or none'),
         (['--old-val-config', 'no.py'], 'error: config: no file no.py'),
     ],

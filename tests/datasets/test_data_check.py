@@ -20,8 +20,8 @@ import mmciss.register_all  # noqa: F401
 from mmciss.apis.inspect_protocol import main as inspect_main
 from mmciss.apis.train import config_from_args, main as train_main, parse_args
 from mmciss.datasets import data_check
-from mmciss.datasets.data_check import DataCheck, PairFiles, check_data
-from mmciss.engine.check_data import check_config_data
+from mmciss.datasets.data_check import DataCheck, check_config_data, check_data
+from mmciss.datasets.image_pairs import ImagePair
 from mmciss.engine.incremental_runner import IncrementalRunner
 from mmciss.errors import ConfigError
 from tests.datasets.exif import save_turned
@@ -70,7 +70,7 @@ def bomb(path: Path) -> None:
 IMAGE_DAMAGE: list[tuple[Callable[[Path], Any], str]] = [
     (damaged_jpeg, 'damaged|decoded'),
     (cut, 'damaged|decoded'),
-    (empty, 'no readable image'),
+    (empty, 'not a readable image'),
     (fifo, 'is a FIFO'),
     (Path.unlink, 'does not exist'),
     (bomb, '2500000000 pixels'),
@@ -118,8 +118,8 @@ def test_whole_files_are_not_read_again_until_they_change(
     data, expected = broken
     first = check(data, tmp_path)
     read: list[str] = []
-    real = PairFiles.problems
-    monkeypatch.setattr(PairFiles, 'problems', lambda pair: read.append(pair.image) or real(pair))
+    real = ImagePair.problems
+    monkeypatch.setattr(ImagePair, 'problems', lambda pair: read.append(pair.image) or real(pair))
     again = check(data, tmp_path, workers=1)
     assert again.problems == first.problems and again.num_known == 20 - len(expected) == 20 - len(read)
     read.clear()
@@ -172,7 +172,7 @@ def test_the_switch_of_training_and_of_inspection(
 def test_a_process_that_dies_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_pictures(tmp_path / 'data', block_masks(0, 20))
     monkeypatch.setattr(data_check, '_begin', lambda: os._exit(9))
-    with pytest.raises(ConfigError, match=r'a process that decoded images died, .* Begin there: .*p0\.png'):
+    with pytest.raises(ConfigError, match=r'a process died while decoding images, .* Start looking at .*p0\.png'):
         check(data, tmp_path, workers=2)
 
 

@@ -110,7 +110,7 @@ def test_a_folder_instead_of_a_list_is_refused(tmp_path: Path) -> None:
     # BaseSegDataset takes all images of the folder then, the validation images too.
     make(tmp_path)
     for ann_file in ('lists', 'lists/', '.'):
-        with pytest.raises(ConfigError, match='PascalVOCDataset.ann_file: .* is a folder; it must be a file'):
+        with pytest.raises(ConfigError, match='PascalVOCDataset.ann_file: .* is a folder; give a file'):
             check_layout({**voc(tmp_path), 'ann_file': ann_file})
     check_layout({**voc(tmp_path), 'ann_file': ''})
     check_layout({**voc(tmp_path), 'type': 'DatasetOfSomebody', 'ann_file': 'lists'})
@@ -119,7 +119,7 @@ def test_a_folder_instead_of_a_list_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     'content, message',
     [
-        ('b\ncafé\n'.encode('latin-1'), 'train.txt, line 2: byte 0xE9 is no UTF-8'),
+        ('b\ncafé\n'.encode('latin-1'), 'train.txt, line 2: byte 0xE9 is not UTF-8'),
         ('a\n'.encode('utf-16'), 'train.txt, line 1: the file is in UTF-16'),
         (b'\xef\xbb\xbfa\n', 'train.txt, line 1: begins with a byte order mark'),
         (b'a\n\0\n', 'train.txt, line 2: holds NUL bytes'),

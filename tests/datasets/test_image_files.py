@@ -101,7 +101,7 @@ def test_other_kinds_of_pictures_have_a_size(tmp_path: Path) -> None:
         (os.mkfifo, 'is a FIFO'),
         (os.mkdir, 'is a folder'),
         (lambda path: None, 'does not exist'),
-        (lambda path: path.write_bytes(b''), 'is no readable image'),
+        (lambda path: path.write_bytes(b''), 'is not a readable image'),
         (lambda path: path.symlink_to('/dev/zero'), 'is a device'),
     ],
     ids=['fifo', 'folder', 'missing', 'empty', 'device'],

@@ -298,7 +298,7 @@ def test_missing_folder_names_the_place(tmp_path: Path) -> None:
 def test_pipeline_without_annotations(tmp_path: Path) -> None:
     config = voc_config(write_voc(tmp_path, IMAGES), pipeline=[PIPELINE[0], PIPELINE[2]])
     for split in ('train', 'val'):
-        with pytest.raises(ConfigError, match='has no LoadAnnotations'):
+        with pytest.raises(ConfigError, match='has neither LoadAnnotations'):
             build(tmp_path, 0, wrapped=config, split=split)
     sample = build(tmp_path, 0, wrapped=config, split='test')[0]['data_samples']
     assert 'gt_sem_seg' not in sample and sample.reduce_zero_label is False

@@ -105,7 +105,7 @@ def test_empty_list_and_no_masks(tmp_path: Path) -> None:
 def test_entry_leading_out(tmp_path: Path) -> None:
     root = write_voc(tmp_path, [[1]])
     (root / 'ImageSets/Segmentation/train.txt').write_text('../JPEGImages/im0\n../../x\n')
-    with pytest.raises(ConfigError, match='leads out'):
+    with pytest.raises(ConfigError, match='outside the data set'):
         mask_counts.count_masks(DATASETS.build(voc_config(root)), 20, 1)
 
 

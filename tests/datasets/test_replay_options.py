@@ -40,9 +40,5 @@ def test_wrong_options_name_the_key(memory: dict, message: str) -> None:
 
 def test_a_memory_larger_than_the_data_is_refused() -> None:
     ReplayOptions(40).check([40, 3])
-    with pytest.raises(
-        ConfigError,
-        match=r'method.memory.size: 41 images shall be kept, but the '
-        r'base step has 40; allowed: 1 to 40',
-    ):
+    with pytest.raises(ConfigError, match=r'memory.size: 41, but the base step has only 40 images; allowed: 1 to 40'):
         ReplayOptions(41).check([40, 100])

@@ -89,9 +89,9 @@ def test_classes_are_found_by_name_in_every_step(folders: tuple[Path, Path], tmp
     ('names', 'message'),
     [
         (SHUFFLED[:-1], "lacks 'e'"),
-        ((*SHUFFLED, 'g'), "has besides 'g'"),
+        ((*SHUFFLED, 'g'), "adds 'g'"),
         (SHUFFLED[1:], "lacks 'background'"),
-        (('background', 'D', *SHUFFLED[2:]), "lacks 'd' and has besides 'D'"),
+        (('background', 'D', *SHUFFLED[2:]), "lacks 'd' and adds 'D'"),
         (('background', 'a', 'a', *SHUFFLED[3:]), "lacks 'd'\\. Here"),
     ],
 )
@@ -130,7 +130,9 @@ def test_joined_training_data_must_number_classes_alike(folders: tuple[Path, Pat
     cfg = config(folders, tmp_path, ('test',))
     parts = [cfg.train_dataloader.dataset, cfg.test_dataloader.dataset]
     cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=parts, ignore_keys=['classes', 'palette'])
-    with pytest.raises(ConfigError, match='number the same classes alike; found background, a, b.* background, d, a'):
+    with pytest.raises(
+        ConfigError, match='must have the same classes in the same order; found background, a, b.* background, d, a'
+    ):
         Experiment.from_cfg(cfg)
 
 

@@ -89,7 +89,7 @@ def test_the_crop_sees_mapped_labels_only(tmp_path: Path) -> None:
 
 def test_pipeline_without_labels(tmp_path: Path) -> None:
     part = build(tmp_path / 'a', LOAD[:1])
-    with pytest.raises(ConfigError, match='PascalVOCDataset.pipeline: has no LoadAnnotations'):
+    with pytest.raises(ConfigError, match='PascalVOCDataset.pipeline: has neither LoadAnnotations'):
         with_label_map(part, MAPPER, True)
     twin = with_label_map(part, MAPPER, False)
     assert 'gt_seg_map' not in twin[0] and twin[0]['reduce_zero_label'] is False
@@ -97,7 +97,7 @@ def test_pipeline_without_labels(tmp_path: Path) -> None:
 
 def test_mapped_twice(tmp_path: Path) -> None:
     twin = with_label_map(build(tmp_path / 'a', LOAD), MAPPER, True)
-    with pytest.raises(ConfigError, match='MapLabels already'):
+    with pytest.raises(ConfigError, match='already contains MapLabels'):
         with_label_map(twin, MAPPER, True)
 
 
@@ -106,7 +106,7 @@ def test_entries_that_lead_out(tmp_path: Path, entry: str) -> None:
     root = write_voc(tmp_path / 'a', [[1]])
     (root / 'ImageSets/Segmentation/train.txt').write_text(f'im0\n{entry}\n')
     part = DATASETS.build(voc_config(root))
-    with pytest.raises(ConfigError, match='train.txt: entry .*secret.* leads out'):
+    with pytest.raises(ConfigError, match='train.txt: entry .*secret.* is outside'):
         check_inside(part, [part.get_data_info(i) for i in range(2)])
 
 

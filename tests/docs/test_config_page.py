@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 
 from mmciss.datasets.replay_options import LABELS, MODES, ReplayOptions
-from mmciss.datasets.exemplar_selection import SELECTIONS
+from mmciss.datasets.exemplars import SELECTIONS
 from mmciss.engine.schedule import STEP_KEYS
 from mmciss.engine.step_config import METHOD_SLOTS
 from mmciss.evaluation.confusion import ABSENT_RULES

@@ -58,7 +58,7 @@ def test_sizes_of_a_pair_must_agree(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='m.png: the mask has 6x8 pixels, its image .*a.png has 8x6'):
         check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)))
     (tmp_path / 'a.png').write_bytes(b'no image')
-    with pytest.raises(ConfigError, match='a.png: is no readable image'):
+    with pytest.raises(ConfigError, match='a.png: is not a readable image'):
         check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)))
 
 
@@ -119,7 +119,7 @@ def list_config(path: Path, images: Path, masks: Path, content: bytes) -> Path:
         (b'00\n02\n', '1 of 2 images do not exist'),
         ('00\n'.encode('utf-16'), 'list.txt, line 1: the file is in UTF-16'),
         (b'00\n\n01\n', 'images do not exist'),
-        (b'../masks/00\n', 'leads out of the data set'),
+        (b'../masks/00\n', 'outside the data set'),
         (b'', 'list.txt is empty'),
     ],
 )

@@ -33,5 +33,5 @@ def test_the_longest_name_wins() -> None:
 
 
 def test_images_of_no_domain() -> None:
-    with pytest.raises(ConfigError, match='1 images belong to no domain, the first is x/b.png'):
+    with pytest.raises(ConfigError, match='1 images belong to no domain, for example x/b.png'):
         domains_of(['ulm/a.png', 'x/b.png'], CITYSCAPES_CITIES)

@@ -56,14 +56,14 @@ def test_a_number_that_is_a_name_is_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('2007_000032\n2007_000033\n', "line 2: '2007_000033' is no image"),
-        ('2007_000032\n\n5\n', "line 3: '5' is no image"),
+        ('2007_000032\n2007_000033\n', "line 2: '2007_000033' is not an image"),
+        ('2007_000032\n\n5\n', "line 3: '5' is not an image"),
         ('0\n6\n', 'line 2: position 6.* 0 to 5'),
         ('7\n', "line 1: '7' could be any of data/a/7.png, data/b/7.png"),
-        ('c/7.png\n', "line 1: 'c/7.png' is no image"),
-        ('a/8.png x\n', "'a/8.png' is no image"),
-        ('eimg/v1.2\n', "'eimg/v1.2' is no image"),
-        ('-1\n', "'-1' is no image"),
+        ('c/7.png\n', "line 1: 'c/7.png' is not an image"),
+        ('a/8.png x\n', "'a/8.png' is not an image"),
+        ('eimg/v1.2\n', "'eimg/v1.2' is not an image"),
+        ('-1\n', "'-1' is not an image"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:

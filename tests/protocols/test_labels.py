@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmseg.datasets.transforms import LoadAnnotations
+from PIL import Image
 
 from mmciss.errors import ConfigError
 from mmciss.protocols import Protocol, check_ids, class_of_id, label_policy, unknown_ids
-from mmciss.protocols.labels import ALLOWED, IGNORE, PRESETS, LabelPolicy
+from mmciss.protocols.labels import ALLOWED, IGNORE, PRESETS, LabelPolicy, dataset_id_table
 
 VOC_IDS = [0, 3, 16, 17, 20, 255]
 """Background, old, new, future, future, void at step 1 of 15-1 in natural order."""
@@ -169,3 +172,15 @@ def test_a_step_without_new_classes_never_loses_its_labels() -> None:
     step = Protocol.from_domains('11-5', num_classes=19, dataset='cityscapes')[1]
     table = LabelPolicy(old_train='background').train_table(step, 19, 0)
     assert table[:19].tolist() == list(range(19))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.booleans(), st.dictionaries(st.integers(0, 150), st.integers(0, 255), max_size=20))
+def test_table_does_what_the_loader_does(tmp_path_factory: object, reduce: bool, label_map: dict[int, int]) -> None:
+    path = Path(tmp_path_factory.getbasetemp()) / 'all_ids.png'
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(path)
+    results = LoadAnnotations()(
+        dict(seg_map_path=str(path), reduce_zero_label=reduce, label_map=label_map or None, seg_fields=[])
+    )
+    table = dataset_id_table(reduce, label_map or None)
+    assert np.array_equal(results['gt_seg_map'].ravel(), table)

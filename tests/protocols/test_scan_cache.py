@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -115,14 +116,14 @@ def test_relative_paths(masks: list[Path], scans: list[int], monkeypatch: pytest
 def test_a_folder_that_cannot_be_written(
     masks: list[Path], scans: list[int], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scan_cache.tempfile.mkstemp
+    real = scan_cache.write_atomically
 
-    def refuse(suffix: str, prefix: str, folder: Path) -> tuple[int, str]:
-        if Path(folder) == masks[0].parent:
+    def refuse(path: Path, write: Callable[[Path], object]) -> None:
+        if path.parent == masks[0].parent:
             raise PermissionError('read-only')
-        return real(suffix, prefix, folder)
+        real(path, write)
 
-    monkeypatch.setattr(scan_cache.tempfile, 'mkstemp', refuse)
+    monkeypatch.setattr(scan_cache, 'write_atomically', refuse)
     load_or_scan(masks)
     assert not stored(masks[0].parent) and len(stored(home)) == 1
     load_or_scan(masks)

@@ -50,7 +50,7 @@ def test_what_is_wrong_is_blamed_on_its_key(config: object, message: str) -> Non
 
 
 def test_a_missing_key_is_called_that() -> None:
-    with pytest.raises(ConfigError, match="^model: lacks or does not know 'depth'") as error:
+    with pytest.raises(ConfigError, match="^model: missing or unknown: 'depth'") as error:
         with blaming('model'):
             {}['depth']
     assert isinstance(error.value.__cause__, KeyError)

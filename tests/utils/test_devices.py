@@ -48,5 +48,7 @@ def test_what_is_not_there_is_refused_with_what_is(device: str, gpus: pytest.Mon
 def test_without_a_gpu_none_is_used(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 0)
     monkeypatch.setattr(torch.version, 'cuda', None)
-    with pytest.raises(ConfigError, match=f"'{device}' is not there; allowed here: cpu; this torch was built without"):
+    with pytest.raises(
+        ConfigError, match=f"'{device}' does not exist; allowed here: cpu; this torch was built without"
+    ):
         use_device(device)

@@ -24,7 +24,7 @@ def test_utf8_with_or_without_a_mark(encoding: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('encoding', 'message'),
     [
-        ('latin-1', 'list.txt, line 2: byte 0xE9 is no UTF-8; the file is probably in Latin-1.'),
+        ('latin-1', 'list.txt, line 2: byte 0xE9 is not UTF-8; the file is probably in Latin-1.'),
         ('utf-16', 'list.txt, line 1: the file is in UTF-16'),
         ('utf-32', 'list.txt, line 1: the file is in UTF-32'),
         ('utf-16-le', 'list.txt, line 1: holds NUL bytes. The file is probably in UTF-16.'),

@@ -1,4 +1,4 @@
-"""Saliency maps beside the labels."""
+"""Loading and packing saliency maps."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mmciss.errors import ConfigError
 
 @TRANSFORMS.register_module()
 class LoadSaliency(BaseTransform):
-    """Loads a map that says where an image shows an object, whatever it is.
+    """Loads the saliency map of an image, which marks the pixels of objects of any class.
 
-    The map belongs to the image by its name: ``JPEGImages/a.jpg`` has ``folder/a.png``. It goes
-    through crops, flips and resizing as the labels do.
+    Maps are found by name: ``JPEGImages/a.jpg`` has the map ``folder/a.png``. They are cropped, flipped and resized
+    along with the labels.
 
-    Required keys: ``img_path``, ``seg_fields``. Added key: ``gt_saliency`` (H, W) uint8, 1 where
-    the file is greater than ``threshold``.
+    Required keys: ``img_path``, ``seg_fields``. Added key: ``gt_saliency`` (H, W) uint8, 1 where the map is greater
+    than ``threshold``.
 
     Args:
         folder: Folder of the maps, grey images as large as the photographs.
-        suffix: End of their names.
+        suffix: Suffix of their names.
         threshold: Values above it (0..255) are salient; 0 as in SSUL's release.
 
     Raises:
@@ -37,9 +37,8 @@ class LoadSaliency(BaseTransform):
     def __init__(self, folder: str, suffix: str = '.png', threshold: int = 0) -> None:
         if not osp.isdir(folder):
             raise ConfigError(
-                f'train_pipeline: LoadSaliency.folder: not found: {folder} (looked '
-                f'for from {osp.abspath(osp.curdir)}). Expected: one grey image per '
-                f'photograph, IMAGE{suffix}'
+                f'train_pipeline: LoadSaliency.folder: not found: {folder} (current folder: '
+                f'{osp.abspath(osp.curdir)}). Expected: one grey image per photograph, IMAGE{suffix}'
             )
         self.folder = folder
         self.suffix = suffix
@@ -54,7 +53,7 @@ class LoadSaliency(BaseTransform):
 
         Raises:
             FileNotFoundError: If it cannot be read.
-            ValueError: If it has another size than the image.
+            ValueError: If its size differs from the image's.
         """
         path = self.path_of(results['img_path'])
         saliency = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
@@ -77,7 +76,7 @@ class LoadSaliency(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackSaliencyInputs(PackSegInputs):
-    """Packs what :class:`mmseg.datasets.transforms.PackSegInputs` packs, and the saliency map.
+    """Packs the saliency map beside what :class:`mmseg.datasets.transforms.PackSegInputs` packs.
 
     Added to the sample: ``gt_saliency``, ``PixelData`` with ``data`` (1, H, W) uint8.
     """

@@ -1,4 +1,4 @@
-"""The one lookup that turns dataset ids into channels."""
+"""The lookup that turns a data set's ids into channels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mmseg.registry import TRANSFORMS
 class MapLabels(BaseTransform):
     """Replaces every label by its entry in a table.
 
-    It belongs directly after the annotations are loaded: a crop that looks at labels
-    (``cat_max_ratio``) must not see classes that the step hides.
+    It must come right after the annotations are loaded: a crop that looks at labels (``cat_max_ratio``) must not see
+    classes that the step hides.
 
-    Required and modified key: ``gt_seg_map`` (H, W) uint8; results without one (inference) are let
-    through. Modified keys: ``reduce_zero_label`` (False), ``label_map`` (None).
+    Required and modified key: ``gt_seg_map`` (H, W) uint8; without it (inference) nothing is mapped. Modified keys:
+    ``reduce_zero_label`` (False), ``label_map`` (None).
 
     Args:
-        table: 256 entries: channel of each dataset id, 255 for ignored ones.
+        table: 256 entries: the channel of each id of the data set, 255 for ignored ids.
 
     Raises:
         ValueError: If the table does not have 256 entries in 0..255.
@@ -38,10 +38,10 @@ class MapLabels(BaseTransform):
         """Maps ``results['gt_seg_map']``."""
         labels = results.get('gt_seg_map')
         if labels is not None:
-            # cv2.LUT is three times faster than NumPy's take: 0.05 ms for 500x375.
+            # cv2.LUT is three times as fast as NumPy's take: 0.05 ms for 500x375.
             labels = np.ascontiguousarray(labels, dtype=np.uint8)
             results['gt_seg_map'] = cv2.LUT(labels, self.table)
-        # Labels are channels from here on: nothing that writes predictions may shift them back.
+        # From here on labels are channels: whatever writes predictions must not shift them back.
         results['reduce_zero_label'] = False
         results['label_map'] = None
         return results

@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset, Compose
 from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
-from mmciss.datasets.image_sizes import check_sizes
+from mmciss.datasets.image_pairs import check_sizes
 from mmciss.errors import ConfigError
 from tests.datasets.exif import save_turned
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken, missing = pair(tmp_path, 'a', (8, 6), (8, 6)), pair(tmp_path, 'b', (8, 6), (8, 6))
     Path(broken['seg_map_path']).write_bytes(b'no picture')
     Path(missing['img_path']).unlink()
-    with pytest.raises(ConfigError, match=r'a\.png: is no readable image'):
+    with pytest.raises(ConfigError, match=r'a\.png: is not a readable image'):
         check_sizes(Pairs(broken))
     with pytest.raises(ConfigError, match=r'b\.jpg: does not exist'):
         check_sizes(Pairs(missing))

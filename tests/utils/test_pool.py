@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from mmciss.protocols.progress import Progress
+from mmciss.utils.pool import Progress
 
 
 class Terminal(io.StringIO):
