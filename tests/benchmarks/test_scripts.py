@@ -98,7 +98,7 @@ def test_presence_scan_runs(tmp_path: Path, run) -> None:
 
 def test_every_script_is_run() -> None:
     shared = {'timing', 'training', 'plain_losses'}
-    elsewhere = {'presence_scan', 'step_cost'}
+    elsewhere = {'code_size', 'presence_scan', 'step_cost'}
     minutes = {'attribution', 'bit_equality', 'processes', 'torture'}
     found = {path.stem for path in (ROOT / 'benchmarks').glob('*.py')}
     assert found == shared | elsewhere | minutes | set(CASES)
