@@ -1,4 +1,4 @@
-"""What the command-line tools have in common: how they end."""
+"""How every command-line tool ends: one line for what the user can fix, an exit status for scripts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RESUME = 'the same command with --resume continues the run'
 def run_command(work: Callable[[], object], again: str = RESUME) -> int:
     """Does the work of a tool and returns its exit status.
 
-    What the user can put right ends with one line instead of a traceback: wrong input (2), a full or read-only disk
-    and a loss that is no number any more (1), Ctrl-C (130), SIGTERM (143).
+    What the user can fix ends with one line instead of a traceback: wrong input (2), a full or read-only disk or a
+    loss that is not finite (1), Ctrl-C (130), SIGTERM (143).
 
     Args:
         work: Does the work.
-        again: How to go on after an interruption.
+        again: What to do after an interruption, as a sentence.
     """
     stop_on_sigterm()
     logging.raiseExceptions = False  # a log file on a full disk must not hide the reason
@@ -38,7 +38,8 @@ def run_command(work: Callable[[], object], again: str = RESUME) -> int:
     except OSError as error:
         if error.errno in NO_SPACE:
             return _end(
-                f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Make space; {again}', 1
+                f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Free some space; {again}',
+                1,
             )
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _end(f'error: cannot use {error.filename or "a file of the run"}: {error.strerror}', 1)

@@ -1,4 +1,4 @@
-"""The command line that runs several methods and seeds on one config and merges their reports."""
+"""Comparing methods: runs several of them, with several seeds, on one config, and merges their reports."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmciss.apis.command import run_command
 from mmciss.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmciss.engine.run_folder import RunFolder
 
 POLL_SECONDS = 0.5
 
@@ -42,20 +45,18 @@ class Run:
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
-        description='Run several methods and seeds on one config, base steps shared where that is right, and merge '
-        'the reports. The same command again continues, or adds what is new.'
+        description='Run several methods and seeds on one config, train equal base steps once, and merge the '
+        'reports. The same command again continues, or adds what is new.'
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--methods', nargs='+', required=True, help='methods out of configs/_base_/methods, or paths')
+    parser.add_argument('--methods', nargs='+', required=True, help='methods in configs/_base_/methods, or paths')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument('--orders', nargs='+', help="class orders, as train.py's --order takes them")
     parser.add_argument('--protocol', help="protocol, such as '15-1'")
     parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
     parser.add_argument('--work-dir', required=True, help='folder for the runs and for merged_report')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
-    parser.add_argument(
-        '--jobs', type=int, default=1, help='runs at the same time; with several GPUs each takes the next one'
-    )
+    parser.add_argument('--jobs', type=int, default=1, help='runs at the same time; several GPUs are taken in turn')
     parser.add_argument('--cfg-options', nargs='+', help='as train.py takes them, for every run')
     options = parser.parse_args(arguments)
     if options.jobs < 1:
@@ -64,13 +65,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def plan_runs(options: argparse.Namespace) -> list[Run]:
-    """Resolves every run and builds what it needs, so that what cannot work is found before the first one trains.
+    """Resolves every run and builds what it needs, so that one that cannot work is found before the first one trains.
 
     Raises:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
             All methods that cannot work are named at once.
     """
-    from mmciss.engine.checks.environment import check_work_dir
+    from mmciss.engine.launch import check_work_dir
 
     check_work_dir(options.work_dir, '--work-dir')
     for key, flag in (('randomness.seed', '--seeds'), ('protocol.order', '--orders'), ('work_dir', '--work-dir')):
@@ -110,7 +111,7 @@ def _plan_run(
     from mmciss.apis.train import parse_args as train_args
     from mmciss.apis.working_methods import check_method
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.launch import prepare_config
     from mmciss.engine.run_folder import RunFolder
 
     arguments = ['--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
@@ -128,7 +129,7 @@ def _plan_run(
         return config_from_args(train_args([options.config, '--method', method, *arguments]))
 
     experiment = Experiment.from_cfg(prepare_config(config(method)))
-    # A finished run is not started again, so nobody else would notice that it was another one.
+    # A finished run is not started again, so nothing else would notice if it was of another experiment.
     folder = RunFolder(Path(options.work_dir) / name)
     if folder.has_started():
         folder.claim(experiment.identity(), experiment.details())
@@ -145,10 +146,10 @@ class Comparison:
     Args:
         runs: The runs.
         work_dir: The folder of their folders.
-        start: Starts a run in a process of its own, given where its base step comes from and which of the ``jobs``
-            places it takes.
+        start: Starts a run in its own process, given the run whose base step it takes and which of the ``jobs`` places
+            it has.
         jobs: Runs at the same time.
-        say: Told in one line what happens.
+        say: Is told what happens, a line at a time.
     """
 
     def __init__(
@@ -170,12 +171,8 @@ class Comparison:
         Returns:
             The names of the runs that failed.
         """
-        from mmciss.engine.run_folder import RunFolder
-
-        waiting = [
-            run for run in self.runs if RunFolder(self.work_dir / run.name).first_open_step(run.steps) < run.steps
-        ]
-        # Runs that others wait for go first.
+        waiting = [run for run in self.runs if self._folder(run).first_open_step(run.steps) < run.steps]
+        # Runs whose base step others wait for go first.
         waiting.sort(key=lambda run: self.owners[run.base] is not run)
         failed: list[str] = []
         running: dict[int, tuple[Run, Any]] = {}
@@ -186,11 +183,12 @@ class Comparison:
                         del running[place]
                         if process.returncode:
                             failed.append(run.name)
-                        self.say(f'{run.name}: {f"failed, see {self._log(run)}" if process.returncode else "done"}')
+                        log = log_file(self.work_dir, run)
+                        self.say(f'{run.name}: {f"failed, see {log}" if process.returncode else "done"}')
                 for run in list(waiting):
                     owner = self.owners[run.base]
                     if owner.name in failed and not self._has_base(owner):
-                        self.owners[run.base] = owner = run  # what broke the owner need not break this one
+                        self.owners[run.base] = owner = run  # what broke the owner need not break this run
                     place = next((place for place in range(self.jobs) if place not in running), None)
                     if place is None:
                         break
@@ -207,13 +205,13 @@ class Comparison:
                 process.wait()
         return failed
 
-    def _has_base(self, run: Run) -> bool:
+    def _folder(self, run: Run) -> RunFolder:
         from mmciss.engine.run_folder import RunFolder
 
-        return RunFolder(self.work_dir / run.name).result(0) is not None
+        return RunFolder(self.work_dir / run.name)
 
-    def _log(self, run: Run) -> Path:
-        return log_file(self.work_dir, run)
+    def _has_base(self, run: Run) -> bool:
+        return self._folder(run).result(0) is not None
 
 
 def log_file(work_dir: Path, run: Run) -> Path:
@@ -222,7 +220,7 @@ def log_file(work_dir: Path, run: Run) -> Path:
 
 
 def start_training(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> subprocess.Popen:
-    """Starts a run; its output is added to its log."""
+    """Starts a run, whose output is appended to its log."""
     import torch
 
     command = [sys.executable, '-m', 'mmciss.apis.train', config, '--resume', *run.arguments]
@@ -262,7 +260,7 @@ def compare(options: argparse.Namespace) -> list[str]:
     bases = len(comparison.owners)
     print_log(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
     failed = comparison.run()
-    # Runs of earlier calls too; those that are not complete are named in the report.
+    # Runs of earlier calls count too; the report names those that are not complete.
     folders = sorted(path.parent for path in work_dir.glob('*/run.json'))
     if len(failed) < len(runs):
         path, problems = write_merged_report(folders, work_dir / 'merged_report')
@@ -271,7 +269,7 @@ def compare(options: argparse.Namespace) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; 1 if a run failed, the report then covers the others."""
+    """Runs the command line; returns 1 if a run failed, in which case the report covers the others."""
     options = parse_args(arguments)
     failed: list[str] = []
     status = run_command(lambda: failed.extend(compare(options)), 'the same command continues the runs')

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from mmciss.apis.cfg_options import CfgOptions
 from mmciss.apis.command import run_command
+from mmciss.apis.overrides import CfgOptions
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:

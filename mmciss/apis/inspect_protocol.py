@@ -1,36 +1,42 @@
-"""Shows, without training, what a config would do."""
+"""Showing, without training, what a config would do."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.config import Config
 
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import apply_overrides
-from mmciss.apis.train import add_protocol_arguments
+from mmciss.apis.overrides import add_protocol_arguments, read_config
 from mmciss.protocols.step import BACKGROUND
-from mmciss.utils.configs import load_config
+
+if TYPE_CHECKING:
+    from mmciss.engine.experiment import Experiment
 
 TINY_STEP = 20
-"""Steps with fewer images than this are warned about."""
+"""A step with fewer images than this gets a warning."""
 
 
 def inspect_protocol(cfg: Config) -> dict:
-    """Resolves a config and describes every step.
+    """Resolves a config and describes every step, as :func:`inspect_experiment` does."""
+    from mmciss.engine.experiment import Experiment
+
+    return inspect_experiment(Experiment.from_cfg(cfg))
+
+
+def inspect_experiment(experiment: Experiment) -> dict:
+    """Describes every step of an experiment.
 
     Returns:
         ``steps``: one dictionary per step (classes, images, test images, pixels per new class, iterations, epochs,
-        learning rate); ``label_policy``: the policy's fields; ``unlabelled``: percent of the pixels of training and test
-        data that belong to no class, where the data set has no background class and the model has; ``warnings``:
-        sentences.
+        learning rate); ``label_policy``: the policy's fields; ``unlabelled``: if the model has a background class and
+        the data set has none, the percentage of pixels in training and test data that belong to no class;
+        ``warnings``: sentences.
     """
-    from mmciss.engine.experiment import Experiment
-
-    experiment = Experiment.from_cfg(cfg)
     rows, warnings = [], []
     for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images):
         train = experiment.dataset(step.index, 'train')
@@ -50,7 +56,7 @@ def inspect_protocol(cfg: Config) -> dict:
                 'class_pixels': {names[number - 1]: int(pixels[number]) for number in step.new},
                 'iterations': plan.iterations,
                 'epochs': plan.epochs,
-                'lr': plan.lr if plan.lr is not None else cfg.optim_wrapper.optimizer.lr,
+                'lr': plan.lr if plan.lr is not None else experiment.cfg.optim_wrapper.optimizer.lr,
             }
         )
         if num_images < TINY_STEP:
@@ -81,7 +87,7 @@ def inspect_protocol(cfg: Config) -> dict:
 
 
 def _unlabelled(found: dict) -> list[str]:
-    """Says what happens to pixels of no class in data without a background class."""
+    """Says what happens to pixels of no class, where the data set has no background class."""
     if found['unlabelled'] is None:
         return []
     policy, share = found['label_policy'], found['unlabelled']
@@ -89,7 +95,7 @@ def _unlabelled(found: dict) -> list[str]:
     text = (
         f'the data set has no background class. Pixels of no class (255): {share["train"]:g} % in training, learned '
         f'{fates[policy["void_train"]]}; {share["test"]:g} % in testing, tested {fates[policy["void_test"]]}. '
-        f'Headline and figures leave that class out.'
+        f'The headline numbers and the figures leave that class out.'
     )
     lines = [text.replace('learned ignored', 'ignored').replace('tested ignored', 'ignored')]
     if 'background' in (policy['void_train'], policy['void_test']):
@@ -98,7 +104,7 @@ def _unlabelled(found: dict) -> list[str]:
 
 
 def describe(found: dict) -> str:
-    """Turns the result of :func:`inspect_protocol` into text."""
+    """Turns a result of :func:`inspect_experiment` into text."""
     lines = [
         f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
         'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()),
@@ -130,33 +136,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     def config(method: str | None) -> Config:
-        from mmciss.engine.checks.keys import apply_cfg_options
-
-        cfg = load_config(args.config)
-        apply_overrides(cfg, argparse.Namespace(**{**vars(args), 'method': method}))
-        apply_cfg_options(cfg, args.cfg_options)
+        cfg = read_config(argparse.Namespace(**{**vars(args), 'method': method}))
         cfg.work_dir = cfg.get('work_dir') or 'unused'  # nothing is written
         return cfg
 
     def work() -> None:
         import mmciss.register_all  # noqa: F401
         from mmciss.apis.working_methods import check_method
-        from mmciss.engine.experiment import Experiment
-        from mmciss.engine.incremental_runner import prepare_config
         from mmciss.engine.base_step import check_base_step
+        from mmciss.engine.experiment import Experiment
         from mmciss.engine.incremental_runner import check_run_steps
+        from mmciss.engine.launch import prepare_config
 
         cfg = config(args.method)
         if args.check_data:
             from mmciss.datasets.data_check import require_intact_data
 
             sys.stdout.write(f'{require_intact_data(cfg)}\n\n')
-        found = inspect_protocol(cfg)
         experiment = Experiment.from_cfg(prepare_config(cfg))
         check_run_steps(cfg.get('run_steps'), experiment.protocol)
         if cfg.get('base_from'):
             check_base_step(cfg.base_from, experiment)
         check_method(experiment, args.method, config)
-        sys.stdout.write(describe(found) + '\n')
+        sys.stdout.write(describe(inspect_experiment(experiment)) + '\n')
 
     return run_command(work, again='the same command starts over')

@@ -1,4 +1,4 @@
-"""Evaluates the model of any step."""
+"""Testing the model of any step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config, ConfigDict
 
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import apply_overrides
-from mmciss.apis.train import add_protocol_arguments
+from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, read_config
 from mmciss.errors import ConfigError
-from mmciss.utils.configs import load_config
 
 if TYPE_CHECKING:
     from mmciss.engine.experiment import Experiment
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]:
-    """Evaluates a plain checkpoint as the model of one step.
+    """Tests a plain checkpoint as the model of one step.
 
     Args:
         cfg: The config that the run was trained with.
@@ -36,9 +34,8 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
         ConfigError: If the checkpoint is not one of this step and model.
     """
     from mmciss.engine.close import close_runner
-    from mmciss.engine.checks.environment import check_work_dir
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.incremental_runner import init_distributed, prepare_config
+    from mmciss.engine.launch import check_work_dir, init_distributed, prepare_config
     from mmciss.engine.make_runner import make_runner
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
@@ -71,12 +68,12 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
 
 
 def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) -> None:
-    """Refuses a checkpoint whose classes stand in another order; as many rows of other classes would load.
+    """Refuses a checkpoint whose classes are in another order; its weights would load all the same.
 
     Args:
         experiment: The experiment that the config describes.
         index: The step.
-        checkpoint: The checkpoint. Names that are not those of the data set tell nothing.
+        checkpoint: The checkpoint; class names that the data set does not know are not compared.
 
     Raises:
         ConfigError: Naming the first class that differs.
@@ -95,14 +92,14 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
 
 
 def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
-    """Loads the rows that the method's decision needs and a plain checkpoint does not have.
+    """Loads the classifier rows that the method's decision reads and a plain checkpoint lacks.
 
     Args:
         model: The model, with the checkpoint loaded.
-        checkpoint: The checkpoint; what it lacks stands in ``state.pth`` beside it.
+        checkpoint: The checkpoint; the rows are in ``state.pth`` beside it.
 
     Raises:
-        ConfigError: If it is not there.
+        ConfigError: If they are not there.
     """
     from mmciss.models.previous import load_auxiliary
     from mmciss.utils.checkpoints import read_plain_checkpoint
@@ -116,7 +113,7 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
         raise ConfigError(
             f'checkpoint: {checkpoint} lacks the auxiliary channels that '
             f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '
-            f'Set method.decision=None to take the plain argmax'
+            f'method.decision=None tests the plain argmax'
         )
 
 
@@ -125,31 +122,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Evaluate the model of a step')
     parser.add_argument('config', help='the config of the run')
     parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
-    parser.add_argument('--step', type=int, help='the step (default: read off the path, or the last one done)')
+    parser.add_argument('--step', type=int, help='the step (default: from the path, or the last finished one)')
     parser.add_argument('--work-dir', help='folder for the logs')
     add_protocol_arguments(parser)
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher_arguments(parser)
     args = parser.parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
     def work() -> None:
         import mmciss.register_all  # noqa: F401
-        from mmciss.engine.checks.keys import apply_cfg_options
+        from mmciss.engine.launch import check_work_dir
 
-        for name in ('checkpoint', 'work_dir', 'show_dir'):
-            if getattr(args, name) == '':
-                raise ConfigError(f'{"" if name == "checkpoint" else "--"}{name.replace("_", "-")}: is empty')
-        cfg = load_config(args.config)
-        cfg.launcher = args.launcher
-        apply_overrides(cfg, args)
-        apply_cfg_options(cfg, args.cfg_options)
+        cfg = read_config(args)
         index, checkpoint = find_step(Path(args.checkpoint), args.step)
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
         if args.show_dir:
-            from mmciss.engine.checks.environment import check_work_dir
-
             check_work_dir(args.show_dir, '--show-dir')
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)
             cfg.visualizer.save_dir = args.show_dir
@@ -159,10 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def find_step(path: Path, step: int | None) -> tuple[int, Path]:
-    """Finds the step and the checkpoint that a path stands for.
+    """Finds the step and the checkpoint that a path means.
 
     Raises:
-        ConfigError: If the step cannot be told.
+        ConfigError: If the path does not say which step it is.
         FileNotFoundError: If there is no such checkpoint.
     """
     if path.is_dir():

@@ -11,30 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmciss.apis.cfg_options import CfgOptions
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import apply_overrides
+from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, read_config
 from mmciss.errors import ConfigError
-from mmciss.utils.configs import load_config
-
-
-def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that change what is learned and how."""
-    parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
-    parser.add_argument('--protocol', help="protocol, such as '15-1'")
-    parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
-    parser.add_argument(
-        '--order', help='class order: a published letter, a seed, or class numbers or names with commas'
-    )
-    parser.add_argument('--steps', help="run only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
-    parser.add_argument('--base-from', help='work directory of a run whose base step is taken over')
-    parser.add_argument('--seed', type=int, help='random seed')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b',
-    )
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,25 +27,19 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
     add_protocol_arguments(parser)
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher_arguments(parser)
     args = parser.parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
 def config_from_args(args: argparse.Namespace) -> Config:
-    """Loads the config and applies the command line to it, in the order of MMSegmentation's own tool.
+    """Loads the config of a run and applies the command line to it.
 
     Raises:
         ConfigError: If something named does not exist.
     """
-    from mmciss.engine.checks.keys import apply_cfg_options
-
-    cfg = load_config(args.config)
-    cfg.launcher = args.launcher
-    apply_overrides(cfg, args)
-    apply_cfg_options(cfg, args.cfg_options)
+    cfg = read_config(args)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -1,4 +1,4 @@
-"""Does a method work on a network? Asked before the first run of a comparison starts, and before anything is described."""
+"""Whether a method works on a network, and which of its config files does."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def check_method(experiment: Experiment, method: str | None, with_method: Callab
     Args:
         experiment: The experiment.
         method: The value of ``--method``; None if the config's own method is meant.
-        with_method: Gives the config of the same run with another value of ``--method``.
+        with_method: Returns the config of the same run with another value of ``--method``.
 
     Raises:
-        ConfigError: If training would be refused, with the method's config file that works on the network, if the
-            configs have one.
+        ConfigError: If training would be refused; it names the config file of the method that works on this network,
+            if there is one.
     """
     from mmciss.engine.rehearsal import rehearse
 
@@ -36,7 +36,7 @@ def check_method(experiment: Experiment, method: str | None, with_method: Callab
 
 
 def with_working_file(error: ConfigError, method: str | None, with_method: Callable[[str], Config]) -> ConfigError:
-    """Returns the error, with the name of a config file with which the method works on the network, if there is one."""
+    """Adds to an error the config file with which the method works on this network, if there is one."""
     if method is None or not str(error).startswith('method'):
         return error
     for path in method_files(method):
@@ -50,14 +50,14 @@ def with_working_file(error: ConfigError, method: str | None, with_method: Calla
 
 
 def method_files(method: str) -> list[Path]:
-    """Returns the configs of a method that were made for one network: those outside ``_base_``."""
+    """Returns the configs of a method that were made for one network, which are those outside ``_base_``."""
     files = sorted(configs_folder().glob(f'*/methods/{Path(method).stem}.py'))
     return [path for path in files if '_base_' not in path.parts and path.resolve() != Path(method).resolve()]
 
 
 def _works(cfg: Config) -> bool:
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.incremental_runner import prepare_config
+    from mmciss.engine.launch import prepare_config
     from mmciss.engine.rehearsal import rehearse
 
     try:

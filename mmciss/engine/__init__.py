@@ -1,9 +1,9 @@
 """Running a protocol."""
 
-from mmciss.engine.cpu import CpuAmpOptimWrapper, CpuDistributedDataParallel
 from mmciss.engine.hooks import NonFiniteLossError, NonFiniteLossHook, ProgressHook, ReproducibleRandomHook, TeacherHook
 from mmciss.engine.incremental_runner import IncrementalRunner
-from mmciss.engine.optim_constructor import SegmentorOptimWrapperConstructor
+from mmciss.engine.launch import CpuDistributedDataParallel
+from mmciss.engine.optimizers import CpuAmpOptimWrapper, SegmentorOptimWrapperConstructor
 
 __all__ = [
     'CpuAmpOptimWrapper',

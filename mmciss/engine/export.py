@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
-from mmciss.engine.plain_imports import needs_mmciss, plain_imports
-from mmciss.engine.plain_pipeline import without_mmciss
+from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.utils.checkpoints import load_own

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import barrier, broadcast_object_list, init_dist, is_distributed, is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
-from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.datasets.data_check import require_intact_data
-from mmciss.engine.close import close_runner
+from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.engine.checks.components import check_pretrained
-from mmciss.engine.cpu import init_cpu_distributed
-from mmciss.engine.checks.environment import check_launcher, check_work_dir
+from mmciss.engine.checks.values import is_integer
+from mmciss.engine.close import close_runner
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step
 from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.make_runner import make_runner
 from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.rehearsal import rehearse
 from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
-from mmciss.engine.checks.values import is_integer
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
@@ -270,48 +267,3 @@ def decision_of(model: Any) -> dict[str, Any]:
     if model.decision is None:
         return {'type': 'ArgmaxDecision', 'plain': True}
     return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}
-
-
-def init_distributed(cfg: Config) -> None:
-    """Starts the process group; mmengine would only do it in the first step's runner, too late for the lock.
-
-    Raises:
-        ConfigError: If the launcher's environment variables are not there.
-    """
-    launcher = cfg.get('launcher') or 'none'
-    if launcher == 'none' or is_distributed():
-        return
-    check_launcher(launcher)
-    if torch.cuda.is_available():
-        init_dist(launcher, **(cfg.get('env_cfg') or {}).get('dist_cfg', {}))
-    else:
-        init_cpu_distributed(launcher)
-
-
-def broadcast_object(value: Any) -> Any:
-    """Returns the first rank's value on every rank."""
-    values = [value]
-    broadcast_object_list(values)
-    return values[0]
-
-
-def prepare_config(cfg: Config) -> Config:
-    """Returns a copy of the user's config that runs on this machine, with CPUs' substitutes where needed.
-
-    Raises:
-        ConfigError: If it has no work directory.
-    """
-    cfg = Config(cfg.to_dict(), cfg.text or None, cfg.filename) if isinstance(cfg, Config) else Config(dict(cfg))
-    if not isinstance(cfg.get('work_dir'), str | Path) or not str(cfg.work_dir).strip():
-        raise ConfigError('work_dir: where shall the results go? Give --work-dir or work_dir in the config')
-    if not torch.cuda.is_available():
-        wrapper = cfg.get('optim_wrapper')
-        if isinstance(wrapper, dict) and wrapper.get('type') == 'AmpOptimWrapper':
-            wrapper.type = 'CpuAmpOptimWrapper'
-        if cfg.get('launcher', 'none') != 'none':
-            cfg.model_wrapper_cfg = dict(
-                type='CpuDistributedDataParallel',
-                broadcast_buffers=False,
-                find_unused_parameters=cfg.get('find_unused_parameters', False),
-            )
-    return cfg

@@ -1,4 +1,4 @@
-"""How long and how fast each step learns: the config key ``steps``."""
+"""How long and how fast each step learns: the config key ``steps``, and what follows from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from mmengine.config import Config
 
 from mmciss.engine.checks.values import MOST_ITERATIONS, is_number
 from mmciss.errors import ConfigError, unknown_name
@@ -19,10 +21,10 @@ class StepPlan:
 
     Attributes:
         iterations: Training iterations.
-        lr: Initial learning rate, None = the config's own.
-        epochs: Passes over the step's images that the iterations stand for, None if given in iterations.
-        cfg: Config merged into the step's config at the end.
-        global_batch: Images per iteration over all processes, None if not known.
+        lr: Initial learning rate; None for the config's own.
+        epochs: The epochs that the iterations amount to; None if the length was given in iterations.
+        cfg: What is merged into the step's config last.
+        global_batch: Images per iteration over all processes; None if not known.
     """
 
     iterations: int
@@ -33,7 +35,7 @@ class StepPlan:
 
 
 def step_options(steps: dict | None, index: int) -> dict[str, Any]:
-    """Returns the options of one step: ``base`` or ``later``, overridden by the entry of its number.
+    """Returns the options of one step: ``base`` or ``later``, overridden by the entry with its number.
 
     Raises:
         ConfigError: If a key is unknown.
@@ -56,9 +58,9 @@ def step_options(steps: dict | None, index: int) -> dict[str, Any]:
 def plan_step(
     steps: dict | None, index: int, num_images: int, global_batch: int, default_iterations: int | None
 ) -> StepPlan:
-    """Decides how many iterations a step has.
+    """Decides the length and the learning rate of a step.
 
-    Epochs are turned into iterations as the papers do: incomplete batches are dropped.
+    Epochs become iterations as in the papers: incomplete batches are dropped.
 
     Args:
         steps: The config key ``steps``.
@@ -91,8 +93,8 @@ def plan_step(
     if iterations > MOST_ITERATIONS:
         key = 'iters' if 'iters' in options else 'epochs'
         raise ConfigError(
-            f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; allowed are at most '
-            f'{MOST_ITERATIONS:,}'
+            f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; at most {MOST_ITERATIONS:,} are '
+            f'allowed'
         )
     return StepPlan(
         max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}), global_batch
@@ -120,3 +122,26 @@ def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:
                 scheduler['milestones'] = [round(item * new / old) for item in scheduler['milestones']]
         result.append(scheduler)
     return result if many else result[0]
+
+
+def make_resumable(cfg: Config) -> None:
+    """Lets a step write checkpoints only between two updates of the weights, and keep two of them; changes the config.
+
+    A checkpoint does not hold gradients that are still being accumulated, so a step resumed in the middle of an
+    accumulation would lose them; the interval is therefore rounded up to whole accumulations. And mmengine deletes the
+    oldest checkpoint before it writes the next: if it kept one only, a run killed in between would start its step again.
+
+    Args:
+        cfg: The config of a step.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if not hook:
+        return
+    if hook.get('max_keep_ckpts') == 1:
+        hook.max_keep_ckpts = 2
+    count = cfg.optim_wrapper.get('accumulative_counts') or 1
+    if not isinstance(count, int) or count <= 1:
+        return
+    for key in ('interval', 'save_begin'):
+        if isinstance(hook.get(key), int) and hook[key] > 0:
+            hook[key] = -(-hook[key] // count) * count

@@ -11,8 +11,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
-from mmciss.engine.resumable_checkpoints import make_resumable
-from mmciss.engine.schedule import StepPlan, scale_schedulers
+from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import BACKGROUND, Step
 

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmciss.datasets.pair_dataset import write_manifest
-from mmciss.engine.checks.environment import check_work_dir
+from mmciss.engine.launch import check_work_dir
 from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
 from mmciss.errors import ConfigError

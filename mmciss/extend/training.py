@@ -15,9 +15,9 @@ from mmseg.registry import DATASETS
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.close import close_runner
 from mmciss.engine.export import RECORD, export_step, plain_config
-from mmciss.engine.incremental_runner import prepare_config
+from mmciss.engine.launch import prepare_config
 from mmciss.engine.make_runner import make_runner
-from mmciss.engine.plain_pipeline import without_mmciss
+from mmciss.engine.plain_config import without_mmciss
 from mmciss.engine.rehearsal import rehearse_step
 from mmciss.engine.run_folder import RunFolder, checksums
 from mmciss.engine.step_config import StepFiles

@@ -22,13 +22,13 @@ from mmciss.utils.stopping import Stopped
         (
             OSError(errno.ENOSPC, 'No space left on device', 'x.pth'),
             1,
-            'error: cannot write x.pth: No space left on device. Make space; once more',
+            'error: cannot write x.pth: No space left on device. Free some space; once more',
         ),
         (PermissionError(errno.EACCES, 'Permission denied', 'x.pth'), 1, 'error: cannot use x.pth: Permission denied'),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-def test_what_a_user_can_mend_ends_with_one_line(
+def test_what_a_user_can_fix_ends_with_one_line(
     error: BaseException, status: int, line: str, capsys: pytest.CaptureFixture
 ) -> None:
     def work() -> None:

@@ -16,7 +16,6 @@ CONFIG = str(ROOT / 'configs' / 'shapes' / 'shapes_15-1.py')
 def test_orders() -> None:
     assert parse_order('b') == 'b' and parse_order('7') == 7
     assert parse_order('3,1,2') == [3, 1, 2] and parse_order('cat, dog') == ['cat', 'dog']
-    assert parse_order(None) is None
 
 
 def test_steps() -> None:

@@ -18,7 +18,7 @@ from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.experiment import Experiment
-from mmciss.engine.incremental_runner import prepare_config
+from mmciss.engine.launch import prepare_config
 from mmciss.engine.rehearsal import check_slots, rehearse
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step

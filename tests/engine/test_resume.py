@@ -14,7 +14,6 @@ from mmseg.registry import HOOKS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
-from mmciss.engine.resumable_checkpoints import make_resumable
 from mmciss.utils.checkpoints import read_checkpoint
 from tests.engine.step_logs import resumed_at
 from tests.smoke import smoke_config
@@ -94,22 +93,3 @@ def same(first: Any, second: Any, where: str) -> None:
         assert torch.equal(first, second), where
     else:
         assert first == second, where
-
-
-@pytest.mark.parametrize(('count', 'interval', 'rounded'), [(1, 4, 4), (3, 1, 3), (3, 3, 3), (3, 4, 6), (2, -1, -1)])
-def test_checkpoints_are_written_between_two_updates(count: int, interval: int, rounded: int) -> None:
-    cfg = smoke_config(
-        Path('unused'),
-        optim_wrapper__accumulative_counts=count,
-        default_hooks__checkpoint__interval=interval,
-        default_hooks__checkpoint__save_begin=interval,
-    )
-    make_resumable(cfg)
-    assert cfg.default_hooks.checkpoint.interval == cfg.default_hooks.checkpoint.save_begin == rounded
-
-
-def test_the_last_checkpoint_is_not_deleted_before_the_next_is_there() -> None:
-    for kept, expected in ((1, 2), (2, 2), (5, 5), (-1, -1)):
-        cfg = smoke_config(Path('unused'), default_hooks__checkpoint__max_keep_ckpts=kept)
-        make_resumable(cfg)
-        assert cfg.default_hooks.checkpoint.max_keep_ckpts == expected

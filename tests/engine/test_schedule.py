@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.engine.schedule import plan_step, scale_schedulers, step_options
+from mmciss.engine.schedule import make_resumable, plan_step, scale_schedulers, step_options
 from mmciss.errors import ConfigError
+from tests.smoke import smoke_config
 
 STEPS = {'base': {'lr': 0.01, 'epochs': 30}, 'later': {'lr': 0.001, 'iters': 40}, '3': {'epochs': 2}}
 
@@ -40,7 +43,7 @@ def test_default_length_is_the_configs_own() -> None:
         ({'base': {'lr': float('nan'), 'iters': 3}}, 'steps.base.lr must be a positive number, found nan'),
         (
             {'base': {'iters': 1e30}},
-            'steps.base.iters: 1e[+]30 makes 1e[+]30 iterations; allowed are at most 1,000,000,000',
+            'steps.base.iters: 1e[+]30 makes 1e[+]30 iterations; at most 1,000,000,000 are allowed',
         ),
         ({'base': {'epochs': 1e12}}, 'steps.base.epochs: 1000000000000.0 makes'),
         ({'base': {'iters': 2.5}}, 'steps.base.iters must be a whole number, found 2.5'),
@@ -78,3 +81,22 @@ def test_iterations_never_exceed_the_epochs(images: int, batch: int, epochs: int
     assert plan.iterations >= 1
     if images >= batch:
         assert plan.iterations * batch <= epochs * images < (plan.iterations + epochs) * batch
+
+
+@pytest.mark.parametrize(('count', 'interval', 'rounded'), [(1, 4, 4), (3, 1, 3), (3, 3, 3), (3, 4, 6), (2, -1, -1)])
+def test_checkpoints_are_written_between_two_updates(count: int, interval: int, rounded: int) -> None:
+    cfg = smoke_config(
+        Path('unused'),
+        optim_wrapper__accumulative_counts=count,
+        default_hooks__checkpoint__interval=interval,
+        default_hooks__checkpoint__save_begin=interval,
+    )
+    make_resumable(cfg)
+    assert cfg.default_hooks.checkpoint.interval == cfg.default_hooks.checkpoint.save_begin == rounded
+
+
+def test_the_last_checkpoint_is_not_deleted_before_the_next_is_there() -> None:
+    for kept, expected in ((1, 2), (2, 2), (5, 5), (-1, -1)):
+        cfg = smoke_config(Path('unused'), default_hooks__checkpoint__max_keep_ckpts=kept)
+        make_resumable(cfg)
+        assert cfg.default_hooks.checkpoint.max_keep_ckpts == expected

@@ -1,23 +1,39 @@
-"""Which of the user's modules an exported config still has to import."""
+"""Keeping mmciss, and modules that only training used, out of the configs of exported models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS
 
-
 OURS = 'mmciss.register_all'
-"""Registers everything in mmciss."""
+"""The module that registers everything in mmciss."""
+
+
+def without_mmciss(pipeline: Sequence[dict]) -> list[dict]:
+    """Returns a test pipeline for plain MMSegmentation: a crop of mmciss becomes the resizing that it starts with."""
+    result = []
+    for transform in pipeline:
+        kind = transform.get('type')
+        found = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+        if getattr(found, '__module__', '').split('.')[0] != 'mmciss':
+            result.append(transform)
+        elif transform.get('crop_size'):
+            side = int(transform['crop_size'])
+            # The short side becomes the crop's, however long the other is.
+            resize = dict(type='Resize', scale=(64 * side, side), keep_ratio=True)
+            loads = [index for index, item in enumerate(result) if str(item['type']).endswith('LoadAnnotations')]
+            result.insert(loads[0] if loads else len(result), resize)
+    return result
 
 
 def plain_imports(imports: Any, model: Any, pipeline: Any) -> dict[str, Any] | None:
     """Returns the ``custom_imports`` with which plain MMSegmentation finds a model and its pipeline.
 
-    A backbone of the user's own, or of another package, needs its module; a loss or labeler that only training
-    used does not, and may not even be importable where mmciss is not. A model with layers of mmciss needs mmciss.
+    A backbone from the user's own code or another package needs its module. A loss or labeler that only training used
+    does not, and it may not even be importable where the model goes. A model with layers of mmciss needs mmciss.
 
     Args:
         imports: The user's ``custom_imports``, or None.
@@ -25,7 +41,7 @@ def plain_imports(imports: Any, model: Any, pipeline: Any) -> dict[str, Any] | N
         pipeline: Config of its test pipeline.
 
     Returns:
-        A config, or None where nothing has to be imported.
+        A config, or None if nothing has to be imported.
     """
     names = (imports or {}).get('imports') or []
     names = [names] if isinstance(names, str) else names
@@ -40,7 +56,7 @@ def plain_imports(imports: Any, model: Any, pipeline: Any) -> dict[str, Any] | N
 
 
 def needs_mmciss(config: Any) -> bool:
-    """Whether an exported config says that its model has layers of mmciss."""
+    """Whether the model of an exported config has layers of mmciss."""
     return OURS in ((config.get('custom_imports') or {}).get('imports') or ())
 
 

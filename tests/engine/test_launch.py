@@ -1,13 +1,37 @@
-"""What a run needs around it."""
+"""What a run needs from the machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 
-from mmciss.engine.checks.environment import check_launcher, check_work_dir
+import mmciss.register_all  # noqa: F401
+from mmciss.engine.launch import check_launcher, check_work_dir, init_distributed, prepare_config
 from mmciss.errors import ConfigError
+from tests.engine.test_step_config import config
+
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without CUDA')
+
+
+@without_cuda
+def test_configs_get_the_substitutes_of_this_machine() -> None:
+    cfg = config(launcher='pytorch')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.loss_scale = 'dynamic'
+    out = prepare_config(cfg)
+    assert out.optim_wrapper.type == 'CpuAmpOptimWrapper'
+    assert out.model_wrapper_cfg.type == 'CpuDistributedDataParallel'
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper', 'the user config is not changed'
+
+
+@without_cuda
+def test_other_launchers_need_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in dict(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_NODELIST='here').items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="launcher: 'slurm' is not supported without CUDA"):
+        init_distributed(dict(launcher='slurm'))
 
 
 def test_a_launcher_needs_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:

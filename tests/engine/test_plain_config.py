@@ -1,4 +1,4 @@
-"""Exported configs import what the model needs, and nothing that only training used."""
+"""Exported configs hold what the model needs, and nothing that only training used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import pytest
 from mmseg.registry import MODELS, TRANSFORMS
 from torch import nn
 
-from mmciss.engine.plain_imports import needs_mmciss, plain_imports
+import mmciss.register_all  # noqa: F401
+from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 
+PACK = dict(type='PackSegInputs')
 MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_head=[dict(type='FCNHead')])
 
 
@@ -36,8 +38,6 @@ def test_a_transform_of_the_users_own_is_imported() -> None:
 
 
 def test_mmciss_is_imported_for_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mmciss.register_all  # noqa: F401
-
     monkeypatch.setattr(MODELS.get('OwnNetOfATest'), '__module__', 'mmciss.models.net')
     found = plain_imports(None, MODEL, [])
     assert found == dict(imports=['mmciss.register_all'], allow_failed_imports=False)
@@ -50,3 +50,11 @@ def test_mmciss_is_imported_for_layers_alone(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize('imports', [None, {}, dict(imports=['mmciss.register_all'])])
 def test_nothing_to_import(imports: dict | None) -> None:
     assert plain_imports(imports, MODEL, []) is None
+
+
+def test_plain_mmsegmentation_gets_its_own_transforms_only() -> None:
+    found = without_mmciss(
+        [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='SegCenterCrop', crop_size=96), PACK]
+    )
+    assert [item['type'] for item in found] == ['LoadImageFromFile', 'Resize', 'LoadAnnotations', 'PackSegInputs']
+    assert found[1]['scale'][1] == 96 and found[1]['keep_ratio']

@@ -1,4 +1,4 @@
-"""Constructors that read parameter names."""
+"""Optimizer wrappers and constructors that MMSegmentation lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.optim_constructor import SegmentorOptimWrapperConstructor
+from mmciss.engine.optimizers import CpuAmpOptimWrapper, SegmentorOptimWrapperConstructor
 
 SEEN: list[list[str]] = []
 
@@ -32,3 +32,14 @@ def test_the_segmentor_is_shown_without_prefix() -> None:
     wrapper = constructor(model)
     assert SEEN[-1] == ['backbone.weight', 'backbone.bias']
     assert isinstance(wrapper.optimizer, torch.optim.SGD)
+
+
+def test_forward_runs_in_bfloat16_and_weights_stay_float32() -> None:
+    layer = nn.Linear(4, 4)
+    wrapper = CpuAmpOptimWrapper(optimizer=torch.optim.SGD(layer.parameters(), lr=0.1), loss_scale='dynamic')
+    with wrapper.optim_context(layer):
+        out = layer(torch.ones(2, 4))
+    assert out.dtype == torch.bfloat16
+    before = layer.weight.clone()
+    wrapper.update_params(out.float().sum())
+    assert layer.weight.dtype == torch.float32 and not torch.equal(layer.weight, before)
