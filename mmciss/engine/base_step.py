@@ -1,4 +1,4 @@
-"""Sharing the base step between runs: it is the same for many methods."""
+"""Sharing a base step between runs: many methods train the same one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_base_step(source: str | Path, experiment: Experiment) -> None:
-    """Checks that a run has a base step that would come out the same in another.
+    """Checks that a run has a base step that an experiment could have trained itself.
 
     Args:
         source: The work directory of the run that has it.
@@ -38,18 +38,18 @@ def check_base_step(source: str | Path, experiment: Experiment) -> None:
         raise ConfigError(
             f'base_from: the base step in {source} was trained differently (data, model, classes, '
             f"seed, schedule, label policy or the method's slots of the base step differ; compare its "
-            f'run.json). Train a new one by leaving base_from out.'
+            f'run.json). Leave base_from out to train a new one.'
         )
     if result.get('base_data') not in (None, experiment.data['train'][0]):
         raise ConfigError(
             f'base_from: the base step in {source} was trained on other images or masks: found '
-            f'{result["base_data"]}, now {experiment.data["train"][0]}. Train a new one by leaving '
-            f'base_from out.'
+            f'{result["base_data"]}, now {experiment.data["train"][0]}. Leave base_from '
+            f'out to train a new one.'
         )
 
 
 def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experiment) -> None:
-    """Takes step 0 over from another run, after checking that it would come out the same here.
+    """Copies step 0 of another run, after checking that training it here would give the same.
 
     Args:
         folder: The run that wants a base step.
@@ -68,12 +68,12 @@ def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experimen
     for name in ('model.pth', 'model_config.py', 'state.pth', 'samples.npz', 'result.json'):
         if (other.step(0) / name).is_file():
             shutil.copy2(other.step(0) / name, temporary / name)
-    # The other run's memory stays there: this run's method chooses its own images.
+    # The other run's memory is left out: this run's method chooses its own images.
     known = {name: checksum for name, checksum in other.files(0).items() if name not in REMADE}
     result = read_json(temporary / 'result.json')
     write_json(temporary / 'result.json', {**result, 'files': {**checksums(temporary), **known}})
     if target.exists():
-        # A killed base step of our own: its checkpoints lie in the way; move them aside rather than delete them.
+        # Our own base step was started and killed; its checkpoints are moved aside rather than deleted.
         move_aside(target, 'unfinished')
     os.replace(temporary, target)
-    print_log(f'Step 0 was taken over from {other.step(0)}.', logger='current')
+    print_log(f'Step 0 was copied from {other.step(0)}.', logger='current')

@@ -137,7 +137,7 @@ class IncrementalRunner:
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
             if (self.folder.result(index) or {}).get('previous'):
-                continue  # a step before it was learned again, and left the same files
+                continue  # a step before it was trained again and left the same files
             if index not in chosen:
                 self.logger.info(f'Step {index} is not among the steps to run now ({list(chosen)}); stopping here.')
                 break

@@ -1,4 +1,4 @@
-"""The state of a run on disk: which experiment it is, which steps are done, who is at work in it."""
+"""A run on disk: which experiment it is, which steps are done, which process is working on it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from mmciss.errors import ConfigError
 from mmciss.utils.checkpoints import read_checkpoint
 from mmciss.utils.files import damaged_part, file_checksum, read_json, write_json
 
-
 CARRIED = ('model.pth', 'state.pth')
-"""What a step leaves for later ones, and its result vouches for."""
+"""What a step leaves for the next, with the checksums in its result."""
 
 STARTED_FROM = 'started_from.json'
-"""The checksums of what a step reads of the step before."""
+"""Holds the checksums of what a step reads from the step before."""
 
 NOT_FINISHED = 'not finished'
-"""The fault of a step without a result."""
+"""The fault of a step that has no result."""
 
 REMADE = ('memory.json',)
-"""What can be made again from the data, so that a step need not be learned again for it."""
+"""What can be made again from the data, without training the step again."""
 
 
 class RunFolder:
     """A work directory of :class:`mmciss.engine.IncrementalRunner`.
 
     Args:
-        path: The folder; it need not exist yet.
+        path: The folder, which need not exist yet.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -47,13 +46,13 @@ class RunFolder:
     def result(self, index: int) -> dict[str, Any] | None:
         """Returns the result of a finished step, or None.
 
-        A step is done when its ``result.json`` is whole, every file that it names has the checksum written there, and
-        it started from what the step before left.
+        A step is done when its ``result.json`` is complete, every file that it names has the checksum written there,
+        and it started from what the step before left.
         """
         return None if self.fault(index) else read_json(self.step(index) / 'result.json')
 
     def fault(self, index: int) -> str | None:
-        """Says why a step is not done; None if it is."""
+        """Returns why a step is not done; None if it is."""
         path = self.step(index) / 'result.json'
         if not path.exists():
             return NOT_FINISHED
@@ -89,20 +88,20 @@ class RunFolder:
             write_json(path, {**result, 'files': {**_files(result), name: checksum}})
 
     def reopen(self, index: int, warn: Callable[[str], Any]) -> None:
-        """Renames what makes a step count as done, since it has to be learned again; nothing of it is deleted.
+        """Renames the files that make a step count as done, so that it is trained again; nothing is deleted.
 
         Args:
-            index: The step; nothing happens if it never was done.
-            warn: Is told why, and what the files are called now.
+            index: The step; if it was never done, nothing happens.
+            warn: Is told why, and the new names of the files.
         """
         if not (self.step(index) / 'result.json').exists():
             return
-        fault = self.fault(index) or 'it does not say what it started from, and a step before it was learned again'
+        fault = self.fault(index) or 'it does not say what it started from, and a step before it was trained again'
         names = ['result.json', *self.files(index), 'model.pth', 'state.pth']
         paths = [self.step(index) / name for name in dict.fromkeys(names) if name not in REMADE]
         kept = [move_aside(path).name for path in paths if path.is_file()]
         warn(
-            f'{self.step(index)} holds a result, but does not count as done: {fault}. The step is learned again; what '
+            f'{self.step(index)} holds a result, but does not count as done: {fault}. The step is trained again; what '
             f'was there is kept as {", ".join(kept)}.'
         )
 
@@ -111,10 +110,10 @@ class RunFolder:
         return next((index for index in range(num_steps) if self.result(index) is None), num_steps)
 
     def begin(self, index: int, warn: Callable[[str], Any]) -> None:
-        """Writes down what a step starts from; what it has from another start is moved aside.
+        """Records what a step starts from; files that it made from another start are moved aside.
 
         Args:
-            index: The step, whose predecessor is done.
+            index: The step; the one before it is done.
             warn: Is told what was moved aside.
         """
         path = self.step(index) / STARTED_FROM
@@ -132,11 +131,11 @@ class RunFolder:
     def usable_checkpoint(self, index: int, warn: Callable[[str], Any]) -> Path | None:
         """Returns the newest training checkpoint of a step that can be read.
 
-        mmengine writes checkpoints in place; one that was being written when the process died is moved aside.
+        mmengine writes checkpoints in place, so one may be incomplete if the process died; it is moved aside.
 
         Args:
             index: The step.
-            warn: Is told which checkpoint was moved aside, why, and where the step goes on instead.
+            warn: Is told which checkpoint was moved aside, why, and where the step continues instead.
         """
         problems: list[str] = []
         found = None
@@ -155,20 +154,20 @@ class RunFolder:
         return found
 
     def checkpoints(self, index: int) -> list[Path]:
-        """Returns the training checkpoints of a step, the newest first."""
+        """Returns the training checkpoints of a step, newest first."""
         paths = [path for path in self.step(index).glob('iter_*.pth') if re.fullmatch(r'iter_\d+', path.stem)]
         return sorted(paths, key=lambda path: int(path.stem.removeprefix('iter_')), reverse=True)
 
     def has_started(self) -> bool:
-        """Whether an experiment was begun here."""
+        """Whether a run was started here."""
         return (self.path / 'run.json').exists() or any(self.path.glob('step_*/*'))
 
     def claim(self, experiment: dict[str, Any], details: dict[str, Any]) -> None:
-        """Writes down which experiment this folder belongs to, or checks that it is the same one.
+        """Records which experiment this folder belongs to, or checks that it is the same one.
 
         Args:
-            experiment: What decides the results; must be equal for a run to continue.
-            details: What else a reader wants to know (versions, machine, splits).
+            experiment: What decides the results; it must be equal for a run to continue.
+            details: Whatever else a reader wants to know (versions, machine, splits).
 
         Raises:
             ConfigError: If the folder belongs to another experiment, or holds steps but no readable ``run.json``.
@@ -177,8 +176,8 @@ class RunFolder:
         if known is None:
             if any(self.path.glob('step_*/*')):
                 raise ConfigError(
-                    f'work_dir: {self.path} holds steps but no readable run.json, so it cannot be told '
-                    f'which experiment they belong to. Choose another --work-dir or move them away.'
+                    f'work_dir: {self.path} holds steps but no readable run.json, so it is not known which '
+                    f'experiment they belong to. Choose another --work-dir or move them away.'
                 )
             write_json(self.path / 'run.json', {'experiment': experiment, **details})
             return
@@ -189,14 +188,14 @@ class RunFolder:
                 f'(found a {type(known).__name__} without "experiment"). Choose another --work-dir or '
                 f'move the folder away.'
             )
-        # As JSON has it: tuples are lists there.
+        # As it is read back from JSON, where tuples are lists.
         experiment = json.loads(json.dumps(experiment))
-        # Folders of older versions lack the keys that came later; what those say now holds from now on.
+        # Folders of older versions lack newer keys; these are added below and count from now on.
         different = sorted(key for key in before if experiment.get(key) != before[key])
         if different:
             lines = [f'  {key}: found {_short(before[key])}, now {_short(experiment.get(key))}' for key in different]
             raise ConfigError(
-                f'work_dir: {self.path} belongs to a different experiment. Different are:\n'
+                f'work_dir: {self.path} belongs to a different experiment. What differs:\n'
                 + '\n'.join(lines)
                 + '\nChoose another --work-dir.'
             )
@@ -205,7 +204,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Makes sure that one run at a time works in the folder; the lock dies with the process.
+        """Allows one run at a time in the folder; the lock ends with the process.
 
         Raises:
             ConfigError: If another process holds it.
@@ -227,12 +226,12 @@ class RunFolder:
 
 
 def checksums(folder: Path, names: Iterable[str] = CARRIED) -> dict[str, str]:
-    """Returns the checksums of those files that are in a folder."""
+    """Returns the checksums of those of the files that are in a folder."""
     return {name: file_checksum(folder / name) for name in names if (folder / name).is_file()}
 
 
 def move_aside(path: Path, word: str = 'damaged') -> Path:
-    """Renames a file to ``NAME.damaged``, or ``NAME.damaged2`` and so on if there is one, and returns the new path."""
+    """Renames a file to ``NAME.damaged``, or ``NAME.damaged2`` and so on if that is taken; returns the new path."""
     places = (path.with_name(f'{path.name}.{word}{number if number > 1 else ""}') for number in itertools.count(1))
     aside = next(place for place in places if not place.exists())
     path.rename(aside)
@@ -240,7 +239,7 @@ def move_aside(path: Path, word: str = 'damaged') -> Path:
 
 
 def _files(result: Any) -> dict[str, str] | None:
-    """Returns the checksums in a result, those of older versions (the model's alone) too; None if it has none."""
+    """Returns the checksums in a result; None if it has none. Results of older versions have the model's only."""
     if not isinstance(result, dict) or not isinstance(result.get('files', {}), dict):
         return None
     return {str(result.get('model')): str(result.get('sha256')), **result.get('files', {})}

@@ -137,7 +137,7 @@ def test_a_lost_state_is_named_and_its_step_learned_again(finished_run: Path, tm
     before = (folder / 'step_1' / 'result.json').stat().st_mtime_ns
     train(smoke_config(folder, resume=True))
     assert results(folder) == results(finished_run)
-    assert 'state.pth is missing. The step is learned again' in (folder / 'run.log').read_text()
+    assert 'state.pth is missing. The step is trained again' in (folder / 'run.log').read_text()
     assert (folder / 'step_0' / 'model.pth.damaged').is_file()
     assert (folder / 'step_1' / 'result.json').stat().st_mtime_ns == before
 

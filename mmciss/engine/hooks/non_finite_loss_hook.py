@@ -1,4 +1,4 @@
-"""Stops a step whose loss is no number any more."""
+"""Stops a step whose loss becomes NaN or infinite."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class NonFiniteLossError(FloatingPointError):
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Stops training at the first loss that is infinite or NaN, and says where and in which term.
+    """Stops training at the first loss that is NaN or infinite, and says where and in which term.
 
     Args:
-        interval: Iterations between two checks; reading a loss waits for the accelerator, so not every one there.
+        interval: Iterations between two checks on a GPU, where reading a loss waits for the device. On a CPU every
+            iteration is checked.
     """
 
     priority = 'VERY_HIGH'
@@ -41,7 +42,7 @@ class NonFiniteLossHook(Hook):
             return
         bad = torch.tensor(0.0 if math.isfinite(outputs['loss'].item()) else 1.0)
         if runner.distributed:
-            # One rank alone would leave the others waiting for its gradients.
+            # If one rank stopped alone, the others would wait for its gradients.
             bad = bad.to(outputs['loss'].device)
             all_reduce(bad, 'max')
         if float(bad):

@@ -1,4 +1,4 @@
-"""One line for the whole protocol."""
+"""Progress of the whole protocol, in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def progress_line(name: str, step: int, iteration: int, iterations: Sequence[int
         step: Index of the running step.
         iteration: Iterations done in it.
         iterations: Iterations of every step.
-        seconds: Mean time of an iteration, None if not known yet.
+        seconds: Mean time of an iteration; None if not known yet.
     """
     left = iterations[step] - iteration + sum(iterations[step + 1 :])
     remaining = 'time left unknown' if seconds is None else f'{timedelta(seconds=round(left * seconds))} left'
@@ -31,7 +31,7 @@ def progress_line(name: str, step: int, iteration: int, iterations: Sequence[int
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Logs the progress of the whole protocol beside mmengine's line about the step.
+    """Logs the progress of the whole protocol, next to mmengine's line about the step.
 
     Args:
         name: The protocol's name.
@@ -47,7 +47,7 @@ class ProgressHook(Hook):
         self._start: tuple[float, int] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Starts the clock, and says how much of the model is frozen."""
+        """Starts the clock and logs how much of the model is frozen."""
         self._start = (time.perf_counter(), runner.iter)
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in runner.model.parameters()]
         if not all(learns for _, learns in sizes):
@@ -60,7 +60,7 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Logs the line now and then, and at the end of the step."""
+        """Logs the line at every interval and at the end of the step."""
         done = runner.iter + 1
         if done % self.interval and done != self.iterations[self.step]:
             return

@@ -1,4 +1,4 @@
-"""Random numbers that do not depend on where a run was interrupted."""
+"""Random numbers that do not depend on whether a run was interrupted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mmseg.registry import HOOKS
 class ReproducibleRandomHook(Hook):
     """Seeds the generators at every iteration from (seed, iteration, rank).
 
-    Dropout, stochastic depth and the like are then a pure function of the iteration: a run that was killed and
-    resumed continues as if nothing had happened, without any generator state in the checkpoint. Data augmentation
-    is seeded likewise by :class:`mmciss.datasets.IncrementalDataset`.
+    Dropout, stochastic depth and the like then depend on the iteration alone, so a resumed run continues as if it had
+    never stopped, with no generator state in the checkpoint. :class:`mmciss.datasets.IncrementalDataset` seeds data
+    augmentation in the same way.
     """
 
     priority = 'VERY_HIGH'
@@ -31,5 +31,5 @@ class ReproducibleRandomHook(Hook):
 
     @staticmethod
     def seed_of(seed: int, iteration: int, rank: int) -> int:
-        """Mixes the three numbers into 32 bits; neighbours get unrelated seeds."""
+        """Mixes the three numbers into a 32-bit seed; neighbouring ones get unrelated seeds."""
         return int(np.random.SeedSequence((seed % (1 << 32), iteration, rank)).generate_state(1)[0])
