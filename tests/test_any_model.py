@@ -1,4 +1,4 @@
-"""The page about models: a part of it is run again, and all of it must be there."""
+"""docs/models.md has a row for every model family, and a sample of the rows is run again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.paths import ROOT
 
 PAGE = ROOT / 'docs' / 'models.md'
 SAMPLE = ('ocrnet', 'pidnet', 'fastscnn', 'point_rend', 'segmenter_vit-t_mask', 'vpd', 'mmpretrain.ConvNeXt')
-"""A cascade, several classifiers with losses by place, a loss that stays, the adapters, a refusal, and a backbone of
-mmpretrain."""
+"""A cascade, several classifiers with losses by place, a loss that stays, the adapters, a refused model, and a backbone
+of mmpretrain."""
 
 needs_configs = pytest.mark.skipif(
     not zoo.zoo(), reason=f'MMSegmentation was installed without its configs ({zoo.CONFIGS})'
@@ -29,13 +29,13 @@ def test_every_family_is_on_the_page() -> None:
     assert list(rows()) == zoo.cases()
 
 
-def test_the_page_is_what_the_rows_say() -> None:
+def test_the_page_matches_its_rows() -> None:
     assert zoo_page.page(list(rows().values())) == PAGE.read_text(encoding='utf-8'), (
         'edited by hand; run tools/model_table.py'
     )
 
 
-def test_heads_that_are_said_to_work_do() -> None:
+def test_every_head_listed_as_working_works() -> None:
     found = {row.head for row in rows().values() if row.result == zoo_page.WORKS}
     assert set(WORKING_HEADS.replace(' ', '').split(',')) == found
 

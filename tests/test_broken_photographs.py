@@ -1,4 +1,4 @@
-"""A photograph that breaks while a run is under way: the file is named, and the run goes on once it is whole again."""
+"""A photograph damaged during a run is named, and the run continues once the file is repaired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(t
 
 @HOOKS.register_module(force=True)
 class BreakPicture(Hook):
-    """Breaks a picture before the first iteration of a step, when every check is over."""
+    """Damages a picture before the first iteration of a step, after all checks."""
 
     def __init__(self, picture: str) -> None:
         self.picture = Path(picture)
@@ -52,7 +52,7 @@ def config(data: Path, work_dir: Path, workers: int) -> Any:
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_the_file_is_named_and_the_step_goes_on_when_it_is_repaired(
+def test_the_file_is_named_and_the_step_continues_once_it_is_repaired(
     workers: int, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     masks = block_masks(0, 8)

@@ -1,13 +1,11 @@
-"""Several processes learn what one learns, and a dead one ends the job."""
+"""Several processes learn what one process learns, and if one of them dies, the job ends."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,12 @@ from mmengine.config import Config
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
-from tests.paths import ROOT
+from tests.processes import free_port, start, wait_until
 from tests.smoke import SMOKE, smoke_config
 
 FIXED = dict(norm='eval')
-"""Batch norms use running statistics: those of a part of the batch would differ from those of the whole, whatever the
-code does (on GPUs, SyncBN computes the latter)."""
+"""Batch norms use running statistics, since statistics of a part of the batch differ from those of the whole. (On GPUs,
+SyncBN computes those of the whole.)"""
 
 
 def config(folder: Path, world: int) -> Config:
@@ -42,12 +40,6 @@ def config(folder: Path, world: int) -> Config:
     if world > 1:
         cfg.launcher = 'pytorch'
     return cfg
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return free.getsockname()[1]
 
 
 def on_rank(rank: int, world: int, port: int, folder: str) -> None:
@@ -68,7 +60,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compare(found: Any, expected: Any, name: str) -> None:
-    """Compares nested statistics; sums in another order differ in the last digits."""
+    """Compares nested statistics, of which sums in another order differ in the last digits."""
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), name
         for key in expected:
@@ -82,7 +74,7 @@ def compare(found: Any, expected: Any, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize('world', (2, 4))
 def test_processes_give_the_report_of_one(world: int, alone: Path, tmp_path: Path) -> None:
-    """Tolerances: weights 1e-4 of their largest, statistics 1e-3, one pixel in two hundred decided otherwise."""
+    """Tolerances: 1e-4 of the largest weight, 1e-3 for statistics, one pixel in two hundred with another class."""
     folder = tmp_path / 'run'
     # Not forked: this process has threads, and a fork of it may hang.
     mp.start_processes(on_rank, (world, free_port(), str(folder)), nprocs=world, start_method='spawn')
@@ -117,30 +109,10 @@ def ranks_of(process: subprocess.Popen) -> list[int]:
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks for processes in /proc')
 def test_a_rank_that_dies_ends_the_job(tmp_path: Path) -> None:
     folder = tmp_path / 'run'
-    environment = {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', 'PORT': str(free_port())}
-    process = subprocess.Popen(
-        [
-            'bash',
-            str(ROOT / 'tools/dist_train.sh'),
-            SMOKE,
-            '2',
-            '--work-dir',
-            str(folder),
-            '--cfg-options',
-            'steps.base.iters=100000',
-        ],
-        env=environment,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    arguments = [SMOKE, '2', '--work-dir', str(folder), '--cfg-options', 'steps.base.iters=100000']
+    process = start('tools/dist_train.sh', *arguments, program='bash', PORT=str(free_port()))
     try:
-        deadline = time.time() + 240
-        while not (folder / 'step_0' / 'iter_2.pth').exists() and process.poll() is None:
-            assert time.time() < deadline
-            time.sleep(0.05)
+        wait_until((folder / 'step_0' / 'iter_2.pth').exists, process)
         os.kill(max(ranks_of(process)), signal.SIGKILL)
         _, errors = process.communicate(timeout=90)
         assert process.returncode not in (0, None)

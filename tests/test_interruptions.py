@@ -1,4 +1,4 @@
-"""Runs that are stopped from outside or run out of disk: one line, no broken state, resumable."""
+"""Runs that are stopped from outside or run out of disk space end with one line and can be resumed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +13,8 @@ import pytest
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
-from tests.paths import ROOT
-from tests.smoke import SMOKE, smoke_config
+from tests.processes import start, training_command, wait_until
+from tests.smoke import smoke_config
 
 LIMITED = """
 import resource, runpy, sys
@@ -26,25 +23,6 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
-
-
-def command(folder: Path, *arguments: str) -> list[str]:
-    return [str(ROOT / 'tools/train.py'), str(ROOT / SMOKE), '--work-dir', str(folder), *arguments]
-
-
-def start(*arguments: str) -> subprocess.Popen:
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    # A shell's background jobs ignore Ctrl-C, and so would what they start; in a terminal it arrives.
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environment,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 def last_confusion(folder: Path) -> list:
@@ -65,11 +43,8 @@ def test_a_signal_stops_cleanly_and_the_run_resumes(
     workers = ('train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True')
     for attempt in range(3):  # a run of seconds may end while the signal is on its way
         folder = tmp_path / f'run{attempt}'
-        process = start(*command(folder, '--cfg-options', *workers))
-        deadline = time.time() + 240
-        while not (folder / 'step_0' / 'iter_2.pth').exists() and process.poll() is None:
-            assert time.time() < deadline
-            time.sleep(0.01)
+        process = start(*training_command(folder, '--cfg-options', *workers))
+        wait_until((folder / 'step_0' / 'iter_2.pth').exists, process)
         if number == signal.SIGINT and process.poll() is None:
             os.killpg(process.pid, number)
         else:
@@ -89,7 +64,7 @@ def test_a_full_disk_is_named_and_the_run_resumes(finished_run: Path, tmp_path: 
     folder = tmp_path / 'run'
     limit = (finished_run / 'step_0' / 'model.pth').stat().st_size // 2
     assert limit > resource.getpagesize()
-    process = start('-c', LIMITED, str(limit), *command(folder))
+    process = start('-c', LIMITED, str(limit), *training_command(folder))
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 1, errors
     assert 'error: cannot write' in errors and '--resume' in errors and 'Traceback' not in errors

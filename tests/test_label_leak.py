@@ -162,7 +162,7 @@ def test_first_iteration_does_not_depend_on_hidden_labels(setting: str, method: 
 
 
 def test_the_test_notices_visible_labels(tmp_path: Path) -> None:
-    """Changing labels of new classes does change losses: the comparison above is not of constants.
+    """Changing labels of new classes does change losses, so the comparison above is not one of constants.
 
     Half of each image's new pixels become background; exchanging the two new classes would change nothing, because
     their classifiers start equal.

@@ -8,45 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from mmseg.registry import HOOKS, MODELS
+from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.experiment import Experiment
 from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.files import load_tensors
-from tests.engine.step_logs import resumed_at
+from tests.interruption import resumed_at
 from tests.smoke import smoke_config
 
 pytestmark = pytest.mark.usefixtures('no_figures')
 
 
-class Interruption(Exception):
-    """Stands for whatever ends a process."""
-
-
-@HOOKS.register_module()
-class InterruptionHook(Hook):
-    """Ends step 1 when an iteration is about to start, with the checkpoints before it written."""
-
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        if runner.cfg.model.step.index == 1 and runner.iter == self.iteration:
-            raise Interruption
-
-
 @pytest.fixture(scope='module')
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Finished base steps by identity; methods that agree about step 0 share one."""
+    """Folders of finished base steps by identity; methods with an equal base step share one."""
     return {}
 
 
 def options_with_base(method: str, bases: dict[str, Path], folder: Path, **options: Any) -> dict[str, Any]:
-    """Returns the options of runs that begin with a shared base step, learned if need be."""
+    """Returns the options of runs that start from a shared base step, which is trained if it is new."""
     identity = Experiment.from_cfg(smoke_config(folder, method, **options)).base_identity()
     if identity not in bases:
         train(smoke_config(folder, method, run_steps=[0], **options))
@@ -55,7 +37,7 @@ def options_with_base(method: str, bases: dict[str, Path], folder: Path, **optio
 
 
 def has_state(method: str) -> bool:
-    """Whether a method keeps anything beside the model's weights, or draws random numbers."""
+    """Whether a method keeps anything besides the model's weights."""
     slots = load_method(method).method
     losses = [MODELS.build(loss) for loss in (slots.get('losses') or {}).values() if loss is not None]
     return any(slots.get(key) for key in ('statistics', 'memory', 'hooks', 'classifier', 'structure')) or any(
@@ -81,11 +63,11 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
         return
     # Before the first checkpoint of the step, when only statistics are on disk; then after one.
     for index, iteration in enumerate((0, 3)):
-        hooks = [dict(type='InterruptionHook', iteration=iteration)]
-        with pytest.raises(Interruption):
+        hooks = [dict(type='InterruptionHook', iteration=iteration, step=1)]
+        with pytest.raises(KeyboardInterrupt):
             train(smoke_config(tmp_path / 'parts', method, custom_hooks=hooks, resume=index > 0, **options))
     parts = train(smoke_config(tmp_path / 'parts', method, resume=True, **options))
-    assert resumed_at(tmp_path / 'parts' / 'step_1') == [2], 'the step continued in its middle'
+    assert resumed_at(tmp_path / 'parts' / 'step_1') == [2], 'the step continued at its checkpoint'
     assert parts[1]['confusion'] == whole[1]['confusion']
     assert parts[1]['sha256'] == whole[1]['sha256'], 'weights differ'
 

@@ -1,4 +1,4 @@
-"""Batches without what a loss looks for: every method gives finite losses and gradients."""
+"""Batches that lack what a loss looks for: the losses and gradients of every method stay finite."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def samples(name: str, size: int = 2, side: int = 32) -> tuple[Tensor, list[SegD
     return inputs, found
 
 
-class Special(Hook):
-    """Computes losses and gradients of every special batch when the model is ready."""
+class SpecialBatches(Hook):
+    """Computes losses and gradients of every special batch once the model is ready."""
 
     def before_train(self, runner: Runner) -> None:
         model = unwrap(runner.model).train()
@@ -86,6 +86,6 @@ def test_losses_of_special_batches_are_finite(method: str, tmp_path: Path) -> No
     cfg: Any = step_run_config(data, tmp_path / 'run', method)
     if cfg.method.get('memory'):
         cfg.method.memory.size = 2
-    special = Special()
+    special = SpecialBatches()
     run_step(cfg, untrained_base(cfg, tmp_path / 'base', (1, 2)), special)
     assert not special.bad, '\n'.join(special.bad)

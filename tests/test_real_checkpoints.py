@@ -24,7 +24,7 @@ from mmciss.apis.train import train
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import read_old_model
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from tests.engine.step_logs import resumed_at
+from tests.interruption import resumed_at
 from tests.extend.samples import write_images
 from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config

@@ -1,4 +1,4 @@
-"""Photographs and masks of every kind that people have: each is read as the loader reads it, or refused by name."""
+"""Photographs and masks of every kind that people have: each is read as the loader reads it, or refused and named."""
 
 from __future__ import annotations
 

@@ -59,3 +59,14 @@ def registered_names(registry: Registry | None) -> list[str]:
         names += registry.module_dict
         registry = registry.parent
     return names
+
+
+def unknown_type(registry: Registry, kind: Any, key: str) -> ConfigError:
+    """Builds the error for a type that is not in a registry.
+
+    Args:
+        registry: The registry.
+        kind: The type.
+        key: The config key that holds it.
+    """
+    return ConfigError(f'{key}: nothing is called {kind!r}.{close_matches(str(kind), registered_names(registry))}')

@@ -1,4 +1,4 @@
-"""What the constructor of a registered class takes, read off its signature."""
+"""The arguments that a registered class takes, from its signature."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from mmengine.registry import Registry
 
 from mmciss.errors import ConfigError, close_matches
-from mmciss.utils.blame import registered_names
+from mmciss.utils.blame import unknown_type
 
 KNOWN_PACKAGES = ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'torch', 'mmciss')
 
 
 def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
-    """Returns the names that a class or function can be called with, and whether it takes any other too.
+    """Returns the names that a class or function can be called with, and whether it takes any other name too.
 
-    A class with ``**kwargs`` usually hands them to its parent, so the parents' names count; since they may as well go
-    elsewhere, such a class takes any other name too.
+    A class with ``**kwargs`` usually passes them to its parent, so the parents' names count; since they may go elsewhere,
+    such a class also takes any other name.
 
     Examples:
         >>> accepted_arguments(lambda size, *, scale=1: None) == ({'size', 'scale'}, False)
@@ -45,10 +45,10 @@ def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
 
 
 def check_names(found: Collection[str], allowed: Collection[str], key: str, takes_any: bool = False) -> None:
-    """Refuses keys that nothing reads; where any may be given, those that are nearly a known one.
+    """Refuses keys that nothing reads; where any key may be given, those that look like a misspelt known one.
 
     Raises:
-        ConfigError: Naming the key, what is allowed and what may have been meant.
+        ConfigError: Naming the key, what is allowed and what was probably meant.
     """
     for name in found:
         if name in allowed:
@@ -69,8 +69,8 @@ def check_component(
         registry: Where the type is looked up.
         config: The config.
         key: Its key.
-        given: Arguments that the code that builds it adds, which a config must not have.
-        default: The type where the config has none.
+        given: Arguments that the code adds when it builds the class, which the config must not have.
+        default: The type, if the config has none.
 
     Raises:
         ConfigError: If there is no such type, or it does not take such an argument.
@@ -82,11 +82,9 @@ def check_component(
         raise ConfigError(f'{key}: must be a dictionary with a type, found {dict(config)!r}')
     target = registry.get(kind) if isinstance(kind, str) else kind
     if target is None:
-        raise ConfigError(
-            f'{key}.type: nothing is called {kind!r}.{close_matches(str(kind), registered_names(registry))}'
-        )
+        raise unknown_type(registry, kind, f'{key}.type')
     if callable(target):
         names, takes_any = accepted_arguments(target)
         if takes_any and str(getattr(target, '__module__', '')).split('.')[0] not in KNOWN_PACKAGES:
-            return  # what a class of the user's makes of other names is its own affair
+            return  # a user's own class may read any other name
         check_names([name for name in config if name not in ('type', '_scope_')], names - set(given), key, takes_any)

@@ -87,7 +87,7 @@ def test_wrong_input_ends_with_one_line(
     assert not Path(command[command.index('--work-dir') + 1]).exists(), 'nothing is written'
 
 
-def test_folders_that_cannot_be_meant(command: list[str], capsys: pytest.CaptureFixture) -> None:
+def test_impossible_folders_are_refused(command: list[str], capsys: pytest.CaptureFixture) -> None:
     images, masks = (command[command.index(flag) + 1] for flag in ('--images', '--masks'))
     assert main([*command, '--images', masks]) == 2
     assert main([*command, '--work-dir', images]) == 2

@@ -51,7 +51,7 @@ def test_a_file_without_a_method_is_refused(text: str, tmp_path) -> None:
 
 
 @pytest.mark.parametrize('text', ['protocol.name', '=3', 'a..b=3', 'x=[1,(2]', '.x=1'])
-def test_what_is_no_key_and_value_ends_as_wrong_flags_do(text: str, capsys: pytest.CaptureFixture) -> None:
+def test_cfg_options_that_cannot_be_read_end_like_wrong_flags(text: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_args([CONFIG, '--cfg-options', 'steps.base.iters=5', text])
     assert caught.value.code == 2

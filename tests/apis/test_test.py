@@ -39,7 +39,7 @@ def test_classes_in_another_order_are_refused(finished_run: Path, tmp_path: Path
 @pytest.mark.parametrize(
     'flags', [['--work-dir', ''], ['--show-dir', ''], ['--show-dir', __file__], ['--work-dir', __file__]]
 )
-def test_folders_that_cannot_be_meant(
+def test_impossible_folders_are_refused(
     finished_run: Path, tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture
 ) -> None:
     assert api.main([str(ROOT / SMOKE), str(finished_run), '--work-dir', str(tmp_path), *flags]) == 2

@@ -53,7 +53,7 @@ def test_dkd(method: str) -> None:
 
 
 @pytest.mark.parametrize('method', ['ssul', 'ssul_m'])
-def test_ssul_trains_the_newest_and_the_unknown_heads_and_that_of_the_background_hardly(method: str) -> None:
+def test_ssul_trains_the_newest_and_unknown_heads_and_barely_the_background(method: str) -> None:
     expected = {
         f'decode_head.conv_seg.{part}.{leaf}': (rate, 1e-4)
         for part, rate in (('steps.1', 10.0), ('auxiliary', 10.0), ('background', 1e-3))
@@ -62,6 +62,6 @@ def test_ssul_trains_the_newest_and_the_unknown_heads_and_that_of_the_background
     assert groups(method) == {name: (pytest.approx(rate), decay) for name, (rate, decay) in expected.items()}
 
 
-def test_ssul_without_heads_of_its_own_trains_the_newest_and_the_unknown_rows_alone() -> None:
+def test_ssul_without_its_own_heads_trains_the_newest_and_unknown_rows_alone() -> None:
     names = [f'decode_head.conv_seg.{part}.{leaf}' for part in ('steps.1', 'auxiliary') for leaf in ('weight', 'bias')]
     assert groups('ssul', structure=None) == dict.fromkeys(names, (10.0, 1e-4))

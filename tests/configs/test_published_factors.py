@@ -41,7 +41,7 @@ def test_ewf_is_mib_with_frozen_old_rows_and_a_hook() -> None:
     assert all(found[key] == host[key] for key in host if key != 'name')
 
 
-def test_dft_learns_rows_that_are_not_old_and_has_those_to_come_from_the_start() -> None:
+def test_dft_trains_all_but_old_rows_and_has_future_ones_from_the_start() -> None:
     found = method('dft')
     assert set(found) == {'name', 'classifier', 'freeze'} and found.classifier == dict(future_rows=True)
     assert found['freeze']['patterns'] == ['*'] and found['freeze']['trainable'] == ['*.steps.new.*', '*.future.*']

@@ -1,4 +1,4 @@
-"""Taking runners apart."""
+"""Closing a runner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def open_files() -> int:
     return len(os.listdir('/proc/self/fd'))
 
 
-def test_workers_files_and_names_are_gone(tmp_path: Path) -> None:
+def test_closing_a_runner_leaves_no_worker_file_or_name(tmp_path: Path) -> None:
     cfg = smoke_config(
         tmp_path, train_dataloader__num_workers=1, train_dataloader__persistent_workers=True, steps__base__iters=2
     )

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError
-from tests.engine.step_logs import resumed_at
+from tests.interruption import resumed_at
 from tests.paths import ROOT
-from tests.smoke import smoke_config, start
+from tests.processes import start, training_command, wait_until
+from tests.smoke import smoke_config
 
 
 def results(folder: Path) -> list[dict]:
@@ -73,12 +74,9 @@ def test_results_reach_the_visualizer_backends(finished_run: Path) -> None:
     assert 0 <= found['ciss/old'] <= 100 and 'ciss/IoU/background' in found and 'loss' in found
 
 
-def kill_when(process: subprocess.Popen, condition) -> None:
+def kill_when(process: subprocess.Popen, condition: Callable[[], bool]) -> None:
     """Kills a process, with no chance to clean up, as soon as a condition holds."""
-    deadline = time.time() + 120
-    while not condition() and process.poll() is None:
-        assert time.time() < deadline, 'the moment to kill never came'
-        time.sleep(0.005)
+    wait_until(condition, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -91,10 +89,10 @@ def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: P
         lambda: (folder / 'step_1' / 'iter_4.pth').exists(),
     ]
     for index, moment in enumerate(moments):
-        kill_when(start(folder, *(['--resume'] if index else [])), moment)
+        kill_when(start(*training_command(folder, *(['--resume'] if index else []))), moment)
     assert RunFolder(folder).first_open_step(2) <= 1
     assert resumed_at(folder / 'step_0')[0] >= 2, 'it continues where its checkpoint is'
-    process = start(folder, '--resume')
+    process = start(*training_command(folder, '--resume'))
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert [item['confusion'] for item in results(folder)] == [item['confusion'] for item in results(finished_run)]
@@ -109,7 +107,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: P
 
 def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_used(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
-    kill_when(start(folder), lambda: (folder / 'step_0' / 'iter_4.pth').exists())
+    kill_when(start(*training_command(folder)), lambda: (folder / 'step_0' / 'iter_4.pth').exists())
     path = folder / 'step_0' / 'iter_4.pth'
     path.write_bytes(path.read_bytes()[:1000])
     train(smoke_config(folder, resume=True))
@@ -117,7 +115,7 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_used(finished_run:
     assert [item['confusion'] for item in results(folder)] == [item['confusion'] for item in results(finished_run)]
 
 
-def test_a_deleted_step_is_learned_again(finished_run: Path, tmp_path: Path) -> None:
+def test_a_deleted_step_is_trained_again(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
     shutil.copytree(finished_run, folder)
     shutil.rmtree(folder / 'step_1')
@@ -127,7 +125,7 @@ def test_a_deleted_step_is_learned_again(finished_run: Path, tmp_path: Path) -> 
     assert results(folder) == results(finished_run)
 
 
-def test_a_lost_state_is_named_and_its_step_learned_again(finished_run: Path, tmp_path: Path) -> None:
+def test_a_lost_state_is_named_and_its_step_trained_again(finished_run: Path, tmp_path: Path) -> None:
     """The step after it started from the very files that come out, and stays."""
     folder = tmp_path / 'run'
     shutil.copytree(finished_run, folder)
@@ -143,7 +141,7 @@ def test_a_lost_state_is_named_and_its_step_learned_again(finished_run: Path, tm
 
 
 @pytest.mark.parametrize('steps', [[9], [], [-1], [0, 2], 'x'], ids=str)
-def test_steps_that_are_none_are_refused_before_the_folder_is_claimed(tmp_path: Path, steps: object) -> None:
+def test_unknown_steps_are_refused_before_the_folder_is_claimed(tmp_path: Path, steps: object) -> None:
     with pytest.raises(ConfigError, match=r'--steps \(run_steps\): .* are not steps of 15-5; allowed: 0 to 1'):
         train(smoke_config(tmp_path / 'run', run_steps=steps))
     assert not (tmp_path / 'run').exists()
@@ -207,6 +205,7 @@ with torch.no_grad():
         capture_output=True,
     )
     from mmengine.config import Config
+
     from mmciss.models.building import build_grown_segmentor
     from mmciss.models.previous import load_plain_checkpoint
 

@@ -22,7 +22,7 @@ class NameReadingConstructor(DefaultOptimWrapperConstructor):
         return super().__call__(model)
 
 
-def test_the_segmentor_is_shown_without_prefix() -> None:
+def test_the_inner_constructor_sees_names_without_prefix() -> None:
     model = nn.Module()
     model.segmentor = nn.Sequential()
     model.segmentor.add_module('backbone', nn.Linear(2, 2))

@@ -1,4 +1,4 @@
-"""What only a later step would stumble over is found before the first one trains."""
+"""What would fail only in a later step is found before the first one trains."""
 
 from __future__ import annotations
 

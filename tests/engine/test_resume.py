@@ -1,4 +1,4 @@
-"""A step that was interrupted goes on where its checkpoint is, and ends as if nothing had happened, bit by bit."""
+"""A step that was interrupted continues at its checkpoint and ends bit by bit as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -8,28 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from mmseg.registry import HOOKS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.utils.checkpoints import read_checkpoint
-from tests.engine.step_logs import resumed_at
+from tests.interruption import resumed_at
 from tests.smoke import smoke_config
-
-
-@HOOKS.register_module()
-class InterruptHook(Hook):
-    """Ends a run as a signal would."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        if runner.iter == self.at:
-            raise KeyboardInterrupt
-
 
 EVERYTHING = dict(
     optim_wrapper__type='AmpOptimWrapper',
@@ -65,7 +49,7 @@ def test_an_interrupted_step_is_the_uninterrupted_one(
 
     train(config('whole'))
     with pytest.raises(KeyboardInterrupt):
-        train(config('cut', dict(type='InterruptHook', at=at)))
+        train(config('cut', dict(type='InterruptionHook', iteration=at)))
     train(config('cut', resume=True))
     assert resumed_at(tmp_path / 'cut' / 'step_0') == [continued]
     whole, cut = (read_checkpoint(tmp_path / name / 'step_0' / 'iter_6.pth') for name in ('whole', 'cut'))

@@ -1,4 +1,4 @@
-"""State of a run on disk."""
+"""A run on disk."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def finish_two(folder: RunFolder) -> None:
 
 @pytest.mark.parametrize('name', CARRIED)
 @pytest.mark.parametrize('loss', ['lost', 'exchanged'])
-def test_a_step_that_lost_what_later_ones_read_is_not_done(tmp_path: Path, name: str, loss: str) -> None:
+def test_a_step_without_the_files_that_later_steps_read_is_not_done(tmp_path: Path, name: str, loss: str) -> None:
     folder = RunFolder(tmp_path)
     finish_two(folder)
     assert folder.first_open_step(2) == 2
@@ -72,7 +72,7 @@ def test_a_step_that_lost_what_later_ones_read_is_not_done(tmp_path: Path, name:
 
 
 def test_a_step_that_started_from_other_files_is_not_done(tmp_path: Path) -> None:
-    """The step before was learned again and came out differently."""
+    """The step before was trained again and came out differently."""
     folder = RunFolder(tmp_path)
     finish_two(folder)
     path = folder.step(0)
@@ -88,7 +88,7 @@ def folder_result(path: Path) -> dict:
     return found
 
 
-def test_what_is_learned_again_is_kept_under_another_name(tmp_path: Path) -> None:
+def test_files_of_a_step_trained_again_are_kept_under_another_name(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     finish_two(folder)
     for attempt, suffix in enumerate(('damaged', 'damaged2')):
@@ -104,7 +104,7 @@ def test_what_is_learned_again_is_kept_under_another_name(tmp_path: Path) -> Non
     assert not (folder.step(0) / 'result.json').exists() and not folder.reopen(0, print)
 
 
-def test_results_of_older_versions_vouch_for_the_model_alone(tmp_path: Path) -> None:
+def test_results_of_older_versions_hold_the_checksum_of_the_model_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     path = finish(folder, 0)
     (path / 'state.pth').write_text('state')
@@ -112,7 +112,7 @@ def test_results_of_older_versions_vouch_for_the_model_alone(tmp_path: Path) -> 
 
 
 def test_checkpoints_of_another_start_are_not_used(tmp_path: Path) -> None:
-    """The step before was learned again while this one was under way."""
+    """The step before was trained again while this one was in training."""
     folder = RunFolder(tmp_path)
     finish_two(folder)
     (folder.step(1) / 'result.json').unlink()
@@ -132,7 +132,7 @@ def test_checkpoints_of_another_start_are_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('files', [[], 'model.pth', {'model.pth': None}, {'state.pth': 3}])
-def test_a_result_with_nonsense_in_it_is_none(tmp_path: Path, files: object) -> None:
+def test_a_result_that_makes_no_sense_does_not_count(tmp_path: Path, files: object) -> None:
     folder = RunFolder(tmp_path)
     path = finish(folder, 0)
     write_json(path / 'result.json', {**folder_result(path), 'files': files})
@@ -146,7 +146,7 @@ def test_a_file_made_after_its_step_is_added_to_the_result(tmp_path: Path) -> No
     folder.add_file(0, 'memory.json')
     assert folder.files(0)['memory.json'] == file_checksum(folder.step(0) / 'memory.json')
     (folder.step(0) / 'memory.json').unlink()
-    assert folder.first_open_step(2) == 2, 'a list of images can be made again; nothing has to be learned again for it'
+    assert folder.first_open_step(2) == 2, 'a list of images can be made again without training'
 
 
 @pytest.mark.parametrize('left', (0, 1, 60, 400))
@@ -184,7 +184,7 @@ def test_a_checkpoint_with_one_changed_byte_is_moved_aside(tmp_path: Path) -> No
     assert re.search(r'iter_10\.pth is damaged: the checksum of .*data/0 differs', warnings[0])
 
 
-def test_without_a_checkpoint_that_can_be_read_the_step_starts_again(tmp_path: Path) -> None:
+def test_without_a_readable_checkpoint_a_step_starts_again(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.step(1).mkdir(parents=True)
     (folder.step(1) / 'iter_4.pth').write_bytes(b'')
@@ -210,7 +210,7 @@ def test_another_experiment_is_refused_and_the_differences_are_named(tmp_path: P
         folder.claim({'seed': 1, 'protocol': {'name': '15-1'}}, {})
 
 
-def test_folders_of_older_versions_learn_the_keys_that_came_later(tmp_path: Path) -> None:
+def test_folders_of_older_versions_are_given_newer_keys(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.claim({'seed': 0}, {'method': 'MiB'})
     folder.claim({'seed': 0, 'val_data': {'images': 3}, 'sizes': (1, 2)}, {})

@@ -17,7 +17,7 @@ from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.extend.comparison import load_plain
 from mmciss.extend.extension import Extension
-from tests.engine.step_logs import resumed_at
+from tests.interruption import resumed_at
 from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
 
 TINY = dict(iters=2, batch_size=2, crop_size=16)

@@ -21,7 +21,7 @@ def tool() -> ModuleType:
 
 
 @pytest.mark.parametrize('out', ['', ' ', 'a file'])
-def test_what_is_no_folder_is_refused(
+def test_an_output_that_is_not_a_folder_is_refused(
     tool: ModuleType, tmp_path: Path, out: str, capsys: pytest.CaptureFixture
 ) -> None:
     if out.strip():

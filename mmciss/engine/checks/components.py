@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import EMAHook, Hook
-from mmengine.registry import FUNCTIONS, MODEL_WRAPPERS, MODELS, WEIGHT_INITIALIZERS, Registry, init_default_scope
+from mmengine.registry import FUNCTIONS, MODEL_WRAPPERS, MODELS, WEIGHT_INITIALIZERS, init_default_scope
 from mmengine.runner.priority import Priority, get_priority
 from mmseg.registry import (
     DATA_SAMPLERS,
@@ -27,7 +27,7 @@ from torch import nn
 from mmciss.engine.checks.values import walk
 from mmciss.errors import ConfigError, close_matches
 from mmciss.evaluation.incremental_iou_metric import NAMES
-from mmciss.utils.blame import blaming, registered_names
+from mmciss.utils.blame import blaming, unknown_type
 from mmciss.utils.signatures import check_component
 
 BACKEND_PACKAGES = {
@@ -74,13 +74,7 @@ def check_components(cfg: Mapping[str, Any]) -> None:
         wrapper = cfg['model_wrapper_cfg']
         check_component(MODEL_WRAPPERS, wrapper, 'model_wrapper_cfg', ('module',), 'MMDistributedDataParallel')
     if cfg.get('runner_type') is not None and RUNNERS.get(str(cfg['runner_type'])) is None:
-        raise unknown_type('runner_type', cfg['runner_type'], RUNNERS)
-
-
-def unknown_type(key: str, kind: Any, registry: Registry) -> ConfigError:
-    """Builds the error for a type that is not in a registry."""
-    guess = close_matches(str(kind), registered_names(registry))
-    return ConfigError(f'{key}: nothing is called {kind!r}.{guess}')
+        raise unknown_type(RUNNERS, cfg['runner_type'], 'runner_type')
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -148,7 +142,7 @@ def check_pretrained(model: Mapping[str, Any]) -> None:
             for config in _as_list(value):
                 kind = config.get('type') if isinstance(config, Mapping) else config
                 if not isinstance(config, Mapping) or WEIGHT_INITIALIZERS.get(str(kind)) is None:
-                    raise unknown_type(key, kind, WEIGHT_INITIALIZERS)
+                    raise unknown_type(WEIGHT_INITIALIZERS, kind, key)
         if key.endswith(('.init_cfg.checkpoint', '.pretrained')) and isinstance(value, str):
             if '://' not in value and not Path(value).expanduser().is_file():
                 raise ConfigError(f'{key}: no file {value}')

@@ -1,4 +1,4 @@
-"""Types that do not exist and arguments that nothing takes."""
+"""Types that do not exist, and arguments that they do not take."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_refused(cfg: dict[str, Any], message: str) -> None:
         check_components(cfg)
 
 
-def test_a_backend_whose_package_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     from mmciss.engine.checks import components
 
     cfg = dict(visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='WandbVisBackend')]))
@@ -84,7 +84,7 @@ def test_priorities_that_mmengine_reads(priority: Any) -> None:
 
 
 @pytest.mark.parametrize('priority', ['HIHG', 101, 1.5, None])
-def test_priorities_that_it_does_not(priority: Any) -> None:
+def test_priorities_that_mmengine_does_not_read(priority: Any) -> None:
     with pytest.raises(ConfigError, match=r'custom_hooks\[0\].priority: must be one of HIGHEST, .* found'):
         check_priority(dict(priority=priority), IterTimerHook(), 'custom_hooks[0]')
 
@@ -106,6 +106,6 @@ def test_averages_that_cannot_be_built(options: dict[str, Any], message: str) ->
         check_averages([('custom_hooks[0]', EMAHook(**options))], nn.Linear(2, 2), [6, 4])
 
 
-def test_averages_that_can() -> None:
+def test_averages_that_can_be_built() -> None:
     hooks = [('default_hooks.timer', IterTimerHook()), ('custom_hooks[0]', EMAHook(momentum=0.1, begin_iter=4))]
     check_averages(hooks, nn.Linear(2, 2), [6, 4])

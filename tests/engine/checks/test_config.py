@@ -1,4 +1,4 @@
-"""Configs are looked at before anything is built from them."""
+"""Configs are checked before anything is built from them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_wrong_key_is_named(key: str, value: Any, message: str) -> None:
         check_config(changed(key, value))
 
 
-def test_a_slip_of_the_pen_is_recognised() -> None:
+def test_a_misspelt_key_is_recognised() -> None:
     cfg = changed('protocol', ...)
     cfg['protocoll'] = dict(name='15-1')
     with pytest.raises(ConfigError, match="protocoll: no such key. Did you mean 'protocol'"):

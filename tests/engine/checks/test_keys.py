@@ -33,7 +33,7 @@ from mmciss.errors import ConfigError
         ('Protocol', 'protocol'),
     ],
 )
-def test_slips_are_found_beside_the_right_key(name: str, meant: str | None) -> None:
+def test_misspelt_keys_are_recognised(name: str, meant: str | None) -> None:
     assert similar_key(name, known_keys()) == meant
     if meant:
         with pytest.raises(ConfigError, match=f"{name}: no such key. Did you mean '{meant}'"):
@@ -60,7 +60,7 @@ def test_variables_and_known_keys_pass() -> None:
     check_top_level(dict.fromkeys((*variables, *known_keys())))
 
 
-def test_what_is_read_comes_from_the_readers() -> None:
+def test_known_keys_come_from_the_code_that_reads_them() -> None:
     assert {
         'protocol',
         'model',
@@ -109,7 +109,7 @@ def test_new_top_level_keys_are_refused(key: str, meant: str | None) -> None:
     assert cfg.protocol.name == '15-5', 'nothing is merged'
 
 
-def test_what_something_reads_may_be_new() -> None:
+def test_keys_that_are_read_may_be_new() -> None:
     cfg = config()
     apply_cfg_options(cfg, {'steps.later.lr': 0.1, 'sync_bn': 'torch', 'experiment_name': 'x', 'load_from': None})
     assert cfg.steps.later.lr == 0.1 and cfg.sync_bn == 'torch'
@@ -123,6 +123,6 @@ def test_a_variable_of_the_file_is_warned_about(capsys: pytest.CaptureFixture) -
     assert "--cfg-options crop_size: 'crop_size' is a variable of the config file" in ''.join(capsys.readouterr())
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_an_option_that_does_not_fit_is_named() -> None:
     with pytest.raises(ConfigError, match='--cfg-options protocol.name.first'):
         apply_cfg_options(config(), {'protocol.name.first': 3})

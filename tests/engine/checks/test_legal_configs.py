@@ -1,4 +1,4 @@
-"""What users legally write passes the checks: a false alarm is worse than a slip that is found late."""
+"""Legal configs pass the checks: a false alarm is worse than a mistake found late."""
 
 from __future__ import annotations
 
@@ -291,6 +291,6 @@ def test_a_variable_that_the_file_uses_may_have_any_name(tmp_path: Path) -> None
     'text',
     ["protocols = dict(name='15-1')", "protcol = dict(name='15-1')  # protcol", 'stpes = dict(base=dict(iters=3))'],
 )
-def test_one_that_nothing_uses_is_a_slip(tmp_path: Path, text: str) -> None:
+def test_an_unused_variable_that_looks_like_a_key_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="no such key. Did you mean '(protocol|steps)'"):
         check_config(write(tmp_path, text))

@@ -1,4 +1,4 @@
-"""The table of what values must be."""
+"""What each value of a config must be."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_none_is_refused_where_it_takes_the_place_of_a_default(key: str) -> None
         check_values(config(key, None))
 
 
-def test_what_is_not_there_passes() -> None:
+def test_none_passes_where_it_means_absent() -> None:
     check_values(dict(load_from=None, optim_wrapper=dict(clip_grad=None), param_scheduler=None))
 
 
-def test_a_slip_in_a_choice_is_recognised() -> None:
+def test_a_misspelt_choice_is_recognised() -> None:
     with pytest.raises(ConfigError, match="found 'spwan'. Did you mean 'spawn'"):
         check_values(config('env_cfg.mp_cfg.mp_start_method', 'spwan'))
 

@@ -1,4 +1,4 @@
-"""Stopping at the first loss that is no number."""
+"""Stopping at the first loss that is NaN or infinite."""
 
 from __future__ import annotations
 

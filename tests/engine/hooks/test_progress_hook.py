@@ -1,4 +1,4 @@
-"""One line for the whole protocol."""
+"""Progress of the whole protocol, in one line."""
 
 from __future__ import annotations
 

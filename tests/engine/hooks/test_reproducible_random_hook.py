@@ -1,4 +1,4 @@
-"""Random numbers as a function of the iteration."""
+"""Random numbers depend on the iteration alone."""
 
 from __future__ import annotations
 
