@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def pictures_config(data: Path) -> dict[str, Any]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def method_config(method: str) -> Config:
     """Returns the smoke config with a method; reading it takes most of a second."""
     return smoke_config(Path('unused'), method)

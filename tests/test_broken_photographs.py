@@ -11,7 +11,7 @@ import pytest
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.command import run_command
 from mmciss.datasets.image_pairs import BrokenSampleError
 from mmciss.datasets.protocol_data import ProtocolData

@@ -15,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
 from tests.processes import free_port, start, wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
 from tests.processes import start, training_command, wait_until
@@ -83,11 +83,10 @@ def test_a_disk_that_fills_up_during_the_export(finished_run: Path, tmp_path: Pa
     try:
         work_dir = folder / 'run'
         train(smoke_config(work_dir, run_steps=[0]))
-        with open(folder / 'ballast', 'wb') as ballast:
-            with pytest.raises(OSError, match='No space left'):
-                while True:
-                    ballast.write(bytes(1 << 16))
-                    ballast.flush()
+        with open(folder / 'ballast', 'wb') as ballast, pytest.raises(OSError, match='No space left'):
+            while True:
+                ballast.write(bytes(1 << 16))
+                ballast.flush()
         with pytest.raises(OSError, match='No space left'):
             train(smoke_config(work_dir, resume=True))
         (folder / 'ballast').unlink()

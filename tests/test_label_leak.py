@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from mmengine.registry import init_default_scope
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.utils.configs import method_names
@@ -145,7 +145,7 @@ def test_first_iteration_does_not_depend_on_hidden_labels(setting: str, method: 
     assert len(own) >= 3
     if memory and setting != 'sequential':
         own = own | set(EXEMPLARS)
-    kept = EXEMPLARS if memory.get('labels') == 'full' or setting == 'sequential' and memory else ()
+    kept = EXEMPLARS if memory.get('labels') == 'full' or (setting == 'sequential' and memory) else ()
     other = poison(masks, own, setting, np.random.RandomState(1), keep_old=kept)
     assert any((masks[index] != other[index]).any() for index in own) or setting == 'sequential'
     dirty = write_pictures(tmp_path / 'dirty', other)

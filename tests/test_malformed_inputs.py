@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import main
 from mmciss.engine.incremental_runner import IncrementalRunner
 from mmciss.errors import ConfigError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mmseg.registry import MODELS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.experiment import Experiment
 from mmciss.utils.configs import load_method, method_names

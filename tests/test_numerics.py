@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.utils.configs import method_names
 from tests.step_run import block_masks, run_step, step_run_config, untrained_base, write_pictures

@@ -17,15 +17,15 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis import test as api
 from mmciss.apis.extend import main as extend_main
 from mmciss.apis.train import train
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import read_old_model
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from tests.interruption import resumed_at
 from tests.extend.samples import write_images
+from tests.interruption import resumed_at
 from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config
 

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.data_check import check_data
 from mmciss.datasets.image_pairs import check_sizes
 from mmciss.datasets.mask_counts import count_masks

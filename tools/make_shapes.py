@@ -1,4 +1,4 @@
-"""Draws the shapes data set into a folder; training on shapes does this by itself on first use.
+"""Draws the shapes data set into a folder, which training on shapes does by itself when it first runs.
 
 python tools/make_shapes.py data/shapes
 """

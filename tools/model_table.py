@@ -1,11 +1,11 @@
-"""Writes ``docs/models.md``: every family of MMSegmentation and mmpretrain, made tiny and taken the whole way.
+"""Writes ``docs/models.md``: which model families of MMSegmentation and mmpretrain work, tried on tiny versions.
 
     python tools/model_table.py               # all of them, about ten minutes
     python tools/model_table.py fcn segformer # only these rows; the others stay as they are
     python tools/model_table.py maskformer mask2former --operation-stand-ins  # with MMDetection installed
     python tools/model_table.py timm.resnet10t --operation-stand-ins          # with timm and torchvision installed
 
-It needs a checkout, since the tiny models are those of the tests.
+It needs a checkout, since the tiny models belong to the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> int:
     """Runs the chosen rows and writes the page."""
     from tests.models import mmcv_operations
 
-    if '--operation-stand-ins' in sys.argv:  # before anything looks for them
+    if '--operation-stand-ins' in sys.argv:  # before anything imports the real ones
         mmcv_operations.offer()
         mmcv_operations.declare_torchvision()
     from tests.models import zoo, zoo_page
@@ -38,9 +38,8 @@ def main() -> int:
     parser.add_argument(
         '--operation-stand-ins',
         action='store_true',
-        help='let MMDetection and timm be imported, '
-        'if installed, beside an mmcv without compiled operations and a torchvision whose build does '
-        'not fit; for rows that call none of these operations on a CPU',
+        help='import MMDetection and timm, if installed, although mmcv has no compiled operations or the build of '
+        'torchvision does not fit; for rows that call none of these operations on a CPU',
     )
     parser.add_argument('--out', default=str(ROOT / 'docs' / 'models.md'), help='the page')
     args = parser.parse_args()
@@ -54,7 +53,7 @@ def main() -> int:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 known[name] = zoo.run(name, Path(folder))
-        except Exception:  # a bug; the other rows are worth having all the same
+        except Exception:  # a bug, which should not cost the other rows
             sys.stderr.write(f'{name}: failed\n{traceback.format_exc()}')
             failed.append(name)
             continue

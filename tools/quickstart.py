@@ -25,7 +25,7 @@ def python_of(environment: Path) -> Path:
 
 
 def install(environment: Path) -> None:
-    """Creates the environment and installs mmciss into it, unless that was done for these very requirements."""
+    """Creates the environment and installs mmciss into it, unless that was done for the same requirements."""
     constraints = ROOT / 'requirements' / 'tested.txt'
     wanted = hashlib.sha256(constraints.read_bytes() + (ROOT / 'setup.py').read_bytes()).hexdigest()
     stamp = environment / 'mmciss-installed'

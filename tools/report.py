@@ -3,7 +3,7 @@
     python tools/report.py work_dirs/mib_15-1
     python tools/report.py work_dirs/mib_seed0 work_dirs/mib_seed1 work_dirs/finetuning --out work_dirs/compared
 
-A folder that holds run folders stands for all of them.
+A folder of run folders stands for all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from mmciss.evaluation.report_text import headline
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line, writes the report and says where it is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('runs', nargs='+', metavar='DIR', help='run folder (--work-dir of training), or folder of them')
+    text = 'run folder (--work-dir of training), or a folder of run folders'
+    parser.add_argument('runs', nargs='+', metavar='DIR', help=text)
     parser.add_argument('--out', help='folder to write into; default: the run itself, or merged_report beside the runs')
     options = parser.parse_args(arguments)
     if options.out is not None and (not options.out.strip() or Path(options.out).is_file()):

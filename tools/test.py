@@ -1,4 +1,4 @@
-"""Evaluates the model of any step: ``python tools/test.py CONFIG RUN_FOLDER [--step K]``."""
+"""Tests the model of any step: ``python tools/test.py CONFIG RUN_FOLDER [--step K]``."""
 
 import sys
 

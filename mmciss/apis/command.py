@@ -37,10 +37,8 @@ def run_command(work: Callable[[], object], again: str = RESUME) -> int:
         return _end(f'error: {error}', 1)
     except OSError as error:
         if error.errno in NO_SPACE:
-            return _end(
-                f'error: cannot write {error.filename or "a file of the run"}: {error.strerror}. Free some space; {again}',
-                1,
-            )
+            name = error.filename or 'a file of the run'
+            return _end(f'error: cannot write {name}: {error.strerror}. Free some space; {again}', 1)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _end(f'error: cannot use {error.filename or "a file of the run"}: {error.strerror}', 1)
         raise

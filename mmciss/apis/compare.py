@@ -246,7 +246,7 @@ def compare(options: argparse.Namespace) -> list[str]:
     Raises:
         ConfigError: If a run cannot work, before the first one trains.
     """
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
     from mmciss.evaluation.report import write_merged_report
     from mmciss.evaluation.report_text import headline
 

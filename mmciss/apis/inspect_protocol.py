@@ -38,7 +38,7 @@ def inspect_experiment(experiment: Experiment) -> dict:
         ``warnings``: sentences.
     """
     rows, warnings = [], []
-    for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images):
+    for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images, strict=True):
         train = experiment.dataset(step.index, 'train')
         test = experiment.dataset(step.index, 'test')
         pixels = np.asarray(train.presence.pixels)[train.indices].sum(0)
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cfg
 
     def work() -> None:
-        import mmciss.register_all  # noqa: F401
+        import mmciss.register_all
         from mmciss.apis.working_methods import check_method
         from mmciss.engine.base_step import check_base_step
         from mmciss.engine.experiment import Experiment

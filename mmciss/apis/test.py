@@ -84,7 +84,7 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
     names = experiment.protocol[index].names
     found = class_names(Config(), read_checkpoint(checkpoint).get('meta'), len(names))[0]
     if set(found) <= {*names[:1], *experiment.classes} and found != tuple(names):
-        place = next(place for place, pair in enumerate(zip(found, names)) if pair[0] != pair[1])
+        place = next(place for place, pair in enumerate(zip(found, names, strict=True)) if pair[0] != pair[1])
         raise ConfigError(
             f'checkpoint: channel {place} of {checkpoint} is {found[place]!r}, but {names[place]!r} in step '
             f'{index} of {experiment.protocol.name} with this config and order (protocol.order, --order)'
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
     def work() -> None:
-        import mmciss.register_all  # noqa: F401
+        import mmciss.register_all
         from mmciss.engine.launch import check_work_dir
 
         cfg = read_config(args)

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return config_from_args(argparse.Namespace(**{**vars(args), 'method': method}))
 
     def work() -> None:
-        import mmciss.register_all  # noqa: F401
+        import mmciss.register_all
         from mmciss.apis.working_methods import with_working_file
 
         try:

@@ -129,7 +129,7 @@ def make_resumable(cfg: Config) -> None:
 
     A checkpoint does not hold gradients that are still being accumulated, so a step resumed in the middle of an
     accumulation would lose them; the interval is therefore rounded up to whole accumulations. And mmengine deletes the
-    oldest checkpoint before it writes the next: if it kept one only, a run killed in between would start its step again.
+    oldest checkpoint before it writes the next: with one alone, a run killed in between would start its step again.
 
     Args:
         cfg: The config of a step.

@@ -17,8 +17,8 @@ KNOWN_PACKAGES = ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'torch', '
 def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
     """Returns the names that a class or function can be called with, and whether it takes any other name too.
 
-    A class with ``**kwargs`` usually passes them to its parent, so the parents' names count; since they may go elsewhere,
-    such a class also takes any other name.
+    A class with ``**kwargs`` usually passes them to its parent, so the parents' names count; since they may go
+    elsewhere, such a class also takes any other name.
 
     Examples:
         >>> accepted_arguments(lambda size, *, scale=1: None) == ({'size', 'scale'}, False)
@@ -31,7 +31,7 @@ def accepted_arguments(target: Any) -> tuple[frozenset[str], bool]:
         else [target]
     )
     takes_any = False
-    for index, function in enumerate(functions):
+    for function in functions:
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):  # written in C

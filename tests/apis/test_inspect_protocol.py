@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.inspect_protocol import describe, inspect_protocol, main
 from tests.paths import ROOT
 from tests.smoke import SMOKE, smoke_config

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis import test as api
 from mmciss.errors import ConfigError
 from tests.paths import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis import compare, inspect_protocol, train, working_methods
 from mmciss.apis.working_methods import method_files
 from tests.paths import ROOT

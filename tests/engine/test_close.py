@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.close import close_runner
 from mmciss.engine.experiment import Experiment
 from tests.smoke import smoke_config

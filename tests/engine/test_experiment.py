@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.experiment import Experiment, check_config, dataset_type, model_name, pipelines
 from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.run_folder import RunFolder
 from mmciss.errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.launch import check_launcher, check_work_dir, init_distributed, prepare_config
 from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config

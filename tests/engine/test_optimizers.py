@@ -7,7 +7,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.optimizers import CpuAmpOptimWrapper, SegmentorOptimWrapperConstructor
 
 SEEN: list[list[str]] = []

@@ -6,7 +6,7 @@ import pytest
 from mmseg.registry import MODELS, TRANSFORMS
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 
 PACK = dict(type='PackSegInputs')

@@ -16,7 +16,7 @@ from mmengine.registry import HOOKS
 from mmseg.models.backbones import ResNetV1c
 from mmseg.registry import MODELS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.launch import prepare_config
 from mmciss.engine.rehearsal import check_slots, rehearse

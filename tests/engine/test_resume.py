@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.utils.checkpoints import read_checkpoint
 from tests.interruption import resumed_at

@@ -143,9 +143,11 @@ def check_pretrained(model: Mapping[str, Any]) -> None:
                 kind = config.get('type') if isinstance(config, Mapping) else config
                 if not isinstance(config, Mapping) or WEIGHT_INITIALIZERS.get(str(kind)) is None:
                     raise unknown_type(WEIGHT_INITIALIZERS, kind, key)
-        if key.endswith(('.init_cfg.checkpoint', '.pretrained')) and isinstance(value, str):
-            if '://' not in value and not Path(value).expanduser().is_file():
-                raise ConfigError(f'{key}: no file {value}')
+        is_file = (
+            key.endswith(('.init_cfg.checkpoint', '.pretrained')) and isinstance(value, str) and '://' not in value
+        )
+        if is_file and not Path(value).expanduser().is_file():
+            raise ConfigError(f'{key}: no file {value}')
 
 
 def check_priority(config: Mapping[str, Any], hook: Any, key: str) -> None:

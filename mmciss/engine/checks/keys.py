@@ -7,7 +7,7 @@ import inspect
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch.distributed
@@ -29,8 +29,8 @@ OWN_OPTIONS = ('run_steps', 'base_from', 'keep_training_checkpoints', 'check_dat
 FILE_KEYS = ('custom_imports', 'tta_model', 'tta_pipeline')
 """What mmengine reads when it loads a file, and what MMSegmentation's ``tools/test.py`` reads."""
 COMMON_VARIABLES = frozenset(
-    'train_pipeline test_pipeline val_pipeline dataset data data_root optimizer models runner randomness_seed method_name '
-    'vis_backends norm_cfg train_dataset val_dataset test_dataset'.split()
+    'train_pipeline test_pipeline val_pipeline dataset data data_root optimizer models runner randomness_seed '
+    'method_name vis_backends norm_cfg train_dataset val_dataset test_dataset'.split()
 )
 """Variables often found in configs that look like a misspelt key and are not."""
 
@@ -62,7 +62,7 @@ PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
 FLAG = '--cfg-options'
 
 
-@lru_cache(maxsize=None)
+@cache
 def known_keys() -> frozenset[str]:
     """Returns the top-level keys that mmciss, mmengine's runner or MMSegmentation's tools read."""
     runner = accepted_arguments(Runner)[0] - {'cfg'}

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from os import PathLike
 from typing import Any
 
@@ -263,9 +263,10 @@ def check_values(cfg: Mapping[str, Any]) -> None:
         ConfigError: Naming the key, the value and what is allowed.
     """
     for key, value in walk({name: value for name, value in cfg.items() if name in known_keys()}):
-        if isinstance(value, float) and not math.isfinite(value):
-            if math.isnan(value) or not MAY_BE_INFINITE.fullmatch(key):
-                raise ConfigError(f'{key}: must be a finite number; found {value!r}')
+        if isinstance(value, float) and (
+            math.isnan(value) or (math.isinf(value) and not MAY_BE_INFINITE.fullmatch(key))
+        ):
+            raise ConfigError(f'{key}: must be a finite number; found {value!r}')
         if value is None and key not in NEVER_NONE and not key.endswith('.loss_weight'):
             continue
         for rule in (*_rules_by_end().get(key.rpartition('.')[2], ()), *_rules_by_end()['*']):
@@ -290,7 +291,7 @@ def walk(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
         yield from walk(item, f'{key}.{name}' if key else str(name))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rules_by_end() -> dict[str, list[Rule]]:
     """Returns the rules by the last part of their patterns: with long class lists, trying every rule would be slow."""
     found: dict[str, list[Rule]] = {}
@@ -299,7 +300,7 @@ def _rules_by_end() -> dict[str, list[Rule]]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(pattern: str) -> re.Pattern[str]:
     """Returns a pattern as a regular expression; ``**`` may also stand for a parameter's name, which has dots."""
     return re.compile(re.escape(pattern).replace(r'\*\*\.', r'(?:.+\.)?').replace(r'\*', '[^.]+'))

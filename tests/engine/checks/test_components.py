@@ -9,7 +9,7 @@ import pytest
 from mmengine.hooks import EMAHook, IterTimerHook
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.checks.components import (
     check_averages,
     check_components,

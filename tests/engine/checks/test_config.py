@@ -10,7 +10,7 @@ import mmseg
 import pytest
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.checks.config import check_config, check_settings
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config

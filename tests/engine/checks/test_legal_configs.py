@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.launch import prepare_config
 from mmciss.errors import ConfigError
