@@ -51,7 +51,7 @@ class Experiment:
         data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of the
             last step.
         classes: Class names as the training data numbers them; other data is matched by these names.
-        datasets: The data itself, read once.
+        datasets: The data itself, read once; None where steps take theirs from somewhere else.
     """
 
     cfg: Config
@@ -61,7 +61,7 @@ class Experiment:
     plans: tuple[StepPlan, ...]
     data: dict[str, Any]
     classes: tuple[str, ...]
-    datasets: ProtocolData
+    datasets: ProtocolData | None
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Experiment:
