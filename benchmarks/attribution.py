@@ -28,11 +28,12 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 import mmciss.register_all
-from mmciss.engine.model_config import set_num_classes, strip_pretrained
+from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.statistics import BackgroundAttribution
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.functional import labels_at, select_channels
-from mmciss.models.building import build_grown_segmentor
+from mmciss.models.classifiers import build_grown_segmentor
+from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.readout import main_classifier
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step

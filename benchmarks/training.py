@@ -20,9 +20,8 @@ from mmciss.engine.model_config import set_num_classes
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.engine.step_config import StepFiles, make_step_config
-from mmciss.models.building import build_teacher
+from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.shared_trunk_teacher import trunk_is_frozen
 from mmciss.protocols.protocol import Protocol
 from mmciss.registry import STATISTICS
 from mmciss.utils.configs import load_config

@@ -19,6 +19,6 @@ import mmciss.datasets  # noqa: E402, F401
 import mmciss.engine  # noqa: E402, F401
 import mmciss.evaluation.incremental_iou_metric  # noqa: E402, F401
 import mmciss.models  # noqa: E402, F401
-from mmciss.utils.mmengine_reading import read_safely  # noqa: E402
+from mmciss.utils.checkpoints import read_safely  # noqa: E402
 
 read_safely()

@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
+from mmciss.models.classifiers.head_config import segmentation_heads
 
 PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 """The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
-
-
-def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
-    """Yields the key and config of every head of a segmentor config, cascades and lists included."""
-    for key in ('decode_head', 'auxiliary_head'):
-        heads = model.get(key)
-        if heads is None:
-            continue
-        if isinstance(heads, list | tuple):
-            yield from ((f'model.{key}[{index}]', head) for index, head in enumerate(heads))
-        else:
-            yield f'model.{key}', heads
-
-
-def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
-    """Returns the heads that predict the segmentor's classes; a boundary head with two classes is none."""
-    heads = list(heads_of(model))
-    main = [(key, head) for key, head in heads if key.startswith('model.decode_head')]
-    if not main:
-        raise ConfigError("model: no 'decode_head'; mmciss extends encoder-decoder segmentors")
-    key, head = main[-1]
-    check_countable(head, key)
-    classes = num_classes_of(head, key)
-    return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
-
-
-def _classes(head: dict) -> int | None:
-    try:
-        return num_classes_of(head)
-    except ConfigError:
-        return None
-
-
-def set_num_classes(model: dict, num_classes: int) -> None:
-    """Sets the number of channels in every head that predicts the segmentor's classes, in place."""
-    for key, head in segmentation_heads(model):
-        changed = with_num_classes(head, num_classes, key)
-        head.clear()
-        head.update(changed)
 
 
 def replace_main_loss(model: dict, main_loss: dict) -> None:

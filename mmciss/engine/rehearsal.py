@@ -17,15 +17,14 @@ from torch import Tensor
 from mmciss.datasets.image_pairs import check_sizes
 from mmciss.datasets.samplers.drawn_index import DrawnIndex
 from mmciss.datasets.seeding import seeded
+from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.checks.config import check_settings
 from mmciss.engine.experiment import Experiment
-from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.previous import load_plain_checkpoint
-from mmciss.models.readout import Readout
-from mmciss.models.refining import raw_answer
+from mmciss.models.readout import Readout, run_segmentor
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 from mmciss.utils.blame import blaming, build
@@ -176,7 +175,7 @@ def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
         model.train(training)
         # Two images, since a batch norm of one pooled pixel needs them.
         with blaming('model'), torch.no_grad(), Readout(model.segmentor, model.layers) as readout:
-            raw_answer(model.segmentor, torch.cat([inputs[:1], inputs[:1]]))
+            run_segmentor(model.segmentor, torch.cat([inputs[:1], inputs[:1]]))
         said.append(readout.output())
     for name, loss in model.losses.items():
         if isinstance(loss, ExtraLoss):

@@ -10,9 +10,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmciss.datasets.replay_options import ReplayOptions
-from mmciss.engine.model_config import replace_main_loss, set_num_classes, strip_pretrained
+from mmciss.engine.model_config import replace_main_loss, strip_pretrained
 from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.protocols.step import BACKGROUND, Step
 
 METHOD_SLOTS = (

@@ -13,9 +13,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
-from mmciss.engine.model_config import heads_of, segmentation_heads, strip_pretrained
+from mmciss.engine.model_config import strip_pretrained
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.head_config import num_classes_of
+from mmciss.models.classifiers.head_config import heads_of, num_classes_of, segmentation_heads
 from mmciss.models.classifiers.probe import WORKING_HEADS, find_growable
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
 from mmciss.utils.configs import load_config

@@ -9,16 +9,15 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.engine.checks.keys import apply_cfg_options
 from mmciss.engine.checks.config import check_dictionaries, check_settings
-from mmciss.engine.model_config import heads_of
+from mmciss.engine.checks.keys import apply_cfg_options
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.step_config import StepFiles, make_step_config
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, plain_model
 from mmciss.extend.pipelines import config_pipeline, default_train_pipeline, with_crop, with_labels
 from mmciss.extend.settings import Setting
-from mmciss.models.classifiers.head_config import class_weights
+from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
 
 STILL = dict(norm='eval', dropout='eval')

@@ -1,4 +1,4 @@
-"""What does not learn: parameters frozen by name, norm and dropout in evaluation mode."""
+"""What does not train: parameters frozen by name, norm and dropout layers in evaluation mode."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
 
 from mmciss.errors import ConfigError, close_matches, unknown_name
 from mmciss.models.classifiers.growable import growable_layers
+from mmciss.utils.private_api import DROPOUTS, NORMS
 
 NORM_POLICIES = ('train', 'eval', 'eval_affine_frozen')
 DROPOUT_POLICIES = ('train', 'eval')
@@ -28,24 +27,23 @@ def freeze(
 ) -> list[str]:
     """Freezes parameters by name, slows running statistics down, and sets the mode of norm and dropout layers.
 
-    To be called before the model is wrapped for distributed training. The modes do not survive
-    ``module.train()``, so that :func:`apply_modes` must follow it with the same arguments.
+    Call it before the model is wrapped for distributed training. The modes do not survive ``module.train()``, so
+    :func:`apply_modes` must follow it with the same arguments.
 
     Args:
         module: The model.
-        patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A
-            growable layer's newest group is also called ``steps.new`` and all other rows
-            ``steps.old``, so that ``'*.steps.old.*'`` means the old classes at every step, and nothing where
-            there are none. Rows of classes to come are ``future``, those of a background that has layers
-            of its own ``background``.
-        trainable: Patterns of names that are kept out of ``patterns``.
-        norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics;
-            ``'eval_affine_frozen'``: their weight and bias are frozen too. A dictionary gives one
-            policy per pattern of module names, the first that fits counts.
-        dropout: ``'train'`` or ``'eval'`` (also drop path).
-        norm_momentum: Share of a batch in the running statistics of batch norms, by patterns of module
-            names, the first that fits counts. After n batches ``(1 - momentum) ** n`` of the old ones
-            is left. A part without batch norms has none to slow down.
+        patterns: Shell patterns of parameter names to freeze, for example ``'backbone.*'``. A growable layer's
+            newest group is also called ``steps.new`` and all other rows ``steps.old``, so that ``'*.steps.old.*'``
+            means the old classes at every step, and nothing if there are none. Rows of future classes are
+            ``future``; those of a background that has layers of its own are ``background``.
+        trainable: Patterns of names that stay trainable although ``patterns`` fits them.
+        norm: ``'train'``; ``'eval'``: batch norms use and keep their running statistics; ``'eval_affine_frozen'``:
+            their weight and bias are frozen too. A dictionary gives one policy per pattern of module names; the
+            first that fits counts.
+        dropout: ``'train'`` or ``'eval'`` (drop path too).
+        norm_momentum: Share of a batch in the running statistics of batch norms, by patterns of module names; the
+            first that fits counts. After n batches ``(1 - momentum) ** n`` of the old statistics is left. Parts
+            without batch norms are not affected.
         key: The config key that holds these arguments.
 
     Returns:
@@ -88,17 +86,22 @@ def apply_modes(
     norm_momentum: dict[str, float] | None = None,
     key: str = 'method.freeze',
 ) -> None:
-    """Holds norm and dropout layers in evaluation mode; to be called after each ``module.train()``.
+    """Puts norm and dropout layers into evaluation mode; call it after each ``module.train()``.
 
-    Takes the arguments of :func:`freeze`, those about parameters for the sake of one config only.
+    It takes all arguments of :func:`freeze`, so that one config serves both; those about parameters change nothing.
     """
     for name, policy in _norm_policies(module, norm, key).items():
         if policy != 'train':
             module.get_submodule(name).eval()
     if dropout == 'eval':
         for layer in module.modules():
-            if isinstance(layer, _DropoutNd) or type(layer).__name__ == 'DropPath':
+            if is_dropout(layer):
                 layer.eval()
+
+
+def is_dropout(layer: nn.Module) -> bool:
+    """Whether a layer is dropout or drop path, which several packages define for themselves."""
+    return isinstance(layer, DROPOUTS) or type(layer).__name__ == 'DropPath'
 
 
 def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> None:
@@ -109,7 +112,7 @@ def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> Non
             raise ConfigError(f'{key}[{pattern!r}] must lie between 0 and 1, found {value!r}')
     _check_patterns(momenta, {name: (name,) for name, _ in module.named_modules() if name}, key)
     for name, layer in module.named_modules():
-        if isinstance(layer, _NormBase):
+        if isinstance(layer, NORMS):
             layer.momentum = next(
                 (value for pattern, value in momenta.items() if fnmatchcase(name, pattern)), layer.momentum
             )
@@ -120,7 +123,7 @@ def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, s
     for policy in rules.values():
         if policy not in NORM_POLICIES:
             raise unknown_name('policy', policy, NORM_POLICIES, f'{key}.norm')
-    layers = [name for name, layer in module.named_modules() if isinstance(layer, _NormBase)]
+    layers = [name for name, layer in module.named_modules() if isinstance(layer, NORMS)]
     if isinstance(norm, dict):
         _check_patterns(norm, {name: (name,) for name in layers}, f'{key}.norm')
     policies = {}
@@ -130,7 +133,7 @@ def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, s
 
 
 def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Returns each parameter's name together with its name by age where it belongs to a step."""
+    """Returns each parameter's name, together with its name by age (old or new) if it belongs to a step."""
     names = {name: (name,) for name, _ in module.named_parameters()}
     for path, layer in growable_layers(module).items():
         prefix = f'{path}.' if path else ''
@@ -148,9 +151,9 @@ def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
 
 
 def _absent_rows(names: dict[str, tuple[str, ...]]) -> list[str]:
-    """Returns what rows of old classes, of those to come and of a background apart would be called.
+    """Returns the names that rows of old classes, of future classes and of a separate background would have.
 
-    A step of new domains has no old ones, the last step none to come, and yet a method names them for all steps and
+    A step of new domains has no old rows and the last step no future ones, yet a method names them for all steps and
     heads.
     """
     return [

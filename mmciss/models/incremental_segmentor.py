@@ -12,23 +12,21 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmciss.models.auxiliary_output import auxiliary_appended
-from mmciss.models.building import build_grown_segmentor, classifiers_of, growing_heads
-from mmciss.models.classifiers.export import plain_state_dict
-from mmciss.models.classifiers.plain_layers import plain_layers
-from mmciss.models.feature_channels import feature_channels
+from mmciss.models.classifiers.export import plain_layers, plain_state_dict
+from mmciss.models.classifiers.grow import build_grown_segmentor, growing_heads
+from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.initializers.auxiliary_initializer import check_auxiliary
 from mmciss.models.labelers.labeling import LabelBatch
 from mmciss.models.outputs import SegOutput
 from mmciss.models.pixel_weights import install_pixel_weights
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.readout import Readout, main_classifier
-from mmciss.models.refining import raw_answer
+from mmciss.models.readout import Readout, auxiliary_appended, feature_channels, main_classifier, run_segmentor
 from mmciss.models.slots import build_losses, check_needs, collect_needs
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
+from mmciss.utils.patched import patched
 
 
 @MODELS.register_module()
@@ -89,7 +87,7 @@ class IncrementalSegmentor(BaseModel):
         self._freeze = dict(freeze or {})
         self._set_step()
         self.frozen = self._apply_freeze()
-        self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor)) if self.labeler else []
+        self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor).values()) if self.labeler else []
         self.set_teacher(None)
 
     def _set_channels(self) -> None:
@@ -104,7 +102,7 @@ class IncrementalSegmentor(BaseModel):
 
     def _check_initializer(self) -> None:
         if self.initializer is not None and not self.step.is_base and self.step.num_new:
-            classifiers = classifiers_of(self.segmentor)
+            classifiers = growable_layers(self.segmentor)
             for classifier in classifiers.values():
                 self.initializer.check(classifier, self.step)
             check_auxiliary(self.initializer, classifiers)
@@ -148,7 +146,7 @@ class IncrementalSegmentor(BaseModel):
             return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
-        return raw_answer(self.segmentor, inputs)
+        return run_segmentor(self.segmentor, inputs)
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Computes the main losses of the segmentor and the extra losses.
@@ -159,7 +157,7 @@ class IncrementalSegmentor(BaseModel):
         """
         teacher = self.teacher(inputs, self.layers) if self.needs_teacher else None
         target, data_samples = self._labels(inputs, data_samples, teacher)
-        trunk = nullcontext() if teacher is None else self.teacher.lend()
+        trunk = nullcontext() if teacher is None else self.teacher.student_pass()
         with trunk, Readout(self.segmentor, self.layers, losses_too=True) as readout:
             losses = self.segmentor.loss(inputs, data_samples)
         if self.losses:
@@ -204,12 +202,8 @@ class IncrementalSegmentor(BaseModel):
             return postprocess(self.decision(seg_logits[:, :classes], auxiliary), samples)
 
         more = auxiliary_appended(self.segmentor) if self.decision.needs_auxiliary else nullcontext()
-        self.segmentor.postprocess_result = decide
-        try:
-            with more:
-                return self.segmentor.predict(inputs, data_samples)
-        finally:
-            del self.segmentor.postprocess_result
+        with more, patched(self.segmentor, 'postprocess_result', decide):
+            return self.segmentor.predict(inputs, data_samples)
 
     def method_state(self) -> dict[str, dict[str, Tensor]]:
         """Returns what the next step needs beside the plain model.

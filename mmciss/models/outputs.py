@@ -66,7 +66,7 @@ class SegOutput:
         """Returns features in the order of their names.
 
         A module that gives several maps gives all of them, so ``'backbone'`` stands for the maps of
-        every stage that a backbone hands on.
+        every stage that a backbone returns.
         """
         return flat_maps(self.features[name] for name in names)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mmseg.structures.sampler import BasePixelSampler
 from torch import Tensor, nn
 
@@ -28,7 +30,7 @@ class PixelWeights(BasePixelSampler):
         return weights if own is None else own * weights
 
 
-def install_pixel_weights(heads: list[nn.Module]) -> list[PixelWeights]:
+def install_pixel_weights(heads: Iterable[nn.Module]) -> list[PixelWeights]:
     """Puts a :class:`PixelWeights` in front of each head's sampler and returns them."""
     installed = []
     for head in heads:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.future_rows import claim_future_rows
-from mmciss.models.classifiers.growable import load_old_rows
+from mmciss.models.classifiers.growable import growable_layers
+from mmciss.models.classifiers.old_rows import claim_future_rows, load_old_rows
 from mmciss.models.initializers.context import InitializerContext
-from mmciss.models.building import classifiers_of
 from mmciss.utils.checkpoints import read_plain_checkpoint
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def load_auxiliary(segmentor: nn.Module, path: str | Path | None) -> dict[str, A
     """Loads the channels that are no classes, which a plain checkpoint does not hold, and returns the whole state.
 
     Rows of future classes are another step's in part, see
-    :func:`~mmciss.models.classifiers.future_rows.claim_future_rows`.
+    :func:`~mmciss.models.classifiers.old_rows.claim_future_rows`.
     """
     state = load_method_state(path)
     known = {name: tensor for name, tensor in state.get('auxiliary', {}).items() if '.future.' not in name}
@@ -109,7 +108,7 @@ def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
     state = load_auxiliary(model.segmentor, previous.get('state'))
     claim_future_rows(model.segmentor, state.get('auxiliary', {}))
     if model.initializer is not None and model.step.num_new:
-        for name, classifier in classifiers_of(model.segmentor).items():
+        for name, classifier in growable_layers(model.segmentor).items():
             model.initializer(classifier, model.step, InitializerContext(model.statistics, state, name))
     carried: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.get('losses', {}).items():

@@ -1,22 +1,30 @@
-"""Reading logits, embedding and features out of an unmodified segmentor while it runs."""
+"""Running an unmodified segmentor and reading what it says: logits, embedding, features, auxiliary channels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
+import torch
+from mmseg.models.decode_heads import PointHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
 from torch import Tensor, nn
 
+from mmciss.errors import ConfigError
 from mmciss.models.outputs import SegOutput
-from mmciss.models.refining import refined_everywhere, refining_head
 from mmciss.models.taps import FeatureTap
+from mmciss.utils.patched import patched
+
+SIDE = 64
+"""Side of the empty image that :func:`feature_channels` runs a model on, in pixels."""
 
 
 def main_head(segmentor: nn.Module) -> tuple[str, nn.Module]:
     """Returns the name and module of the head whose logits are the segmentor's answer.
 
-    In a cascade this is the last head that says something about every pixel.
+    In a cascade this is the last head that predicts every pixel.
     """
     head = segmentor.decode_head
     if isinstance(head, nn.ModuleList):
@@ -32,17 +40,58 @@ def main_classifier(segmentor: nn.Module) -> tuple[str, nn.Module] | None:
     return None if classifier is None else (f'{name}.conv_seg', classifier)
 
 
-class Readout:
-    """Context manager around one forward pass of a segmentor; afterwards :meth:`output` gives what it said.
+def refining_head(segmentor: nn.Module) -> nn.Module | None:
+    """Returns the last head if it refines chosen points of the head before it (PointRend, arXiv 1912.08193)."""
+    heads = getattr(segmentor, 'decode_head', None)
+    return heads[-1] if isinstance(heads, nn.ModuleList) and isinstance(heads[-1], PointHead) else None
 
-    MMSegmentation calls ``head.forward`` directly, so hooks on a head never fire; the classifier and named
-    backbone modules are tapped instead. A head without a classifier of its own (K-Net) has its ``forward`` recorded.
+
+def run_segmentor(segmentor: nn.Module, inputs: Tensor) -> Any:
+    """Runs a segmentor in mode ``'tensor'``, which MMSegmentation cannot do if the last head refines points.
+
+    Args:
+        segmentor: A plain or grown segmentor.
+        inputs: Images ``(N, 3, H, W)``.
+    """
+    if refining_head(segmentor) is None:
+        return segmentor(inputs, mode='tensor')
+    maps = segmentor.extract_feat(inputs)
+    logits = segmentor.decode_head[0].forward(maps)
+    for head in segmentor.decode_head[1:-1]:
+        logits = head.forward(maps, logits)
+    return logits
+
+
+def refined_everywhere(head: nn.Module, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:
+    """Returns what the refining head says at every place of the coarse map, ``(N, C, h, w)``.
+
+    In training it sees random points. To compare a student with its teacher, both must look at the same points, and
+    these are the places of the coarse map.
+
+    Args:
+        head: The refining head.
+        maps: What the segmentor's ``extract_feat`` returned.
+        coarse: Logits of the head before, ``(N, C, h, w)``.
+    """
+    size = coarse.shape[-2:]
+    fine = [
+        resize(item, size, mode='bilinear', align_corners=head.align_corners) for item in head._transform_inputs(maps)
+    ]
+    points = head.forward(torch.cat(fine, 1).flatten(2), coarse.flatten(2))
+    return points.unflatten(2, size)
+
+
+class Readout:
+    """Context manager around one forward pass of a segmentor; afterwards :meth:`output` returns what it said.
+
+    MMSegmentation calls ``head.forward`` directly, so hooks on a head never fire; the classifier and named modules are
+    tapped instead. If a head has no classifier of its own (K-Net), its ``forward`` is recorded.
 
     Args:
         segmentor: The segmentor that will run.
         layers: Names of modules, relative to the segmentor, whose output is wanted in ``features``.
-        losses_too: Whether the head's losses run as well; then the logits that the head upsampled for them are
-            reused instead of upsampling twice.
+        losses_too: Whether the head's losses run as well. Then the logits that the head upsampled for them are reused
+            instead of upsampling twice.
     """
 
     def __init__(self, segmentor: nn.Module, layers: Iterable[str] = (), losses_too: bool = False) -> None:
@@ -59,44 +108,36 @@ class Readout:
         self._record_full = (
             losses_too and self.refining is None and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat
         )
-        self._handles: list = []
+        self._cleanup = ExitStack()
         self._full: Tensor | None = None
         self._head_output: object = None
         self._maps: object = None
-        self._recorded: list[tuple[nn.Module, str]] = []
 
     def __enter__(self) -> Readout:
-        self.tap.__enter__()
-        if self.classifier is None:
-            self._record(self.head, 'forward', '_head_output')
-        if self.refining is not None:
-            self._record(self.segmentor, 'extract_feat', '_maps')
-        if self._record_full:
-            losses = self.head.loss_decode
-            first = losses[0] if isinstance(losses, nn.ModuleList) else losses
-            self._handles.append(first.register_forward_pre_hook(self._remember))
+        with ExitStack() as stack:
+            stack.enter_context(self.tap)
+            if self.classifier is None:
+                stack.enter_context(self._recording(self.head, 'forward', '_head_output'))
+            if self.refining is not None:
+                stack.enter_context(self._recording(self.segmentor, 'extract_feat', '_maps'))
+            if self._record_full:
+                losses = self.head.loss_decode
+                first = losses[0] if isinstance(losses, nn.ModuleList) else losses
+                stack.callback(first.register_forward_pre_hook(self._remember).remove)
+            self._cleanup = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.tap.__exit__(kind, error, traceback)
-        for module, method in self._recorded:
-            module.__dict__.pop(method, None)
-        self._recorded.clear()
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def __exit__(self, *error: object) -> None:
+        self._cleanup.close()
 
-    def _record(self, module: nn.Module, method: str, attribute: str) -> None:
+    def _recording(self, module: nn.Module, method: str, attribute: str) -> AbstractContextManager[None]:
         function = getattr(module, method)
 
         def recorded(*args: object, **kwargs: object) -> object:
             setattr(self, attribute, function(*args, **kwargs))
             return getattr(self, attribute)
 
-        setattr(module, method, recorded)
-        self._recorded.append((module, method))
+        return patched(module, method, recorded)
 
     def _remember(self, module: nn.Module, args: tuple) -> None:
         self._full = args[0] if args else None
@@ -124,3 +165,72 @@ class Readout:
             )
         self._full = self._head_output = self._maps = None
         return output
+
+
+@contextmanager
+def auxiliary_appended(segmentor: nn.Module) -> Iterator[int]:
+    """Makes the main classifier return ``(N, C + A, h, w)`` instead of ``(N, C, h, w)`` inside a ``with`` block.
+
+    The auxiliary channels then go through whatever the segmentor does with its logits, such as upsampling and sliding
+    windows, as the classes do.
+
+    Args:
+        segmentor: A segmentor with a growable main classifier.
+
+    Yields:
+        The number A of auxiliary channels, 0 if it has none.
+    """
+    found = main_classifier(segmentor)
+    classifier = None if found is None else found[1]
+    if getattr(classifier, 'auxiliary', None) is None:
+        yield 0
+        return
+    classes_only = classifier.forward
+    count = len(classifier.auxiliary.weight)
+
+    def forward(embedding: Tensor) -> Tensor:
+        return torch.cat([classes_only(embedding), classifier.auxiliary_logits(embedding)], dim=1)
+
+    segmentor.out_channels += count  # the number of channels that sliding windows are collected in
+    try:
+        with patched(classifier, 'forward', forward):
+            yield count
+    finally:
+        segmentor.out_channels -= count
+
+
+def feature_channels(segmentor: nn.Module, layers: Iterable[str], key: str) -> dict[str, int]:
+    """Runs a model once to find the number of channels of each layer's output; of several maps, that of the last.
+
+    Args:
+        segmentor: The segmentor; neither its weights nor its mode nor any random generator change.
+        layers: Names of modules, relative to the segmentor.
+        key: The config key of the slot that asks.
+
+    Raises:
+        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is no map.
+    """
+    modes = {module: module.training for module in segmentor.modules()}
+    segmentor.eval()
+    image = next(segmentor.parameters()).new_zeros(1, 3, SIDE, SIDE)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor, layers) as tap:
+            run_segmentor(segmentor, image)
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f'{key} is found out by running the model on an image of {SIDE} x {SIDE} pixels, which failed: {error}'
+        ) from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return {name: _channels(name, tap.records.get(name), key) for name in layers}
+
+
+def _channels(name: str, output: Any, key: str) -> int:
+    output = output[-1] if isinstance(output, list | tuple) else output
+    if not isinstance(output, torch.Tensor) or output.dim() != 4:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ConfigError(f'{key}: the layer {name!r} must give a map (N, C, H, W), found {found}')
+    return output.shape[1]

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mmciss.errors import ConfigError, close_matches
-from mmciss.models.stages import PRE_ACTIVATION, STAGES, stage_taps
 
 PORTS = ('output', 'input')
+STAGES = 'stages'
+"""Name of a tap: the map at the end of every stage of a backbone, after its last activation."""
+PRE_ACTIVATION = 'pre_activation'
+"""Port of that tap: the same maps before their last activation, if a stage ends with one."""
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -32,12 +35,12 @@ def split_name(name: str) -> tuple[str, str]:
 def resolve(root: nn.Module, module: str) -> str:
     """Replaces negative numbers in a module's name, which count from the end as in a list.
 
-    So one name is right for any depth: in a ResNet ``'backbone.layer3.-1'`` is the last block of
-    stage 3, be it ``'backbone.layer3.5'`` (ResNet-50) or ``'backbone.layer3.22'`` (ResNet-101).
+    So one name fits any depth: in a ResNet ``'backbone.layer3.-1'`` is the last block of stage 3, which is
+    ``'backbone.layer3.5'`` in ResNet-50 and ``'backbone.layer3.22'`` in ResNet-101.
 
     Args:
         root: The module that the name is relative to.
-        module: Name of a module; what does not exist is left as it is.
+        module: Name of a module; parts that do not exist are left as they are.
 
     Examples:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
@@ -59,8 +62,8 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
 
     Args:
         root: The module that names are relative to.
-        names: ``'module'`` or ``'module:input'``; see :func:`resolve` for negative numbers.
-            ``'stages'`` and ``'stages:pre_activation'`` are found by themselves.
+        names: ``'module'``, ``'module:input'``, ``'stages'`` or ``'stages:pre_activation'``; see :func:`resolve` for
+            negative numbers.
         key: The config key that holds the names.
 
     Raises:
@@ -79,14 +82,49 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
             raise ConfigError(
                 f'{key}: {type(root).__name__} has no module {module!r}.'
                 f'{close_matches(module, modules)}{_children_hint(modules, module)} '
-                f"'stages' means every stage of any backbone, 'backbone' the maps that it hands on."
+                f"'stages' means every stage of any backbone, 'backbone' the maps that it returns."
             )
 
 
 def expand(root: nn.Module, name: str) -> tuple[str, ...]:
-    """Returns the taps that a name stands for: those of ``'stages'`` in this model, else itself."""
+    """Returns the taps that a name stands for: those of all stages for ``'stages'``, else the name itself."""
     module, port = split_name(name)
     return stage_taps(root, port == PRE_ACTIVATION) if module == STAGES else (name,)
+
+
+def stage_taps(segmentor: nn.Module, pre_activation: bool = False) -> tuple[str, ...]:
+    """Returns the names of the taps that ``'stages'`` or ``'stages:pre_activation'`` stands for.
+
+    A backbone that names the layers that are its stages (``res_layers``: ResNet and its relatives, in MMSegmentation
+    and in mmpretrain) is tapped there, at every stage, whether the head uses its map or not. The blocks of a ResNet
+    call one ReLU after every convolution, and :class:`FeatureTap` keeps the last call, so the input of the last
+    block's ReLU is the residual sum that PLOP distils. Of any other backbone these are the maps that it returns;
+    those of transformers, MobileNetV2 and ConvNeXt end without an activation.
+
+    Args:
+        segmentor: A segmentor with a ``backbone``.
+        pre_activation: Whether maps before the last activation are wanted.
+
+    Examples:
+        >>> backbone = nn.Sequential()
+        >>> backbone.layer1 = nn.Sequential(nn.Sequential())
+        >>> backbone.layer1[0].relu = nn.ReLU()
+        >>> backbone.res_layers = ['layer1']
+        >>> segmentor = nn.Module()
+        >>> segmentor.backbone = backbone
+        >>> stage_taps(segmentor), stage_taps(segmentor, pre_activation=True)
+        (('backbone.layer1',), ('backbone.layer1.-1.relu:input',))
+    """
+    backbone = segmentor.backbone
+    names = getattr(backbone, 'res_layers', None)
+    if not names or not all(isinstance(getattr(backbone, str(name), None), nn.Module) for name in names):
+        return ('backbone',)
+    taps = []
+    for name in names:
+        blocks = list(getattr(backbone, name).children())
+        ends_with_relu = bool(blocks) and isinstance(getattr(blocks[-1], 'relu', None), nn.Module)
+        taps.append(f'backbone.{name}' + ('.-1.relu:input' if pre_activation and ends_with_relu else ''))
+    return tuple(taps)
 
 
 def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
@@ -100,24 +138,23 @@ def _children_hint(modules: dict[str, nn.Module], name: str) -> str:
 class FeatureTap:
     """Context manager that records outputs and inputs of modules by name.
 
-    ``'backbone.layer1'`` records the output of that module, ``'decode_head.conv_seg:input'`` its
-    first input. When a module runs several times, the last run is kept. So in a ResNet, whose
-    blocks call one ReLU after every convolution, ``'backbone.layer1.-1.relu:input'`` is the
-    residual sum of the last block (see :func:`resolve`) before its final activation, the map that
-    PLOP distils (arXiv 2011.11390).
+    ``'backbone.layer1'`` records the output of that module, ``'decode_head.conv_seg:input'`` its first input. If a
+    module runs several times, the last run is kept. So in a ResNet, whose blocks call one ReLU after every
+    convolution, ``'backbone.layer1.-1.relu:input'`` is the residual sum of the last block (see :func:`resolve`) before
+    its final activation, the map that PLOP distils (arXiv 2011.11390).
 
-    ``'stages'`` records the map of every stage as a tuple, ``'stages:pre_activation'`` the same before
-    the last activation, on any backbone (see :func:`mmciss.models.stages.stage_taps`).
+    ``'stages'`` records the map of every stage as a tuple, ``'stages:pre_activation'`` the same before the last
+    activation, on any backbone (see :func:`stage_taps`).
 
-    A tensor that its module overwrites (``inplace=True``) is cloned by itself; where a *later*
-    module overwrites it, ``clone`` must ask for that.
+    A tensor that the module itself overwrites (``inplace=True``) is always cloned; if a *later* module overwrites it,
+    name it in ``clone``.
 
-    Hooks exist only inside the ``with`` block, also when it is left by an exception; a copy of the
-    model made inside the block is not recorded.
+    Hooks exist only inside the ``with`` block and are removed after an exception too; copies of the model made inside
+    the block are not recorded.
 
     Args:
-        root: The module that names are relative to. Hooks of MMSegmentation's heads never fire,
-            since it calls ``head.forward`` directly; tap modules inside them.
+        root: The module that names are relative to. Hooks of MMSegmentation's heads never fire, since it calls
+            ``head.forward`` directly; tap modules inside them.
         names: What to record.
         clone: Names whose tensors are copied, or True for all.
 
@@ -170,7 +207,7 @@ class FeatureTap:
 
 
 def flat_maps(values: Iterable[Any]) -> list[Any]:
-    """Returns recorded values one after the other, those of a module that gives several maps too."""
+    """Returns recorded values in one flat list; a module may give several maps."""
     return [item for value in values for item in (value if isinstance(value, list | tuple) else [value])]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, first_line
 from mmciss.utils.checkpoint_types import real, substitutes
+from mmciss.utils.private_api import replace_mmengine_readers
 
 UNKNOWN = re.compile(
     r'GLOBAL (\S+)(?: of .+? and (\S+))?|reduce for unrecognized function (.+)|'
@@ -146,3 +147,21 @@ def load_own(module: nn.Module, weights: dict[str, Tensor]) -> None:
     wrong = [name for name in result.missing_keys if name not in weights] + list(result.unexpected_keys)
     if wrong:
         raise ValueError(f'{type(module).__name__}: weights missing or unexpected: {", ".join(wrong[:3])}')
+
+
+def read_safely() -> None:
+    """Lets mmengine read ``resume``, ``load_from`` and pretrained backbones as safely as this module does.
+
+    mmengine 0.10.12 reads a file that holds more than tensors again with ``weights_only=False``, which runs whatever is
+    in it, and downloads are read so at once.
+    """
+    replace_mmengine_readers(_read_for_mmengine, _download_for_mmengine)
+
+
+def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+    return load_safely(file, lambda: torch.load(file, map_location=map_location, weights_only=True))
+
+
+def _download_for_mmengine(url: str, *args: Any, **kwargs: Any) -> Any:
+    kwargs['weights_only'] = True
+    return load_safely(url, lambda: torch.hub.load_state_dict_from_url(url, *args, **kwargs))

@@ -206,7 +206,7 @@ with torch.no_grad():
     )
     from mmengine.config import Config
 
-    from mmciss.models.building import build_grown_segmentor
+    from mmciss.models.classifiers import build_grown_segmentor
     from mmciss.models.previous import load_plain_checkpoint
 
     cfg = Config.fromfile(finished_run / 'step_1' / 'model_config.py')

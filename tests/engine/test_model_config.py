@@ -6,14 +6,9 @@ import copy
 
 import pytest
 
-from mmciss.engine.model_config import (
-    heads_of,
-    replace_main_loss,
-    segmentation_heads,
-    set_num_classes,
-    strip_pretrained,
-)
+from mmciss.engine.model_config import replace_main_loss, strip_pretrained
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.head_config import heads_of, segmentation_heads, set_num_classes
 
 CE = dict(type='CrossEntropyLoss', loss_weight=1.0)
 MODEL = dict(

@@ -10,9 +10,10 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_grown_segmentor, build_teacher
+from mmciss.models.build_teacher import build_teacher
+from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.labelers.labeling import LabelBatch, Labels

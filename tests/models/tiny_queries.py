@@ -12,10 +12,10 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmciss.models.classifiers.grown_parameters import BEHIND
+from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 from tests.models.tiny import SEGMENTOR
 
-BEHIND['TinyQueryHead'] = {'cls_embed': 1}
+EXTRA_ROWS['TinyQueryHead'] = {'cls_embed': 1}
 
 
 @MODELS.register_module(force=True)

@@ -22,11 +22,11 @@ from mmseg.models.decode_heads import cc_head, point_head, psa_head
 from torch import nn
 from yapf.yapflib import yapf_api
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import build_plain, check_heads, growing_layers
-from mmciss.models.classifiers.grown_parameters import BEHIND, GROWN, growth_of
+from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS, GROWN, growth_of
 from mmciss.utils.environment import MMDET
 from tests.extend.samples import write_images
 from tests.models import mmcv_operations
@@ -197,8 +197,8 @@ def short_layers(layers: list[str]) -> str:
 
 
 def _note(head: str, backbone: str) -> str:
-    notes = ['by an adapter'] if head in GROWN or head in BEHIND else []
-    if head in BEHIND and mmcv_operations.are_stand_ins():
+    notes = ['by an adapter'] if head in GROWN or head in EXTRA_ROWS else []
+    if head in EXTRA_ROWS and mmcv_operations.are_stand_ins():
         notes.append('with an mmcv whose compiled operations were stand-ins that fail when called; on a CPU none is')
     if head in OPERATIONS and getattr(*OPERATIONS[head][:2]) is None:
         notes.append('with a stand-in for an operation that this mmcv lacks')

@@ -21,8 +21,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging.history_buffer import HistoryBuffer
 
 from mmciss.errors import ConfigError
-from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from mmciss.utils.mmengine_reading import read_safely
+from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint, read_safely
 
 FORMATS = pytest.mark.parametrize('new_format', [True, False], ids=['zip', 'legacy'])
 WEIGHTS = collections.OrderedDict(w=torch.arange(3.0))
@@ -233,7 +232,7 @@ def test_a_newer_pickle_protocol_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mmengine_reads_safely() -> None:
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
 
     read_safely()
 

@@ -15,6 +15,7 @@ from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import padded
 from mmciss.models.previous import load_method_state
+from mmciss.utils.private_api import unscales_by_itself
 
 Tensors = dict[str, Tensor]
 
@@ -224,7 +225,7 @@ def find_optimizer(runner: Runner) -> Optimizer:
             'method.hooks: measuring the importance of parameters needs a single optimizer; '
             f'optim_wrapper has {len(wrapper.optim_wrappers)}'
         )
-    if hasattr(wrapper, 'loss_scaler') and getattr(wrapper.optimizer, '_step_supports_amp_scaling', False):
+    if hasattr(wrapper, 'loss_scaler') and unscales_by_itself(wrapper.optimizer):
         raise ConfigError(
             'optim_wrapper.optimizer.fused=True with mixed precision hides the gradients from '
             'method.hooks; set it to False'

@@ -8,6 +8,8 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
+from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """Returns the model inside DistributedDataParallel and the like."""
@@ -30,9 +32,6 @@ class TeacherHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Builds and attaches the teacher, unless no slot of the method asks for one."""
-        from mmciss.models.building import build_teacher
-        from mmciss.models.shared_trunk_teacher import trunk_is_frozen
-
         model = unwrap(runner.model)
         if self.trained:  # mmengine calls this before a test too
             return
@@ -56,9 +55,7 @@ class TeacherHook(Hook):
         )
 
     def before_train(self, runner: Runner) -> None:
-        """Lets the frozen student lend its trunk, now that its weights are there."""
-        from mmciss.models.building import build_teacher
-
+        """Makes the student's own frozen trunk the teacher, now that its weights are loaded."""
         if self.shares_trunk:
             model = unwrap(runner.model)
             model.set_teacher(build_teacher(model, next(model.parameters()).device, share_trunk=True))

@@ -12,8 +12,7 @@ from torch import Tensor
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
-from mmciss.models.building import classifiers_of
-from mmciss.models.classifiers.growable import split_rows
+from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.classifiers.grown_parameters import old_lengths, widen_parameters
 from mmciss.utils.checkpoints import load_own, read_plain_checkpoint
 
@@ -93,7 +92,7 @@ class WeightFusionHook(Hook):
         model = unwrap(runner.model)
         if model.previous is None:
             return
-        layers = classifiers_of(model.segmentor)
+        layers = growable_layers(model.segmentor)
         # What the step before does not know, auxiliary channels too, stays as it is trained.
         start = {
             name: tensor.detach().cpu().clone()
@@ -105,7 +104,7 @@ class WeightFusionHook(Hook):
         widen_parameters(model.segmentor, weights)
         for name, layer in layers.items():
             if layer.linear:
-                split_rows(layer, weights, f'{name}.')
+                layer.split_rows(weights, f'{name}.')
             start.update((key, weights[key]) for key in weights if key.startswith(f'{name}.'))
         self._start = start
 

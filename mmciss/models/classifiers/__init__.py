@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from mmciss.models.classifiers.conv_and_linear import GrowableConv1d, GrowableConv2d, GrowableLinear
 from mmciss.models.classifiers.export import plain_model_cfg, plain_state_dict
-from mmciss.models.classifiers.grow import grow_head, grow_layer, grow_segmentor, segmentation_heads
-from mmciss.models.classifiers.growable import Growable, growable_layers, load_old_rows
-from mmciss.models.classifiers.growable_conv1d import GrowableConv1d
-from mmciss.models.classifiers.growable_conv2d import GrowableConv2d
-from mmciss.models.classifiers.growable_linear import GrowableLinear
+from mmciss.models.classifiers.grow import build_grown_segmentor, grow_head, grow_layer, grow_segmentor, growing_heads
+from mmciss.models.classifiers.growable import Growable, growable_layers
+from mmciss.models.classifiers.old_rows import load_old_rows
 from mmciss.models.classifiers.probe import find_growable
 
 __all__ = [
@@ -15,13 +14,14 @@ __all__ = [
     'GrowableConv1d',
     'GrowableConv2d',
     'GrowableLinear',
+    'build_grown_segmentor',
     'find_growable',
     'grow_head',
     'grow_layer',
     'grow_segmentor',
     'growable_layers',
+    'growing_heads',
     'load_old_rows',
     'plain_model_cfg',
     'plain_state_dict',
-    'segmentation_heads',
 ]

@@ -1,26 +1,86 @@
-"""From a grown segmentor to what MMSegmentation loads without mmciss."""
+"""From a grown segmentor back to plain MMSegmentation: its layers, its weights, its config.
+
+Plain means as MMSegmentation builds it, without anything of mmciss.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
-from mmciss.models.classifiers.growable import growable_layers
+from mmciss.models.classifiers.growable import Growable, growable_layers, joined_rows
 from mmciss.models.classifiers.head_config import num_classes_of, with_num_classes
 
 HEAD_SLOTS = ('decode_head', 'auxiliary_head')
 
 
+@contextmanager
+def plain_layers(module: nn.Module) -> Iterator[None]:
+    """Puts plain layers in the place of growable ones inside a ``with`` block, and then copies their weights back.
+
+    MMSegmentation's weight initialisation walks over every module that has a ``weight``. It would draw random numbers
+    for a growable layer and again for its groups; with plain layers in place the base step starts exactly as in plain
+    MMSegmentation with the same seed.
+
+    Args:
+        module: A segmentor with growable layers.
+    """
+    layers = growable_layers(module)
+    # A layer of more than rows keeps what its constructor drew.
+    plain = {name: _plain_layer(layer) if layer.linear else nn.Identity() for name, layer in layers.items()}
+    _replace(module, plain)
+    try:
+        yield
+    finally:
+        _replace(module, layers)
+    for name, layer in layers.items():
+        if layer.linear:
+            _copy_back(plain[name], layer)
+
+
+def _replace(module: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    for name, layer in layers.items():
+        path, _, leaf = name.rpartition('.')
+        setattr(module.get_submodule(path), leaf, layer)
+
+
+@torch.no_grad()
+def _copy_back(plain: nn.Module, layer: Growable) -> None:
+    groups = layer.all_groups
+    for leaf, rows in plain.named_parameters():
+        for group, part in zip(groups, rows.split([len(group.weight) for group in groups])):
+            getattr(group, leaf).copy_(part)
+
+
+@torch.no_grad()
+def _plain_layer(layer: Growable) -> nn.Module:
+    weight, bias = joined_rows(layer.all_groups)
+    options: dict[str, Any] = dict(bias=bias is not None, device=weight.device, dtype=weight.dtype)
+    kind: type[nn.Module] = nn.Linear
+    if weight.dim() > 2:
+        kind = nn.Conv1d if weight.dim() == 3 else nn.Conv2d
+        options |= dict(kernel_size=layer.kernel_size, stride=layer.stride)
+        options |= dict(padding=layer.padding, dilation=layer.dilation)
+    plain = skip_init(kind, weight.shape[1], weight.shape[0], **options)
+    plain.weight.copy_(weight)
+    if bias is not None:
+        plain.bias.copy_(bias)
+    return plain
+
+
 def plain_state_dict(segmentor: nn.Module) -> OrderedDict[str, Tensor]:
     """Returns the weights under the names and in the order of a plain segmentor.
 
-    The groups of each growable layer become one ``weight`` and one ``bias``; auxiliary channels,
-    which are no classes, are left out.
+    The groups of each growable layer become one ``weight`` and one ``bias``. Auxiliary channels and rows of future
+    classes are left out.
 
     Args:
         segmentor: A segmentor with growable layers.
@@ -33,7 +93,7 @@ def plain_state_dict(segmentor: nn.Module) -> OrderedDict[str, Tensor]:
         if owner is None:
             plain[key] = tensor.detach()
             continue
-        if owner not in seen:  # where the first of its tensors stands
+        if owner not in seen:  # all of its tensors stand where its first one was
             prefix = f'{owner}.' if owner else ''
             plain.update({f'{prefix}{name}': rows for name, rows in layers[owner].exported().items()})
             seen.add(owner)
@@ -48,7 +108,8 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
         num_classes: Channels of the exported model.
 
     Returns:
-        The config; losses of mmciss are replaced. Heads and other layers of mmciss stay, and need it to be loaded.
+        The config, in which cross entropy replaces the losses of mmciss. Heads and other layers of mmciss stay, and
+        need it to be loaded.
     """
     model = copy.deepcopy(model)
     classes = num_classes_of(_heads(model, 'decode_head')[-1])
@@ -78,7 +139,7 @@ def _heads(model: dict[str, Any], slot: str) -> list[dict[str, Any]]:
 
 
 def _typed_nodes(config: Any, slot: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields every config with a ``type``, and the key that it or its list stands under."""
+    """Yields every config that has a ``type``, after the key that holds it or its list."""
     if isinstance(config, list | tuple):
         for item in config:
             yield from _typed_nodes(item, slot)

@@ -6,39 +6,36 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmciss.models.classifiers.grown_parameters import widen_parameters
+from mmciss.utils.private_api import AdaptsState
 
-
-ONE_ROW = (
-    'these weights have one row per class, and this model a head per step (method.structure); it cannot go on '
+NOT_ROWS = (
+    'these weights have one row per class, but this model has a head per step (method.structure) and cannot start '
     'from them. Train the base step with the same structure, or set method.structure=None'
 )
 
 
-class Growable(nn.Module):
-    """What growable layers share: the groups ``steps.k`` and the face of the layer they replace.
+class Growable(AdaptsState):
+    """What growable layers share: the groups ``steps.k``, and the attributes of the layer they replace.
 
-    ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them
-    their own learning rate by name. ``weight`` and ``bias`` are all of them in channel order; rows
-    that are no class but part of the output (``rest``, such as 'no object') stay behind them.
+    ``steps.k`` holds the rows that step k added, so that a config can freeze them or give them their own learning
+    rate by name. ``weight`` and ``bias`` are all rows in channel order; rows that are part of the output but no class
+    (``rest``, such as 'no object') come last.
 
-    ``state_dict()`` is never overridden: at the start of training mmengine broadcasts its tensors
-    in place, and concatenated copies would not reach the parameters. Loading takes both that native
-    form and the plain ``weight`` and ``bias`` of the replaced layer.
+    ``state_dict()`` is not overridden: mmengine broadcasts its tensors in place when training starts, and concatenated
+    copies would not reach the parameters. A layer loads both its own keys and the ``weight`` and ``bias`` of the layer
+    it replaces.
 
     Args:
         sizes: Channels added by each step; a step may add none.
-        new_layer: Makes a plain layer with a given number of output channels.
-        auxiliary: Number of channels that are no class. They are not part of the output, see
-            :meth:`auxiliary_logits`.
-        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
-        rest: Number of rows behind those of the classes, which are part of the output.
-        future: Number of rows of classes that later steps bring. They are part of the output while the layer is in
-            training mode, behind the known classes, so that a softmax over all rows keeps them down; nothing else
-            sees them, and no prediction can be one of them.
+        new_layer: Makes an ordinary layer with a given number of output channels.
+        auxiliary: Number of channels that are no class. They are not part of the output, see :meth:`auxiliary_logits`.
+        detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
+        rest: Number of rows after the classes that are part of the output, such as 'no object'.
+        future: Number of rows for classes of later steps. They follow the known classes in the output while the layer
+            is in training mode, so that a softmax over all rows pushes them down. Nothing else sees them, and no
+            prediction can be one of them.
         background: Whether the first row, the background's, is a group of its own.
 
     Attributes:
@@ -79,28 +76,28 @@ class Growable(nn.Module):
 
     @property
     def all_groups(self) -> list[nn.Module]:
-        """The groups that have channels, those of future classes, and the rest."""
+        """The groups in the order of the output: background, steps, future classes, rest; empty ones left out."""
         groups = (self.background, *self.steps, self.future, self.rest)
         return [group for group in groups if group is not None and not isinstance(group, nn.Identity)]
 
     @property
     def groups(self) -> list[nn.Module]:
-        """The groups that have channels, and the rest."""
+        """The same without future classes."""
         return [group for group in self.all_groups if group is not self.future]
 
     @property
     def output_groups(self) -> list[nn.Module]:
-        """The groups whose rows the output has now: in training mode those of future classes too."""
+        """The groups that the output has in the present mode: future classes in training mode only."""
         return self.all_groups if self.training else self.groups
 
     @property
     def background_group(self) -> nn.Module:
-        """The group whose first row is that of the background, in protocols that have one."""
+        """The group whose first row is the background's, in protocols that have one."""
         return self.steps[0] if self.background is None else self.background
 
     @property
     def background_prefix(self) -> str:
-        """What the names of that group's tensors begin with."""
+        """Prefix of the names of that group's tensors."""
         return 'steps.0.' if self.background is None else 'background.'
 
     @property
@@ -120,12 +117,12 @@ class Growable(nn.Module):
 
     @property
     def num_rest(self) -> int:
-        """Number of rows behind those of the classes."""
+        """Number of rows after the classes."""
         return 0 if self.rest is None else len(self.rest.weight)
 
     @property
     def num_future(self) -> int:
-        """Number of rows of classes that later steps bring."""
+        """Number of rows for classes of later steps."""
         return 0 if self.future is None else len(self.future.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,33 +147,57 @@ class Growable(nn.Module):
             f', {name}={count}' for name, count in (('rest', self.num_rest), ('future', self.num_future)) if count
         )
 
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict,
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        rows = state_dict.get(f'{prefix}weight')
-        if rows is not None:
-            if not self.linear:
-                error_msgs.append(f'{prefix}weight: {ONE_ROW}')
-            elif len(rows) == self.out_channels + self.num_rest:
-                split_rows(self, state_dict, prefix)
-            else:
-                rest = f', and {self.num_rest} rows behind them' if self.num_rest else ''
-                error_msgs.append(
-                    f'{prefix}weight has {len(rows)} rows but this model has {self.out_channels} '
-                    f'channels, {self.sizes} by step{rest}'
-                )
-                state_dict.pop(f'{prefix}weight')
-                state_dict.pop(f'{prefix}bias', None)
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
+    def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Splits the ``weight`` and ``bias`` of the replaced layer; the number of rows must be that of this layer."""
+        rows = state.get(f'{prefix}weight')
+        if rows is None:
+            return
+        if not self.linear:
+            errors.append(f'{prefix}weight: {NOT_ROWS}')
+        elif len(rows) == self.out_channels + self.num_rest:
+            self.split_rows(state, prefix)
+        else:
+            rest = f', and {self.num_rest} rows after them' if self.num_rest else ''
+            errors.append(
+                f'{prefix}weight has {len(rows)} rows but this model has {self.out_channels} channels, '
+                f'{self.sizes} by step{rest}'
+            )
+            state.pop(f'{prefix}weight')
+            state.pop(f'{prefix}bias', None)
+
+    def split_rows(self, state: dict[str, Any], prefix: str) -> int:
+        """Replaces ``weight`` and ``bias`` in a state by the names of this layer's groups, in place.
+
+        Args:
+            state: The weights; the rows must be those of the first steps, and the rest.
+            prefix: Name of the layer in ``state``, with its dot.
+
+        Returns:
+            Number of steps that the rows cover.
+
+        Raises:
+            ValueError: If the rows end in the middle of a step, or this layer has more than rows.
+        """
+        if not self.linear:
+            raise ValueError(f'{prefix}weight: {NOT_ROWS}')
+        rows = len(state[f'{prefix}weight']) - self.num_rest
+        ends = [sum(self.sizes[: k + 1]) for k in range(len(self.sizes))]
+        if rows not in ends:
+            raise ValueError(
+                f'{prefix}weight has {rows} rows, which is not where a step ends; the steps of this model add '
+                f'{self.sizes} channels'
+            )
+        covered = len(ends) - ends[::-1].index(rows)  # the last such step: those after it may add none
+        for key in ('weight', 'bias'):
+            tensor = state.pop(f'{prefix}{key}', None)
+            if tensor is None:
+                continue
+            for index, part in enumerate(tensor[:rows].split(self.sizes[:covered])):
+                if self.sizes[index]:
+                    state[f'{prefix}steps.{index}.{key}'] = part
+            if self.num_rest:
+                state[f'{prefix}rest.{key}'] = tensor[rows:]
+        return covered
 
 
 def joined_rows(groups: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
@@ -188,44 +209,8 @@ def joined_rows(groups: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
     return torch.cat([group.weight for group in groups]), bias
 
 
-def split_rows(layer: Growable, state_dict: dict[str, Any], prefix: str) -> int:
-    """Replaces the plain ``weight`` and ``bias`` of a layer by its native keys, in place.
-
-    Args:
-        layer: The layer that will be loaded.
-        state_dict: The weights; the rows must be those of the first steps, and the rest.
-        prefix: Name of the layer in ``state_dict``, with its dot.
-
-    Returns:
-        Number of steps that the rows cover.
-
-    Raises:
-        ValueError: If the rows end in the middle of a step, or the layer is none of rows alone.
-    """
-    if not layer.linear:
-        raise ValueError(f'{prefix}weight: {ONE_ROW}')
-    rows = len(state_dict[f'{prefix}weight']) - layer.num_rest
-    ends = [sum(layer.sizes[: k + 1]) for k in range(len(layer.sizes))]
-    if rows not in ends:
-        raise ValueError(
-            f'{prefix}weight has {rows} rows, which is not where a step ends; the '
-            f'steps of this model add {layer.sizes} channels'
-        )
-    covered = len(ends) - ends[::-1].index(rows)
-    for key in ('weight', 'bias'):
-        tensor = state_dict.pop(f'{prefix}{key}', None)
-        if tensor is None:
-            continue
-        for index, part in enumerate(tensor[:rows].split(layer.sizes[:covered])):
-            if layer.sizes[index]:
-                state_dict[f'{prefix}steps.{index}.{key}'] = part
-        if layer.num_rest:
-            state_dict[f'{prefix}rest.{key}'] = tensor[rows:]
-    return covered
-
-
 def copy_row(source: nn.Module, row: int, target: nn.Module, bias: bool = True) -> None:
-    """Makes every row of a group a copy of one row of another, with all layers before it, in place.
+    """Makes every row of a group a copy of one row of another, together with all layers before it, in place.
 
     Args:
         source: The group to copy from.
@@ -245,40 +230,3 @@ def copy_row(source: nn.Module, row: int, target: nn.Module, bias: bool = True) 
 def growable_layers(module: nn.Module) -> dict[str, Growable]:
     """Returns the growable layers inside a module by name."""
     return {name: layer for name, layer in module.named_modules() if isinstance(layer, Growable)}
-
-
-def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Loads weights that may lack the newest rows of the growable layers; the rest of those stays.
-
-    Args:
-        module: A segmentor with growable layers.
-        weights: State of the step before, plain or native.
-
-    Returns:
-        Names that the weights should have had and names they should not have had. New rows, rows of future
-        classes and auxiliary channels are in neither; what stayed as it was is logged.
-
-    Raises:
-        ValueError: If the rows end in the middle of a step.
-        RuntimeError: If a tensor has another shape.
-    """
-    weights = dict(weights)
-    widen_parameters(module, weights)
-    new_rows: list[str] = []
-    for name, layer in growable_layers(module).items():
-        prefix = f'{name}.' if name else ''
-        if f'{prefix}weight' in weights:
-            covered = split_rows(layer, weights, prefix)
-        else:
-            found = [k for k in range(len(layer.sizes)) if f'{prefix}steps.{k}.weight' in weights]
-            covered = max(found, default=-1) + 1
-        if covered:
-            new_rows += [f'{prefix}steps.{index}.' for index in range(covered, len(layer.sizes)) if layer.sizes[index]]
-            new_rows += [f'{prefix}auxiliary.', f'{prefix}future.']
-    result = module.load_state_dict(weights, strict=False)
-    kept = [name for name in result.missing_keys if name.startswith(tuple(new_rows) or ('\0',))]
-    if kept:
-        print_log(f'Not in the loaded weights, left to the initializer: {", ".join(kept)}', logger='current')
-    # Some layers drop entries that they compute themselves; those were there all the same.
-    missing = [name for name in result.missing_keys if name not in set(kept) and name not in weights]
-    return missing, list(result.unexpected_keys)

@@ -1,4 +1,4 @@
-"""What grows with the classes and is more than rows at the end of a layer: an adapter is a line of a table."""
+"""What grows with the classes and is not simply the rows of a layer: one line of a table for each adapter."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ class Growth:
 
 
 GROWN: dict[str, dict[str, Growth]] = {
-    # Both read the scores of the classes, after all other channels. With zeros for new scores the
-    # layers do with the old ones what they did before.
+    # Both read the scores of the classes, after all other channels. With zero weights for the new scores they treat
+    # the old ones as before.
     'PointHead': {'fcs.*.conv.weight': Growth(1, zero=True), 'fc_seg.*weight': Growth(1, zero=True)},
-    # A token per class, and a norm over the classes. There is no start that keeps the old outputs:
-    # in the softmax of self-attention every token has a positive weight, and the norm's mean and
-    # variance are taken over all classes.
+    # A token per class, and a norm over the classes. No initialisation keeps the old outputs: every token has a
+    # positive weight in the softmax of self-attention, and the norm's mean and variance are those of all classes.
     'SegmenterMaskTransformerHead': {'cls_emb': Growth(1), 'mask_norm.*': Growth(0)},
 }
 """Patterns for the parameters by type of head; shapes alone do not tell which part is new."""
 
 
-BEHIND: dict[str, dict[str, int]] = {
+EXTRA_ROWS: dict[str, dict[str, int]] = {
     # The last row of the classes of queries is 'no object'.
     'MaskFormerHead': {'cls_embed': 1},
     'Mask2FormerHead': {'cls_embed': 1},
 }
-"""How many rows stand behind those of the classes, by type of head and layer; new rows go before them."""
+"""How many rows follow those of the classes, by type of head and layer; new rows go before them."""
 
 
-def rows_behind(kind: type, layer: str) -> int:
-    """Returns how many rows of a layer of a head stand behind those of the classes."""
-    return next((BEHIND[base.__name__].get(layer, 0) for base in kind.__mro__ if base.__name__ in BEHIND), 0)
+def extra_rows(kind: type, layer: str) -> int:
+    """Returns how many rows of a layer follow those of the classes, for a class of heads."""
+    return next((EXTRA_ROWS[base.__name__].get(layer, 0) for base in kind.__mro__ if base.__name__ in EXTRA_ROWS), 0)
 
 
 def growth_of(head: nn.Module, name: str) -> Growth | None:
@@ -114,7 +113,7 @@ def old_lengths(module: nn.Module, weights: dict[str, Any]) -> dict[str, tuple[i
 
 
 def padded(old: Tensor, shape: tuple[int, ...], fill: float = 0.0) -> Tensor:
-    """Returns a tensor with ``fill`` behind it along every dimension in which ``shape`` is longer."""
+    """Returns a tensor extended with ``fill`` along every dimension in which ``shape`` is longer."""
     if old.shape == shape:
         return old
     result = old.new_full(shape, fill)

@@ -1,4 +1,4 @@
-"""The number of classes in a head's config, wherever the head keeps it."""
+"""The number of classes in the configs of a model's heads, wherever they keep it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.grown_parameters import BEHIND
+from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 
 
 def num_classes_of(head: dict[str, Any], key: str = 'model.decode_head') -> int:
@@ -31,37 +31,36 @@ def num_classes_of(head: dict[str, Any], key: str = 'model.decode_head') -> int:
 def with_num_classes(head: dict[str, Any], num_classes: int, key: str = 'model.decode_head') -> dict[str, Any]:
     """Returns a copy of a head's config with another number of classes, inner heads included.
 
-    Weights of losses follow where they count more than the classes, such as 'no object'; new classes
-    weigh 1 there.
+    Class weights of losses that also count 'no object' are extended: new classes weigh 1.
     """
     head = copy.deepcopy(head)
     old = num_classes_of(head, key)
-    rest = rest_of(head)
+    has_extra_rows = extra_rows_of(head) > 0
     for node in _nodes(head):
         if node['num_classes'] == old:
             node['num_classes'] = num_classes
-            # Where something stands behind the classes, the head's output are queries and masks.
-            if node.get('out_channels') == old and not rest:
+            # A head that classifies queries has another output than one channel per class.
+            if node.get('out_channels') == old and not has_extra_rows:
                 node['out_channels'] = num_classes
-    for node, behind in class_weights(head):
+    for node, extra in class_weights(head):
         weights = list(node['class_weight'])
-        if behind and len(weights) == old + behind:
+        if extra and len(weights) == old + extra:
             new = [1.0] * (num_classes - old)
             node['class_weight'] = weights[: min(old, num_classes)] + new + weights[old:]
     return head
 
 
-def rest_of(head: dict[str, Any]) -> int:
-    """Returns how many rows of a head's classifier stand behind those of the classes."""
+def extra_rows_of(head: dict[str, Any]) -> int:
+    """Returns how many rows a head's classifier has after those of the classes."""
     kind = head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     names = [base.__name__ for base in getattr(kind, '__mro__', ())]
-    return max((rows for name in names for rows in BEHIND.get(name, {}).values()), default=0)
+    return max((rows for name in names for rows in EXTRA_ROWS.get(name, {}).values()), default=0)
 
 
 def class_weights(head: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yields the losses of a head with a list of class weights, and how many of these are no class's."""
-    rest = rest_of(head)
+    """Yields the losses of a head that have a list of class weights, and how many of these belong to no class."""
+    rest = extra_rows_of(head)
     for slot, value in head.items():
         for node in _nodes(value, 'class_weight'):
             if isinstance(node['class_weight'], list | tuple):
@@ -69,7 +68,7 @@ def class_weights(head: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def check_countable(head: dict[str, Any], key: str) -> None:
-    """Refuses a head with a single output channel for two classes.
+    """Refuses a head that has one output channel for two classes.
 
     Raises:
         ConfigError: If ``out_channels`` is 1 or a ``threshold`` is set.
@@ -78,15 +77,13 @@ def check_countable(head: dict[str, Any], key: str) -> None:
         if node.get('out_channels') == 1 or node.get('threshold') is not None:
             setting = {name: node[name] for name in ('out_channels', 'threshold') if name in node}
             raise ConfigError(
-                f'{key}: {node.get("type")} with {setting} is binary, with one '
-                f'channel for two classes, and cannot grow. Give it num_classes=2 '
-                f'(background and one class) and neither out_channels=1 nor '
-                f'threshold.'
+                f'{key}: {node.get("type")} with {setting} is binary, with one channel for two classes, and cannot '
+                f'grow. Give it num_classes=2 (background and one class) and neither out_channels=1 nor threshold.'
             )
 
 
 def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> None:
-    """Refuses losses whose list of class weights has another length than the classes.
+    """Refuses losses whose list of class weights does not have one weight per class.
 
     Raises:
         ConfigError: If it has; the loss itself would only fail at the first iteration.
@@ -104,6 +101,45 @@ def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> Non
                 f'values, but this step has {num_classes} channels. Remove '
                 f'class_weight; a model that grows cannot have a fixed list.'
             )
+
+
+def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+    """Yields the key and config of every head of a segmentor config, cascades and lists included."""
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = model.get(key)
+        if heads is None:
+            continue
+        if isinstance(heads, list | tuple):
+            yield from ((f'model.{key}[{index}]', head) for index, head in enumerate(heads))
+        else:
+            yield f'model.{key}', heads
+
+
+def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
+    """Returns the heads that predict the segmentor's classes; a boundary head with two classes is none."""
+    heads = list(heads_of(model))
+    main = [(key, head) for key, head in heads if key.startswith('model.decode_head')]
+    if not main:
+        raise ConfigError("model: no 'decode_head'; mmciss extends encoder-decoder segmentors")
+    key, head = main[-1]
+    check_countable(head, key)
+    classes = num_classes_of(head, key)
+    return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
+
+
+def _classes(head: dict) -> int | None:
+    try:
+        return num_classes_of(head)
+    except ConfigError:
+        return None
+
+
+def set_num_classes(model: dict, num_classes: int) -> None:
+    """Sets the number of channels in every head that predicts the segmentor's classes, in place."""
+    for key, head in segmentation_heads(model):
+        changed = with_num_classes(head, num_classes, key)
+        head.clear()
+        head.update(changed)
 
 
 def _nodes(config: Any, name: str = 'num_classes') -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.grown_parameters import growth_of, rows_behind, without_growth
+from mmciss.models.classifiers.grown_parameters import extra_rows, growth_of, without_growth
 from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
 from mmciss.models.classifiers.query_heads import check_complete
 
@@ -98,7 +98,7 @@ def _grows_by_rows(
     plain = isinstance(layer, nn.Linear) or (
         isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups == 1 and layer.padding_mode == 'zeros'
     )
-    rows = classes + rows_behind(type(head), path)
+    rows = classes + extra_rows(type(head), path)
     return plain and before[0] == rows and after == (rows + 1, *before[1:])
 
 

@@ -1,4 +1,4 @@
-"""Heads that classify queries: as pixel classifiers they can learn further classes like any other head."""
+"""Heads that classify queries, used as heads that classify pixels: so they can learn new classes like any other."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
 from mmciss.functional.labels_at import labels_at
-from mmciss.models.classifiers.grown_parameters import BEHIND
+from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 from mmciss.utils.environment import MMDET
 
 
 def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
-    r"""Returns the logarithm of what queries say together about each pixel.
+    r"""Returns the logarithm of what all queries together say about each pixel.
 
     MaskFormer's semantic inference (Cheng et al., NeurIPS 2021, arXiv 2107.06278, section 3.4):
     :math:`S_{c}(x) = \sum_q \mathrm{softmax}(k_q)_c \, \sigma(m_q(x))` over the classes without
     'no object'. The softmax of :math:`\log S` over channels is S divided by its sum over classes.
 
-    Both factors are divided by their largest value over the queries first, so that nothing under- or
-    overflows; what is still smaller than 1e-28 times the product of these is cut (in float32).
+    Both factors are first divided by their largest value over the queries, so that nothing under- or overflows; what
+    is still smaller than 1e-28 times the product of these is cut off (in float32).
 
     Args:
         classes: Logits of queries, ``(N, Q, C + 1)`` with 'no object' last.
@@ -45,7 +45,7 @@ def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
         kind = torch.promote_types(classes.dtype, torch.float32)
         classes = classes.to(kind).log_softmax(-1)[..., :-1]
         masks = nn.functional.logsigmoid(masks.to(kind))
-        # A constant shift of a factor comes back below: it takes no part in the gradient.
+        # Dividing by a constant is undone below, so it takes no part in the gradient.
         most, largest = classes.detach().amax(1, keepdim=True), masks.detach().amax(1, keepdim=True)
         sums = torch.einsum('nqc,nqhw->nchw', (classes - most).exp(), (masks - largest).exp())
         lowest = torch.finfo(kind).tiny ** 0.75  # its inverse, times a sum over pixels, does not overflow
@@ -53,26 +53,38 @@ def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
 
 
 class PixelScores:
-    """What :func:`speak_pixels` puts in front of a query head's own class.
+    """What :func:`pixel_head` puts in front of a query head's own class.
 
-    Without samples, as the other heads of MMSegmentation are called, ``forward`` gives scores at the
-    resolution of the masks, and ``loss`` is that of any other head with these. With samples it is the
-    head's own, so that ``predict`` is unchanged.
+    Without samples, as MMSegmentation calls its other heads, ``forward`` returns scores at the resolution of the
+    masks, and ``loss`` is that of any other head with these scores. With samples ``forward`` is the head's own, so
+    ``predict`` is unchanged.
 
-    The last decoder layer's scores are the answer, which is compared with a teacher's. Those of the
-    earlier layers have the same main loss, at the resolution of the masks, and the mean of these is
-    added to the last layer's: where attention is masked, a layer looks where the one before points.
+    The last decoder layer's scores are the head's logits, which are compared with a teacher's. Those of the earlier
+    layers have the same main loss, at the resolution of the masks, and its mean is added to the last layer's: with
+    masked attention, a layer looks where the layer before it points.
 
-    The head's own loss is not used. It matches each labelled segment with one query and calls all
-    other queries 'no object': on images whose old classes nobody labelled it teaches that there are
-    none, and it gives no scores of pixels by which an old model could be kept. With it go the
-    matching and the loss of masks for themselves; only the ratios of S between classes are trained,
-    which is all that the argmax reads. A loss with a sigmoid per class reads
+    The head's own loss is not used. It matches each labelled segment with one query and calls all other queries 'no
+    object': on images whose old classes are unlabelled it teaches that there are none, and it has no scores of pixels
+    by which to keep an old model. This drops the matching and the separate loss of the masks; only the ratios of S
+    between classes are trained, which is all that the argmax reads. A loss with a sigmoid per class reads
     ``sigmoid(log S) = S / (1 + S)``.
+
+    Args:
+        loss_decode: The loss, or losses, of the scores.
+        **kwargs: Arguments of the query head.
     """
 
     loss = BaseDecodeHead.loss
     _stack_batch_gt = BaseDecodeHead._stack_batch_gt
+
+    def __init__(self, loss_decode: dict | Sequence[dict] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        losses = loss_decode or dict(type='CrossEntropyLoss')
+        self.loss_decode = (
+            nn.ModuleList(map(MODELS.build, losses)) if isinstance(losses, list | tuple) else MODELS.build(losses)
+        )
+        # The query head's own sampler chooses among queries; a sampler of pixels has the same name.
+        self.sampler = None
 
     def forward(self, inputs: Sequence[Tensor], batch_data_samples: list | None = None) -> Any:
         """Returns scores ``(N, C, h, w)``, or with samples what the head itself returns.
@@ -81,7 +93,7 @@ class PixelScores:
         """
         if batch_data_samples is not None:
             return super().forward(inputs, batch_data_samples)
-        # The size is only read to mask the padding of single images, and a batch that trains has none.
+        # The head reads the size only to mask the padding of single images, and a training batch has none.
         size = tuple(inputs[-1].shape[-2:])
         metainfo = dict(img_shape=size, pad_shape=size, batch_input_shape=size)
         samples = [SegDataSample(metainfo=metainfo) for _ in range(len(inputs[-1]))]
@@ -107,38 +119,42 @@ def _labelled_at(size: tuple[int, int], samples: list[SegDataSample]) -> list[Se
 
 
 def classifies_queries(kind: Any) -> bool:
-    """Whether a class of heads is one with 'no object' behind the classes."""
-    return any(base.__name__ in BEHIND for base in getattr(kind, '__mro__', ()))
+    """Whether a class of heads has rows after the classes, such as 'no object'."""
+    return any(base.__name__ in EXTRA_ROWS for base in getattr(kind, '__mro__', ()))
 
 
 @lru_cache(maxsize=None)
-def _with_scores(kind: type) -> type:
-    return type(kind.__name__, (PixelScores, kind), {'__module__': kind.__module__, '__doc__': kind.__doc__})
+def pixel_head(kind: type) -> type:
+    """Returns the class of heads that gives scores of pixels in the place of a query head's class.
 
-
-def speak_pixels(head: nn.Module, config: dict[str, Any]) -> None:
-    """Lets a head that classifies queries give scores of pixels, in place; other heads stay as they are.
+    It is registered as ``Pixel`` and the name of the class, and keeps the name itself, which messages show. Exported
+    configs do not name it: its weights are those of the query head.
 
     Args:
-        head: A built head.
-        config: Its config; ``loss_decode`` is the loss of the scores, a cross entropy if it has none.
+        kind: A class of heads that classify queries.
     """
-    if isinstance(head, PixelScores) or not classifies_queries(type(head)):
-        return
-    head.__class__ = _with_scores(type(head))
-    losses = config.get('loss_decode') or dict(type='CrossEntropyLoss')
-    head.loss_decode = (
-        nn.ModuleList(map(MODELS.build, losses)) if isinstance(losses, list | tuple) else MODELS.build(losses)
-    )
-    # The head's own sampler chooses among queries; that of pixels has the same name.
-    head.sampler = None
+    made = type(kind.__name__, (PixelScores, kind), {'__module__': kind.__module__, '__doc__': kind.__doc__})
+    MODELS.register_module(name=f'Pixel{kind.__name__}', module=made, force=True)
+    return made
+
+
+def score_pixels(head: dict[str, Any]) -> None:
+    """Lets a config build a head that gives scores of pixels, if it is one that classifies queries, in place."""
+    kind = _class_of(head)
+    if classifies_queries(kind) and not issubclass(kind, PixelScores):
+        head['type'] = pixel_head(kind)
+
+
+def _class_of(head: dict[str, Any]) -> Any:
+    kind = head.get('type')
+    return MODELS.get(kind) if isinstance(kind, str) else kind
 
 
 def check_complete(head: dict[str, Any], key: str) -> None:
-    """Refuses a head for queries whose base class is missing.
+    """Refuses a head that classifies queries if its base class is missing.
 
-    In MMSegmentation these are the heads of MMDetection; without it they are empty classes, whose
-    constructors fail with messages about their arguments.
+    MMSegmentation takes these heads from MMDetection. Without it they are empty classes, whose constructors fail with
+    messages about their arguments.
 
     Args:
         head: Config of a head.
@@ -147,8 +163,7 @@ def check_complete(head: dict[str, Any], key: str) -> None:
     Raises:
         ConfigError: Saying what to install.
     """
-    kind = head.get('type')
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    kind = _class_of(head)
     if not classifies_queries(kind):
         return
     missing = '' if kind.forward is not nn.Module.forward else 'MMDetection is missing'

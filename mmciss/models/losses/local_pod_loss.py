@@ -27,7 +27,7 @@ class LocalPODLoss(ExtraLoss):
         layers: Names of modules, relative to the segmentor. The default is the release's: each
             stage's last residual sum before its activation, in a ResNet of any depth
             ``'backbone.layer1.-1.relu:input'`` and so on; on other backbones the maps that they hand
-            on, see :func:`mmciss.models.stages.stage_taps`.
+            on, see :func:`mmciss.models.taps.stage_taps`.
         factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
         logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
         scales: Numbers of regions along each side.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from mmciss.errors import ConfigError
 from mmciss.models.structures.parallel_layers import Parallel, ParallelConv, ParallelNorm, freeze_first, merge_layers
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
+from mmciss.utils.private_api import NORMS
 
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
@@ -152,7 +152,7 @@ def conv_norm_pairs(segmentor: nn.Module) -> list[tuple[str, str]]:
             if not child.startswith('conv') or not isinstance(module, nn.Conv2d | ParallelConv) or norm_name is None:
                 continue
             norm = getattr(parent, norm_name, None)
-            normal = isinstance(norm, _NormBase) and norm.affine and norm.track_running_stats
+            normal = isinstance(norm, NORMS) and norm.affine and norm.track_running_stats
             if normal or isinstance(norm, ParallelNorm):
                 prefix = f'{path}.' if path else ''
                 pairs.append((f'{prefix}{child}', f'{prefix}{norm_name}'))

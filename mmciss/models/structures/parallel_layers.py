@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mmciss.functional import ConvNorm, merge_parallel_branches
+from mmciss.utils.private_api import AdaptsState
 
 
-class Parallel(nn.Module):
+class Parallel(AdaptsState):
     """Two copies of a layer, ``branches.0`` and ``branches.1``.
 
     Weights of the single layer load into both.
@@ -25,13 +26,13 @@ class Parallel(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList([layer, copy.deepcopy(layer)])
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name in [name for name in state_dict if name.startswith(prefix)]:
+    def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Gives the weights of a single layer to both branches."""
+        for name in [name for name in state if name.startswith(prefix)]:
             leaf = name.removeprefix(prefix)
             if not leaf.startswith('branches.'):
-                tensor = state_dict.pop(name)
-                state_dict.update({f'{prefix}branches.{i}.{leaf}': tensor for i in range(2)})
-        super()._load_from_state_dict(state_dict, prefix, *args)
+                tensor = state.pop(name)
+                state.update({f'{prefix}branches.{i}.{leaf}': tensor for i in range(2)})
 
 
 class ParallelConv(Parallel):

@@ -14,10 +14,10 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader, Dataset
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.hooks.statistics_hook import FILE, StatisticsHook
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_teacher
+from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.utils.files import load_tensors, save_tensors

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import mmciss.register_all  # noqa: F401
-from mmciss.models.building import build_grown_segmentor
+import mmciss.register_all
+from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.teacher import Teacher
 from tests.models.tiny import segmentor_config
 

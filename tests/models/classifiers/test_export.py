@@ -10,7 +10,15 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmciss.models.classifiers import grow_segmentor, plain_model_cfg, plain_state_dict
+from mmciss.models.classifiers import (
+    GrowableConv1d,
+    GrowableConv2d,
+    GrowableLinear,
+    grow_segmentor,
+    plain_model_cfg,
+    plain_state_dict,
+)
+from mmciss.models.classifiers.export import plain_layers
 from tests.models.tiny_heads import tiny_batch, tiny_segmentor
 
 PLAIN = """
@@ -108,3 +116,27 @@ def test_plain_config_keeps_layers_of_ours_and_a_head_of_ours_loses_its_loss_alo
     config.decode_head.update(type='ProjectedASPPHead', loss_decode=dict(type='UnbiasedCrossEntropyLoss'))
     plain = plain_model_cfg(config, 4).decode_head
     assert (plain.type, plain.num_classes, plain.loss_decode.type) == ('ProjectedASPPHead', 4, 'CrossEntropyLoss')
+
+
+@pytest.mark.parametrize(
+    ('make', 'plain'),
+    [
+        (lambda: GrowableConv2d(4, (3, 2), kernel_size=3, padding=1), nn.Conv2d),
+        (lambda: GrowableConv1d(4, (3, 2)), nn.Conv1d),
+        (lambda: GrowableLinear(4, (3, 2)), nn.Linear),
+    ],
+)
+def test_what_happens_to_the_plain_layer_happens_to_the_growable_one(make, plain) -> None:
+    model = nn.Module()
+    model.inner = nn.Module()
+    model.inner.classifier = grown = make()
+    parameters = dict(grown.named_parameters())
+    before = grown.weight.clone()
+    with plain_layers(model):
+        assert type(model.inner.classifier) is plain
+        assert torch.equal(model.inner.classifier.weight, before)
+        nn.init.constant_(model.inner.classifier.weight, 0.5)
+        nn.init.constant_(model.inner.classifier.bias, -1.0)
+    assert model.inner.classifier is grown
+    assert grown.weight.unique().tolist() == [0.5] and grown.bias.unique().tolist() == [-1.0]
+    assert all(parameter is parameters[name] for name, parameter in grown.named_parameters()), 'same parameters'

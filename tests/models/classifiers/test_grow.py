@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers import GrowableConv2d, GrowableLinear, grow_layer, grow_segmentor, segmentation_heads
+from mmciss.models.classifiers import GrowableConv2d, GrowableLinear, grow_layer, grow_segmentor, growing_heads
 from tests.models import refused_head  # noqa: F401
 from tests.models.tiny_heads import head, tiny_batch, tiny_segmentor
 
@@ -45,7 +45,7 @@ def test_every_head_grows_and_knows_its_width(name: str, auxiliary: bool) -> Non
     model = build(config)
     names = grow_segmentor(model, config, (3, 2))
     assert ('auxiliary_head.conv_seg' in names) == auxiliary
-    for part in (model, *segmentation_heads(model).values()):
+    for part in (model, *growing_heads(model).values()):
         assert part.num_classes == part.out_channels == 5
     inputs, samples = tiny_batch(5)  # labels of new classes reach every head
     losses = model.train().loss(inputs, samples)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
-from mmciss.models.classifiers import GrowableConv2d, growable_layers, load_old_rows
+from mmciss.models.classifiers import GrowableConv2d, growable_layers
 from mmciss.models.classifiers.export import plain_state_dict
 
 SIZES = st.lists(st.integers(0, 3), min_size=1, max_size=5).map(lambda tail: (2, *tail))
@@ -86,52 +85,6 @@ def test_mmengine_loads_plain_weights_too_and_does_not_change_them() -> None:
     load_state_dict(model, state, strict=True)
     assert torch.equal(model[0].weight, plain[0].weight)
     assert list(state) == ['0.weight', '0.bias']
-
-
-@pytest.mark.parametrize('form', ['plain', 'native'])
-def test_old_rows(form: str, caplog: pytest.LogCaptureFixture) -> None:
-    old = nn.Sequential(GrowableConv2d(4, (3, 1)), nn.Linear(2, 2))
-    new = nn.Sequential(GrowableConv2d(4, (3, 1, 2), auxiliary=1), nn.Linear(2, 2))
-    fresh = new[0].steps[2].weight.clone()
-    state = plain_state_dict(old) if form == 'plain' else old.state_dict()
-    assert load_old_rows(new, state) == ([], [])
-    assert torch.equal(new[0].weight[:4], old[0].weight)
-    assert torch.equal(new[0].bias[:4], old[0].bias)
-    assert torch.equal(new[0].steps[2].weight, fresh)
-    assert torch.equal(new[1].weight, old[1].weight)
-    assert '0.weight' in state if form == 'plain' else '0.steps.0.weight' in state
-
-
-def test_old_rows_reports_what_is_really_missing_or_too_much() -> None:
-    new = nn.Sequential(GrowableConv2d(4, (3, 1)), nn.Linear(2, 2))
-    missing, unexpected = load_old_rows(new, {'0.weight': torch.zeros(3, 4, 1, 1), 'other.weight': torch.zeros(1)})
-    assert missing == ['0.steps.0.bias', '1.weight', '1.bias']
-    assert unexpected == ['other.weight']
-
-
-def test_old_rows_without_any_classifier_are_all_missing() -> None:
-    missing, _ = load_old_rows(GrowableConv2d(4, (3, 1)), {})
-    assert len(missing) == 4
-
-
-def test_old_rows_must_end_with_a_step() -> None:
-    with pytest.raises(ValueError, match=r'2 rows.*\(3, 1\)'):
-        load_old_rows(GrowableConv2d(4, (3, 1)), {'weight': torch.zeros(2, 4, 1, 1)})
-
-
-def test_kept_rows_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    messages: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())
-    from mmengine.logging import MMLogger
-
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    try:
-        load_old_rows(GrowableConv2d(4, (3, 1)), plain_state_dict(GrowableConv2d(4, (3,))))
-    finally:
-        logger.removeHandler(handler)
-    assert any('steps.1.weight' in message for message in messages)
 
 
 def test_copies_are_independent() -> None:

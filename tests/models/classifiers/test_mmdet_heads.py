@@ -14,18 +14,23 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
-from mmciss.engine.model_config import set_num_classes, strip_pretrained
-from mmciss.models.building import build_grown_segmentor
-from mmciss.models.classifiers import find_growable, load_old_rows, plain_model_cfg, plain_state_dict
+import mmciss.register_all
+from mmciss.engine.model_config import strip_pretrained
+from mmciss.models.classifiers import (
+    build_grown_segmentor,
+    find_growable,
+    load_old_rows,
+    plain_model_cfg,
+    plain_state_dict,
+)
+from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.context import InitializerContext
-from mmciss.models.readout import Readout
-from mmciss.models.refining import raw_answer
+from mmciss.models.readout import Readout, run_segmentor
 from mmciss.protocols.step import Step
 from tests.models import zoo
-from tests.models.tiny import batch
 from tests.models.classifiers.test_query_heads import predicted
+from tests.models.tiny import batch
 
 pytestmark = pytest.mark.skipif(not zoo.zoo(), reason='MMSegmentation was installed without its configs')
 NEW = 2
@@ -93,9 +98,9 @@ def test_the_whole_adapter(model: ConfigDict) -> None:
     teacher = build_grown_segmentor(model, (150,)).eval()
     teacher.load_state_dict(old.state_dict())
     new.eval()
-    shared = raw_answer(new, inputs)
+    shared = run_segmentor(new, inputs)
     shared = torch.cat([shared[:, [0, 150, 151]].logsumexp(1, keepdim=True), shared[:, 1:150]], 1)
-    torch.testing.assert_close(shared, raw_answer(teacher, inputs), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(shared, run_segmentor(teacher, inputs), rtol=1e-4, atol=1e-4)
 
     new.train()
     with Readout(new, losses_too=True) as readout:
@@ -112,7 +117,7 @@ def test_the_scores_are_what_the_head_predicts(model: ConfigDict) -> None:
     """At the size of the masks, where nothing is upsampled."""
     _, new = extended(model)
     inputs, _ = batch(side=64)
-    scores = raw_answer(new.eval(), inputs)
+    scores = run_segmentor(new.eval(), inputs)
     maps = new.extract_feat(inputs)
     size = tuple(scores.shape[-2:])
     metas = [dict(img_shape=size, pad_shape=size) for _ in inputs]

@@ -13,18 +13,24 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.statistics import BackgroundAttribution
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_grown_segmentor, build_teacher
-from mmciss.models.classifiers import find_growable, load_old_rows, plain_model_cfg, plain_state_dict
+from mmciss.models.build_teacher import build_teacher
+from mmciss.models.classifiers import (
+    build_grown_segmentor,
+    find_growable,
+    load_old_rows,
+    plain_model_cfg,
+    plain_state_dict,
+)
 from mmciss.models.classifiers.head_config import check_class_weights, with_num_classes
-from mmciss.models.classifiers.query_heads import PixelScores, check_complete, pixel_scores, speak_pixels
+from mmciss.models.classifiers.query_heads import PixelScores, check_complete, pixel_head, pixel_scores, score_pixels
 from mmciss.models.freezing import freeze
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.context import InitializerContext
-from mmciss.models.refining import raw_answer
+from mmciss.models.readout import run_segmentor
 from mmciss.models.slots import check_needs
 from mmciss.utils.configs import load_config
 from tests.models.tiny import BASE, LATER, batch
@@ -108,7 +114,7 @@ def test_both_forms_of_weights_load(extended: tuple[nn.Module, nn.Module]) -> No
             other = build_grown_segmentor(query_segmentor(5), LATER.sizes)
             read(other, state)
             assert torch.equal(other.decode_head.cls_embed.weight, new.decode_head.cls_embed.weight)
-    with pytest.raises(RuntimeError, match=r'4 rows but this model has 5 channels, .* and 1 rows behind'):
+    with pytest.raises(RuntimeError, match=r'4 rows but this model has 5 channels, .* and 1 rows after'):
         new.load_state_dict(MODELS.build(query_segmentor(3)).state_dict())
 
 
@@ -119,11 +125,11 @@ def test_the_background_is_shared_out_exactly(extended: tuple[nn.Module, nn.Modu
     before, after = predicted(old, inputs), predicted(new, inputs)
     torch.testing.assert_close(after[:, 1:3], before[:, 1:3])
     torch.testing.assert_close(after[:, [0, 3, 4]], before[:, :1].expand(-1, 3, -1, -1) / 3)
-    scores = raw_answer(new, inputs)
+    scores = run_segmentor(new, inputs)
     teacher = build_grown_segmentor(query_segmentor(3), (3,)).eval()
     teacher.load_state_dict(old.state_dict())
     shared = torch.cat([scores[:, [0, 3, 4]].logsumexp(1, keepdim=True), scores[:, 1:3]], 1)
-    torch.testing.assert_close(shared, raw_answer(teacher, inputs))
+    torch.testing.assert_close(shared, run_segmentor(teacher, inputs))
 
 
 def test_a_plain_model_predicts_the_same_from_what_is_exported(extended: tuple[nn.Module, nn.Module]) -> None:
@@ -177,16 +183,21 @@ def test_earlier_layers_have_the_same_loss_at_the_resolution_of_the_masks(
 
 
 def test_own_losses_of_the_config_are_used() -> None:
-    head = MODELS.build(query_segmentor(3).decode_head)
-    speak_pixels(head, dict(loss_decode=[dict(type='CrossEntropyLoss'), dict(type='DiceLoss')]))
+    config = query_segmentor(3, loss_decode=[dict(type='CrossEntropyLoss'), dict(type='DiceLoss')]).decode_head
+    score_pixels(config)
+    head = MODELS.build(config)
     assert [loss.loss_name for loss in head.loss_decode] == ['loss_ce', 'loss_dice']
-    other = copy.deepcopy(head)
-    assert isinstance(other, PixelScores) and type(other) is type(head)
-    speak_pixels(other, {})
-    assert type(other) is type(head), 'once is enough'
-    plain = nn.Linear(2, 2)
-    speak_pixels(plain, {})
-    assert type(plain) is nn.Linear
+    assert isinstance(copy.deepcopy(head), PixelScores)
+
+
+def test_heads_for_queries_are_replaced_by_registered_classes_and_others_are_not() -> None:
+    kind = MODELS.get('TinyQueryHead')
+    assert MODELS.get('PixelTinyQueryHead') is pixel_head(kind) is pixel_head(kind)
+    assert issubclass(pixel_head(kind), (PixelScores, kind)) and MODELS.get('TinyQueryHead') is kind
+    for config in (dict(type='FCNHead'), dict(type=pixel_head(kind)), dict(type='nothing')):
+        kept = dict(config)
+        score_pixels(config)
+        assert config == kept
 
 
 def test_a_step_learns_from_a_teacher(tmp_path: Path) -> None:

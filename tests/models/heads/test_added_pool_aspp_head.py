@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
-from mmciss.models.building import build_teacher
+import mmciss.register_all
+from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import find_growable
 from mmciss.models.heads import AddedPoolASPPHead
 from mmciss.models.incremental_segmentor import IncrementalSegmentor

@@ -12,9 +12,9 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_teacher
+from mmciss.models.build_teacher import build_teacher
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.parallel_branches import conv_norm_pairs
 from mmciss.models.structures.parallel_layers import ParallelConv

@@ -12,14 +12,14 @@ from mmengine.config import Config
 from mmseg.apis import init_model
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.export import plain_config
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_teacher
-from mmciss.models.classifiers.heads_per_step import HeadsPerStep, StepHead
+from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher, trunk_is_frozen
+from mmciss.models.structures.step_heads import HeadsPerStep, StepHead
+from mmciss.models.teacher import SharedTrunkTeacher
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 from tests.models.tiny_heads import tiny_segmentor

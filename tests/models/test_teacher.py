@@ -1,4 +1,4 @@
-"""A frozen student is its own teacher: same losses, same gradients, one run of the trunk."""
+"""Teachers: with a network of their own, and on the trunk of a frozen student."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from mmseg.registry import MODELS
 
-from mmciss.models.building import build_teacher
+from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.shared_trunk_teacher import SharedTrunkTeacher, trunk_is_frozen
+from mmciss.models.teacher import SharedTrunkTeacher, Teacher
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 
@@ -126,3 +127,15 @@ def test_a_trainable_auxiliary_head_does_not_matter(previous: dict) -> None:
     assert trunk_is_frozen(model)
     grads = step(model, share=True)[1]
     assert any(name.startswith('segmentor.auxiliary_head.convs') for name in grads)
+
+
+def test_teacher_never_learns_and_is_no_module() -> None:
+    teacher = Teacher(MODELS.build(segmentor_config()), 'x.pth')
+    inputs, _ = batch()
+    output = teacher(inputs, ['backbone.layer1'])
+    assert not isinstance(teacher, torch.nn.Module)
+    assert not output.logits.requires_grad and not output.features['backbone.layer1'].requires_grad
+    assert not any(p.requires_grad for p in teacher.segmentor.parameters())
+    assert not any(m.training for m in teacher.segmentor.modules())
+    again = teacher(inputs)
+    assert torch.equal(output.logits, again.logits), 'evaluation mode: batch norms do not move'

@@ -1,21 +1,26 @@
-"""Rows for classes to come: in the softmax from the base step on, never an answer, and new ones at their step."""
+"""Rows of the step before, and rows of future classes.
+
+Future rows are in the softmax from the base step on, never in an answer, and become the new rows at their step.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmseg.registry import MODELS
+from torch import nn
 
 import mmciss.register_all  # noqa: F401
 from mmciss.errors import ConfigError
-from mmciss.models.building import build_grown_segmentor, build_teacher
-from mmciss.models.classifiers import GrowableConv2d
-from mmciss.models.classifiers.export import plain_state_dict
-from mmciss.models.classifiers.future_rows import claim_future_rows
-from mmciss.models.classifiers.plain_layers import plain_layers
+from mmciss.models.build_teacher import build_teacher
+from mmciss.models.classifiers import GrowableConv2d, build_grown_segmentor, load_old_rows
+from mmciss.models.classifiers.export import plain_layers, plain_state_dict
+from mmciss.models.classifiers.old_rows import claim_future_rows
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import save_tensors
@@ -154,3 +159,47 @@ def test_a_head_that_classifies_queries_has_them_before_no_object() -> None:
     torch.testing.assert_close(
         plain.decode_head.forward(plain.extract_feat(inputs)), grown.decode_head.forward(grown.extract_feat(inputs))
     )
+
+
+@pytest.mark.parametrize('form', ['plain', 'native'])
+def test_old_rows(form: str) -> None:
+    old = nn.Sequential(GrowableConv2d(4, (3, 1)), nn.Linear(2, 2))
+    new = nn.Sequential(GrowableConv2d(4, (3, 1, 2), auxiliary=1), nn.Linear(2, 2))
+    fresh = new[0].steps[2].weight.clone()
+    state = plain_state_dict(old) if form == 'plain' else old.state_dict()
+    assert load_old_rows(new, state) == ([], [])
+    assert torch.equal(new[0].weight[:4], old[0].weight)
+    assert torch.equal(new[0].bias[:4], old[0].bias)
+    assert torch.equal(new[0].steps[2].weight, fresh)
+    assert torch.equal(new[1].weight, old[1].weight)
+    assert '0.weight' in state if form == 'plain' else '0.steps.0.weight' in state
+
+
+def test_old_rows_reports_what_is_really_missing_or_too_much() -> None:
+    new = nn.Sequential(GrowableConv2d(4, (3, 1)), nn.Linear(2, 2))
+    missing, unexpected = load_old_rows(new, {'0.weight': torch.zeros(3, 4, 1, 1), 'other.weight': torch.zeros(1)})
+    assert missing == ['0.steps.0.bias', '1.weight', '1.bias']
+    assert unexpected == ['other.weight']
+
+
+def test_old_rows_without_any_classifier_are_all_missing() -> None:
+    missing, _ = load_old_rows(GrowableConv2d(4, (3, 1)), {})
+    assert len(missing) == 4
+
+
+def test_old_rows_must_end_with_a_step() -> None:
+    with pytest.raises(ValueError, match=r'2 rows.*\(3, 1\)'):
+        load_old_rows(GrowableConv2d(4, (3, 1)), {'weight': torch.zeros(2, 4, 1, 1)})
+
+
+def test_kept_rows_are_logged() -> None:
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    try:
+        load_old_rows(GrowableConv2d(4, (3, 1)), plain_state_dict(GrowableConv2d(4, (3,))))
+    finally:
+        logger.removeHandler(handler)
+    assert any('steps.1.weight' in message for message in messages)
