@@ -24,12 +24,16 @@ WORKING_HEADS = (
 """The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
 
 
+_FOUND: dict[tuple[Any, str], tuple[str, ...]] = {}
+"""What was found for heads that differ in nothing but their number of classes, within this process."""
+
+
 def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[str]:
     """Finds the layers whose rows are classes.
 
-    The head is built with C and with C + 1 classes; a convolution or linear layer that has C
-    and C + 1 output channels can grow, and so can what
-    :mod:`mmciss.models.classifiers.grown_parameters` lists. Whatever else differs cannot.
+    The head is built with C and with C + 1 classes; a convolution or linear layer that has C and C + 1 output channels
+    can grow, and so can what :mod:`mmciss.models.classifiers.grown_parameters` lists. Whatever else differs cannot.
+    The answer is kept, so that student, teacher and every step of a run build these two heads only once.
 
     Args:
         head: Config of a decode head or auxiliary head.
@@ -39,8 +43,8 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
         Names of the layers, relative to the head; none if all that grows is in that list.
 
     Raises:
-        ConfigError: If something else depends on the number of classes, or nothing does, or the
-            head needs a package that is missing.
+        ConfigError: If something else depends on the number of classes, or nothing does, or the head needs a package
+            that is missing.
 
     Examples:
         >>> find_growable(dict(type='FCNHead', in_channels=8, channels=4, num_classes=3))
@@ -48,6 +52,21 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     """
     check_complete(head, key)
     check_countable(head, key)
+    found = _cache_key(head, key)
+    if found not in _FOUND:
+        _FOUND[found] = _probe(head, key)
+    return list(_FOUND[found])
+
+
+def _cache_key(head: dict[str, Any], key: str) -> tuple[Any, str]:
+    kind = head.get('type')
+    # A method replaces the main loss between steps; if it has no classes of its own, no layer depends on it.
+    varies = {'loss_decode'} if 'num_classes' not in repr(head.get('loss_decode')) else set()
+    rest = {name: value for name, value in head.items() if name not in varies}
+    return MODELS.get(kind) if isinstance(kind, str) else kind, repr(with_num_classes(rest, 0, key))
+
+
+def _probe(head: dict[str, Any], key: str) -> tuple[str, ...]:
     classes = num_classes_of(head, key)
     small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
     before, after = _shapes(small), _shapes(large)
@@ -70,7 +89,7 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
             f'num_classes={classes}, so it cannot learn further '
             f'classes. Heads that work: {WORKING_HEADS}.'
         )
-    return list(grown)
+    return tuple(grown)
 
 
 def _build(head: dict[str, Any]) -> nn.Module:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from mmseg.registry import MODELS
@@ -85,3 +87,26 @@ def test_own_heads_with_rows_grow() -> None:
 def test_anything_but_rows_is_refused(kind: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         find_growable(dict(type='ProbedHead', num_classes=3, kind=kind), 'model.auxiliary_head[1]')
+
+
+def test_heads_that_differ_in_classes_and_loss_only_are_built_twice_in_all() -> None:
+    built: list[int] = []
+
+    class Counted(Custom):
+        def __init__(self, num_classes: int, **options: Any) -> None:
+            super().__init__(num_classes, 'rows')
+            built.append(num_classes)
+
+    MODELS.register_module(name='CountedHead', module=Counted, force=True)
+    losses = dict(type='CrossEntropyLoss'), dict(type='UnbiasedCrossEntropyLoss'), [dict(type='DiceLoss')]
+    for count, loss in zip((3, 5, 4), losses):
+        found = find_growable(dict(type='CountedHead', num_classes=count, loss_decode=loss))
+        assert found == ['anything']
+        found.clear()
+    assert built == [3, 4], 'and no caller can change what the next one gets'
+    find_growable(dict(type='CountedHead', num_classes=5, width=3))
+    find_growable(dict(type='CountedHead', num_classes=5, loss_decode=dict(type='Own', num_classes=5)))
+    assert built == [3, 4, 5, 6, 5, 6]
+    MODELS.register_module(name='CountedHead', module=type('Another', (Counted,), {}), force=True)
+    find_growable(dict(type='CountedHead', num_classes=3))
+    assert built[6:] == [3, 4], 'another class under the same name'
