@@ -1,4 +1,4 @@
-"""Pictures as cameras store them: turned, with an EXIF tag that says so."""
+"""Pictures as cameras store them: turned, with an EXIF orientation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saying how a missing data set should look and where it is obtained."""
+"""Missing data sets are refused with the expected layout and where to get the data."""
 
 from __future__ import annotations
 

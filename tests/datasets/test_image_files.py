@@ -1,4 +1,4 @@
-"""Sizes and pixels of files are those that MMSegmentation's loaders give."""
+"""Sizes and pixels of files are those that MMSegmentation's loaders see."""
 
 from __future__ import annotations
 

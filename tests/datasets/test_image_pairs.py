@@ -1,4 +1,4 @@
-"""Masks of another size than their image are found before training."""
+"""Masks whose size differs from their image's are found before training."""
 
 from __future__ import annotations
 

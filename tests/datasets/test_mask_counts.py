@@ -1,4 +1,4 @@
-"""How many pixels of which label every image of a data set has."""
+"""Counting the pixels of each label in every image of a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation and test data whose classes are numbered otherwise than the training data's."""
+"""Validation and test data whose classes are in a different order from the training data's."""
 
 from __future__ import annotations
 

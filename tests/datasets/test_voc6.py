@@ -1,4 +1,4 @@
-"""Six classes of PASCAL VOC."""
+"""The data set voc6."""
 
 from __future__ import annotations
 

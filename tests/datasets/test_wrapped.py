@@ -1,4 +1,4 @@
-"""Looking into the data set that is wrapped."""
+"""Working with a wrapped MMSegmentation data set."""
 
 from __future__ import annotations
 

@@ -137,6 +137,6 @@ def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     )
     path.write_text(text.replace(repr(str(tmp_path / 'list.txt')), "''"), encoding='utf-8')
     with pytest.raises(
-        ConfigError, match=r'--data-config: .*BaseSegDataset: no images: none in .*images\) ends with .*jpg'
+        ConfigError, match=r'--data-config: .*BaseSegDataset: no images: no file in .*images\) ends with .*jpg'
     ):
         data_of_config(path, '--data-config')

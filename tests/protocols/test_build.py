@@ -1,4 +1,4 @@
-"""The key ``protocol`` of a config."""
+"""Building a protocol from the config key ``protocol``."""
 
 from __future__ import annotations
 

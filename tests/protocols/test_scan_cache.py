@@ -1,4 +1,4 @@
-"""The cache of scans: found again, never stale, never in the way."""
+"""The cache of scans: masks are read once, again when they change, and wherever the cache can be written."""
 
 from __future__ import annotations
 

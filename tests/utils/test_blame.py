@@ -1,4 +1,4 @@
-"""Errors of libraries become errors that name the config key."""
+"""Errors raised inside libraries become errors that name the config key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices that are there, and those that are not."""
+"""Devices that exist, and devices that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workarounds for what the environment does."""
+"""Workarounds for the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A frozen network is no reason for hundreds of warnings."""
+"""A frozen network does not cause hundreds of warnings."""
 
 from __future__ import annotations
 

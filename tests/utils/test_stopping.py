@@ -1,4 +1,4 @@
-"""SIGTERM ends a process as Ctrl-C does, and its children at once."""
+"""SIGTERM ends a process like Ctrl-C, and its children immediately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text in UTF-8, and what is said of other text."""
+"""UTF-8 text is read; other text is refused with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index that knows when it was drawn."""
+"""An index that knows its place in the sampling stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endless stream of images that can be entered at any position."""
+"""An endless stream of images that can start at any position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every image once."""
+"""Every image exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saliency maps go with the labels through the pipeline."""
+"""Saliency maps are transformed along with the labels."""
 
 from __future__ import annotations
 
