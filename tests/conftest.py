@@ -7,26 +7,26 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
-# One thread: several small tensors on two cores only fight for them.
+# One thread: for small tensors, several threads only compete for the cores.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '0')
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-# Where a test names none of its own: a budget in examples, never in time, which a busy machine would exceed.
+# The default of property tests is a number of examples without a deadline, which a busy machine would miss.
 settings.register_profile('mmciss', max_examples=50, deadline=None, print_blob=True)
 settings.load_profile('mmciss')
 
 if 'PYTEST_XDIST_WORKER' not in os.environ:
-    # In a new environment the first import of yapf, which mmengine uses, writes a cache into the home folder; workers that
-    # import it at the same time read half of it and die.
+    # In a new environment the first import of yapf, which mmengine uses, writes a cache into the home folder; other
+    # workers that import it at the same moment read half of it and crash.
     import yapf.yapflib.yapf_api  # noqa: F401
 
 
 @pytest.fixture(scope='session', autouse=True)
 def data_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keeps drawn data sets of tests out of the checkout."""
+    """Keeps the data sets that tests draw out of the checkout."""
     folder = tmp_path_factory.mktemp('data')
     os.environ['MMCISS_SHAPES_SMOKE'] = str(folder / 'shapes_smoke')
     os.environ['MMCISS_CACHE'] = str(folder / 'cache')
@@ -34,7 +34,7 @@ def data_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope='session', autouse=True)
 def quick_runs() -> None:
-    """Takes the two things out of tiny runs that cost half of their time and mean nothing to tests.
+    """Skips two things that take half the time of tiny runs and that no test looks at.
 
     mmengine formats the whole config with yapf for every checkpoint, and collects garbage for every data set.
     """
@@ -47,7 +47,7 @@ def quick_runs() -> None:
     formatted = []
     # mmengine imports it by this name whenever it prints a config.
     yapf_api.FormatCode = lambda text, **options: (formatted.append(text) or text, True)
-    assert Config(dict(a=1)).pretty_text == formatted.pop(), 'mmengine formats configs in another way now'
+    assert Config(dict(a=1)).pretty_text == formatted.pop(), 'mmengine no longer formats configs this way'
     yapf_api.FormatCode = lambda text, **options: (text, True)
     base_dataset.gc = SimpleNamespace(collect=lambda: 0)
     gc.collect()
@@ -64,7 +64,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope='session')
 def finished_run(data_folders: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the smoke config that nobody interrupted. Tests must not write into it."""
+    """A complete run of the smoke config, never interrupted. Tests must not write into it."""
     import mmciss.register_all  # noqa: F401
     from mmciss.apis.train import train
     from tests.smoke import smoke_config

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, which can be stopped, killed or started several at a time."""
+"""Runs in their own processes, which can be stopped or killed."""
 
 from __future__ import annotations
 

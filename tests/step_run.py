@@ -1,4 +1,4 @@
-"""One step of a protocol on a few tiny pictures, with hooks that look inside."""
+"""One step of a protocol on a few tiny pictures, with hooks that record what it computes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ from mmciss.utils.files import save_tensors
 from tests.smoke import smoke_config
 
 gc.freeze()
-"""mmengine collects garbage whenever it builds a data set; looking at every imported module takes most of a test."""
+"""mmengine collects garbage whenever it builds a data set; going through all imported modules would take most of the
+time of a test."""
 
 CLASSES = ('background', 'a', 'b', 'c', 'd', 'e', 'f')
 SIDE = 40
 
 
 def write_pictures(folder: Path, masks: Sequence[np.ndarray]) -> Path:
-    """Writes masks and, for each, the same picture whenever it is called."""
+    """Writes masks and, for each, a picture that depends on its index alone."""
     for part in ('images', 'masks'):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for index, mask in enumerate(masks):
@@ -61,7 +62,7 @@ def pictures_config(data: Path) -> dict[str, Any]:
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations'),
-        # This crop looks at the labels: it would give hidden classes away if it saw them.
+        # This crop depends on the labels, so it would reveal hidden classes if it saw them.
         dict(type='RandomCrop', crop_size=(32, 32), cat_max_ratio=0.6),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PackSegInputs'),
@@ -86,7 +87,7 @@ def method_config(method: str) -> Config:
 
 
 def step_run_config(data: Path, work_dir: Path, method: str, **options: Any) -> Config:
-    """Returns the smoke config with 2 + 2 + 2 classes on pictures by :func:`write_pictures`, one iteration a step."""
+    """Returns the smoke config with 2 + 2 + 2 classes on pictures by :func:`write_pictures`, one iteration per step."""
     cfg = copy.deepcopy(method_config(method))
     cfg.work_dir = str(work_dir)
     for split in ('train', 'val', 'test'):
@@ -100,7 +101,7 @@ def step_run_config(data: Path, work_dir: Path, method: str, **options: Any) -> 
 
 
 def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> StepFiles:
-    """Writes what a base step would leave, with random weights, and a memory of some pictures."""
+    """Writes what a base step leaves, with random weights, and a memory of some pictures."""
     torch.manual_seed(0)
     experiment = Experiment.from_cfg(cfg)
     model = MODELS.build(experiment.step_config(0, None).model)
@@ -114,7 +115,7 @@ def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> 
 
 
 def run_step(cfg: Config, previous: StepFiles, *hooks: Hook) -> None:
-    """Learns step 1 with further hooks."""
+    """Trains step 1 with additional hooks."""
     step_config = Experiment.from_cfg(cfg).step_config(1, previous)
     runner = Runner.from_cfg(step_config)
     try:

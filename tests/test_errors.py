@@ -1,4 +1,4 @@
-"""The sentences of error messages."""
+"""The sentences that error messages are made of."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ def last_confusion(folder: Path) -> list:
 def test_a_signal_stops_cleanly_and_the_run_resumes(
     number: signal.Signals, status: int, message: str, finished_run: Path, tmp_path: Path
 ) -> None:
-    """With data workers, which a terminal's Ctrl-C reaches too."""
+    """With data workers, which Ctrl-C in a terminal also reaches."""
     workers = ('train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True')
-    for attempt in range(3):  # a run of seconds may end while the signal is on its way
+    for attempt in range(3):  # so short a run may end before the signal arrives
         folder = tmp_path / f'run{attempt}'
         process = start(*training_command(folder, '--cfg-options', *workers))
         wait_until((folder / 'step_0' / 'iter_2.pth').exists, process)
@@ -60,7 +60,7 @@ def test_a_signal_stops_cleanly_and_the_run_resumes(
 
 @pytest.mark.slow
 def test_a_full_disk_is_named_and_the_run_resumes(finished_run: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk: reports and logs fit, checkpoints do not."""
+    """A limit on the size of files acts as the full disk: reports and logs fit, checkpoints do not."""
     folder = tmp_path / 'run'
     limit = (finished_run / 'step_0' / 'model.pth').stat().st_size // 2
     assert limit > resource.getpagesize()

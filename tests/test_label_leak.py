@@ -34,7 +34,7 @@ METHODS = [name for name in method_names() if name != 'joint']
 
 
 def hidden_classes(setting: str) -> tuple[int, ...]:
-    """Returns the classes whose labels step 1 may not see, and the background, which they look like."""
+    """Returns the classes whose labels step 1 must not see, and the background, which is how they are labelled there."""
     return (0, *FUTURE) if setting == 'sequential' else (0, *OLD, *FUTURE)
 
 

@@ -164,7 +164,7 @@ def break_key(cfg: Any, key: str, value: Any) -> None:
 
 
 def expect_refusal(work_dir: Path, make: Callable[[], Any], culprit: str) -> None:
-    """Checks that a run is refused when it is set up, so before any iteration, with a message that names the culprit."""
+    """Checks that setting up a run is refused, before any iteration, with a message that names the culprit."""
     with pytest.raises((ConfigError, FileNotFoundError)) as caught:
         IncrementalRunner.from_cfg(make())
     message = str(caught.value)

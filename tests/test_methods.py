@@ -1,4 +1,4 @@
-"""Every method learns two steps, and one with state of its own survives interruptions unchanged."""
+"""Every method learns two steps; those with state of their own give the same result when interrupted and resumed."""
 
 from __future__ import annotations
 

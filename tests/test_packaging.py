@@ -1,4 +1,4 @@
-"""What pip and mim get: configs and tools travel inside the wheel, which works away from the checkout."""
+"""What pip and mim install: a wheel with configs and tools inside, which works without the checkout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COPIED = ('mmciss', 'configs', 'tools', 'requirements')
 
 
 def run(*command: str, cwd: Path, path: str = '') -> str:
-    """Runs a command with nothing of the checkout on Python's path and returns what it prints."""
+    """Runs a command without the checkout on Python's path and returns what it prints."""
     environment = {**os.environ, 'PYTHONPATH': path, 'PIP_NO_INDEX': '1', 'PIP_DISABLE_PIP_VERSION_CHECK': '1'}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(folder: str) -> set[str]:
-    """Returns the files of a folder of the checkout that belong into the wheel."""
+    """Returns the files of a folder of the checkout that belong in the wheel."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / folder).rglob('*')
@@ -89,7 +89,7 @@ def test_an_unpacked_wheel_finds_its_configs(wheel: Path, tmp_path: Path) -> Non
     assert Path(package).parent == tmp_path / 'site' / 'mmciss'
     assert Path(configs) == tmp_path / 'site' / 'mmciss' / '.mim' / 'configs'
     assert (protocol, method) == ('15-5', 'MiB')
-    # As `mim train` calls it, from a folder that has nothing.
+    # As `mim train` calls it, from an empty folder.
     tool = tmp_path / 'site' / 'mmciss' / '.mim' / 'tools' / 'train.py'
     assert '--launcher' in run(sys.executable, str(tool), '-h', cwd=tmp_path, path=str(tmp_path / 'site'))
 

@@ -1,4 +1,4 @@
-"""Checkpoints as others write them: MMSegmentation's own training, and the structures that packages publish."""
+"""Checkpoints written by others: by MMSegmentation's own training, and in the structures that packages publish."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_file_of_mixed_precision_is_read(trained: Path, tmp_path: Path) -> Non
 
 
 def published(weights: dict[str, torch.Tensor], kind: str) -> tuple[dict[str, Any], bool]:
-    """Returns a checkpoint as a package publishes it, and whether in torch's present format."""
+    """Returns a checkpoint as a package publishes it, and whether it is in torch's present format."""
     weights = OrderedDict(weights)
     backbone = OrderedDict((name, value) for name, value in weights.items() if name.startswith('backbone.'))
     plain = OrderedDict((name.removeprefix('backbone.'), value) for name, value in backbone.items())
@@ -265,8 +265,8 @@ def test_a_base_step_starts_from_a_model_in_training(trained: Path, tmp_path: Pa
         if not name.endswith(('running_mean', 'running_var', 'num_batches_tracked')):
             torch.testing.assert_close(
                 found[name], value, rtol=1e-6, atol=1e-8, msg=name
-            )  # learned with a rate of 1e-12
-    assert resumed_at(tmp_path / 'run' / 'step_0') == [], 'a start is no resume'
+            )  # trained with a learning rate of 1e-12
+    assert resumed_at(tmp_path / 'run' / 'step_0') == [], 'starting from weights is not resuming'
     own = tmp_path / 'run' / 'step_0' / 'iter_2.pth'
     assert 'mIoU' in api.test_step(smoke_config(tmp_path / 'test'), 0, own)
     assert api.main([str(ROOT / SMOKE), str(path), '--step', '0', '--work-dir', str(tmp_path / 'theirs')]) == 0
@@ -285,7 +285,7 @@ def test_a_malicious_start_is_refused_and_not_run(finished_run: Path, tmp_path: 
 
 
 def touch(path: Path) -> None:
-    """Stands for any code."""
+    """Stands in for any code."""
     path.touch()
 
 

@@ -51,7 +51,7 @@ def palette(**options: Any) -> Write:
 def a_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as end:
         here = os.getcwd()
-        os.chdir(path.parent)  # addresses of sockets are short
+        os.chdir(path.parent)  # the address of a socket must be short
         try:
             end.bind(path.name)
         finally:
@@ -162,7 +162,7 @@ def folder_with(tmp_path: Path, part: str, write: Write) -> tuple[Path, Any]:
 
 
 def check(dataset: Any) -> Any:
-    """Does what a run does before it trains."""
+    """Does what a run does before training."""
     counts = count_masks(dataset, num_classes=6, first_id=1)
     check_sizes(dataset)
     return counts
@@ -191,7 +191,7 @@ def test_it_is_refused_by_name_before_training(part: str, name: str, tmp_path: P
     with pytest.raises(ConfigError, match=reason) as caught:
         check(dataset)
     assert str(path) in str(caught.value)
-    if name != 'unknown id':  # whether an id is a class is no matter of decoding
+    if name != 'unknown id':  # decoding does not ask whether an id is a class
         (problem,) = check_data([dataset], cache_dir=tmp_path, workers=1).problems
         assert str(path) in problem
 

@@ -75,10 +75,10 @@ def test_two_methods_become_one_report_and_a_third_is_added(
 
     monkeypatch.setattr(module, 'start_training', start)
     assert main([*arguments, 'lwf']) == 0
-    assert started == [('lwf_seed0', 'finetuning_seed0')], 'what is done is not run again'
+    assert started == [('lwf_seed0', 'finetuning_seed0')], 'finished runs are not run again'
     assert main([*arguments[:-2], 'lwf']) == 0
     (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
-    assert len(problem['rows']) == 3, 'what earlier calls ran stays in the report'
+    assert len(problem['rows']) == 3, 'runs of earlier calls stay in the report'
     assert main([*arguments, '--cfg-options', 'steps.later.lr=0.5']) == 2
     assert 'finetuning_seed0 belongs to a different experiment' in capsys.readouterr().err
 

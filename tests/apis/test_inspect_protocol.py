@@ -24,7 +24,7 @@ def test_every_step_is_described(tmp_path: Path) -> None:
     text = describe(found)
     assert 'protocol 15-5, setting overlapped, 2 steps' in text and 'label policy: void_train=ignore' in text
     assert 'no background class' not in text
-    assert not list(tmp_path.iterdir()), 'looking leaves nothing behind'
+    assert not list(tmp_path.iterdir()), 'inspecting writes nothing'
 
 
 def test_tiny_steps_are_warned_about(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the command line changes."""
+"""Flags that change a config."""
 
 from __future__ import annotations
 

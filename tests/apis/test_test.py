@@ -1,4 +1,4 @@
-"""Evaluating the model of any step."""
+"""Testing the model of any step."""
 
 from __future__ import annotations
 

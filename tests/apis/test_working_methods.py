@@ -1,4 +1,4 @@
-"""Methods that cannot work on a network are refused before anything starts, with the file that works."""
+"""A method that cannot work on a network is refused before anything starts, and the file that works is named."""
 
 from __future__ import annotations
 

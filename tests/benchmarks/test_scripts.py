@@ -1,4 +1,4 @@
-"""Every benchmark runs, on sizes too small to mean anything, and checks that both sides agree."""
+"""Every benchmark runs, on sizes too small to measure anything, and checks that both sides agree."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def scope() -> None:
 
 
 def first_two_steps(path: Path) -> list[tuple[Step, Config]]:
-    """Returns the base step and, where there is one, the step after it, with their configs."""
+    """Returns the base step and the one after it, if there is one, with their configs."""
     cfg = load(path)
     plan = StepPlan(10, 0.1)
     return [
@@ -185,7 +185,7 @@ def test_models_build(path: Path) -> None:
         model['segmentor']['decode_head'].pop('num_classes')
         parts = [model['segmentor'], model['losses'], len(step.sizes)]
         key = json.dumps(parts, sort_keys=True, default=str)
-        if key in built:  # Protocols share models, the number of classes aside.
+        if key in built:  # Protocols share models, which differ in their number of classes.
             continue
         built.add(key)
         # Backbones with stochastic depth compute its rates with tensors, on a real device.

@@ -1,4 +1,4 @@
-"""The table in configs/README.md says what the configs are."""
+"""The table in configs/README.md matches the configs."""
 
 from __future__ import annotations
 

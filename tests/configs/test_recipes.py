@@ -74,7 +74,7 @@ CHANGED: dict[str, dict[str, Any]] = {
         for name in ('11-5', '11-1', '1-1')
     },
 }
-"""Slots of a method's file that a recipe changes, since the release does."""
+"""Slots of a method's file that a recipe changes, as the release does."""
 
 
 def test_every_recipe_is_checked() -> None:
@@ -98,7 +98,7 @@ def test_schedule(name: str) -> None:
 
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_the_method_is_that_of_the_name(name: str) -> None:
-    """In all but what a data set changes: the file repeats no slot, and loses none."""
+    """Except where the data set changes something, the file neither repeats a slot nor drops one."""
     from mmciss.utils.configs import load_method
 
     method = max(

@@ -14,7 +14,7 @@ SCRIPTS = ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh')
 
 
 def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Runs a script with ``echo`` in the place of Python, so that it prints the command."""
+    """Runs a script with ``echo`` in place of Python, so that it prints the command."""
     environment = {**os.environ, 'PYTHON': 'echo', **environment}
     return subprocess.run(
         ['bash', str(ROOT / 'tools' / script), *arguments], capture_output=True, text=True, env=environment, timeout=30

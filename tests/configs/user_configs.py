@@ -1,4 +1,4 @@
-"""The configs that a user runs, and what their tests need to know of them."""
+"""The configs that users run, and what their tests need to know about them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def name_of(path: Path) -> str:
 
 @lru_cache(maxsize=None)
 def load(path: Path) -> Config:
-    """Loads a config once, with the folders that it has by itself; tests must not change it."""
+    """Loads a config once, with its own folders; tests must not change it."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith('MMCISS_')}
     with mock.patch.dict(os.environ, ours, clear=True):
         return Config.fromfile(path)

@@ -55,7 +55,7 @@ def links(page: Path) -> list[str]:
 
 
 def tables(page: Path) -> dict[str, list[list[str]]]:
-    """Returns the rows of every table by the first cell of its head."""
+    """Returns the rows of every table by the first cell of its header."""
     found: dict[str, list[list[str]]] = {}
     for block in re.findall(r'(?:^\|.*\|\n)+', page.read_text(encoding='utf-8'), re.M):
         rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in block.splitlines()]

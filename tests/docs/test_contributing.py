@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md names exists, and its code is what it says."""
+"""Everything that CONTRIBUTING.md names exists, and its code works."""
 
 from __future__ import annotations
 

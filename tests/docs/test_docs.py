@@ -1,4 +1,4 @@
-"""The site builds without a warning; what the pages point at exists; commands are understood."""
+"""The site builds without a warning, links lead somewhere, and the tools accept the commands shown."""
 
 from __future__ import annotations
 

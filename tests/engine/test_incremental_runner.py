@@ -126,7 +126,7 @@ def test_a_deleted_step_is_trained_again(finished_run: Path, tmp_path: Path) -> 
 
 
 def test_a_lost_state_is_named_and_its_step_trained_again(finished_run: Path, tmp_path: Path) -> None:
-    """The step after it started from the very files that come out, and stays."""
+    """Training gives the same files again, so the step that started from them is kept."""
     folder = tmp_path / 'run'
     shutil.copytree(finished_run, folder)
     (folder / 'step_0' / 'state.pth').unlink()
@@ -164,7 +164,7 @@ def test_base_step_is_shared_between_methods(finished_run: Path, tmp_path: Path)
         train(smoke_config(tmp_path / 'other', base_from=str(finished_run), randomness__seed=1))
     with pytest.raises(ConfigError, match='holds no finished base step'):
         train(smoke_config(tmp_path / 'none', base_from=str(tmp_path)))
-    assert not (tmp_path / 'other').exists() and not (tmp_path / 'none').exists(), 'a refusal leaves nothing behind'
+    assert not (tmp_path / 'other').exists() and not (tmp_path / 'none').exists(), 'a refused run writes nothing'
     shutil.copytree(finished_run / 'step_0', tmp_path / 'exchanged' / 'step_0')
     result = json.loads((tmp_path / 'exchanged' / 'step_0' / 'result.json').read_text())
     result['base_data']['labels'] = 'of other masks'

@@ -23,7 +23,7 @@ def test_configs_get_the_substitutes_of_this_machine() -> None:
     out = prepare_config(cfg)
     assert out.optim_wrapper.type == 'CpuAmpOptimWrapper'
     assert out.model_wrapper_cfg.type == 'CpuDistributedDataParallel'
-    assert cfg.optim_wrapper.type == 'AmpOptimWrapper', 'the user config is not changed'
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper', "the user's config is not changed"
 
 
 @without_cuda
@@ -58,7 +58,7 @@ def test_a_launcher_needs_its_environment(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_work_dir_must_be_a_folder(tmp_path: Path) -> None:
     check_work_dir(tmp_path)
     check_work_dir(tmp_path / 'a' / 'b')
-    assert not (tmp_path / 'a').exists(), 'looking makes nothing'
+    assert not (tmp_path / 'a').exists(), 'checking makes no folder'
     file = tmp_path / 'file'
     file.write_text('mine')
     for path in (file, file / 'run'):

@@ -15,7 +15,7 @@ SEEN: list[list[str]] = []
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class NameReadingConstructor(DefaultOptimWrapperConstructor):
-    """Notes the names that it is shown."""
+    """Records the names that it sees."""
 
     def __call__(self, model: nn.Module) -> object:
         SEEN.append([name for name, _ in model.named_parameters()])

@@ -15,7 +15,7 @@ MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_
 
 @pytest.fixture(autouse=True)
 def own_modules() -> None:
-    """Registers a network and a transform as modules of a user would."""
+    """Registers a network and a transform, as a user's modules would."""
     net, transform = (
         type(name, (nn.Module,), {'__module__': module})
         for name, module in (('OwnNetOfATest', 'own.nets.net'), ('OwnCropOfATest', 'crops'))

@@ -169,7 +169,7 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_moved_aside(tmp_path: Path
 
 
 def test_a_checkpoint_with_one_changed_byte_is_moved_aside(tmp_path: Path) -> None:
-    """Torch reads it without a word."""
+    """Torch reads it without complaint."""
     folder = RunFolder(tmp_path)
     folder.step(0).mkdir(parents=True)
     path = folder.step(0) / 'iter_10.pth'

@@ -12,8 +12,8 @@ from tests.paths import ROOT
 
 PAGE = ROOT / 'docs' / 'models.md'
 SAMPLE = ('ocrnet', 'pidnet', 'fastscnn', 'point_rend', 'segmenter_vit-t_mask', 'vpd', 'mmpretrain.ConvNeXt')
-"""A cascade, several classifiers with losses by place, a loss that stays, the adapters, a refused model, and a backbone
-of mmpretrain."""
+"""A cascade, several classifiers whose losses go by position, a loss that is kept, adapters, a refused model, and a
+backbone of mmpretrain."""
 
 needs_configs = pytest.mark.skipif(
     not zoo.zoo(), reason=f'MMSegmentation was installed without its configs ({zoo.CONFIGS})'
