@@ -209,12 +209,7 @@ def _data(
 def _name_newest_rows(out: Config, step: Step) -> None:
     """Replaces ``steps.new.`` in the names of parameter groups by the step's number."""
     groups = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
-    if groups is not None and not isinstance(groups, Mapping):
-        raise ConfigError(
-            f'optim_wrapper.paramwise_cfg.custom_keys: must be a dictionary of parts of parameter names, '
-            f'found {groups!r}'
-        )
-    for name in [name for name in groups or {} if NEWEST in name]:
+    for name in [name for name in groups if NEWEST in name] if isinstance(groups, Mapping) else ():
         options = groups.pop(name)
         if step.num_new:
             groups[name.replace(NEWEST, f'steps.{step.index}.')] = options

@@ -132,6 +132,7 @@ RULES = (
     *each(
         dictionary, 'train_dataloader val_dataloader test_dataloader *_dataloader.sampler train_cfg val_cfg test_cfg'
     ),
+    *each(dictionary, 'optim_wrapper.paramwise_cfg optim_wrapper.paramwise_cfg.custom_keys'),
     *each(dictionary, 'default_hooks env_cfg randomness data_preprocessor log_processor visualizer model_wrapper_cfg'),
     *each(list_of_configs, 'custom_hooks method.hooks method.base.hooks'),
     Rule('model.decode_head', _is_head, 'a dictionary or a list of dictionaries'),

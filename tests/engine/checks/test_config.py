@@ -69,6 +69,8 @@ def test_a_good_config_passes() -> None:
         ('model.auxiliary_head', 3, 'model.auxiliary_head: must be a dictionary or a list of dictionaries; found 3'),
         ('optim_wrapper.optimizer', 3, 'optim_wrapper.optimizer: must be a dictionary; found 3'),
         ('env_cfg', 'fast', "env_cfg: must be a dictionary; found 'fast'"),
+        ('optim_wrapper.paramwise_cfg', 3, 'optim_wrapper.paramwise_cfg: must be a dictionary; found 3'),
+        ('optim_wrapper.paramwise_cfg', dict(custom_keys='x'), "custom_keys: must be a dictionary; found 'x'"),
         ('model.decode_head', ..., 'model: EncoderDecoder has no decode_head'),
     ],
 )
