@@ -17,7 +17,7 @@ import mmseg.visualization  # noqa: E402, F401
 
 import mmciss.datasets  # noqa: E402, F401
 import mmciss.engine  # noqa: E402, F401
-import mmciss.evaluation.incremental_iou_metric  # noqa: E402, F401
+import mmciss.evaluation.evaluator  # noqa: E402, F401
 import mmciss.models  # noqa: E402, F401
 from mmciss.utils.checkpoints import read_safely  # noqa: E402
 

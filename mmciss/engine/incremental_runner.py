@@ -28,6 +28,8 @@ from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
+from mmciss.evaluation.evaluator import other_results
+from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import BACKGROUND
@@ -191,11 +193,10 @@ class IncrementalRunner:
             if is_main_process():
                 export_step(runner, self.cfg, folder)
             barrier()
-            runner.test()
-            metric = runner.test_evaluator.metrics[0]
+            found = runner.test()
             if is_main_process():
                 save_samples(runner, self.experiment, folder / 'samples.npz')
-                result = self._result(index, runner, metric, time.perf_counter() - start)
+                result = self._result(index, runner, time.perf_counter() - start) | {'metrics': other_results(found)}
                 runner.visualizer.add_scalars(scalars(result), step=index)
                 write_json(folder / 'result.json', result)
                 self._remove_training_checkpoints(index)
@@ -203,11 +204,12 @@ class IncrementalRunner:
         finally:
             close_runner(runner)
 
-    def _result(self, index: int, runner: Runner, metric: Any, seconds: float) -> dict[str, Any]:
+    def _result(self, index: int, runner: Runner, seconds: float) -> dict[str, Any]:
         step = self.experiment.protocol[index]
         meta = runner.test_dataloader.dataset.metainfo
         folder = self.folder.step(index)
         background = [0] if step.background else []
+        ours = next(metric for metric in runner.test_evaluator.metrics if isinstance(metric, IncrementalIoUMetric))
         return {
             'step': index,
             'sizes': list(self.experiment.protocol.report_sizes(index)),
@@ -215,7 +217,7 @@ class IncrementalRunner:
             'class_numbers': background + list(step.seen),
             'background': step.background,
             'data_background': self.experiment.classes[0] == BACKGROUND,
-            'confusion': metric.confusion.tolist(),
+            'confusion': ours.confusion.tolist(),
             'palette': [list(map(int, color)) for color in meta['palette']],
             'num_images': len(runner.test_dataloader.dataset),
             'train_images': self.experiment.num_images[index],

@@ -13,6 +13,7 @@ from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, strip_pretrained
 from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.protocols.step import BACKGROUND, Step
 
@@ -230,6 +231,7 @@ def _schedule(out: Config, plan: StepPlan) -> None:
 
 
 def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence[str] | None) -> None:
+    """Puts our metric in the place of MMSegmentation's mean IoU; other metrics of the user stay beside it."""
     metric = ConfigDict(type='IncrementalIoUMetric', sizes=list(sizes), background=step.background)
     if step.background and classes is not None and classes[0] != BACKGROUND:
         metric.count_background = False
@@ -238,7 +240,10 @@ def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence
         if out.get(f'{split}_dataloader') is None:
             out[loop] = out[evaluator] = None
             continue
+        kept = kept_metrics(out.get(evaluator))
         out[evaluator] = copy.deepcopy(metric)
+        if kept:
+            out[evaluator] = ConfigDict(type='IncrementalEvaluator', metrics=[out[evaluator], *kept])
         out[loop] = out.get(loop) or ConfigDict(type=f'{split.capitalize()}Loop')
 
 

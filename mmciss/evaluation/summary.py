@@ -124,13 +124,13 @@ def _absent(record: RunRecord) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """Turns arrays into lists, numpy scalars into Python's, and what is not finite into None."""
-    if isinstance(value, dict):
+    """Turns arrays and tensors into lists, their scalars into Python's, what is not finite into None, the rest into text."""
+    if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+    if hasattr(value, 'tolist'):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float) else str(value)

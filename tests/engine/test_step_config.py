@@ -111,6 +111,17 @@ def test_data_is_wrapped_once_per_split() -> None:
     assert out.test_evaluator.type == 'IncrementalIoUMetric' and out.test_evaluator.sizes == [3, 1]
 
 
+def test_metrics_of_the_user_stay_beside_ours() -> None:
+    own = dict(type='MetricOfAUser', unit='px')
+    cfg = config(test_evaluator=[dict(type='IoUMetric', iou_metrics=['mIoU']), own])
+    out = make_step_config(cfg, LATER, StepPlan(7, global_batch=8), PREVIOUS)
+    assert out.test_evaluator.type == 'IncrementalEvaluator'
+    ours, kept = out.test_evaluator.metrics
+    assert (ours.type, ours.sizes) == ('IncrementalIoUMetric', [3, 1]) and kept == own
+    assert Config.fromstring(out.pretty_text, '.py').test_evaluator == out.test_evaluator
+    assert cfg.test_evaluator[1] == own
+
+
 def test_results_of_a_joint_model_are_reported_by_the_steps_of_the_protocol() -> None:
     out = make_step_config(config(), BASE, StepPlan(4), report_sizes=(2, 1))
     assert out.test_evaluator.sizes == [2, 1]

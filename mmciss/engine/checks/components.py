@@ -26,8 +26,9 @@ from torch import nn
 
 from mmciss.engine.checks.values import walk
 from mmciss.errors import ConfigError, close_matches
+from mmciss.evaluation.evaluator import kept_metrics, listed_metrics
 from mmciss.evaluation.incremental_iou_metric import NAMES
-from mmciss.utils.blame import blaming, unknown_type
+from mmciss.utils.blame import blaming, build, unknown_type
 from mmciss.utils.signatures import check_component
 
 BACKEND_PACKAGES = {
@@ -63,9 +64,13 @@ def check_components(cfg: Mapping[str, Any]) -> None:
         if hook is not None:
             check_component(HOOKS, hook, f'default_hooks.{name}')
     for key in ('val_evaluator', 'test_evaluator'):
-        for index, metric in enumerate(_as_list(cfg.get(key))):
-            place = f'{key}[{index}]' if isinstance(cfg[key], list | tuple) else key
-            check_component(METRICS, metric, place, default='Evaluator')
+        metrics = listed_metrics(cfg.get(key))
+        places = [key] if metrics == [cfg.get(key)] else [f'{key}[{index}]' for index in range(len(metrics))]
+        for place, metric in zip(places, metrics):
+            check_component(METRICS, metric, place)
+        for place, metric in zip(places, metrics):
+            if metric in kept_metrics(metrics):
+                build(METRICS, metric, place)
     if cfg.get('log_processor'):
         check_component(LOG_PROCESSORS, cfg['log_processor'], 'log_processor', default='LogProcessor')
     if cfg.get('visualizer'):
@@ -123,6 +128,8 @@ def check_save_best(cfg: Mapping[str, Any]) -> None:
         ConfigError: Naming the metric and those that exist.
     """
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if kept_metrics(cfg.get('val_evaluator')):
+        return  # what they call their results is not known
     for name in _as_list(checkpoint.get('save_best')):
         if name not in ('auto', *NAMES.values()):
             raise ConfigError(

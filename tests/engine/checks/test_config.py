@@ -128,6 +128,14 @@ LOADER = 'train_dataloader'
             r"test_evaluator\[0\].iou_metric: unknown key. Did you mean 'iou_metrics'",
         ),
         (
+            {'val_evaluator': dict(metrics=[dict(type='IoUMetrc')])},
+            r"val_evaluator\[0\].type: nothing is called 'IoUMetrc'",
+        ),
+        (
+            {'test_evaluator': [dict(type='IoUMetric'), dict(type='DumpResults', out_file_path='x.txt')]},
+            r'test_evaluator\[1\]: The output file must be a pkl file',
+        ),
+        (
             {'default_hooks': dict(loger=dict(interval=1))},
             "default_hooks.loger: no such default hook. Did you mean 'logger'",
         ),

@@ -59,6 +59,12 @@ class OwnMetric(BaseMetric):
     def __init__(self, what, **kwargs):
         super().__init__()
 
+    def process(self, data_batch, data_samples):
+        pass
+
+    def compute_metrics(self, results):
+        return dict(own=1)
+
 
 @OPTIM_WRAPPERS.register_module(force=True)
 class OwnWrapper(OptimWrapper):
@@ -135,6 +141,10 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         dict(train_dataloader=dict(num_workers=0, persistent_workers=False, prefetch_factor=None)),
         dict(val_dataloader=None, val_cfg=None, val_evaluator=None),
         dict(val_evaluator=[dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='OwnMetric', what='x', more=1)]),
+        dict(
+            val_evaluator=dict(metrics=[dict(type='OwnMetric', what='x')]),
+            default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best='own', rule='greater')),
+        ),
         dict(test_evaluator=dict(type='mmseg.IoUMetric', iou_metrics=['mIoU', 'mFscore'], nan_to_num=-1)),
         dict(model=dict(decode_head=dict(loss_decode=HEAD))),
         dict(model=dict(decode_head=dict(loss_decode=[HEAD, dict(type='DiceLoss', loss_weight=3)]))),
