@@ -1,8 +1,8 @@
-"""What may stand in a checkpoint beside tensors, and what is made of it.
+"""What a checkpoint may hold beside tensors, and how it is read.
 
-A pickle names classes and functions; torch calls those that it is told are safe. Here each stands for a class or
-function of this file that runs nothing: most take what they are given and do nothing with it. :func:`real` makes arrays,
-histories and dictionaries of them afterwards, from checked parts alone.
+A pickle names classes and functions, and torch calls those that it is told are safe. Here each name stands for a class
+or function of this file that runs nothing; most of them ignore their arguments. :func:`real` then makes arrays,
+histories and dictionaries of these stand-ins, from checked parts alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from mmengine.logging.history_buffer import HistoryBuffer
 
 STATISTICS = ('mean', 'max', 'min', 'current')
-"""The methods that a pickled ``HistoryBuffer`` of mmengine names. It has its own, so those of the file are dropped."""
+"""The methods that a pickled ``HistoryBuffer`` of mmengine names. The class has them, so those of the file are dropped."""
 
 IGNORED = (
     'argparse.Namespace',
@@ -76,7 +76,7 @@ IGNORED = (
         )
     ),
 )
-"""Classes that only say how a model was trained: a file may hold them, and they read as None."""
+"""Classes that only describe how a model was trained: a file may hold them, and they are read as None."""
 
 MAPPINGS = (
     'mmengine.config.config.ConfigDict',
@@ -87,7 +87,7 @@ MAPPINGS = (
     'easydict.EasyDict',
     'yacs.config.CfgNode',
 )
-"""Dictionaries of other packages; they read as plain ones."""
+"""Dictionaries of other packages; they are read as ordinary dictionaries."""
 
 
 class StandIn:
@@ -97,7 +97,7 @@ class StandIn:
     state: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Makes an object that keeps its arguments aside; a pickle need not call ``__init__``."""
+        """Makes an object that only keeps its arguments; a pickle need not call ``__init__``."""
         self = object.__new__(cls)
         self.args, self.state = args, None
         return self
@@ -106,7 +106,7 @@ class StandIn:
         """Does nothing."""
 
     def __setstate__(self, state: Any) -> None:
-        """Keeps the state aside, for :func:`real`."""
+        """Keeps the state for :func:`real`."""
         self.state = state
 
 
@@ -131,7 +131,7 @@ class Mapping(StandIn):
 
 
 class Text(StandIn):
-    """Text of a class of its own, such as torch's version."""
+    """A subclass of text, such as torch's version."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Makes plain text."""
@@ -139,7 +139,7 @@ class Text(StandIn):
 
 
 def statistics_method(owner: Any, name: Any, *default: Any) -> None:
-    """Stands for ``getattr``, of which a pickled ``HistoryBuffer`` needs its own statistics and nothing else.
+    """Stands for ``getattr``, which a pickled ``HistoryBuffer`` needs for its own statistics and for nothing else.
 
     Raises:
         UnpicklingError: If anything else is asked for.
@@ -165,7 +165,7 @@ def empty_mapping(*args: Any) -> OrderedDict:
 
 
 def empty_bytes(*args: Any) -> bytes:
-    """Stands for ``bytes``, which a pickle of torch's kind names for empty ones."""
+    """Stands for ``bytes``, which torch's pickles name for empty ones."""
     return b''
 
 
@@ -184,7 +184,7 @@ def dtype_of(kind: Any) -> np.dtype:
     """Returns the type of numbers or text that a stand-in describes.
 
     Raises:
-        UnpicklingError: If it is another: a record, or objects.
+        UnpicklingError: If it is of another type, such as a record or objects.
     """
     name = kind.args[0] if type(kind) is DTypeStandIn and kind.args else None
     if not isinstance(name, str) or not re.fullmatch(r'[<>=|]?([biufc?]\d{0,2}|[SU]\d*)', name):
@@ -219,10 +219,11 @@ def real(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
 
     Args:
         value: What torch has read.
-        seen: Containers and stand-ins already met, by id: the object itself, which keeps the id taken, and the result.
+        seen: Containers and stand-ins already met, by id: the object itself, so that the id stays taken, and the
+            result.
 
     Raises:
-        UnpicklingError: If an array or a history is not whole.
+        UnpicklingError: If an array or a history is incomplete.
     """
     seen = {} if seen is None else seen
     if id(value) in seen:
@@ -244,7 +245,7 @@ def real(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
 
 
 def _real_dict(value: dict, seen: dict[int, tuple[Any, Any]]) -> dict:
-    # A pickle may hang attributes on an ordered dictionary, which would hide its methods.
+    # A pickle may give an ordered dictionary attributes that hide its methods.
     hidden = getattr(value, '__dict__', {}).keys() - {'_metadata'}
     result = OrderedDict(type(value).items(value)) if hidden else value
     seen[id(value)] = value, result
@@ -267,7 +268,7 @@ def _without_stand_in(value: StandIn, seen: dict[int, Any]) -> Any:
 
 
 def substitutes() -> list[tuple[Callable[..., Any], str]]:
-    """Returns what stands for each name, as ``torch.serialization.safe_globals`` takes it."""
+    """Returns the stand-in of each name, in the form that ``torch.serialization.safe_globals`` takes."""
     numpy = [
         (function, f'numpy.{core}.multiarray.{name}')
         for core in ('core', '_core')

@@ -1,4 +1,4 @@
-"""Reading MMSegmentation checkpoints, of ours or of anybody, without executing what is in them."""
+"""Reading checkpoints of MMSegmentation and others without running any code in them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ UNKNOWN = re.compile(
     r'GLOBAL (\S+)(?: of .+? and (\S+))?|reduce for unrecognized function (.+)|'
     r'allowlisted via `add_safe_globals`,? but got (.+)|Unsupported operand (149)'
 )
-"""How torch words that a pickle names something that may not be called, or that it has frames (149: protocol 4)."""
+"""torch's messages that a pickle names something that may not be called, or has frames (operand 149, protocol 4)."""
 
 WEIGHTS = ('state_dict', 'model', 'model_state_dict')
-"""Where files keep weights beside other things: mmengine, torchvision and its heirs (DeiT, MAE)."""
+"""Keys of the weights in files that hold other things too: of mmengine, torchvision and its heirs (DeiT, MAE)."""
 
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Reads a checkpoint file of MMSegmentation, torchvision or a kindred package; nothing in it is ever run.
+    """Reads a checkpoint file of MMSegmentation, torchvision or a similar package; no code in it is ever run.
 
-    What it holds beside tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
+    Whatever it holds beside tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
 
     Args:
-        path: The file, as ``torch.save`` writes it, in the present format or the one before.
+        path: The file, as ``torch.save`` writes it, in the present or the legacy format.
         map_location: Where the tensors shall be, as ``torch.load`` takes it.
 
     Raises:
@@ -42,7 +42,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         ConfigError: If it is truncated, no checkpoint, or names anything that could run code.
     """
     if '://' in str(path):
-        raise ConfigError(f'{path}: an address in the web; download the file, and give its path')
+        raise ConfigError(f'{path}: a web address; download the file and give its path')
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
@@ -74,7 +74,7 @@ def load_safely(source: Any, load: Callable[[], Any]) -> Any:
 
 @contextmanager
 def only_globals(allowed: list[Any]) -> Iterator[None]:
-    """Lets torch know no other names than these for a while, whatever the process has allowed so far."""
+    """Lets torch accept only these names inside a ``with`` block, whatever the process has allowed so far."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(allowed)
@@ -95,12 +95,12 @@ def _reason(error: Exception, source: Any) -> str:
         return f'it is truncated or no checkpoint ({inner.group(1) if inner else first_line(error)})'
     name = ' '.join(part for part in found.groups() if part).rstrip('.')
     what = (
-        'it was written with a newer pickle protocol than torch.save takes by itself'
+        'it was written with a newer pickle protocol than the default of torch.save'
         if found.group(5)
         else f'it names {name}, which could run code'
     )
     return (
-        f'{what}. If you trust the file, keep its weights alone, where the packages that it needs are installed: '
+        f'{what}. If you trust the file, save only its weights, where the packages that it needs are installed: '
         f"python -c \"import torch; weights = torch.load('{source}', map_location='cpu', "
         f"weights_only=False)['state_dict']; torch.save(dict(state_dict=weights), 'weights.pth')\""
     )
@@ -110,7 +110,7 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     """Returns the weights of a segmentor, whatever wrapped them.
 
     Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints, and leaves out the
-    copies that an average of the weights keeps under other names (``ema_backbone_conv1_weight``, MMSegmentation 0.x).
+    averaged copies that MMSegmentation 0.x keeps under other names (``ema_backbone_conv1_weight``).
 
     Raises:
         ConfigError: If the file holds no weights.
@@ -134,9 +134,9 @@ def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
 
 
 def load_own(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Loads weights that a module of this kind gave; every one of its own must be among them.
+    """Loads the weights of a module of the same kind; none may be missing.
 
-    ``load_state_dict`` alone would find entries missing that a layer drops while it loads, since it computes them
+    ``load_state_dict`` alone would report entries as missing that a layer drops while it loads, since it computes them
     itself (mmpretrain's Swin Transformer V2).
 
     Raises:

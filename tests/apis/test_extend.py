@@ -96,7 +96,7 @@ def test_impossible_folders_are_refused(command: list[str], capsys: pytest.Captu
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
     assert 'is given as an image and as its mask' in errors[0]
     assert 'lies in the folder of --images' in errors[1] and 'lies in the folder of --masks' in errors[2]
-    assert 'an address in the web; download the file' in errors[3]
+    assert 'a web address; download the file' in errors[3]
     assert {path.suffix for path in Path(images).iterdir()} == {'.png'}, 'nothing is written there'
 
 

@@ -13,13 +13,13 @@ from torch import nn
 class LeakyResNet(ResNet):
     """MMSegmentation's ResNet with leaky ReLU in the place of every ReLU.
 
-    The MiB family has activated batch norm: batch norm whose scale is its weight's absolute value, and a leaky ReLU of
-    slope 0.01. Batch norm and a leaky ReLU are the same function where that weight is positive, and need no compiled
-    operation. Parameters have the names of a ResNet's, so its pretrained weights load.
+    The MiB family uses activated batch norm: batch norm that scales by the absolute value of its weight, then a leaky
+    ReLU of slope 0.01. If the weight is positive, batch norm and a leaky ReLU are the same function, and need no
+    compiled operation. Parameters have the names of a ResNet's, so pretrained weights load.
 
     Args:
         negative_slope: Slope below 0.
-        stem_activation: Whether the first convolution's batch norm is activated; RCIL's is not.
+        stem_activation: Whether the batch norm after the first convolution is activated; in RCIL it is not.
         **kwargs: Arguments of :class:`mmseg.models.backbones.ResNet`.
     """
 

@@ -1,4 +1,4 @@
-"""DeepLabV3's head as the MiB family uses it: four branches reduced together, the pooled one added."""
+"""DeepLabV3's head as the MiB family uses it: four branches are reduced together, and the pooled one is added."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ INITIALISATIONS = ('xavier', 'torch')
 
 @MODELS.register_module()
 class AddedPoolASPPHead(BaseDecodeHead):
-    r"""Atrous spatial pyramid pooling with four branches, to whose reduction the pooled branch is added.
+    r"""Atrous spatial pyramid pooling with four branches; the pooled branch is added to their reduction.
 
-    The network of MiB (CVPR 2020), PLOP, AWT, RCIL and EWF. With :math:`B_i` the branches (``pyramid``) (a 1x1 convolution and
-    dilated 3x3 ones), each with batch norm and activation a:
+    The network of MiB (CVPR 2020), PLOP, AWT, RCIL and EWF. With :math:`B_i` the branches (``pyramid``: a 1x1
+    convolution and dilated 3x3 ones), each with batch norm and activation a:
 
     .. math:: f = a(\mathrm{BN}(W_r [B_1, ..., B_4] + W_p\, a(\mathrm{BN}(W_g\, \mathrm{pool}(x)))))
 
-    None of the convolutions has a bias. MMSegmentation's own ASPPHead has pooling as a fifth branch and joins all
-    by a 3x3 convolution.
+    None of the convolutions has a bias. MMSegmentation's own ASPPHead has pooling as a fifth branch and joins all of
+    them with a 3x3 convolution.
 
-    In training the pool is the mean over the map. In tests it is the mean over a window of at most
-    ``pool_size`` pixels around each pixel, repeated where the window would leave the map: the same on the crops of
-    training, and as local on larger images.
+    In training the pool is the mean over the map. In tests it is the mean over a window of at most ``pool_size``
+    pixels around each pixel; near the border, the nearest full window counts. That is the same mean on images of the
+    size of training crops, and an equally local one on larger images.
 
     Args:
         dilations: Dilation of the branches; 1 stands for the 1x1 convolution.
         pool_size: Side of that window, in pixels of the map; None for the mean over the map. 32 is a crop of 512
             pixels at output stride 16.
         initialisation: ``'xavier'``: normal with the gain of a leaky ReLU of slope 0.01, as in the releases of the
-            MiB family; ``'torch'``: as torch does, in SDR's.
+            MiB family; ``'torch'``: torch's own, as in the release of SDR.
         **kwargs: Arguments of :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`. ``act_cfg=None`` leaves
-            activations out, as in SDR's release.
+            activations out, as in the release of SDR.
 
     Raises:
         ValueError: If ``initialisation`` is unknown.
@@ -76,7 +76,7 @@ class AddedPoolASPPHead(BaseDecodeHead):
         self.activation = build_activation_layer(self.act_cfg) if self.act_cfg else nn.Identity()
 
     def init_weights(self) -> None:
-        """Draws every convolution, and the classifier as torch does."""
+        """Draws the weights of every convolution; the classifier's as torch does."""
         super().init_weights()
         if self.init_cfg:
             return

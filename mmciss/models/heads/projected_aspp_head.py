@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class ProjectedASPPHead(ASPPHead):
-    """Atrous spatial pyramid pooling whose branches a 1x1 convolution joins, before dropout and a 3x3 convolution.
+    """Atrous spatial pyramid pooling that joins its branches with a 1x1 convolution, then dropout and a 3x3 one.
 
-    DeepLabV3 (Chen et al., arXiv 1706.05587) in torchvision's form. MMSegmentation's own head joins the branches by
-    a 3x3 convolution, and drops whole channels of what that gives.
+    DeepLabV3 (Chen et al., arXiv 1706.05587) in torchvision's form. MMSegmentation's own head joins the branches with
+    a 3x3 convolution and drops whole channels of its output.
 
     Args:
         dilations: Dilation rates of the branches; image pooling is one more.
         last_conv: Whether a 3x3 convolution, batch norm and ReLU follow (DKD). Without them the embedding is the
-            projection (SSUL, where every step brings a 3x3 convolution of its own).
-        dropout_ratio: Share of the values that dropout takes out of the projection.
+            projection (SSUL, where every step adds a 3x3 convolution of its own).
+        dropout_ratio: Share of the values of the projection that dropout zeroes.
         **kwargs: Arguments of :class:`mmseg.models.decode_heads.BaseDecodeHead`.
     """
 
