@@ -35,6 +35,7 @@ from mmciss.functional import labels_at, select_channels
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.readout import main_classifier
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.utils.configs import load_config
@@ -56,7 +57,7 @@ def draw(count: int, size: int, crop: int, device: str) -> Images:
 
 def closed_form(teacher: Teacher, images: Images) -> Tensor:
     """Returns the chosen channels by the closed form."""
-    found = run_passes({'awt': BackgroundAttribution(FRACTION)}, STEP, teacher, lambda: images)
+    found = run_passes({'awt': BackgroundAttribution(FRACTION)}, StepContext(STEP), teacher, lambda: images)
     return next(iter(found['channel_mask'].values()))[0]
 
 

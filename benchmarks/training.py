@@ -101,9 +101,7 @@ class Students:
         if passes:
             inputs, samples = self.batch
             target = torch.stack([sample.gt_sem_seg.data for sample in samples]).squeeze(1)
-            model.statistics.update(
-                run_passes(passes, model.step, build_teacher(model, self.device), lambda: [(inputs, target)])
-            )
+            run_passes(passes, model.context, build_teacher(model, self.device), lambda: [(inputs, target)])
         model.init_weights()
         if model.needs_teacher:
             share = share_trunk and trunk_is_frozen(model)

@@ -131,7 +131,7 @@ class Recorder(Hook):
 
     def before_train(self, runner: Runner) -> None:
         model = unwrap(runner.model)
-        self.found: dict[str, Any] = dict(flat('statistics', model.statistics))
+        self.found: dict[str, Any] = dict(flat('statistics', model.context.statistics))
         parameters = dict(model.named_parameters())
 
         def keep(*_: Any) -> None:

@@ -102,6 +102,7 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
         ConfigError: If they are not there.
     """
     from mmciss.models.previous import load_auxiliary
+    from mmciss.models.step_context import StepState
     from mmciss.utils.checkpoints import read_plain_checkpoint
 
     if model.decision is None or not model.decision.needs_auxiliary:
@@ -109,7 +110,9 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
     if any('.auxiliary.' in name for name in read_plain_checkpoint(checkpoint)):
         return
     state = checkpoint.with_name('state.pth')
-    if not load_auxiliary(model.segmentor, state).get('auxiliary'):
+    content = StepState(checkpoint, state).content
+    load_auxiliary(model.segmentor, content)
+    if not content.get('auxiliary'):
         raise ConfigError(
             f'checkpoint: {checkpoint} lacks the auxiliary channels that '
             f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '

@@ -22,6 +22,7 @@ from mmciss.engine.checks.config import check_config
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import value_checksum
 
@@ -114,6 +115,16 @@ class Experiment:
             self.cfg, self.protocol[index], self.plans[index], previous, self.protocol.report_sizes(index), self.classes
         )
 
+    def context(self, index: int, previous: Mapping[str, str | None] | None) -> StepContext:
+        """Makes the context of one step.
+
+        Args:
+            index: The step.
+            previous: Paths of what the step before left, as in the step's config.
+        """
+        state = None if previous is None else StepState.from_dict(previous)
+        return StepContext(self.protocol[index], state, self.plans[index], data=self.dataset(index, 'train'))
+
     def identity(self) -> dict[str, Any]:
         """Returns what decides the results; two runs with equal identities are the same experiment."""
         cfg = self.cfg
@@ -146,7 +157,7 @@ class Experiment:
         slots = {
             key: value
             for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
-            if value is not None or key not in ('structure',)
+            if value is not None or key not in ('structure', 'shared')
         }
         if (slots.get('classifier') or {}).get('future_rows'):
             slots['num_future'] = self.protocol[0].num_future

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmciss.engine.hooks.method_hook import MethodHook
+from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
@@ -34,6 +37,30 @@ def final_model(runner: Runner) -> torch.nn.Module:
     runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
     load_own(model, checkpoint['state_dict'])
     return model
+
+
+def method_hooks(runner: Runner) -> list[MethodHook]:
+    """Returns the hooks that are slots of the method."""
+    return [hook for hook in runner.hooks if isinstance(hook, MethodHook)]
+
+
+def finish_step(runner: Runner) -> dict[str, Any]:
+    """Ends the step for every slot; called on every rank when training is over.
+
+    The model gets its final weights, the passes after training look at the data with it, and each slot computes what
+    later steps need.
+
+    Returns:
+        What the passes after training found, which is saved with the step.
+    """
+    model = final_model(runner)
+    found: dict[str, Any] = {}
+    for hook in runner.hooks:
+        if isinstance(hook, StatisticsHook):
+            found.update(hook.finish(runner))
+    for slot in (*model.slots().values(), *method_hooks(runner)):
+        slot.end(model.context)
+    return found
 
 
 def plain_config(
@@ -106,25 +133,26 @@ def test_pipeline(cfg: Config) -> list[dict]:
     return list(pipeline)
 
 
-def export_step(runner: Runner, cfg: Config, folder: Path) -> None:
+def export_step(runner: Runner, cfg: Config, folder: Path, found: Mapping[str, Any] | None = None) -> None:
     """Writes ``model.pth``, ``model_config.py`` and ``state.pth`` of a finished step.
 
-    The state is that of the model and of each hook that has a ``method_state``.
+    The state is that of the model's slots and of the method's hooks, and what the passes after training found.
 
     Args:
         runner: The runner that trained the step.
         cfg: The user's config.
         folder: The step's folder.
+        found: What :func:`finish_step` returned.
     """
-    model = final_model(runner)
+    model = unwrap(runner.model)
     meta = runner.train_dataloader.dataset.metainfo
     dataset_meta = {'classes': list(meta['classes']), 'palette': [list(map(int, color)) for color in meta['palette']]}
     weights = model.plain_weights()
     save_tensors(folder / 'model.pth', {'state_dict': weights, 'meta': {'dataset_meta': dataset_meta}})
     state = model.method_state()
-    state['hooks'] = {
-        type(hook).__name__: hook.method_state() for hook in runner.hooks if hasattr(hook, 'method_state')
-    }
+    state['hooks'] = {type(hook).__name__: hook.state() for hook in method_hooks(runner)}
+    if found:
+        state['statistics'] = dict(found)
     save_tensors(folder / 'state.pth', state)
     config = plain_config(cfg, model.step.num_seen, dataset_meta, model)
     text = config.pretty_text

@@ -18,7 +18,7 @@ from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.checks.values import is_integer
 from mmciss.engine.close import close_runner
 from mmciss.engine.experiment import Experiment
-from mmciss.engine.export import export_step
+from mmciss.engine.export import export_step, finish_step
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.make_runner import make_runner
@@ -185,13 +185,16 @@ class IncrementalRunner:
 
     def _run_step(self, index: int) -> None:
         start = time.perf_counter()
-        runner = make_runner(self._step_config(index), f'step {index}', self.experiment.datasets)
+        cfg = self._step_config(index)
+        context = self.experiment.context(index, cfg.model.previous)
+        runner = make_runner(cfg, f'step {index}', self.experiment.datasets, context=context)
         drop_frozen_parameter_notes()
         try:
             runner.train()
+            found = finish_step(runner)
             folder = self.folder.step(index)
             if is_main_process():
-                export_step(runner, self.cfg, folder)
+                export_step(runner, self.cfg, folder, found)
             barrier()
             found = runner.test()
             if is_main_process():

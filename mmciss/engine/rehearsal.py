@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,24 +20,17 @@ from mmciss.datasets.seeding import seeded
 from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.checks.config import check_settings
 from mmciss.engine.experiment import Experiment
+from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
 from mmciss.engine.step_config import StepFiles, method_slots
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.previous import load_plain_checkpoint
 from mmciss.models.readout import Readout, run_segmentor
+from mmciss.models.slot import SlotLife
+from mmciss.models.slots import NAMED_SLOTS, SINGLE_SLOTS, check_needs, check_samples, check_statistics, named_configs
 from mmciss.protocols.step import Step
-from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 from mmciss.utils.blame import blaming, build
 from mmciss.utils.log_filters import drop_frozen_parameter_notes
-
-SLOT_REGISTRIES = {
-    'main_loss': MODELS,
-    'labeler': LABELERS,
-    'initializer': INITIALIZERS,
-    'structure': STRUCTURES,
-    'decision': MODELS,
-}
-NAMED_SLOTS = {'losses': MODELS, 'statistics': STATISTICS}
 
 
 def rehearse(experiment: Experiment) -> None:
@@ -57,10 +50,11 @@ def rehearse(experiment: Experiment) -> None:
             now = slice(1, None) if index else slice(0, 1)
             lengths = [plan.iterations for plan in experiment.plans[now]]
             model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[now], lengths)
-            if index:
-                _check_maps(model, inputs)
+            if not index:
+                inputs, fields = _check_forward(experiment, model, cfg)
             else:
-                inputs = _check_forward(experiment, model, cfg)
+                _check_maps(model, inputs)
+            check_samples(model.slots(), fields)
 
 
 def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step], lengths: Sequence[int]) -> Any:
@@ -70,7 +64,7 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
         user_cfg: The config with the key ``method``.
         cfg: The plain config of the step.
         step: The step.
-        steps: The steps that hooks are asked about.
+        steps: The steps that slots and hooks are asked about.
         lengths: The iterations of these steps.
 
     Returns:
@@ -79,9 +73,13 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
     Raises:
         ConfigError: Naming the config key of what does not work.
     """
-    check_slots(user_cfg, step)
-    hooks = _check_hooks(cfg, steps)
+    passes = check_slots(user_cfg, step)
+    hooks = _check_hooks(cfg)
     model = _model(cfg)
+    for slot in (*(hook for _, hook in hooks if isinstance(hook, SlotLife)), *model.slots().values()):
+        for other in steps:
+            slot.check_step(other)
+    _check_passes(model, passes)
     check_averages(hooks, model, lengths)
     if model.checkpoint is not None:
         load_plain_checkpoint(model.segmentor, model.checkpoint, key='load_from')
@@ -99,31 +97,38 @@ def _check_changed_settings(experiment: Experiment) -> None:
                 raise ConfigError(f'step {index}, as steps.*.cfg or method.cfg change it: {error}') from error
 
 
-def check_slots(cfg: Config, step: Step) -> None:
-    """Builds every slot of the method on its own, so that an error names the slot.
+def check_slots(cfg: Config, step: Step) -> dict[str, DataPass]:
+    """Builds every slot of the method on its own, so that an error names the slot, and returns the passes by name.
 
     Raises:
         ConfigError: Naming the slot.
     """
     place = 'method.base' if step.is_base and (cfg.get('method') or {}).get('base') else 'method'
     slots = method_slots(cfg.get('method'), step)
-    for name, registry in SLOT_REGISTRIES.items():
+    for name, registry in {'main_loss': MODELS, **SINGLE_SLOTS}.items():
         if slots[name] is not None:
             build(registry, copy.deepcopy(slots[name]), f'{place}.{name}')
+    built = {}
     for name, registry in NAMED_SLOTS.items():
-        configs = slots[name] or {}
-        if not isinstance(configs, dict) or 'type' in configs:
-            raise ConfigError(
-                f'{place}.{name}: must be a dictionary of named configs such as dict(kd=dict(type=...)), '
-                f'found {configs!r}'
-            )
-        for key, config in configs.items():
-            if config is not None:
-                build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
+        for key, config in named_configs(slots[name], f'{place}.{name}').items():
+            built[f'{name}.{key}'] = build(registry, copy.deepcopy(config), f'{place}.{name}.{key}')
+    return {key: item for key, item in built.items() if key.startswith('statistics.')}
 
 
-def _check_hooks(cfg: Config, steps: Sequence[Step]) -> list[tuple[str, Any]]:
-    """Builds the hooks, asks those that have a ``check_step`` about every step that they will see, and returns them."""
+def _check_passes(model: Any, passes: Mapping[str, DataPass]) -> None:
+    """Refuses passes that need what the model does not have, and slots that need what no pass finds."""
+    for key, item in passes.items():
+        if item.when not in MOMENTS:
+            raise ConfigError(f'method.{key}: {type(item).__name__}.when is {item.when!r}; allowed: {MOMENTS}')
+        if item.applies(model.step):
+            check_needs(model.segmentor, item, f'method.{key}')
+    if model.step.num_new and not model.step.is_base:
+        before = [item for item in passes.values() if item.when == 'before' and item.applies(model.step)]
+        check_statistics(model.slots(), [name for item in before for name in item.finds])
+
+
+def _check_hooks(cfg: Config) -> list[tuple[str, Any]]:
+    """Builds the hooks and returns them with their keys."""
     configs = {
         f'default_hooks.{name}': config
         for name, config in (cfg.get('default_hooks') or {}).items()
@@ -134,8 +139,6 @@ def _check_hooks(cfg: Config, steps: Sequence[Step]) -> list[tuple[str, Any]]:
     for key, config in configs.items():
         hook = build(HOOKS, copy.deepcopy(config), key)
         check_priority(config, hook, key)
-        for step in steps if hasattr(hook, 'check_step') else ():
-            hook.check_step(step)
         hooks.append((key, hook))
     return hooks
 
@@ -188,8 +191,12 @@ def _test_splits(cfg: Config) -> list[str]:
     return ['test', 'val'] if other else ['test']
 
 
-def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> Tensor:
-    """Loads a sample of either kind, runs the model on one and returns its image ``(1, 3, H, W)``."""
+def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> tuple[Tensor, list[str]]:
+    """Loads a sample of either kind and runs the model on one.
+
+    Returns:
+        Its image ``(1, 3, H, W)``, and the names of its fields.
+    """
     dataset = experiment.dataset(0, 'train')
     if not is_distributed():  # samplers of mmengine talk to the other ranks
         sampler = copy.deepcopy(cfg.train_dataloader.sampler)
@@ -215,4 +222,4 @@ def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) 
         batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
         data = model.eval().data_preprocessor(batch, True)
         model(data['inputs'], data['data_samples'], mode='tensor')
-    return data['inputs']
+    return data['inputs'], list(sample['data_samples'].keys())

@@ -16,10 +16,12 @@ from mmciss.errors import ConfigError, unknown_name
 from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.protocols.step import BACKGROUND, Step
+from mmciss.registry import STATISTICS
 
 METHOD_SLOTS = (
     'main_loss',
     'losses',
+    'shared',
     'labeler',
     'initializer',
     'freeze',
@@ -40,7 +42,7 @@ METHOD_SLOTS = (
 NEWEST = 'steps.new.'
 """In ``optim_wrapper.paramwise_cfg.custom_keys`` and ``freeze`` this stands for the rows that the step adds."""
 
-CARRIED_SLOTS = ('classifier', 'structure', 'decision')
+CARRIED_SLOTS = ('classifier', 'structure', 'decision', 'shared')
 """Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
 
 
@@ -79,7 +81,21 @@ def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
     if not step.is_base:
         return {key: method.get(key) for key in METHOD_SLOTS}
     carried = {key: method.get(key) for key in CARRIED_SLOTS}
+    carried['statistics'] = passes_after_training(method.get('statistics'))
     return {key: base.get(key, carried.get(key)) for key in METHOD_SLOTS}
+
+
+def passes_after_training(statistics: Any) -> dict[str, dict] | None:
+    """Returns those passes over the data that look at the model a step has learned; the base step has them too."""
+    if not isinstance(statistics, Mapping):
+        return None  # refused where the slots are built
+    found = {name: config for name, config in statistics.items() if isinstance(config, Mapping) and _is_after(config)}
+    return found or None
+
+
+def _is_after(config: Mapping[str, Any]) -> bool:
+    kind = config.get('type')
+    return getattr(STATISTICS.get(kind) if isinstance(kind, str) else kind, 'when', None) == 'after'
 
 
 def make_step_config(
@@ -143,6 +159,7 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
         step=step.to_dict(),
         data_preprocessor=preprocessor,
         losses=slots['losses'],
+        shared=slots['shared'],
         labeler=slots['labeler'],
         initializer=slots['initializer'],
         freeze=slots['freeze'],
@@ -261,8 +278,6 @@ def _housekeeping(out: Config, step: Step, slots: dict) -> None:
     randomness = out.setdefault('randomness', ConfigDict())
     randomness.seed = int(randomness.get('seed') or 0) + step.index
     hooks: list[Any] = [ConfigDict(type='TeacherHook'), ConfigDict(type='ReproducibleRandomHook')]
-    if slots['labeler'] is not None:
-        hooks.append(ConfigDict(type='DataCheckHook'))
     if slots['statistics']:
         hooks.append(ConfigDict(type='StatisticsHook', passes=slots['statistics']))
     hooks.append(ConfigDict(type='NonFiniteLossHook'))

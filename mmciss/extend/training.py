@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.close import close_runner
-from mmciss.engine.export import RECORD, export_step, plain_config
+from mmciss.engine.export import RECORD, export_step, finish_step, plain_config
 from mmciss.engine.launch import prepare_config
 from mmciss.engine.make_runner import make_runner
 from mmciss.engine.plain_config import without_mmciss
@@ -137,7 +137,7 @@ def learn(
     path = folder.step(1)
     try:
         runner.train()
-        export_step(runner, export_source(old.cfg), path)
+        export_step(runner, export_source(old.cfg), path, finish_step(runner))
         model = runner.model
         plain = model.decision is None or bool(model.decision.plain)
     finally:

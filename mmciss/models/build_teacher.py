@@ -37,13 +37,13 @@ def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share
     set_num_classes(config, sum(sizes))
     segmentor = build_grown_segmentor(config, sizes, model.classifier_options)
     if model.structure is not None and not model.structure.in_plain_model:
-        model.structure(segmentor, model.step)
-    load_plain_checkpoint(segmentor, model.previous['model'], key='teacher')
-    load_auxiliary(segmentor, model.previous.get('state'))
+        model.structure.install(segmentor, model.step)
+    load_plain_checkpoint(segmentor, model.previous.model, key='teacher')
+    load_auxiliary(segmentor, model.previous.content)
     if share_trunk:
         classifier = segmentor.decode_head.conv_seg
-        return SharedTrunkTeacher(model.segmentor, classifier.to(device), model.previous['model'])
-    return Teacher(segmentor.to(device), model.previous['model'])
+        return SharedTrunkTeacher(model.segmentor, classifier.to(device), model.previous.model)
+    return Teacher(segmentor.to(device), model.previous.model)
 
 
 def trunk_is_frozen(model: IncrementalSegmentor) -> bool:

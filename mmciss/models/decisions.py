@@ -6,27 +6,25 @@ import math
 from collections.abc import MutableMapping
 from typing import ClassVar
 
-import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.models.slot import Slot
 
 
-class Decision(nn.Module):
+class Decision(Slot):
     """Base class: turns logits into scores whose argmax is the decision.
 
     A finished step is exported for plain MMSegmentation, which takes the argmax of the logits. So a
     decision also says which rows the exported classifier needs for the same answer.
 
     Attributes:
-        needs: What the model must have, as for extra losses.
         needs_auxiliary: Whether :meth:`forward` reads the auxiliary channels.
         plain: Whether the exported model's argmax is this decision.
         replaces_rows: Whether :meth:`export` overwrites rows that the next step goes on from.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ()
     needs_auxiliary: ClassVar[bool] = False
     plain: ClassVar[bool] = True
     replaces_rows: bool = False

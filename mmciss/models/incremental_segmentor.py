@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,20 +12,21 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict
 from mmciss.models.classifiers.grow import build_grown_segmentor, growing_heads
-from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.freezing import apply_modes, freeze
-from mmciss.models.initializers.auxiliary_initializer import check_auxiliary
-from mmciss.models.labelers.labeling import LabelBatch
-from mmciss.models.outputs import SegOutput
+from mmciss.models.labelers.labeler import Batch
+from mmciss.models.losses.main_loss import MainLoss
+from mmciss.models.outputs import BatchOutputs, SegOutput
 from mmciss.models.pixel_weights import install_pixel_weights
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.readout import Readout, auxiliary_appended, feature_channels, main_classifier, run_segmentor
-from mmciss.models.slots import build_losses, check_needs, collect_needs
+from mmciss.models.readout import Readout, auxiliary_appended, main_classifier, main_head, run_segmentor
+from mmciss.models.slot import Slot
+from mmciss.models.slots import build_named, build_slot, check_needs
+from mmciss.models.step_context import StepContext, StepState
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
-from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
 from mmciss.utils.patched import patched
 
 
@@ -37,6 +38,7 @@ class IncrementalSegmentor(BaseModel):
         segmentor: Config of the plain segmentor, with as many classes as the step knows.
         step: The step, or the dictionary of its fields.
         losses: Extra losses by name; each adds ``loss_<name>`` to the log.
+        shared: Objects by name that several slots use, see :class:`~mmciss.models.slot.SharedSlot`.
         labeler: Config of the labeler that completes the labels, or None.
         initializer: Config of the initializer of the new classes' rows, or None for random rows.
         freeze: Arguments of :func:`mmciss.models.freezing.freeze`, or None.
@@ -46,12 +48,16 @@ class IncrementalSegmentor(BaseModel):
         previous: Paths ``model`` and ``state`` that the step before left, or None.
         checkpoint: A plain MMSegmentation checkpoint that the base step starts from, or None.
         data_preprocessor: Config of the data preprocessor.
+        context: The step's context, if a runner made one; it replaces ``step`` and ``previous``.
+
+    Attributes:
+        context: What the slots know about the step.
     """
 
     def __init__(
         self,
         segmentor: dict,
-        step: Step | dict,
+        step: Step | dict | None = None,
         losses: dict | None = None,
         labeler: dict | None = None,
         initializer: dict | None = None,
@@ -62,50 +68,78 @@ class IncrementalSegmentor(BaseModel):
         previous: dict | None = None,
         checkpoint: str | None = None,
         data_preprocessor: dict | None = None,
+        shared: dict | None = None,
+        context: StepContext | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        self.step = step if isinstance(step, Step) else Step.from_dict(step)
+        if context is None:
+            step = step if isinstance(step, Step) else Step.from_dict(step)
+            context = StepContext(step, None if previous is None else StepState.from_dict(previous))
+        self.context = context
+        context.model = self
         self.classifier_options = dict(classifier or {})
         self.segmentor = build_grown_segmentor(
             segmentor, self.step.sizes, self.classifier_options, self.step.num_future
         )
-        self.structure = None if structure is None else STRUCTURES.build(structure)
+        self.structure = build_slot('structure', structure)
         if self.structure is not None:
-            self.structure(self.segmentor, self.step)
-        self.losses = build_losses(losses)
-        self.labeler = None if labeler is None else LABELERS.build(labeler)
-        self.initializer = None if initializer is None else INITIALIZERS.build(initializer)
-        self.decision = None if decision is None else MODELS.build(decision)
-        if self.decision is not None:
-            check_needs(self.segmentor, self.decision, 'method.decision')
-        self.previous = previous
+            self.structure.install(self.segmentor, self.step)
+        self.shared = build_named('shared', shared)
+        self.losses = build_named('losses', losses)
+        self.labeler = build_slot('labeler', labeler)
+        self.initializer = build_slot('initializer', initializer)
+        self.decision = build_slot('decision', decision)
         self.checkpoint = checkpoint
-        self.statistics: dict[str, Any] = {}
-        self._check_initializer()
-        self.layers, self.needs_teacher = collect_needs(self.segmentor, self.losses, self.labeler, self.step)
-        self._set_channels()
         self._freeze = dict(freeze or {})
-        self._set_step()
+        self.layers: list[str] = []
+        self.needs_teacher = False
+        self._prepare_slots()
         self.frozen = self._apply_freeze()
         self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor).values()) if self.labeler else []
         self.set_teacher(None)
 
-    def _set_channels(self) -> None:
-        for name, loss in self.losses.items():
-            if hasattr(loss, 'set_channels'):
-                loss.set_channels(feature_channels(self.segmentor, loss.layers, f'method.losses.{name}.channels'))
+    @property
+    def step(self) -> Step:
+        """The step that the model learns."""
+        return self.context.step
 
-    def _set_step(self) -> None:
-        for module in self.modules():
-            if module is not self and hasattr(module, 'set_step'):
-                module.set_step(self.step)
+    @property
+    def previous(self) -> StepState | None:
+        """What the step before left, or None."""
+        return self.context.previous
 
-    def _check_initializer(self) -> None:
-        if self.initializer is not None and not self.step.is_base and self.step.num_new:
-            classifiers = growable_layers(self.segmentor)
-            for classifier in classifiers.values():
-                self.initializer.check(classifier, self.step)
-            check_auxiliary(self.initializer, classifiers)
+    def slots(self) -> dict[str, Slot]:
+        """Returns the method's slots by key, in the order in which they are asked.
+
+        An initializer comes first, so that the others begin with rows that are started.
+        """
+        single = ('structure', 'initializer', 'labeler', 'decision')
+        found = {name: getattr(self, name) for name in single if getattr(self, name) is not None}
+        found.update({f'shared.{name}': slot for name, slot in self.shared.items()})
+        found.update({f'losses.{name}': slot for name, slot in self.losses.items()})
+        main = [module for module in self.segmentor.modules() if isinstance(module, MainLoss)]
+        found.update({f'main_loss.{index}': loss for index, loss in enumerate(main)})
+        return found
+
+    def _prepare_slots(self) -> None:
+        """Checks what every slot needs, and finds out which layers to tap and whether a teacher has to run."""
+        for key, slot in self.slots().items():
+            slot.key = key
+            slot.check_step(self.step)
+            if key == 'initializer' and (self.step.is_base or not self.step.num_new):
+                continue  # it starts nothing at this step
+            config_key = f'method.{key}' if not key.startswith('main_loss') else 'method.main_loss'
+            check_needs(self.segmentor, slot, config_key, self.shared)
+            if 'features' in slot.needs and key != 'decision':
+                self.layers += [name for name in slot.layers if name not in self.layers]
+            if 'teacher' in slot.needs:
+                if self.step.is_base:
+                    raise ConfigError(
+                        f'{config_key} needs a teacher, which the base step does not have; set it in '
+                        f'method, not in method.base'
+                    )
+                self.needs_teacher = True
+            slot.prepare(self.context)
 
     def _apply_freeze(self) -> list[str]:
         # Before DistributedDataParallel wraps the model: it only registers what requires a gradient then.
@@ -121,8 +155,10 @@ class IncrementalSegmentor(BaseModel):
         object.__setattr__(self, '_teacher', teacher)
 
     def init_weights(self) -> None:
-        """Loads what the step starts from; called by the runner after the teacher's passes over the data."""
-        if self.previous is None:
+        """Loads what the step starts from; called by the runner after the passes over the data."""
+        if self.previous is not None:
+            load_previous_step(self.segmentor, self.previous)
+        else:
             with plain_layers(self.segmentor):
                 if self.structure is None:
                     self.segmentor.init_weights()
@@ -130,8 +166,8 @@ class IncrementalSegmentor(BaseModel):
                     self.structure.initialise(self.segmentor, self.segmentor.init_weights)
             if self.checkpoint is not None:
                 load_plain_checkpoint(self.segmentor, self.checkpoint, key='load_from')
-            return
-        load_previous_step(self, self.previous)
+        for slot in self.slots().values():
+            slot.begin(self.context)
 
     def train(self, mode: bool = True) -> IncrementalSegmentor:
         """Sets the mode and applies the norm and dropout policy of ``freeze`` again."""
@@ -158,10 +194,13 @@ class IncrementalSegmentor(BaseModel):
         teacher = self.teacher(inputs, self.layers) if self.needs_teacher else None
         target, data_samples = self._labels(inputs, data_samples, teacher)
         trunk = nullcontext() if teacher is None else self.teacher.student_pass()
-        with trunk, Readout(self.segmentor, self.layers, losses_too=True) as readout:
+        reading = Readout(self.segmentor, self.layers, losses_too=True)
+        with trunk, reading as readout, self._main_losses_see(readout, teacher):
             losses = self.segmentor.loss(inputs, data_samples)
-        if self.losses:
+        if self.losses or self.shared:
             student = readout.output()
+            for slot in self.shared.values():
+                slot.update(student, teacher, target, self.context)
             for name, loss in self.losses.items():
                 losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, target)
         return losses
@@ -169,18 +208,30 @@ class IncrementalSegmentor(BaseModel):
     def _extra_loss(
         self, loss: nn.Module, student: SegOutput, teacher: SegOutput | None, target: Tensor | None
     ) -> Tensor:
-        value = loss(student, teacher, target, self.step)
-        if student.refined is not None and set(getattr(loss, 'needs', ())) <= {'logits'}:
-            value = value + loss(student.refined, teacher and teacher.refined, target, self.step)
+        value = loss(student, teacher, target, self.context)
+        if student.refined is not None and set(loss.needs) <= {'logits', 'teacher'}:
+            value = value + loss(student.refined, teacher and teacher.refined, target, self.context)
         return value
 
+    @contextmanager
+    def _main_losses_see(self, readout: Readout, teacher: SegOutput | None) -> Iterator[None]:
+        """Lets main losses of the main head that need more than scores see both models' outputs of this batch."""
+        curious = [loss for loss in main_head(self.segmentor)[1].modules() if isinstance(loss, MainLoss) and loss.needs]
+        for loss in curious:
+            loss.outputs = BatchOutputs(readout.output, teacher)
+        try:
+            yield
+        finally:
+            for loss in curious:
+                loss.outputs = None
+
     def _labels(self, inputs: Tensor, data_samples: list, teacher: Any) -> tuple[Tensor | None, list]:
-        if self.labeler is None and not self.losses:
+        if self.labeler is None and not self.losses and not self.shared:
             return None, data_samples
         target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
         if self.labeler is None:
             return target, data_samples
-        labels = self.labeler(target, teacher, self.step, LabelBatch(inputs, data_samples, self.statistics))
+        labels = self.labeler(Batch(inputs, target, data_samples), teacher, self.context)
         for sampler in self._pixel_weights:
             sampler.weights = None if labels.weights is None else labels.weights.expand_as(labels.target)
         relabelled = []
@@ -205,15 +256,18 @@ class IncrementalSegmentor(BaseModel):
         with more, patched(self.segmentor, 'postprocess_result', decide):
             return self.segmentor.predict(inputs, data_samples)
 
-    def method_state(self) -> dict[str, dict[str, Tensor]]:
-        """Returns what the next step needs beside the plain model.
+    def method_state(self) -> dict[str, dict[str, Any]]:
+        """Returns what the next step needs beside the plain model: what :meth:`StepState.slot` reads.
 
-        That are buffers of losses and labeler, rows of classifiers that the plain model does not have or that the
-        decision changes in it, and layers that the structure adds.
+        These are the states of the slots and, under ``'auxiliary'``, rows that the plain model does not have or that
+        the decision changes in it, and layers that the structure adds.
         """
-        state = {'losses': self.losses.state_dict()}
-        if isinstance(self.labeler, nn.Module):
-            state['labeler'] = self.labeler.state_dict()
+        state: dict[str, dict[str, Any]] = {'losses': {}}
+        for key, slot in self.slots().items():
+            room, _, name = key.partition('.')
+            prefix = f'{name}.' if name else ''
+            if left := {f'{prefix}{item}': value for item, value in slot.state().items()}:
+                state.setdefault(room, {}).update(left)
         kept = ['.auxiliary.', '.future.']
         if self.decision is not None and self.decision.replaces_rows:
             name, classifier = main_classifier(self.segmentor)
@@ -242,8 +296,3 @@ class IncrementalSegmentor(BaseModel):
             self.decision.export(rows, classifier.auxiliary)
             weights.update({f'{prefix}{key}': tensor for key, tensor in rows.items()})
         return weights
-
-    @property
-    def source(self) -> Path | None:
-        """The checkpoint that the step starts from."""
-        return None if self.previous is None else Path(self.previous['model'])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch.nn.functional as F
@@ -96,3 +96,16 @@ class SegOutput:
         if tuple(maps.shape[-2:]) == size:
             return maps
         return F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)
+
+
+@dataclass(frozen=True)
+class BatchOutputs:
+    """What both models said about the batch whose main loss is being computed.
+
+    Attributes:
+        student: Called for the student's output, which costs an upsampling at most.
+        teacher: The teacher's, or None without one.
+    """
+
+    student: Callable[[], SegOutput]
+    teacher: SegOutput | None = None

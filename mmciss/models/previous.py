@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.classifiers.old_rows import claim_future_rows, load_old_rows
-from mmciss.models.initializers.context import InitializerContext
+from mmciss.models.step_context import StepState
 from mmciss.utils.checkpoints import read_plain_checkpoint
-
-if TYPE_CHECKING:
-    from mmciss.models.incremental_segmentor import IncrementalSegmentor
 
 
 def check_fit(
@@ -78,42 +75,26 @@ def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], 
     return missing, list(result.unexpected_keys)
 
 
-def load_method_state(path: str | Path | None) -> dict[str, Any]:
-    """Reads ``state.pth`` of a finished step; an absent file is an empty state (a plain checkpoint as step 0)."""
-    from mmciss.utils.files import load_tensors
-
-    return load_tensors(path) if path is not None and Path(path).is_file() else {}
-
-
-def load_auxiliary(segmentor: nn.Module, path: str | Path | None) -> dict[str, Any]:
-    """Loads the channels that are no classes, which a plain checkpoint does not hold, and returns the whole state.
+def load_auxiliary(segmentor: nn.Module, state: Mapping[str, Any]) -> None:
+    """Loads the channels that are no classes, which a plain checkpoint does not hold.
 
     Rows of future classes are another step's in part, see
     :func:`~mmciss.models.classifiers.old_rows.claim_future_rows`.
-    """
-    state = load_method_state(path)
-    known = {name: tensor for name, tensor in state.get('auxiliary', {}).items() if '.future.' not in name}
-    segmentor.load_state_dict(known, strict=False)
-    return state
-
-
-def load_previous_step(model: IncrementalSegmentor, previous: dict) -> None:
-    """Loads the old weights into the student, starts the new rows and carries the losses' state over.
 
     Args:
-        model: The student of the new step.
-        previous: Paths ``model`` and ``state`` of the step before.
+        segmentor: The grown segmentor.
+        state: Content of ``state.pth``.
     """
-    load_plain_checkpoint(model.segmentor, previous['model'], key='previous step', old_rows=True)
-    state = load_auxiliary(model.segmentor, previous.get('state'))
-    claim_future_rows(model.segmentor, state.get('auxiliary', {}))
-    if model.initializer is not None and model.step.num_new:
-        for name, classifier in growable_layers(model.segmentor).items():
-            model.initializer(classifier, model.step, InitializerContext(model.statistics, state, name))
-    carried: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in state.get('losses', {}).items():
-        loss, _, rest = name.partition('.')
-        carried.setdefault(loss, {})[rest] = tensor
-    for name, loss in model.losses.items():
-        if hasattr(loss, 'carry_over'):
-            loss.carry_over(carried.get(name, {}), model.step)
+    known = {name: tensor for name, tensor in state.get('auxiliary', {}).items() if '.future.' not in name}
+    segmentor.load_state_dict(known, strict=False)
+
+
+def load_previous_step(segmentor: nn.Module, previous: StepState) -> None:
+    """Loads what the step before left into the network of the new step, whose new rows stay as they are.
+
+    Raises:
+        ConfigError: If it does not fit.
+    """
+    load_plain_checkpoint(segmentor, previous.model, key='previous step', old_rows=True)
+    load_auxiliary(segmentor, previous.content)
+    claim_future_rows(segmentor, previous.content.get('auxiliary', {}))

@@ -1,49 +1,76 @@
-"""Building the extra losses of a method, and finding out what they need, before training starts."""
+"""Building the slots of a method, and refusing what their model cannot give, before training starts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mmengine.registry import Registry
 from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.readout import main_classifier
+from mmciss.models.slot import Slot
 from mmciss.models.taps import check_names
-from mmciss.protocols.step import Step
+from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
 
-NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows')
+SINGLE_SLOTS: dict[str, Registry] = {
+    'structure': STRUCTURES,
+    'initializer': INITIALIZERS,
+    'labeler': LABELERS,
+    'decision': MODELS,
+}
+NAMED_SLOTS: dict[str, Registry] = {'shared': MODELS, 'losses': MODELS, 'statistics': STATISTICS}
+NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows', 'teacher')
+NAMED_NEEDS = ('statistics', 'shared', 'sample')
 
 
-def build_losses(losses: dict[str, dict] | None) -> nn.ModuleDict:
-    """Builds the extra losses by name; a loss set to None is left out.
+def named_configs(configs: Mapping[str, dict | None] | None, key: str) -> dict[str, dict]:
+    """Returns the configs of a slot that holds several by name, without those set to None.
 
     Raises:
-        ConfigError: If ``method.losses`` is no dictionary of named configs.
+        ConfigError: If it is no dictionary of named configs.
     """
-    if losses is None:
-        losses = {}
-    if not isinstance(losses, dict) or 'type' in losses:
+    if not isinstance(configs or {}, Mapping) or 'type' in (configs or {}):
         raise ConfigError(
-            f'method.losses must be a dictionary of named losses such as dict(kd=dict(type=...)), found {losses!r}'
+            f'{key}: must be a dictionary of named configs such as dict(kd=dict(type=...)), found {configs!r}'
         )
-    return nn.ModuleDict({name: MODELS.build(config) for name, config in losses.items() if config is not None})
+    return {name: config for name, config in (configs or {}).items() if config is not None}
 
 
-def check_needs(segmentor: nn.Module, slot: Any, key: str) -> None:
+def build_slot(name: str, config: dict | None) -> Slot | None:
+    """Builds the one slot of a kind, such as ``'labeler'``."""
+    return None if config is None else SINGLE_SLOTS[name].build(config)
+
+
+def build_named(name: str, configs: Mapping[str, dict | None] | None) -> nn.ModuleDict:
+    """Builds the slots of a kind that has several, such as ``'losses'``.
+
+    Raises:
+        ConfigError: If they are no dictionary of named configs.
+    """
+    found = named_configs(configs, f'method.{name}')
+    return nn.ModuleDict({item: NAMED_SLOTS[name].build(config) for item, config in found.items()})
+
+
+def check_needs(segmentor: nn.Module, slot: Any, key: str, shared: Iterable[str] = ()) -> None:
     """Refuses a slot that needs what the model does not have.
 
     Args:
         segmentor: The segmentor.
-        slot: Anything with ``needs`` and, for features, ``layers``.
+        slot: A slot, or a pass over the data.
         key: The config key of the slot.
+        shared: Names of the objects in ``method.shared``.
 
     Raises:
-        ConfigError: If the head has no single linear classifier, or a layer does not exist.
+        ConfigError: If the head has no single linear classifier, or a layer or an object does not exist.
     """
-    needs = set(getattr(slot, 'needs', ('logits',)))
-    if unknown := needs - set(NEEDS):
-        raise ConfigError(f'{key}: {type(slot).__name__}.needs holds {sorted(unknown)}; allowed: {NEEDS}')
+    needs = set(slot.needs)
+    named = {need for need in needs if need.partition('.')[0] in NAMED_NEEDS and '.' in need}
+    if unknown := needs - named - set(NEEDS):
+        allowed = (*NEEDS, *(f'{name}.<name>' for name in NAMED_NEEDS))
+        raise ConfigError(f'{key}: {type(slot).__name__}.needs holds {sorted(unknown)}; allowed: {allowed}')
     found = main_classifier(segmentor)
     if needs & {'embedding', 'classifier', 'rows'} and found is None:
         raise ConfigError(
@@ -57,27 +84,51 @@ def check_needs(segmentor: nn.Module, slot: Any, key: str) -> None:
         )
     if 'features' in needs:
         check_names(segmentor, slot.layers, key=f'{key}.layers')
+    for name in (need.removeprefix('shared.') for need in named if need.startswith('shared.')):
+        if name not in shared:
+            raise ConfigError(
+                f'{key}: {type(slot).__name__} needs method.shared.{name}, which the method does not have; '
+                f'found {sorted(shared) or "none"}'
+            )
 
 
-def collect_needs(segmentor: nn.Module, losses: nn.ModuleDict, labeler: Any, step: Step) -> tuple[list[str], bool]:
-    """Returns the modules to tap and whether a teacher has to run, and refuses what the model cannot give.
+def named_needs(slots: Mapping[str, Slot], kind: str) -> Iterable[tuple[str, Slot, str]]:
+    """Gives key, slot and name for everything that slots need of a kind: ``'statistics'`` or ``'sample'``."""
+    for key, slot in slots.items():
+        for need in slot.needs:
+            if need.startswith(f'{kind}.'):
+                yield key, slot, need.removeprefix(f'{kind}.')
+
+
+def check_statistics(slots: Mapping[str, Slot], finds: Iterable[str]) -> None:
+    """Refuses slots that need a statistic which no pass over the data finds.
+
+    Args:
+        slots: The slots by key.
+        finds: Names of all that the passes before training find.
 
     Raises:
-        ConfigError: If a loss needs an embedding that the head does not have, a module that does not exist, or a
-            teacher at the base step.
+        ConfigError: Naming slot and statistic.
     """
-    layers: list[str] = []
-    slots = [(f'method.losses.{name}', loss) for name, loss in losses.items()]
-    if labeler is not None:
-        slots.append(('method.labeler', labeler))
-    for key, slot in slots:
-        check_needs(segmentor, slot, key)
-        if 'features' in getattr(slot, 'needs', ()):
-            layers += [name for name in slot.layers if name not in layers]
-    uses_teacher = [key for key, slot in slots if getattr(slot, 'uses_teacher', True)]
-    if uses_teacher and step.is_base:
-        raise ConfigError(
-            f'{uses_teacher[0]} needs a teacher, which the base step does not have; set it in '
-            f'method, not in method.base'
-        )
-    return layers, bool(uses_teacher)
+    finds = set(finds)
+    for key, slot, name in named_needs(slots, 'statistics'):
+        if name not in finds:
+            raise ConfigError(
+                f'method.statistics: {type(slot).__name__} (method.{key}) needs {name!r}, found '
+                f'{sorted(finds) or "none"}; add the pass that computes it'
+            )
+
+
+def check_samples(slots: Mapping[str, Slot], fields: Iterable[str]) -> None:
+    """Refuses slots that need a field which the training samples do not have.
+
+    Raises:
+        ConfigError: Naming slot and field, and what to do.
+    """
+    fields = set(fields)
+    for key, slot, name in named_needs(slots, 'sample'):
+        if name not in fields:
+            raise ConfigError(
+                f'method.{key}: {type(slot).__name__} needs {name!r}, which the training samples do not have '
+                f'(they have {", ".join(sorted(fields))}). {slot.remedies.get(f"sample.{name}", "")}'.rstrip()
+            )

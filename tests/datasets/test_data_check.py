@@ -18,7 +18,8 @@ from PIL import Image
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.inspect_protocol import main as inspect_main
-from mmciss.apis.train import config_from_args, main as train_main, parse_args
+from mmciss.apis.train import config_from_args, parse_args
+from mmciss.apis.train import main as train_main
 from mmciss.datasets import data_check
 from mmciss.datasets.data_check import DataCheck, check_config_data, check_data
 from mmciss.datasets.image_pairs import ImagePair

@@ -74,9 +74,10 @@ def test_scores_and_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('name', ['deeplabv3', 'segformer_head', 'segformer'])
 def test_models_can_be_extended(name: str) -> None:
+    from photographs import plain
+
     import mmciss.register_all  # noqa: F401
     from mmciss.extend.old_model import check_heads
-    from photographs import plain
 
     make, optimizer, _ = plain.MODELS[name]
     cfg = plain.config(make('weights.pth'), optimizer, Path('data'), 4, 5, Path('out/base'))

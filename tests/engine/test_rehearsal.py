@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmseg.models.backbones import ResNetV1c
 from mmseg.registry import MODELS
 
 import mmciss.register_all
 from mmciss.engine.experiment import Experiment
+from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.launch import prepare_config
 from mmciss.engine.rehearsal import check_slots, rehearse
 from mmciss.errors import ConfigError
@@ -26,7 +26,7 @@ from tests.smoke import smoke_config
 
 
 @HOOKS.register_module(force=True)
-class WatchesSteps(Hook):
+class WatchesSteps(MethodHook):
     """Notes which steps it is asked about, and refuses one."""
 
     asked: list[int] = []

@@ -63,9 +63,3 @@ def test_groups_of_the_newest_rows_vanish_where_a_step_adds_none() -> None:
     method = dict(cfg={'optim_wrapper.paramwise_cfg': dict(custom_keys={'steps.new.': dict(lr_mult=2)})})
     out = make_step_config(config(method=method), domain, StepPlan(7), FILES)
     assert out.optim_wrapper.paramwise_cfg.custom_keys == {}
-
-
-def test_a_labeler_may_look_at_the_data() -> None:
-    method = dict(labeler=dict(type='L'))
-    out = make_step_config(config(method=method), LATER, StepPlan(7), FILES)
-    assert 'DataCheckHook' in [hook.type for hook in out.custom_hooks]

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.overrides import use_method
+from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.schedule import plan_step
 from mmciss.engine.statistics.run_passes import run_passes
@@ -168,7 +169,7 @@ class ComposedStep:
         }
         passes = {name: item for name, item in passes.items() if item.applies(self.step)}
         if passes and self.model.previous is not None:
-            self.model.statistics.update(run_passes(passes, self.step, self.model.teacher, lambda: self.batches))
+            run_passes(passes, self.model.context, self.model.teacher, lambda: self.batches)
         self.model.init_weights()
         if self.model.previous is None:
             settle(self.model.segmentor, self.inputs)
@@ -232,9 +233,7 @@ class ComposedStep:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_tensors(self.folder / 'model.pth', {'state_dict': self.model.network_weights()})
         state = self.model.method_state()
-        state['hooks'] = {
-            type(hook).__name__: hook.method_state() for hook in self.hooks if hasattr(hook, 'method_state')
-        }
+        state['hooks'] = {type(hook).__name__: hook.state() for hook in self.hooks if isinstance(hook, MethodHook)}
         save_tensors(self.folder / 'state.pth', state)
         return StepFiles(str(self.folder / 'model.pth'), str(self.folder / 'state.pth'))
 

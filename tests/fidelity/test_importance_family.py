@@ -162,7 +162,7 @@ def test_three_steps(name: str, kind: type[Measure], updates: tuple[int, int, in
         step.learn(updates[index])
         left = train(net, step, measure, updates[index], rate)
         close(step.model.segmentor.state_dict(), net.state_dict())
-        found = step.hooks[0].method_state()
+        found = step.hooks[0].state()
         assert found.keys() == left.keys()
         for key in left:
             close(found[key], left[key])

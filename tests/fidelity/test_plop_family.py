@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tests.fidelity.compose import DOMAINS, ComposedStep, Composition, compare, compose

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks import plain_losses
 from mmciss import functional
 from mmciss.functional import pixel_loss, upsampled_blocks
-from benchmarks import plain_losses
 
 OLD, SEEN, SIZE = 4, 7, (13, 11)
 WITH_LABELS = ('unbiased_cross_entropy', 'binary_cross_entropy')

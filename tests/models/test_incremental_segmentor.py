@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import nn
 
 import mmciss.register_all
 from mmciss.errors import ConfigError
@@ -16,9 +16,9 @@ from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.labelers import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
-from mmciss.protocols.step import Step
+from mmciss.models.step_context import StepContext
 from mmciss.registry import LABELERS
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
@@ -121,15 +121,14 @@ def test_every_module_that_asks_learns_the_step(previous: dict) -> None:
 
 
 @LABELERS.register_module()
-class EverythingIsClassFour:
+class EverythingIsClassFour(Labeler):
     """Relabels all pixels and weights the first image by 0."""
 
     needs = ('logits',)
-    uses_teacher = False
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
+    def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:
         weights = torch.tensor([0.0, 1.0]).view(2, 1, 1)
-        return Labels(torch.full_like(target, 4), weights)
+        return Labels(torch.full_like(batch.target, 4), weights)
 
 
 def test_labeler_changes_labels_and_weights_of_all_heads_but_not_the_batch(previous: dict) -> None:
@@ -184,7 +183,7 @@ def test_base_step_can_start_from_a_plain_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(losses=[KD]), 'method.losses must be a dictionary of named losses'),
+        (dict(losses=[KD]), 'method.losses: must be a dictionary of named configs'),
         (dict(losses=KD), 'method.losses.kd needs a teacher, which the base step does not have'),
     ],
 )

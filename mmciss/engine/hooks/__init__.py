@@ -1,6 +1,5 @@
 """Hooks of a step."""
 
-from mmciss.engine.hooks.data_check_hook import DataCheckHook
 from mmciss.engine.hooks.fisher_importance_hook import FisherImportanceHook
 from mmciss.engine.hooks.importance_hook import ImportanceHook
 from mmciss.engine.hooks.non_finite_loss_hook import NonFiniteLossError, NonFiniteLossHook
@@ -13,7 +12,6 @@ from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
 
 __all__ = [
-    'DataCheckHook',
     'FisherImportanceHook',
     'ImportanceHook',
     'NonFiniteLossError',

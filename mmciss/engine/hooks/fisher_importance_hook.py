@@ -24,18 +24,18 @@ class FisherImportanceHook(ImportanceHook):
         super().__init__(weight)
         self.rate = rate
 
-    def begin(self) -> dict[str, Tensors]:
+    def initial(self) -> dict[str, Tensors]:
         """Goes on from the step before; what is new starts at one."""
         return {'fisher': self.continued('fisher', 1.0)}
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Continues the running mean."""
-        fisher = self.state['fisher']
+        fisher = self.running['fisher']
         fisher[name] = update_fisher(fisher[name], gradient, self.rate)
 
     def finish(self) -> dict[str, Tensors]:
         """Returns the running mean."""
-        return {'fisher': self.state['fisher']}
+        return {'fisher': self.running['fisher']}
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
         """Returns the Fisher information scaled to [0, 1]."""

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import padded
-from mmciss.models.previous import load_method_state
 from mmciss.utils.private_api import unscales_by_itself
 
 Tensors = dict[str, Tensor]
 
 
-class ImportanceHook(Hook):
+class ImportanceHook(MethodHook):
     r"""Base class: measures how important each parameter is, and holds it as strongly in the steps
     after.
 
@@ -37,7 +36,7 @@ class ImportanceHook(Hook):
     published settings stay below that. Parameters that the step before did not have, such as new
     classes' rows, are free.
 
-    A subclass gives :meth:`begin`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
+    A subclass gives :meth:`initial`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
 
     Args:
         weight: Factor of the penalty.
@@ -53,7 +52,7 @@ class ImportanceHook(Hook):
         self.weight = weight
         self.updates = 0
         self.start: Tensors = {}
-        self.state: dict[str, Tensors] = {}
+        self.running: dict[str, Tensors] = {}
         self.carried: dict[str, Tensors] = {}
         self._known: dict[str, Tensors] = {}
         self.stiffness: Tensors = {}
@@ -63,7 +62,7 @@ class ImportanceHook(Hook):
         self._loaded: dict[str, Any] | None = None
         self._handles: list[Any] = []
 
-    def begin(self) -> dict[str, Tensors]:
+    def initial(self) -> dict[str, Tensors]:
         """Returns the state before the first update: tensors by kind and parameter."""
         raise NotImplementedError
 
@@ -114,8 +113,7 @@ class ImportanceHook(Hook):
         self._handles = [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
 
     def _prepare(self, model: nn.Module) -> None:
-        previous = {} if model.previous is None else load_method_state(model.previous.get('state'))
-        carried = previous.get('hooks', {}).get(type(self).__name__, {})
+        carried = {} if model.previous is None else model.previous.slot(f'hooks.{type(self).__name__}')
         known = self._known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
         # What a parameter got longer by has no importance yet: it is free, and as if not measured.
         self.carried = {
@@ -123,11 +121,11 @@ class ImportanceHook(Hook):
             for kind, tensors in known.items()
         }
         self.start = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.state = self.begin()
+        self.running = self.initial()
         if self._loaded is not None:
             self.updates = self._loaded['updates']
             self.start = self._placed(self._loaded['start'])
-            self.state = {kind: self._placed(tensors) for kind, tensors in self._loaded['state'].items()}
+            self.running = {kind: self._placed(tensors) for kind, tensors in self._loaded['state'].items()}
             self._loaded = None
         found = {name: self.importance(known, name) for name in self.parameters}
         self.stiffness = {
@@ -197,7 +195,7 @@ class ImportanceHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the state, so that the step can be resumed."""
-        checkpoint[self._key] = {'updates': self.updates, 'start': self.start, 'state': self.state}
+        checkpoint[self._key] = {'updates': self.updates, 'start': self.start, 'state': self.running}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remembers the state of a checkpoint that the step is resumed from."""
@@ -208,8 +206,8 @@ class ImportanceHook(Hook):
         return f'hook_{type(self).__name__}'
 
     @torch.no_grad()
-    def method_state(self) -> dict[str, Tensors]:
-        """Returns what the next step gets, see :func:`mmciss.engine.export.export_step`."""
+    def state(self) -> dict[str, Tensors]:
+        """Returns what the next step gets."""
         return self.finish()
 
 

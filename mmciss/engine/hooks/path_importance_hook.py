@@ -34,7 +34,7 @@ class PathImportanceHook(ImportanceHook):
         self.gradient = gradient
         self.uses_update = gradient == 'own'
 
-    def begin(self) -> dict[str, Tensors]:
+    def initial(self) -> dict[str, Tensors]:
         """Starts from a path of zeros, at the weights of the step before."""
         state = {'path': {name: torch.zeros_like(p) for name, p in self.parameters.items()}}
         if self.gradient == 'next':
@@ -44,13 +44,13 @@ class PathImportanceHook(ImportanceHook):
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Adds what the update before saved, by the gradient where it arrived."""
         if self.gradient == 'next':
-            path, before = self.state['path'], self.state['before']
+            path, before = self.running['path'], self.running['before']
             path[name] = accumulate_path(path[name], gradient, before[name], parameter)
             before[name] = parameter.clone()
 
     def after_update(self, name: str, parameter: Tensor, gradient: Tensor, before: Tensor) -> None:
         """Adds what the update saved, by its own gradient."""
-        path = self.state['path']
+        path = self.running['path']
         path[name] = accumulate_path(path[name], gradient, before, parameter)
 
     def finish(self) -> dict[str, Tensors]:
@@ -59,7 +59,7 @@ class PathImportanceHook(ImportanceHook):
         return {
             'score': {
                 name: path_importance(path, self.parameters[name].detach(), self.start[name], known.get(name, 0))
-                for name, path in self.state['path'].items()
+                for name, path in self.running['path'].items()
             }
         }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, broadcast_object_list, is_main_process
+from mmengine.dist import barrier, broadcast, broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -22,6 +22,8 @@ from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.models.slots import check_needs
+from mmciss.models.step_context import StepContext
+from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS
 from mmciss.utils.files import load_tensors, save_tensors, value_checksum
 
@@ -30,11 +32,11 @@ FILE = 'statistics.pth'
 
 @HOOKS.register_module()
 class StatisticsHook(Hook):
-    """Runs the teacher over the step's training images, before the student's weights are loaded.
+    """Makes the passes over the step's training images: before training, and when training is over.
 
-    Passes of a method share the teacher's forward passes. What they find is reduced over all ranks
-    and saved in the step's folder; a resumed step reads it from there. Initializers and labelers
-    find it in ``model.statistics``.
+    Passes of the same moment share the model's forward passes. What they find is reduced over all ranks, and slots find
+    it in ``context.statistics``. What is found before training is saved in the step's folder, where a resumed step reads
+    it; what is found afterwards is part of the step's state, see :mod:`mmciss.engine.export`.
 
     Args:
         passes: Configs of :class:`mmciss.engine.statistics.data_pass.DataPass` by name; a pass set
@@ -48,30 +50,50 @@ class StatisticsHook(Hook):
         self.key = value_checksum(configs)
         self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
 
-    def before_run(self, runner: Runner) -> None:
-        """Makes the passes, or reads what they found before the interruption.
+    def passes_of(self, model: Any, when: str) -> dict[str, DataPass]:
+        """Returns the passes that a model's step has at a moment, ``'before'`` or ``'after'`` training.
 
         Raises:
-            ConfigError: If a pass needs what the model does not have.
+            ConfigError: If one needs what the model does not have.
         """
-        model = unwrap(runner.model)
-        passes = {name: item for name, item in self.passes.items() if item.applies(model.step)}
-        if model.previous is None or model.statistics or not passes:
-            return
-        for name, item in passes.items():
+        found = {name: item for name, item in self.passes.items() if item.when == when and item.applies(model.step)}
+        for name, item in found.items():
             check_needs(model.segmentor, item, f'method.statistics.{name}')
+        return found
+
+    def before_run(self, runner: Runner) -> None:
+        """Makes the passes before training, or reads what they found before an interruption."""
+        model = unwrap(runner.model)
+        context: StepContext = model.context
+        if model.previous is None or context.statistics:
+            return
+        passes = self.passes_of(model, 'before')
+        if not passes:
+            return
         path = Path(runner.work_dir) / FILE
         found = self._read(path)
         if found is None:
-            # Whether a pass was made must not show in any random number drawn after it.
-            with seeded(int(runner.seed or 0), 0):
-                found = self._run(runner, model, passes)
+            found = self._run(runner, context, passes, model.teacher)
             if is_main_process():
                 save_tensors(path, {'key': self.key, 'statistics': found})
             barrier()
-        model.statistics.update(found)
+        context.statistics.update(found)
         if not model.needs_teacher:
             model.set_teacher(None)
+
+    def finish(self, runner: Runner) -> dict[str, Any]:
+        """Makes the passes after training, on every rank, with the weights of the first one.
+
+        Returns:
+            What they found; it is in ``context.statistics`` too.
+        """
+        model = unwrap(runner.model)
+        passes = self.passes_of(model, 'after')
+        if not passes:
+            return {}
+        for tensor in model.segmentor.state_dict().values():  # ranks have running statistics of their own
+            broadcast(tensor)
+        return self._run(runner, model.context, passes, Teacher(model.segmentor, 'the trained model'))
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         found = [None]
@@ -90,18 +112,22 @@ class StatisticsHook(Hook):
         return found[0]
 
     @staticmethod
-    def _run(runner: Runner, model: Any, passes: dict[str, DataPass]) -> dict[str, Any]:
+    def _run(runner: Runner, context: StepContext, passes: dict[str, DataPass], model: Teacher) -> dict[str, Any]:
         loader = pass_loader(runner)
-        model.teacher.to(next(model.parameters()).device)
-        runner.logger.info(f'Looking at {len(loader.dataset)} images before training: {", ".join(passes)}.')
+        preprocessor = context.model.data_preprocessor
+        model.to(next(context.model.parameters()).device)
+        moment = next(iter(passes.values())).when
+        runner.logger.info(f'Looking at {len(loader.dataset)} images {moment} training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for batch in loader:
-                data = model.data_preprocessor(batch, True)
+                data = preprocessor(batch, True)
                 target = torch.stack([sample.gt_sem_seg.data for sample in data['data_samples']]).squeeze(1)
                 yield data['inputs'], target.to(data['inputs'].device)
 
-        return run_passes(passes, model.step, model.teacher, batches)
+        # Whether a pass was made must not show in any random number drawn after it.
+        with seeded(int(runner.seed or 0), 0):
+            return run_passes(passes, context, model, batches)
 
 
 def pass_loader(runner: Runner) -> DataLoader:

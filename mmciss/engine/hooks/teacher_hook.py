@@ -43,7 +43,7 @@ class TeacherHook(Hook):
         at_once = self._statistics_need_it(runner) or (model.needs_teacher and not self.shares_trunk)
         if model.teacher is None and at_once:
             model.set_teacher(build_teacher(model, next(model.parameters()).device))
-        source = model.previous['model']
+        source = model.previous.model
         runner.logger.info(
             f'Step {model.step.index} starts from {source}; '
             + (

@@ -35,7 +35,7 @@ class WalkImportanceHook(ImportanceHook):
         self.rate = rate
         self.stretch = stretch
 
-    def begin(self) -> dict[str, Tensors]:
+    def initial(self) -> dict[str, Tensors]:
         """Goes on with the Fisher information of the step before; what is new starts at one, the score at zero."""
         parameters = self.parameters.items()
         return {
@@ -46,7 +46,7 @@ class WalkImportanceHook(ImportanceHook):
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
         """Adds a stretch that ends here to the score, then continues the Fisher information."""
-        fisher, score, before = (self.state[kind] for kind in ('fisher', 'score', 'before'))
+        fisher, score, before = (self.running[kind] for kind in ('fisher', 'score', 'before'))
         if (self.updates - 1) % self.stretch == 0:  # at the first update nothing has moved: it adds zero
             score[name] = accumulate_walk(score[name], gradient, before[name], parameter, fisher[name])
             before[name] = parameter.clone()
@@ -56,8 +56,8 @@ class WalkImportanceHook(ImportanceHook):
         """Returns the Fisher information, and the score averaged with that of the steps before."""
         known = self.carried.get('score', {})
         return {
-            'fisher': self.state['fisher'],
-            'score': {name: finish_walk(score, known.get(name)) for name, score in self.state['score'].items()},
+            'fisher': self.running['fisher'],
+            'score': {name: finish_walk(score, known.get(name)) for name, score in self.running['score'].items()},
         }
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:

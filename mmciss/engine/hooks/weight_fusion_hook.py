@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @HOOKS.register_module()
-class WeightFusionHook(Hook):
+class WeightFusionHook(MethodHook):
     r"""Mixes the trained weights with those of the step before, when the step ends.
 
     EWF, Endpoints Weight Fusion (CVPR 2023):
@@ -58,11 +59,7 @@ class WeightFusionHook(Hook):
         self._remember(runner)
 
     def check_step(self, step: Step) -> None:
-        """Called for every step before the first one is trained.
-
-        Raises:
-            ConfigError: If the old weights would weigh everything.
-        """
+        """Refuses a step at which the old weights would weigh everything."""
         if not step.is_base and self.alpha is None and not step.num_new:
             raise ConfigError(
                 f'method.hooks: WeightFusionHook would end step {step.index} where it began, since none of its '
@@ -99,7 +96,7 @@ class WeightFusionHook(Hook):
             for name, tensor in model.segmentor.state_dict().items()
             if not name.startswith(tuple(f'{layer}.' for layer in layers))
         }
-        weights = read_plain_checkpoint(model.previous['model'])
+        weights = read_plain_checkpoint(model.previous.model)
         self._old_lengths = old_lengths(model.segmentor, weights)
         widen_parameters(model.segmentor, weights)
         for name, layer in layers.items():

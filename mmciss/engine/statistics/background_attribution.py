@@ -20,8 +20,8 @@ from mmciss.functional.select_channels import select_channels
 from mmciss.models.initializers.attribution_initializer import SOURCES
 from mmciss.models.outputs import SegOutput
 from mmciss.models.readout import main_classifier
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
-from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 
 KEY = 'method.statistics.*'
@@ -48,6 +48,7 @@ class BackgroundAttribution(DataPass):
     """
 
     needs = ('logits', 'embedding', 'classifier')
+    finds = ('attribution', 'channel_mask')
 
     def __init__(
         self,
@@ -66,30 +67,30 @@ class BackgroundAttribution(DataPass):
         self.fraction, self.per_class, self.mode = fraction, per_class, mode
         self.source, self.steps = source, steps
 
-    def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
+    def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with empty sums.
 
         Raises:
             ConfigError: If there is no background, or its row is zero.
         """
-        super().begin(step, teacher, found)
-        if not step.background:
+        super().begin(context, model)
+        if not self.step.background:
             raise ConfigError('method.statistics: background attribution needs a protocol with a background')
-        row = self._source(main_classifier(teacher.segmentor)[1])
+        row = self._source(main_classifier(model.segmentor)[1])
         if not row.weight[0].any():
             raise ConfigError(
                 f'{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where '
                 f"the background's row does not decide, set source='auxiliary' here and in "
                 f'method.initializer'
             )
-        new = range(step.num_old, step.num_seen)
+        new = range(self.step.num_old, self.step.num_seen)
         self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
         self.sums: list[Tensor | None] = [None] * len(self.groups)
         self.counts = torch.zeros(len(self.groups), dtype=torch.int64)
         self.baseline: Tensor | None = None
         self.linear: bool | None = None
 
-    def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the attributions of the batch.
 
         Raises:
@@ -98,7 +99,7 @@ class BackgroundAttribution(DataPass):
         present = set(target.unique().tolist())
         if present.isdisjoint(range(self.step.num_old, self.step.num_seen)):
             return
-        attribution = self._attribution(inputs, target.shape[-2:], teacher)
+        attribution = self._attribution(inputs, target.shape[-2:], output)
         for index, channels in enumerate(self.groups):
             if present.isdisjoint(channels):
                 continue
@@ -123,7 +124,7 @@ class BackgroundAttribution(DataPass):
         """
         self.counts = sum_over_ranks(self.counts)
         totals = [sum_over_ranks(total) for total in self.sums]
-        name, classifier = main_classifier(self.teacher.segmentor)
+        name, classifier = main_classifier(self.model.segmentor)
         scores = torch.zeros(len(totals), classifier.weight.shape[1], dtype=torch.float64)
         for row, total, count in zip(scores, totals, self.counts):
             if count:
@@ -149,28 +150,28 @@ class BackgroundAttribution(DataPass):
             )
         return auxiliary
 
-    def _attribution(self, inputs: Tensor, size: tuple[int, int], teacher: SegOutput) -> Tensor:
-        embedding = at_least_float32(teacher.embedding)
+    def _attribution(self, inputs: Tensor, size: tuple[int, int], output: SegOutput) -> Tensor:
+        embedding = at_least_float32(output.embedding)
         if self.baseline is None or self.baseline.shape[-2:] != embedding.shape[-2:]:
-            self.baseline = at_least_float32(self.teacher(torch.zeros_like(inputs[:1])).embedding)
+            self.baseline = at_least_float32(self.model(torch.zeros_like(inputs[:1])).embedding)
         if self.linear is None:
-            self.linear = is_linear(self._source(teacher.classifier), teacher.embedding)
+            self.linear = is_linear(self._source(output.classifier), output.embedding)
             if not self.linear:
                 print_log(
-                    f'background attribution: {type(teacher.classifier).__name__} is not linear in '
+                    f'background attribution: {type(output.classifier).__name__} is not linear in '
                     'its input; '
                     f'gradients are integrated in {self.steps} steps',
                     logger='current',
                     level=logging.WARNING,
                 )
         if self.linear:
-            gain = upsampling_gain(embedding.shape[-2:], size, teacher.align_corners).to(embedding)
-            weight = self._source(teacher.classifier).weight[0]
+            gain = upsampling_gain(embedding.shape[-2:], size, output.align_corners).to(embedding)
+            weight = self._source(output.classifier).weight[0]
             return (embedding - self.baseline) * (weight.reshape(-1, 1, 1) * gain)
 
         def background(point: Tensor) -> Tensor:
-            logit = self._source(teacher.classifier)(point)[:, :1]
-            return F.interpolate(logit, size, mode='bilinear', align_corners=teacher.align_corners).sum((1, 2, 3))
+            logit = self._source(output.classifier)(point)[:, :1]
+            return F.interpolate(logit, size, mode='bilinear', align_corners=output.align_corners).sum((1, 2, 3))
 
         return integrated_gradients(background, embedding, self.baseline, self.steps)
 

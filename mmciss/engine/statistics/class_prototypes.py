@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -12,8 +10,8 @@ from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.functional.class_features import class_sums
 from mmciss.functional.labels_at import labels_at
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
-from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 
 
@@ -30,21 +28,22 @@ class ClassPrototypes(DataPass):
     """
 
     needs = ('logits', 'features')
+    finds = ('prototypes', 'prototype_counts')
 
     def __init__(self, layer: str) -> None:
         self.layers = (layer,)
 
-    def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
+    def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with empty sums."""
-        super().begin(step, teacher, found)
+        super().begin(context, model)
         self.sums: Tensor | None = None
         self.counts: Tensor | None = None
 
-    def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's features."""
-        features = teacher.maps(self.layers)[-1]
+        features = output.maps(self.layers)[-1]
         small = labels_at(target, features.shape[-2:])
-        predicted = teacher.logits_at(features.shape[-2:]).argmax(1)
+        predicted = output.logits_at(features.shape[-2:]).argmax(1)
         labels = torch.where(small == 0, predicted, 255)
         batch = class_sums(features, labels, self.step.num_old)
         self.sums = batch.sums.double() if self.sums is None else self.sums + batch.sums

@@ -1,58 +1,62 @@
-"""The face of a pass over the data."""
+"""What all passes over the data share."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from mmciss.models.outputs import SegOutput
-from mmciss.models.teacher import Teacher
-from mmciss.protocols.step import Step
+if TYPE_CHECKING:
+    from mmciss.models.outputs import SegOutput
+    from mmciss.models.step_context import StepContext
+    from mmciss.models.teacher import Teacher
+    from mmciss.protocols.step import Step
+
+MOMENTS = ('before', 'after')
 
 
 class DataPass:
-    """Collects a statistic while the teacher runs once over the step's training images.
+    """Base class: collects a statistic while a model runs once over the step's training images.
 
-    Subclasses register in :data:`mmciss.registry.STATISTICS`. One object serves one pass:
-    :meth:`begin`, then :meth:`update` for every batch of this rank (there may be none), then
-    :meth:`finish`, which must combine the ranks.
+    Subclasses register in :data:`mmciss.registry.STATISTICS`. One object serves one pass: :meth:`begin`, then
+    :meth:`update` for every batch of this rank (there may be none), then :meth:`finish`, which must combine the ranks.
 
     Attributes:
-        needs: Out of ``('logits', 'embedding', 'features', 'classifier')``.
-        layers: Names of modules, relative to the segmentor, whose output :meth:`update` wants in
-            ``features``.
-        requires: Names of statistics that must be known before this pass begins; :meth:`begin`
-            finds them in ``self.found``.
+        when: ``'before'``: before training, with the model of the step before; the base step has none. ``'after'``:
+            after training, with the model that the step has just learned, at the base step too; what is found is saved
+            with the step, and the next step has it in ``context.previous.statistics``.
+        needs: What :meth:`update` reads, out of ``('logits', 'embedding', 'features', 'classifier')``.
+        layers: Names of modules, relative to the segmentor, whose output it wants in ``features``.
+        requires: Names of statistics that must be known before this pass begins; they are in ``context.statistics``.
+        finds: Names of the statistics that :meth:`finish` returns.
     """
 
+    when: str = 'before'
     needs: tuple[str, ...] = ('logits',)
     layers: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    finds: tuple[str, ...] = ()
 
     def applies(self, step: Step) -> bool:
         """Whether a step needs the statistic; without new classes the background hides none."""
-        return bool(step.num_new)
+        return self.when == 'after' or bool(step.num_new)
 
-    def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
+    def begin(self, context: StepContext, model: Teacher) -> None:
         """Prepares for the pass.
 
         Args:
-            step: The step about to be learned.
-            teacher: The model of the step before.
-            found: Statistics of earlier passes.
+            context: The step's context; statistics of earlier passes are in it.
+            model: The model that runs: the teacher, or the trained model.
         """
-        self.step = step
-        self.teacher = teacher
-        self.found = found or {}
+        self.context, self.step, self.model = context, context.step, model
 
-    def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Takes in one batch.
 
         Args:
             inputs: Preprocessed images ``(N, 3, H, W)``.
             target: Labels of the step ``(N, H, W)``.
-            teacher: What the teacher says about them.
+            output: What the model says about them.
         """
         raise NotImplementedError(f'{type(self).__name__} has no update()')
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +12,8 @@ from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.functional.entropy_pseudo_labels import normalised_entropy
 from mmciss.functional.entropy_thresholds import BINS, binned_thresholds, entropy_histogram, histogram_medians
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
-from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 
 FINE_BINS = 1 << 16
@@ -38,25 +37,26 @@ class EntropyThresholds(DataPass):
         minimum: Lower bound of a threshold, and the threshold of classes never predicted.
     """
 
+    finds = ('entropy_thresholds', 'entropy_medians')
     prefix = ''
 
     def __init__(self, minimum: float = 0.001) -> None:
         self.minimum = minimum
 
-    def begin(self, step: Step, teacher: Teacher, found: dict[str, Any] | None = None) -> None:
+    def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts empty histograms."""
-        super().begin(step, teacher, found)
-        self.maximum = 1 / (step.num_old * math.log(max(2, step.num_seen)))
-        self.coarse = torch.zeros(step.num_old, BINS, dtype=torch.int64)
-        self.fine = torch.zeros(step.num_old, FINE_BINS, dtype=torch.int64)
+        super().begin(context, model)
+        self.maximum = 1 / (self.step.num_old * math.log(max(2, self.step.num_seen)))
+        self.coarse = torch.zeros(self.step.num_old, BINS, dtype=torch.int64)
+        self.fine = torch.zeros(self.step.num_old, FINE_BINS, dtype=torch.int64)
 
-    def scores(self, target: Tensor, teacher: SegOutput) -> Tensor:
+    def scores(self, target: Tensor, output: SegOutput) -> Tensor:
         """Returns the scores ``(N, C_old, H, W)`` whose entropy is measured."""
-        return teacher.logits_at(target.shape[-2:])
+        return output.logits_at(target.shape[-2:])
 
-    def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Counts the entropies of the batch's background pixels."""
-        entropy, predicted = normalised_entropy(self.scores(target, teacher), self.step.num_seen)
+        entropy, predicted = normalised_entropy(self.scores(target, output), self.step.num_seen)
         background = target == 0
         pixels = entropy[background], predicted[background]
         self.coarse = self.coarse.to(target.device) + entropy_histogram(*pixels, self.step.num_old, BINS)

@@ -30,6 +30,7 @@ class RectifiedEntropyThresholds(EntropyThresholds):
 
     needs = ('logits', 'features')
     requires = ('prototypes',)
+    finds = ('rectified_entropy_thresholds', 'rectified_entropy_medians', 'rectified_temperature')
     prefix = 'rectified_'
 
     def __init__(self, layer: str, temperature: float = 1.0, **options: Any) -> None:
@@ -37,12 +38,12 @@ class RectifiedEntropyThresholds(EntropyThresholds):
         self.layers = (layer,)
         self.temperature = temperature
 
-    def scores(self, target: Tensor, teacher: SegOutput) -> Tensor:
+    def scores(self, target: Tensor, output: SegOutput) -> Tensor:
         """Returns the corrected log-probabilities."""
         return rectified_log_probabilities(
-            teacher.logits_at(target.shape[-2:]),
-            teacher.maps(self.layers)[-1],
-            self.found['prototypes'].to(target.device),
+            output.logits_at(target.shape[-2:]),
+            output.maps(self.layers)[-1],
+            self.context.statistics['prototypes'].to(target.device),
             self.temperature,
         )
 

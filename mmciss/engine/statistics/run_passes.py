@@ -10,22 +10,22 @@ from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
-from mmciss.protocols.step import Step
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 
 @torch.no_grad()
-def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches) -> dict[str, Any]:
-    """Runs passes that can run at the same time on the same forward passes of the teacher.
+def run_passes(passes: dict[str, DataPass], context: StepContext, model: Teacher, batches: Batches) -> dict[str, Any]:
+    """Runs passes that can run at the same time on the same forward passes of the model.
 
     A pass that requires what another finds goes over the data after it.
 
     Args:
         passes: The passes by their name in ``method.statistics``.
-        step: The step about to be learned.
-        teacher: The model of the step before.
+        context: The step's context, whose ``statistics`` get what is found.
+        model: The model of the step before, or the trained one.
         batches: Called once for every time over the data, gives images ``(N, 3, H, W)`` and labels
             ``(N, H, W)``.
 
@@ -38,37 +38,37 @@ def run_passes(passes: dict[str, DataPass], step: Step, teacher: Teacher, batche
     found: dict[str, Any] = {}
     waiting = dict(passes)
     while waiting:
-        ready = {name: item for name, item in waiting.items() if found.keys() >= set(item.requires)}
+        ready = {name: item for name, item in waiting.items() if context.statistics.keys() >= set(item.requires)}
         if not ready:
             name, item = next(iter(waiting.items()))
             raise ConfigError(
                 f'method.statistics.{name}: {type(item).__name__} requires '
                 f'{", ".join(item.requires)}, which no other pass of method.statistics finds '
-                f'({", ".join(sorted(found)) or "nothing was found before it"})'
+                f'({", ".join(sorted(context.statistics)) or "nothing was found before it"})'
             )
-        _run_together(ready, step, teacher, batches, found)
+        _run_together(ready, context, model, batches, found)
         waiting = {name: item for name, item in waiting.items() if name not in ready}
     return found
 
 
 def _run_together(
-    passes: dict[str, DataPass], step: Step, teacher: Teacher, batches: Batches, found: dict[str, Any]
+    passes: dict[str, DataPass], context: StepContext, model: Teacher, batches: Batches, found: dict[str, Any]
 ) -> None:
     for item in passes.values():
-        item.begin(step, teacher, found)
+        item.begin(context, model)
     layers = sorted({layer for item in passes.values() for layer in item.layers})
     for inputs, target in batches():
-        output = teacher(inputs, layers)
+        output = model(inputs, layers)
         for item in passes.values():
             item.update(inputs, target, output)
     for name, item in passes.items():
         for key, value in item.finish().items():
-            if key in found:
+            if key in context.statistics:
                 raise ConfigError(
                     f'method.statistics.{name}: {key!r} was found by another pass already; remove '
                     f'one of {", ".join(passes)}'
                 )
-            found[key] = _on_cpu(value)
+            found[key] = context.statistics[key] = _on_cpu(value)
 
 
 def _on_cpu(value: Any) -> Any:

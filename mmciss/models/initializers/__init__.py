@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from mmciss.models.initializers.attribution_initializer import AttributionInitializer
-from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer, check_auxiliary
+from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.initializers.context import InitializerContext
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.models.initializers.random_initializer import RandomInitializer
 from mmciss.models.initializers.unknown_initializer import UnknownInitializer
@@ -15,8 +14,6 @@ __all__ = [
     'AuxiliaryInitializer',
     'BackgroundInitializer',
     'Initializer',
-    'InitializerContext',
     'RandomInitializer',
     'UnknownInitializer',
-    'check_auxiliary',
 ]

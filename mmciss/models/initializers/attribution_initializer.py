@@ -14,7 +14,7 @@ from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
-    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
 RULES = ('add', 'copy', 'orig')
@@ -52,6 +52,7 @@ class AttributionInitializer(Initializer):
     def __init__(
         self, rule: str = 'add', bias: str = 'keep', mask: str = 'channel_mask', source: str = 'background'
     ) -> None:
+        super().__init__()
         if rule not in RULES:
             raise unknown_name('rule', rule, RULES, 'method.initializer.rule')
         if bias not in BIAS_RULES:
@@ -66,6 +67,8 @@ class AttributionInitializer(Initializer):
         self.rule, self.bias, self.mask, self.source = rule, bias, mask, source
         self.needs_auxiliary = source == 'auxiliary'
         self.without_mask = BackgroundInitializer()
+        if rule != 'orig':
+            self.needs = (f'statistics.{mask}',)
 
     def check(self, classifier: Growable, step: Step) -> None:
         """Refuses also a classifier whose steps have embeddings of their own."""
@@ -76,19 +79,19 @@ class AttributionInitializer(Initializer):
                 'classes with heads of their own do not share; set method.structure=None'
             )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
         """Combines random rows, background row and mask."""
         group = classifier.auxiliary if self.source == 'auxiliary' else classifier.background_group
         if group is None:  # of an auxiliary head; the main one was checked when the model was built
-            self.without_mask.start(classifier, new, step, context)
+            self.without_mask.start(classifier, new, context, name)
             return
         background = group.weight[:1]
         if self.rule == 'orig':
             new.weight.copy_(background.expand_as(new.weight))
         else:
-            mask = self._mask_of(classifier, new, context)
+            mask = self._mask_of(classifier, new, context, name)
             if mask is None:
-                self.without_mask.start(classifier, new, step, context)
+                self.without_mask.start(classifier, new, context, name)
                 return
             kept = new.weight if self.rule == 'add' else (1 - mask) * new.weight
             new.weight.copy_(kept + mask * background)
@@ -97,19 +100,12 @@ class AttributionInitializer(Initializer):
         elif self.bias == 'copy' and new.bias is not None:
             new.bias.copy_(group.bias[:1].expand_as(new.bias))
 
-    def _mask_of(self, classifier: Growable, new: nn.Module, context: InitializerContext) -> Tensor | None:
+    def _mask_of(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> Tensor | None:
         """Returns the mask in the shape of the new rows, or None for a classifier without one."""
-        found = context.statistics.get(self.mask)
-        if found is None:
-            # Without this the new rows would silently stay random.
-            raise ConfigError(
-                f'method.initializer: no {self.mask!r} was computed before this '
-                f'step; method.statistics must hold what computes it. Found: '
-                f'{sorted(context.statistics) or "nothing"}.'
-            )
+        found = context.statistic(self.mask, self)  # without it the new rows would silently stay random
         if isinstance(found, dict):
-            found = found.get(context.name)
-        elif context.name and not context.name.startswith('decode_head'):
+            found = found.get(name)
+        elif name and not name.startswith('decode_head'):
             found = None
         if found is None:
             return None

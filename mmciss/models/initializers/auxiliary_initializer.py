@@ -12,7 +12,7 @@ from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
-    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
 
@@ -25,7 +25,7 @@ class AuxiliaryInitializer(Initializer):
     The channel itself goes on from its own weights.
 
     A classifier without auxiliary channels (those of auxiliary heads) keeps its random rows; that
-    the main one has them is checked when the model is built, see :func:`check_auxiliary`.
+    the main one has them is checked when the model is built.
 
     Args:
         channel: Which auxiliary channel.
@@ -35,6 +35,7 @@ class AuxiliaryInitializer(Initializer):
     needs_auxiliary = True
 
     def __init__(self, channel: int = 0) -> None:
+        super().__init__()
         self.channel = channel
 
     def check(self, classifier: Growable, step: Step) -> None:
@@ -48,26 +49,8 @@ class AuxiliaryInitializer(Initializer):
                     f'{count} auxiliary channels (method.classifier.auxiliary)'
                 )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
         """Copies the channel."""
         if classifier.auxiliary is None:
             return
         copy_row(classifier.auxiliary, self.channel, new)
-
-
-def check_auxiliary(initializer: Initializer, classifiers: dict[str, Growable]) -> None:
-    """Refuses an initializer that copies auxiliary channels when no classifier has any.
-
-    Args:
-        initializer: The initializer of a method.
-        classifiers: The growable layers of the model by name.
-
-    Raises:
-        ConfigError: If ``method.classifier`` asks for no auxiliary channels.
-    """
-    if initializer.needs_auxiliary and all(c.auxiliary is None for c in classifiers.values()):
-        raise ConfigError(
-            f'method.initializer: {type(initializer).__name__} copies an auxiliary '
-            f'channel, but the model has none; set '
-            f'method.classifier=dict(auxiliary=1) in the base step too'
-        )

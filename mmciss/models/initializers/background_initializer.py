@@ -12,8 +12,7 @@ from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
-    from mmciss.models.initializers.context import InitializerContext
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @INITIALIZERS.register_module()
@@ -31,10 +30,11 @@ class BackgroundInitializer(Initializer):
     """
 
     def __init__(self, bias_shift: bool = True, bias: bool = True) -> None:
+        super().__init__()
         self.bias_shift = bias_shift
         self.bias = bias
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
         """Copies the background's row, and shifts its bias."""
         copy_row(classifier.background_group, 0, new, bias=False)
         if self.bias:

@@ -8,46 +8,66 @@ import torch
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable import Growable, growable_layers
+from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
-    from mmciss.models.initializers.context import InitializerContext
+    from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
 
-class Initializer:
-    """Base class: gives the rows of a step's new classes their first values, in place.
+class Initializer(Slot):
+    """Base class: gives the rows of a step's new classes their first values, in place, in every classifier.
 
-    The classifier already holds the old rows, and new rows as torch draws them for a new layer.
+    The classifiers already hold the old rows, and new rows as torch draws them for a new layer.
     """
 
     needs_background: bool = True
     needs_auxiliary: bool = False
 
-    def __call__(self, classifier: Growable, step: Step, context: InitializerContext) -> None:
+    def prepare(self, context: StepContext) -> None:
+        """Refuses classifiers that it cannot start.
+
+        Raises:
+            ConfigError: If the protocol or the classifiers lack what the initializer copies from.
+        """
+        classifiers = growable_layers(context.model.segmentor)
+        for classifier in classifiers.values():
+            self.check(classifier, context.step)
+        if self.needs_auxiliary and all(item.auxiliary is None for item in classifiers.values()):
+            raise ConfigError(
+                f'method.initializer: {type(self).__name__} copies an auxiliary channel, but the model has none; set '
+                f'method.classifier=dict(auxiliary=1) in the base step too'
+            )
+
+    def begin(self, context: StepContext) -> None:
+        """Starts the new rows of every classifier."""
+        if context.previous is not None and context.step.num_new:
+            for name, classifier in growable_layers(context.model.segmentor).items():
+                self(classifier, context, name)
+
+    def forward(self, classifier: Growable, context: StepContext, name: str = '') -> None:
         """Starts the new rows of one classifier.
 
         Args:
             classifier: Classifier of one head.
-            step: The step, later than the base step.
-            context: What was found about the step before it started.
+            context: Context of a step later than the base step.
+            name: Name of the classifier in the segmentor, or '' where it is not known.
 
         Raises:
             ConfigError: If the protocol or the classifier lacks what the initializer copies from.
         """
-        self.check(classifier, step)
-        if step.num_new:
+        self.check(classifier, context.step)
+        if context.step.num_new:
             with torch.no_grad():
-                self.start(classifier, classifier.steps[step.index], step, context)
+                self.start(classifier, classifier.steps[context.step.index], context, name)
 
     def check(self, classifier: Growable, step: Step) -> None:
-        """Refuses what cannot be initialized; may be called when the model is built.
+        """Refuses a classifier that cannot be started.
 
         Raises:
-            ConfigError: If there is no background channel, or the channels are not those of the
-                step.
+            ConfigError: If there is no background channel, or the channels are not those of the step.
         """
-        name = type(self).__name__
         if classifier.sizes != tuple(step.sizes):
             raise ConfigError(
                 f'method.initializer: the classifier has {classifier.sizes} channels '
@@ -55,11 +75,11 @@ class Initializer:
             )
         if self.needs_background and not step.background:
             raise ConfigError(
-                f'method.initializer: {name} copies the background channel, which '
+                f'method.initializer: {type(self).__name__} copies the background channel, which '
                 f'this protocol does not have (no channel 0 for background). Allowed '
                 f'here: RandomInitializer.'
             )
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
         """Gives the group ``new`` of the classifier its first values."""
         raise NotImplementedError

@@ -11,8 +11,7 @@ from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
-    from mmciss.models.initializers.context import InitializerContext
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @INITIALIZERS.register_module()
@@ -24,6 +23,6 @@ class RandomInitializer(Initializer):
 
     needs_background = False
 
-    def start(self, classifier: Growable, new: nn.Module, step: Step, context: InitializerContext) -> None:
+    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
         """Draws the rows."""
         new.reset_parameters()

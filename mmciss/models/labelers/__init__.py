@@ -1,7 +1,7 @@
 """Labelers complete the labels of a step with what the teacher knows."""
 
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
-from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
 from mmciss.models.labelers.teacher_labeler import UNLABELLED, TeacherLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
@@ -9,7 +9,8 @@ from mmciss.models.labelers.unknown_labeler import UNKNOWN, UnknownLabeler
 
 __all__ = [
     'EntropyLabeler',
-    'LabelBatch',
+    'Batch',
+    'Labeler',
     'Labels',
     'PrototypeEntropyLabeler',
     'TeacherLabeler',

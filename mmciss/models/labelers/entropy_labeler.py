@@ -6,19 +6,17 @@ from torch import Tensor
 
 from mmciss.errors import unknown_name
 from mmciss.functional.entropy_pseudo_labels import entropy_pseudo_labels
-from mmciss.models.labelers.labeling import LabelBatch, Labels
-from mmciss.models.labelers.statistic import statistic
+from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
-from mmciss.protocols.step import Step
+from mmciss.models.step_context import StepContext
 from mmciss.registry import LABELERS
-
 
 THRESHOLDS = {'binned': ('entropy_thresholds', 0.0), 'median': ('entropy_medians', 1.0)}
 """The statistic of each choice, and the weight of an image without background."""
 
 
 @LABELERS.register_module()
-class EntropyLabeler:
+class EntropyLabeler(Labeler):
     """Background becomes the teacher's class where that is sure, and is ignored elsewhere.
 
     PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Sure means an entropy below a threshold of the
@@ -39,27 +37,27 @@ class EntropyLabeler:
         ConfigError: If ``thresholds`` is unknown.
     """
 
-    needs: tuple[str, ...] = ('logits',)
-    layers: tuple[str, ...] = ()
-    uses_teacher = True
     prefix = ''
 
     def __init__(self, adaptive: bool = True, minimum_factor: float = 0.0, thresholds: str = 'binned') -> None:
+        super().__init__()
         if thresholds not in THRESHOLDS:
             raise unknown_name('thresholds', thresholds, tuple(THRESHOLDS), 'method.labeler.thresholds')
         self.adaptive, self.minimum_factor, self.thresholds = adaptive, minimum_factor, thresholds
+        self.needs = ('logits', 'teacher', f'statistics.{self.prefix}{THRESHOLDS[thresholds][0]}')
 
-    def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
+    def teacher_scores(self, target: Tensor, teacher: SegOutput, context: StepContext) -> Tensor:
         """Returns the scores ``(N, C_old, h, w)`` that labels are taken from, of any size."""
         return teacher.logits
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
+    def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:
         """Completes the labels."""
+        step, target = context.step, batch.target
         if not step.num_new:
             return Labels(target)
         name, full_factor = THRESHOLDS[self.thresholds]
-        thresholds = statistic(batch, f'{self.prefix}{name}', self)
-        scores = self.teacher_scores(target, teacher, batch)
+        thresholds = context.statistic(f'{self.prefix}{name}', self, like=target)
+        scores = self.teacher_scores(target, teacher, context)
         labels, factor = entropy_pseudo_labels(
             target,
             scores,

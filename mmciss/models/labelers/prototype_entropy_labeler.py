@@ -9,9 +9,8 @@ from torch import Tensor
 from mmciss.errors import ConfigError
 from mmciss.functional.prototype_relabel import rectified_log_probabilities
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
-from mmciss.models.labelers.labeling import LabelBatch
-from mmciss.models.labelers.statistic import statistic
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.registry import LABELERS
 
 
@@ -32,21 +31,22 @@ class PrototypeEntropyLabeler(EntropyLabeler):
     """
 
     def __init__(self, layer: str, temperature: float = 1.0, relabel: bool = True, **options: Any) -> None:
+        self.prefix = 'rectified_' if relabel else ''
         super().__init__(**options)
         self.temperature, self.relabel = temperature, relabel
         if relabel:
-            self.needs, self.layers = ('logits', 'features'), (layer,)
-            self.prefix = 'rectified_'
+            self.needs += ('features', 'statistics.prototypes')
+            self.layers = (layer,)
 
-    def teacher_scores(self, target: Tensor, teacher: SegOutput, batch: LabelBatch) -> Tensor:
+    def teacher_scores(self, target: Tensor, teacher: SegOutput, context: StepContext) -> Tensor:
         """Returns the corrected log-probabilities.
 
         Raises:
             ConfigError: If the thresholds were found at another temperature.
         """
         if not self.relabel:
-            return super().teacher_scores(target, teacher, batch)
-        found = float(batch.statistics.get('rectified_temperature', self.temperature))
+            return super().teacher_scores(target, teacher, context)
+        found = float(context.statistics.get('rectified_temperature', self.temperature))
         if abs(found - self.temperature) > 1e-6:
             raise ConfigError(
                 f'method.labeler.temperature: {self.temperature}, but the thresholds belong to '
@@ -56,4 +56,6 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         # Upsampling is linear, so logits and distances of one size may be added before it.
         same = features.shape[-2:] == teacher.logits.shape[-2:]
         logits = teacher.logits if same else teacher.logits_at(target.shape[-2:])
-        return rectified_log_probabilities(logits, features, statistic(batch, 'prototypes', self), self.temperature)
+        return rectified_log_probabilities(
+            logits, features, context.statistic('prototypes', self, like=target), self.temperature
+        )

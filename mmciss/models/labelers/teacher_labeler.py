@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from mmciss.errors import ConfigError
 from mmciss.functional.channel_argmax import channel_argmax
-from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from mmciss.registry import LABELERS
 
@@ -17,7 +17,7 @@ UNLABELLED = 254
 
 
 @LABELERS.register_module()
-class TeacherLabeler:
+class TeacherLabeler(Labeler):
     """Gives pixels labelled :data:`UNLABELLED` the class that the teacher sees.
 
     For models without a background class: data that labels only new classes says of all other pixels that they
@@ -29,17 +29,19 @@ class TeacherLabeler:
         ConfigError: If there are so many classes that the label is one of them.
     """
 
-    needs = ('logits',)
-    uses_teacher = True
     labels_unlabelled = True
 
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
-        """Completes the labels."""
+    def check_step(self, step: Step) -> None:
+        """Refuses a step with so many classes that the label is one of them."""
         if step.num_seen > UNLABELLED:
             raise ConfigError(
                 f'method.labeler: TeacherLabeler needs label {UNLABELLED}, but step {step.index} has '
                 f'{step.num_seen} classes'
             )
+
+    def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:
+        """Completes the labels."""
+        target = batch.target
         if teacher is None:
             return Labels(target)
         seen = channel_argmax(teacher.logits_at(target.shape[-2:]))

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.functional.threshold_pseudo_labels import threshold_pseudo_labels
-from mmciss.models.labelers.labeling import LabelBatch, Labels
+from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from mmciss.registry import LABELERS
 
@@ -20,7 +21,7 @@ SOURCES = ('background', 'saliency')
 
 
 @LABELERS.register_module()
-class UnknownLabeler:
+class UnknownLabeler(Labeler):
     """Splits the background into known background and unknown objects, after pseudo labels.
 
     SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, sections 3.2 and 3.3). First, background
@@ -40,51 +41,44 @@ class UnknownLabeler:
         ConfigError: If an argument is not allowed.
     """
 
-    needs = ('logits', 'embedding')
+    remedies = {
+        'sample.gt_saliency': (
+            "method.labeler.unknown='saliency' needs saliency maps: put dict(type='LoadSaliency', folder=...) after "
+            'LoadAnnotations and PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
+            "method.labeler.unknown='background' in both method and method.base"
+        )
+    }
 
     def __init__(self, unknown: str = 'background', threshold: float | None = 0.7) -> None:
+        super().__init__()
         if unknown not in SOURCES:
             raise unknown_name('source', unknown, SOURCES, 'method.labeler.unknown')
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigError(f'method.labeler.threshold: must lie in 0..1, found {threshold}')
         self.unknown = unknown
         self.threshold = threshold
-        self.uses_teacher = threshold is not None
+        self.needs = ('logits', 'embedding')
+        if threshold is not None:
+            self.needs += ('teacher',)
+        if unknown == 'saliency':
+            self.needs += ('sample.gt_saliency',)
 
-    def check_data(self, fields: set[str]) -> None:
-        """Refuses data without saliency maps before training starts.
-
-        Args:
-            fields: Names of the maps that the training samples have.
-
-        Raises:
-            ConfigError: If maps are wanted and not loaded.
-        """
-        if self.unknown == 'saliency' and 'gt_saliency' not in fields:
-            raise ConfigError(
-                "method.labeler.unknown='saliency' needs saliency maps: put "
-                "dict(type='LoadSaliency', folder=...) after LoadAnnotations and "
-                'PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
-                "method.labeler.unknown='background' in both method and method.base"
-            )
-
-    def __call__(self, target: Tensor, teacher: SegOutput | None, step: Step, batch: LabelBatch) -> Labels:
-        """Completes the labels.
-
-        Raises:
-            ConfigError: If saliency maps are missing, or no label is left for the unknown.
-        """
+    def check_step(self, step: Step) -> None:
+        """Refuses a step with so many channels that no label is left for the unknown."""
         if step.num_seen > UNKNOWN:
             raise ConfigError(
                 f'method.labeler: UnknownLabeler needs label {UNKNOWN}, but step '
                 f'{step.index} has {step.num_seen} channels'
             )
-        labels = target
-        if self.threshold is not None and teacher is not None and step.num_new:
+
+    def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:
+        """Completes the labels."""
+        labels = target = batch.target
+        if self.threshold is not None and teacher is not None and context.step.num_new:
             labels = self._pseudo_labels(target, teacher)
         unknown = labels == 0
         if self.unknown == 'saliency':
-            unknown &= self._saliency(batch, target)
+            unknown &= self._saliency(batch.samples, target)
         return Labels(labels.masked_fill(unknown, UNKNOWN))
 
     def _pseudo_labels(self, target: Tensor, teacher: SegOutput) -> Tensor:
@@ -96,11 +90,10 @@ class UnknownLabeler:
         # A pixel that the teacher rather calls unknown keeps its label.
         return torch.where(unknown.amax(1) > logits.amax(1), target, labels)
 
-    def _saliency(self, batch: LabelBatch, target: Tensor) -> Tensor:
+    @staticmethod
+    def _saliency(samples: list, target: Tensor) -> Tensor:
         maps = []
-        for sample in batch.data_samples:
-            if 'gt_saliency' not in sample:
-                self.check_data(set())
+        for sample in samples:
             salient = sample.gt_saliency.data.reshape(sample.gt_saliency.data.shape[-2:]) > 0
             # Where the batch was padded the labels say "ignore".
             height, width = (a - b for a, b in zip(target.shape[-2:], salient.shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -14,7 +14,7 @@ from .extra_loss import RESOLUTIONS, ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -36,8 +36,7 @@ class AuxiliaryClassifierLoss(ExtraLoss):
         ConfigError: If ``resolution`` is unknown or contradicts the other arguments.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('embedding', 'classifier')
-    uses_teacher = False
+    needs = ('embedding', 'classifier')
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class AuxiliaryClassifierLoss(ExtraLoss):
         self.ignore_index = ignore_index
         self.resolution = resolution
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch.
 
         Raises:

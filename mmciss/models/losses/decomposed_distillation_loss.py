@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -13,7 +13,7 @@ from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -30,7 +30,7 @@ class DecomposedDistillationLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('embedding', 'rows')
+    needs = ('embedding', 'rows', 'teacher')
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class DecomposedDistillationLoss(ExtraLoss):
         self.negative_weight = negative_weight
         self.foreground_only = foreground_only
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
-        old = slice(int(self.foreground_only and step.background), step.num_old)
+        old = slice(int(self.foreground_only and context.step.background), context.step.num_old)
         positive, negative = decomposed_distillation(
             student.embedding,
             student.classifier.weight[old],

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
+    from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
 RESOLUTIONS = ('image', 'logit')
 
 
-class ExtraLoss(nn.Module):
+class ExtraLoss(Slot):
     """Base class of extra losses.
 
-    A subclass sets ``needs``, out of 'logits', 'embedding', 'features' and 'classifier', and
-    ``uses_teacher``; both are read when the model is built.
+    A subclass says what it reads in ``needs``, see :class:`~mmciss.models.slot.Slot`; most compare student and teacher.
 
     Args:
         loss_weight: Factor of the loss, applied by the loss itself.
@@ -29,8 +30,7 @@ class ExtraLoss(nn.Module):
             :class:`~mmciss.models.taps.FeatureTap`.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('logits',)
-    uses_teacher: bool = True
+    needs = ('logits', 'teacher')
 
     def __init__(self, loss_weight: float = 1.0, layers: str | Iterable[str] = ()) -> None:
         super().__init__()
@@ -59,14 +59,14 @@ class ExtraLoss(nn.Module):
             )
         return new, old
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch.
 
         Args:
             student: What the model that learns said.
             teacher: What the model of the step before said, or None at the base step.
             target: Channels or 255, shape ``(N, H, W)``.
-            step: Which classes are old and new.
+            context: The step's context; ``context.step`` says which classes are old and new.
         """
         raise NotImplementedError
 
@@ -104,11 +104,11 @@ class LogitLoss(ExtraLoss):
         """
         raise NotImplementedError
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         size = None if self.resolution == 'logit' else target.shape[-2:]
         return self.loss_weight * self.compare(
-            student.logits, teacher.logits, target, step, size=size, align_corners=student.align_corners
+            student.logits, teacher.logits, target, context.step, size=size, align_corners=student.align_corners
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -13,7 +13,7 @@ from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -28,12 +28,12 @@ class FeatureDistillationLoss(ExtraLoss):
         loss_weight: Factor of the loss.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('features',)
+    needs = ('features', 'teacher')
 
     def __init__(self, layer: str = 'backbone', loss_weight: float = 100.0) -> None:
         super().__init__(loss_weight, (layer,))
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -14,7 +14,7 @@ from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -34,7 +34,7 @@ class LocalPODLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
+    needs = ('logits', 'embedding', 'features', 'teacher')
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class LocalPODLoss(ExtraLoss):
         self.logits_factor = logits_factor
         self.scales = tuple(scales)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         new, old = self.paired_maps(student, teacher)
         factors = (self.factor,) * (len(new) - 1) + (self.logits_factor,)
-        loss = local_pod(new, old, factors, step.num_old, step.num_seen, self.scales)
+        loss = local_pod(new, old, factors, context.step.num_old, context.step.num_seen, self.scales)
         return self.loss_weight * loss

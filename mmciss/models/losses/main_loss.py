@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.errors import unknown_name
 from mmciss.functional import reduce_pixels
 from mmciss.functional.reduction import REDUCTIONS
+from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
+    from mmciss.models.outputs import BatchOutputs
+    from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
 
-class MainLoss(nn.Module):
+class MainLoss(Slot):
     """Base class of main losses: a subclass says what each pixel costs, in :meth:`pixel_loss`.
 
     It has the signature of MMSegmentation's losses, so it works in ``decode_head.loss_decode``,
@@ -25,6 +28,11 @@ class MainLoss(nn.Module):
             number of pixels that are not ignored, ``'none'`` returns the map.
         loss_weight: Factor of the loss.
         loss_name: Name in the log; one that starts with ``'loss_'`` takes part in the gradient.
+
+    Attributes:
+        step: The step, once a model holds the loss.
+        outputs: What both models said about the batch, while a loss of the main head with ``needs`` is computed; None
+            in auxiliary heads, whose embedding is another one.
 
     Raises:
         ConfigError: If ``reduction`` is unknown.
@@ -38,6 +46,7 @@ class MainLoss(nn.Module):
         self.loss_weight = loss_weight
         self._loss_name = loss_name
         self.step: Step | None = None
+        self.outputs: BatchOutputs | None = None
 
     @property
     def loss_name(self) -> str:
@@ -52,9 +61,9 @@ class MainLoss(nn.Module):
         """
         return self.step.num_old if self.step is not None and self.step.num_new else 0
 
-    def set_step(self, step: Step) -> None:
-        """Tells the loss which classes are old and new."""
-        self.step = step
+    def prepare(self, context: StepContext) -> None:
+        """Remembers the step, since MMSegmentation hands over scores and labels alone."""
+        self.step = context.step
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """Returns what each pixel costs, shape ``(N, H, W)``, 0 where ``target`` is ignored."""

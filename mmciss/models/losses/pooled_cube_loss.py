@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -14,7 +14,7 @@ from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -36,7 +36,7 @@ class PooledCubeLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('logits', 'embedding', 'features')
+    needs = ('logits', 'embedding', 'features', 'teacher')
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class PooledCubeLoss(ExtraLoss):
         self.last_channel_factor = last_factor if last_channel_factor is None else last_channel_factor
         self.kernels = tuple(kernels)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
         new, old = self.paired_maps(student, teacher)
-        sizes = step.num_old, step.num_seen
+        sizes = context.step.num_old, context.step.num_seen
         number = len(new) - 1  # of maps without the logits
         spatial = pooled_cube_distillation(new, old, [self.factor] * number + [self.last_factor], *sizes, self.kernels)
         factors = [self.channel_factor] * (number - 1) + [self.last_channel_factor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logging import WARNING
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -22,12 +22,13 @@ from mmciss.functional import (
     prototype_matching,
     update_prototypes,
 )
+from mmciss.models.readout import feature_channels
 
 from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
-    from mmciss.protocols.step import Step
+    from mmciss.models.step_context import StepContext
 
 
 FORMS = ('paper', 'release')
@@ -42,7 +43,7 @@ class PrototypeLoss(ExtraLoss):
     step set all four to 0: prototypes are accumulated and nothing is added to the loss.
 
     Prototypes and counts are buffers, so they are saved with every checkpoint, and the next step
-    starts from them, see :meth:`carry_over`.
+    starts from them, see :meth:`begin`.
 
     Args:
         layer: Name of the module whose output is shaped, relative to the segmentor; of several maps
@@ -64,7 +65,7 @@ class PrototypeLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ('logits', 'features')
+    needs = ('logits', 'features')
 
     def __init__(
         self,
@@ -91,47 +92,48 @@ class PrototypeLoss(ExtraLoss):
         self.labels_hide_old = labels_hide_old
         self.form = form
         self.released = form == 'release'
-        self.uses_teacher = bool(matching_weight) and labels_hide_old
+        if matching_weight and labels_hide_old:
+            self.needs = ('logits', 'features', 'teacher')
         self.register_buffer('prototypes', torch.zeros(0, channels or 0))
         self.register_buffer('counts', torch.zeros(0, dtype=torch.long))
 
-    def set_step(self, step: Step) -> None:
-        """Makes room for the classes seen, keeping the prototypes of the first ones."""
-        self._resize(step.num_seen)
+    def prepare(self, context: StepContext) -> None:
+        """Finds out how many channels the layer has, and makes room for the classes seen."""
+        if context.model is not None:
+            found = feature_channels(context.model.segmentor, self.layers, f'method.{self.key}.channels')
+            self.channels = found[self.layers[0]]
+        self._resize(context.step.num_seen)
 
-    def set_channels(self, channels: dict[str, int]) -> None:
-        """Takes the number of channels that the layer was found to have."""
-        self.channels = channels[self.layers[0]]
-        self._resize(len(self.counts))
-
-    def carry_over(self, previous: dict[str, Tensor], step: Step) -> None:
+    def begin(self, context: StepContext) -> None:
         """Starts from the prototypes that the step before ended with.
 
-        Old classes without a prototype (the step before was trained without this loss) have a
-        count of 0 and take no part in the matching.
+        Old classes without a prototype (the step before was trained without this loss) have a count of 0 and take no
+        part in the matching.
 
         Raises:
             ConfigError: If they belong to features with another number of channels.
         """
-        if 'counts' not in previous:
+        if context.previous is None:
+            return
+        left = context.previous.slot(self.key)
+        if 'counts' not in left:
             print_log(
                 f'PrototypeLoss: the step before left no prototypes, so those of its '
-                f'{step.num_old} channels are unknown.',
+                f'{context.step.num_old} channels are unknown.',
                 logger='current',
                 level=WARNING,
             )
             return
-        prototypes, counts = previous['prototypes'], previous['counts']
+        prototypes, counts = left['prototypes'], left['counts']
         if prototypes.shape[1] != self.channels:
             raise ConfigError(
                 f'PrototypeLoss.channels is {self.channels}, but the prototypes of the '
                 f'step before have {prototypes.shape[1]}'
             )
-        self._resize(step.num_seen)
         self.prototypes[: len(prototypes)] = prototypes.to(self.prototypes)
         self.counts[: len(counts)] = counts.to(self.counts)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, step: Step) -> Tensor:
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Updates the prototypes, then computes the weighted loss of one batch.
 
         Raises:
@@ -147,10 +149,16 @@ class PrototypeLoss(ExtraLoss):
             self.update(features, labels)
         given = features, labels, self.prototypes
         loss = features.new_zeros(())
-        if self.matching_weight and step.num_old:
+        if self.matching_weight and context.step.num_old:
             found_by = teacher.logits if self.labels_hide_old else None
             matching = prototype_matching(
-                *given, found_by, step.num_old, self.released, self.counts > 0, target.shape[-2:], student.align_corners
+                *given,
+                found_by,
+                context.step.num_old,
+                self.released,
+                self.counts > 0,
+                target.shape[-2:],
+                student.align_corners,
             )
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:

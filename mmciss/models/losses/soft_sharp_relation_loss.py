@@ -12,7 +12,6 @@ from mmciss.functional import sharp_relation, soft_relation
 from .extra_loss import LogitLoss
 
 if TYPE_CHECKING:
-    from mmciss.models.outputs import SegOutput
     from mmciss.protocols.step import Step
 
 

@@ -51,6 +51,7 @@ class ParallelBranches(Structure):
     def __init__(
         self, convolutions: Mapping[str, int | Sequence[int]] | Sequence[str] = DEFAULT, alone: float = 0.33
     ) -> None:
+        super().__init__()
         if not 0 <= alone <= 0.5:
             raise ConfigError(f'method.structure.alone must lie between 0 and 0.5, found {alone}')
         if isinstance(convolutions, str) or not isinstance(convolutions, Mapping | Sequence):
@@ -66,7 +67,7 @@ class ParallelBranches(Structure):
         self.alone = alone
         self.kept: tuple[str, ...] = ()
 
-    def __call__(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: nn.Module, step: Step) -> None:
         """Puts two branches in the place of each layer.
 
         Raises:

@@ -43,12 +43,13 @@ class StepHeads(Structure):
     changes_trunk = False
 
     def __init__(self, channels: int | None = None, freeze_norms: bool = True) -> None:
+        super().__init__()
         if channels is not None and channels < 1:
             raise ConfigError(f'method.structure.channels must be positive or None, found {channels}')
         self.channels = channels
         self.freeze_norms = freeze_norms
 
-    def __call__(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: nn.Module, step: Step) -> None:
         """Puts heads in the place of the main classifier.
 
         Raises:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from mmciss.models.slot import Slot
+
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
 
 
-class Structure:
+class Structure(Slot):
     """Base class: changes the layers of a student, in place, and says what the plain model is.
 
     The finished step is exported without the structure, and gives the same logits. So the teacher
@@ -30,7 +32,7 @@ class Structure:
     in_plain_model: ClassVar[bool] = True
     changes_trunk: ClassVar[bool] = True
 
-    def __call__(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: nn.Module, step: Step) -> None:
         """Changes a built segmentor, before any weights are loaded and before it is wrapped.
 
         Args:

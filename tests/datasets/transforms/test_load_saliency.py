@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmciss.datasets.transforms import LoadSaliency, PackSaliencyInputs, SegRandomResizedCrop
 from mmciss.datasets.seeding import seeded
+from mmciss.datasets.transforms import LoadSaliency, PackSaliencyInputs, SegRandomResizedCrop
 from mmciss.errors import ConfigError
 
 

@@ -20,6 +20,7 @@ from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
 from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
 from mmciss.errors import ConfigError
 from mmciss.functional import importance_penalty
+from mmciss.models.step_context import StepState
 from tests.engine.hooks.toy_run import RATE, Toy, inputs, later_toy, leave, task_loss, toy_runner, train
 
 HOOKS = [FisherImportanceHook, PathImportanceHook, partial(PathImportanceHook, gradient='own'), WalkImportanceHook]
@@ -95,9 +96,9 @@ def test_resumed_step_is_the_same(kind: Kind, updates: int, tmp_path: Path) -> N
     train(second, runner, range(updates, updates + 2))
     for found, expected in zip(parts.parameters(), whole.parameters()):
         assert torch.equal(found, expected)
-    for kind_name, tensors in hook.method_state().items():
+    for kind_name, tensors in hook.state().items():
         for name, tensor in tensors.items():
-            assert torch.equal(second.method_state()[kind_name][name], tensor)
+            assert torch.equal(second.state()[kind_name][name], tensor)
 
 
 def test_accumulated_gradients_count_once() -> None:
@@ -111,7 +112,7 @@ def test_accumulated_gradients_count_once() -> None:
     expected = FisherImportanceHook()
     train(expected, toy_runner(other), range(1))
     assert hook.updates == 1
-    torch.testing.assert_close(hook.state, expected.state)
+    torch.testing.assert_close(hook.running, expected.running)
 
 
 class ScaledWrapper(OptimWrapper):
@@ -136,11 +137,11 @@ def test_gradients_are_unscaled_and_skipped_updates_are_not_seen() -> None:
     hook = PathImportanceHook()
     hook.before_train(toy_runner(model, wrapper))
     wrapper.update_params(task_loss(model.segmentor, inputs(0)) * float('inf'))
-    assert hook.updates == 0 and not hook.state['path']['first.weight'].any()
+    assert hook.updates == 0 and not hook.running['path']['first.weight'].any()
     wrapper.update_params(task_loss(model.segmentor, inputs(0)))
     expected = PathImportanceHook()
     train(expected, toy_runner(other, OptimWrapper(torch.optim.SGD(other.parameters(), lr=RATE))), range(1))
-    torch.testing.assert_close(hook.state, expected.state)
+    torch.testing.assert_close(hook.running, expected.running)
 
 
 def both_steps(
@@ -159,7 +160,7 @@ def both_steps(
         for iteration in range(12):
             runner.optim_wrapper.update_params(task_loss(wrapped, part(inputs(iteration))))
         hook.after_train(runner)
-        found[step] = {**hook.method_state(), 'weights': model.segmentor.state_dict()}
+        found[step] = {**hook.state(), 'weights': model.segmentor.state_dict()}
         if step == 'base':
             folder.mkdir()
             model = later_toy(base, leave(hook, base, folder))
@@ -195,7 +196,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 
 
 def test_a_step_without_importance_trains_freely_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    model = Toy(later=True, previous={'model': '', 'state': str(tmp_path / 'none.pth')})
+    model = Toy(later=True, previous=StepState(tmp_path / 'model.pth', tmp_path / 'none.pth'))
     hook = FisherImportanceHook()
     train(hook, toy_runner(model), range(2))
     assert not hook.stiffness and 'left no importance' in caplog.text

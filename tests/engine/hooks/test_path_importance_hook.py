@@ -9,6 +9,7 @@ import torch
 
 from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepState
 from tests.engine.hooks.toy_run import Toy, later_toy, leave, toy_runner, train
 
 
@@ -17,7 +18,7 @@ def test_is_the_loss_saved_over_the_squared_way(options: dict[str, str]) -> None
     """By default with the gradient of the update after each move, as MiB's authors released it."""
     hook = PathImportanceHook(**options)
     trace = train(hook, toy_runner(Toy()), range(5))
-    for name, score in hook.method_state()['score'].items():
+    for name, score in hook.state()['score'].items():
         moves = [before - after for before, _, after in (update[name] for update in trace)]
         gradients = [update[name][1] for update in trace]
         if options.get('gradient') == 'own':
@@ -36,11 +37,11 @@ def test_another_gradient_is_refused() -> None:
 def test_scores_of_the_steps_before_are_added(tmp_path: Path) -> None:
     base, first = Toy(), PathImportanceHook()
     train(first, toy_runner(base), range(3))
-    old = first.method_state()['score']
+    old = first.state()['score']
     model = later_toy(base, leave(first, base, tmp_path))
     second, alone = PathImportanceHook(weight=0.0), PathImportanceHook(weight=0.0)
     train(second, toy_runner(model), range(3))
-    free = later_toy(base, {'model': '', 'state': str(tmp_path / 'none.pth')})
+    free = later_toy(base, StepState(tmp_path / 'model.pth', tmp_path / 'none.pth'))
     train(alone, toy_runner(free), range(3))
-    for name, score in second.method_state()['score'].items():
-        torch.testing.assert_close(score, alone.method_state()['score'][name] + old.get(name, 0))
+    for name, score in second.state()['score'].items():
+        torch.testing.assert_close(score, alone.state()['score'][name] + old.get(name, 0))

@@ -82,7 +82,12 @@ def test_looks_at_every_image_once_and_leaves_no_trace_in_random_numbers(previou
     StatisticsHook(PASSES).before_run(runner)
     assert random_state() == before
     assert sorted(images.read) == [0, 1, 2, 3, 4]
-    assert set(runner.model.statistics) == {'entropy_thresholds', 'entropy_medians', 'attribution', 'channel_mask'}
+    assert set(runner.model.context.statistics) == {
+        'entropy_thresholds',
+        'entropy_medians',
+        'attribution',
+        'channel_mask',
+    }
     assert not any(parameter.grad is not None for parameter in runner.model.parameters())
     assert runner.model.teacher is not None, 'the labeler needs it'
 
@@ -95,7 +100,7 @@ def test_a_resumed_step_reads_what_was_found(previous: dict, tmp_path: Path) -> 
     again = make_runner(tmp_path, previous, images)
     StatisticsHook(PASSES).before_run(again)
     assert images.read == []
-    torch.testing.assert_close(again.model.statistics, first.model.statistics)
+    torch.testing.assert_close(again.model.context.statistics, first.model.context.statistics)
     StatisticsHook(PASSES).before_run(again)  # mmengine calls it before a test as well
     assert images.read == []
 
@@ -109,7 +114,7 @@ def test_a_damaged_file_is_made_again(previous: dict, tmp_path: Path) -> None:
         again = make_runner(tmp_path, previous, images)
         StatisticsHook(PASSES).before_run(again)
         assert len(images.read) == 5
-        torch.testing.assert_close(again.model.statistics, first.model.statistics)
+        torch.testing.assert_close(again.model.context.statistics, first.model.context.statistics)
 
 
 def test_other_passes_do_not_read_it(previous: dict, tmp_path: Path) -> None:
@@ -119,9 +124,9 @@ def test_other_passes_do_not_read_it(previous: dict, tmp_path: Path) -> None:
     runner = make_runner(tmp_path, previous, images)
     StatisticsHook(other).before_run(runner)
     assert len(images.read) == 5
-    assert runner.model.statistics['channel_mask']['decode_head.conv_seg'].sum(1).tolist() == [4, 4]
+    assert runner.model.context.statistics['channel_mask']['decode_head.conv_seg'].sum(1).tolist() == [4, 4]
     stored = load_tensors(tmp_path / FILE)['statistics']
-    torch.testing.assert_close(stored, runner.model.statistics)
+    torch.testing.assert_close(stored, runner.model.context.statistics)
 
 
 def test_the_base_step_has_nothing_to_look_at(tmp_path: Path) -> None:

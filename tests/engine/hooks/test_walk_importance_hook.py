@@ -18,7 +18,7 @@ def test_scores_are_the_release_s(updates: int) -> None:
     """Stretches end at updates 11, 21, ... and are divided by what the updates before them measured."""
     hook = WalkImportanceHook()
     trace = train(hook, toy_runner(Toy()), range(updates))
-    state = hook.method_state()
+    state = hook.state()
     assert any(score.any() for score in state['score'].values()) == (updates > 10)
     for name, score in state['score'].items():
         fisher, expected, noted = torch.ones_like(score), torch.zeros_like(score), None
@@ -43,19 +43,19 @@ def test_stretches_need_a_length() -> None:
 def test_score_is_averaged_with_the_one_before(tmp_path: Path) -> None:
     base, first = Toy(), WalkImportanceHook(stretch=2)
     train(first, toy_runner(base), range(4))
-    old = first.method_state()['score']
+    old = first.state()['score']
     model = later_toy(base, leave(first, base, tmp_path))
     second = WalkImportanceHook(weight=0.0, stretch=2)
     train(second, toy_runner(model), range(4))
-    for name, score in second.method_state()['score'].items():
-        expected = second.state['score'][name].clamp(min=0)
+    for name, score in second.state()['score'].items():
+        expected = second.running['score'][name].clamp(min=0)
         torch.testing.assert_close(score, (expected + old[name]) / 2 if name in old else expected)
 
 
 def test_importance_is_the_sum_of_both_parts() -> None:
     hook = WalkImportanceHook(stretch=2)
     train(hook, toy_runner(Toy()), range(4))
-    state = hook.method_state()
+    state = hook.state()
     expected = sum(normalise_importance(state[kind]['second.bias']) for kind in ('fisher', 'score'))
     torch.testing.assert_close(hook.importance(state, 'second.bias'), expected)
     assert hook.importance({'fisher': state['fisher']}, 'second.bias') is None

@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmciss.engine.hooks.importance_hook import ImportanceHook
+from mmciss.models.step_context import StepState
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER
 
@@ -21,7 +22,7 @@ RATE = 0.05
 class Toy(nn.Module):
     """A wrapper with a segmentor of two layers; a later step has one more."""
 
-    def __init__(self, later: bool = False, previous: dict | None = None) -> None:
+    def __init__(self, later: bool = False, previous: StepState | None = None) -> None:
         super().__init__()
         torch.manual_seed(int(later))
         layers: dict[str, nn.Module] = dict(first=nn.Linear(3, 4), second=nn.Linear(4, 2))
@@ -79,14 +80,14 @@ def train(
     return trace
 
 
-def leave(hook: ImportanceHook, model: Toy, folder: Path) -> dict[str, str]:
-    """Writes what a finished step leaves, and returns its paths."""
-    state: dict[str, Any] = {'hooks': {type(hook).__name__: hook.method_state()}}
+def leave(hook: ImportanceHook, model: Toy, folder: Path) -> StepState:
+    """Writes what a finished step leaves."""
+    state: dict[str, Any] = {'hooks': {type(hook).__name__: hook.state()}}
     save_tensors(folder / 'state.pth', state)
-    return {'model': str(folder / 'model.pth'), 'state': str(folder / 'state.pth')}
+    return StepState(folder / 'model.pth', folder / 'state.pth')
 
 
-def later_toy(base: Toy, previous: dict[str, str]) -> Toy:
+def later_toy(base: Toy, previous: StepState) -> Toy:
     """Returns the model of the next step, with the weights of the one before where it had any."""
     model = Toy(later=True, previous=previous)
     model.segmentor.load_state_dict(base.segmentor.state_dict(), strict=False)

@@ -12,6 +12,7 @@ from mmciss.engine.statistics.background_attribution import is_linear
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.errors import ConfigError
 from mmciss.functional import labels_at, select_channels
+from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from tests.engine.statistics import samples
 from tests.functional.choices import assert_same_choice
@@ -22,7 +23,7 @@ NAME = 'decode_head.conv_seg'
 
 def run(teacher: Teacher, batches: samples.Batches | None = None, **options: object) -> dict:
     batches = samples.batches() if batches is None else batches
-    return run_passes(dict(a=BackgroundAttribution(**options)), LATER, teacher, lambda: batches)
+    return run_passes(dict(a=BackgroundAttribution(**options)), StepContext(LATER), teacher, lambda: batches)
 
 
 def by_captum(teacher: Teacher, channels: list[int]) -> Tensor:

@@ -7,13 +7,14 @@ import torch
 from mmciss.engine.statistics import ClassPrototypes
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.functional import labels_at
+from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.models.tiny import LATER
 
 
 def test_means_over_the_background_pixels_that_the_teacher_assigns() -> None:
     teacher = samples.teacher()
-    found = run_passes(dict(p=ClassPrototypes('backbone')), LATER, teacher, samples.batches)
+    found = run_passes(dict(p=ClassPrototypes('backbone')), StepContext(LATER), teacher, samples.batches)
     vectors, classes = [], []
     for inputs, target in samples.batches():
         with torch.no_grad():
@@ -36,6 +37,6 @@ def test_a_class_never_predicted_has_no_prototype() -> None:
     teacher = samples.teacher()
     with torch.no_grad():
         teacher.segmentor.decode_head.conv_seg.steps[0].bias[1] = -1e4
-    found = run_passes(dict(p=ClassPrototypes('backbone.layer2')), LATER, teacher, samples.batches)
+    found = run_passes(dict(p=ClassPrototypes('backbone.layer2')), StepContext(LATER), teacher, samples.batches)
     assert found['prototypes'][1].isnan().all() and found['prototype_counts'][1] == 0
     assert found['prototypes'].shape == (3, 8) and not found['prototypes'][0].isnan().any()

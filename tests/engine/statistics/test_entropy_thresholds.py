@@ -8,6 +8,7 @@ import torch
 from mmciss.engine.statistics import EntropyThresholds
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.functional import entropy_thresholds, normalised_entropy
+from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.functional import closed_form as cf
 from tests.models.tiny import LATER
@@ -25,7 +26,7 @@ def pixels() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_equals_the_exact_median_of_all_pixels() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), LATER, samples.teacher(), samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), StepContext(LATER), samples.teacher(), samples.batches)
     entropies, classes = pixels()
     assert len(classes.unique()) > 1, 'the sample must predict several classes'
     expected = entropy_thresholds(entropies, classes, LATER.num_old, minimum=0.0)
@@ -36,10 +37,10 @@ def test_equals_the_exact_median_of_all_pixels() -> None:
 
 
 def test_floor_and_classes_never_predicted() -> None:
-    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), LATER, samples.teacher(), samples.batches)
+    found = run_passes(dict(t=EntropyThresholds(minimum=9.0)), StepContext(LATER), samples.teacher(), samples.batches)
     assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [9.0] * 3
     labels = [(inputs, torch.full_like(target, 3)) for inputs, target in samples.batches()]
-    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), LATER, samples.teacher(), lambda: labels)
+    found = run_passes(dict(t=EntropyThresholds(minimum=0.5)), StepContext(LATER), samples.teacher(), lambda: labels)
     assert found['entropy_thresholds'].tolist() == found['entropy_medians'].tolist() == [0.5] * 3
 
 
@@ -50,7 +51,7 @@ def test_golden_values_of_the_release() -> None:
 
     step = Step(1, new=(4, 5), old=(1, 2, 3), sizes=(4, 2), names=('background', *'abcde'))
     measure = EntropyThresholds()
-    measure.begin(step, None)
+    measure.begin(StepContext(step), None)
     for index, size in enumerate((40, 25, 12, 3)):
         logits = cf.wave((1, 4, 16, 16), 0.53, 0.7 + index, size)
         measure.update(torch.zeros(1, 3, 16, 16), torch.zeros(1, 16, 16, dtype=torch.long), SegOutput(logits))

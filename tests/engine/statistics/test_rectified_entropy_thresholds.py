@@ -7,6 +7,7 @@ import torch
 from mmciss.engine.statistics import ClassPrototypes, EntropyThresholds, RectifiedEntropyThresholds
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.functional import entropy_thresholds, normalised_entropy, rectified_log_probabilities
+from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.models.tiny import LATER
 
@@ -17,7 +18,7 @@ def run(temperature: float) -> dict:
         prototypes=ClassPrototypes('backbone'),
         thresholds=EntropyThresholds(minimum=0.0),
     )
-    return run_passes(passes, LATER, samples.teacher(), samples.batches)
+    return run_passes(passes, StepContext(LATER), samples.teacher(), samples.batches)
 
 
 def test_medians_of_the_quantity_that_is_compared_with_them() -> None:

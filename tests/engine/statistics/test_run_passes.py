@@ -22,7 +22,7 @@ from mmciss.engine.statistics import (
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.errors import ConfigError
 from mmciss.models.outputs import SegOutput
-from mmciss.protocols.step import Step
+from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.functional.choices import assert_same_choice
 from tests.models.tiny import LATER
@@ -34,12 +34,12 @@ class Count(DataPass):
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name, self.requires = name, requires
 
-    def begin(self, step: Step, teacher: Any, found: dict[str, Any] | None = None) -> None:
-        super().begin(step, teacher, found)
-        self.known = sorted(self.found)
+    def begin(self, context: StepContext, model: Any) -> None:
+        super().begin(context, model)
+        self.known = sorted(context.statistics)
         self.images = 0
 
-    def update(self, inputs: Tensor, target: Tensor, teacher: SegOutput) -> None:
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         self.images += len(inputs)
 
     def finish(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_passes_share_one_forward_and_wait_for_what_they_require() -> None:
 
     b = Count('b', requires=('a',))
     b.layers = ('neck',)
-    found = run_passes(dict(b=b, a=Count('a'), c=Count('c')), LATER, Teacher(), samples.batches)
+    found = run_passes(dict(b=b, a=Count('a'), c=Count('c')), StepContext(LATER), Teacher(), samples.batches)
     assert found == {'a': 5, 'c': 5, 'b': 5}
     assert b.known == ['a', 'c']
     assert calls == [[]] * 3 + [['neck']] * 3
@@ -73,9 +73,9 @@ def test_passes_share_one_forward_and_wait_for_what_they_require() -> None:
 
 def test_a_missing_requirement_and_a_double_name_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'method.statistics.b: Count requires z.*\(a\)'):
-        run_passes(dict(a=Count('a'), b=Count('b', ('z',))), LATER, samples.teacher(), samples.batches)
+        run_passes(dict(a=Count('a'), b=Count('b', ('z',))), StepContext(LATER), samples.teacher(), samples.batches)
     with pytest.raises(ConfigError, match=r"method.statistics.second: 'a' was found by another pass"):
-        run_passes(dict(first=Count('a'), second=Count('a')), LATER, samples.teacher(), samples.batches)
+        run_passes(dict(first=Count('a'), second=Count('a')), StepContext(LATER), samples.teacher(), samples.batches)
 
 
 def on_one_of(rank: int, world: int, port: int, folder: str) -> None:
@@ -84,13 +84,13 @@ def on_one_of(rank: int, world: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
     mine = samples.batches()[rank::2] if rank < 2 else []
-    found = run_passes(passes(), LATER, samples.teacher(), lambda: mine)
+    found = run_passes(passes(), StepContext(LATER), samples.teacher(), lambda: mine)
     torch.save(found, Path(folder) / f'{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
 def test_three_processes_find_what_one_finds(tmp_path: Path) -> None:
-    alone = run_passes(passes(), LATER, samples.teacher(), samples.batches)
+    alone = run_passes(passes(), StepContext(LATER), samples.teacher(), samples.batches)
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]

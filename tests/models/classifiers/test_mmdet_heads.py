@@ -25,8 +25,8 @@ from mmciss.models.classifiers import (
 )
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.initializers.context import InitializerContext
 from mmciss.models.readout import Readout, run_segmentor
+from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from tests.models import zoo
 from tests.models.classifiers.test_query_heads import predicted
@@ -83,7 +83,7 @@ def test_the_whole_adapter(model: ConfigDict) -> None:
         sizes=(150, NEW),
         names=tuple(f'c{index}' for index in range(150 + NEW)),
     )
-    BackgroundInitializer()(new.decode_head.cls_embed, step, InitializerContext())
+    BackgroundInitializer()(new.decode_head.cls_embed, StepContext(step))
     before, after = predicted(old, inputs), predicted(new, inputs)
     torch.testing.assert_close(after[:, 1:150], before[:, 1:], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(after[:, [0, 150, 151]], before[:, :1].expand(-1, 3, -1, -1) / 3, rtol=1e-4, atol=1e-6)

@@ -29,9 +29,9 @@ from mmciss.models.classifiers.query_heads import PixelScores, check_complete, p
 from mmciss.models.freezing import freeze
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.initializers.context import InitializerContext
 from mmciss.models.readout import run_segmentor
 from mmciss.models.slots import check_needs
+from mmciss.models.step_context import StepContext
 from mmciss.utils.configs import load_config
 from tests.models.tiny import BASE, LATER, batch
 from tests.models.tiny_queries import query_segmentor
@@ -120,7 +120,7 @@ def test_both_forms_of_weights_load(extended: tuple[nn.Module, nn.Module]) -> No
 
 def test_the_background_is_shared_out_exactly(extended: tuple[nn.Module, nn.Module]) -> None:
     old, new = extended
-    BackgroundInitializer()(new.decode_head.cls_embed, LATER, InitializerContext())
+    BackgroundInitializer()(new.decode_head.cls_embed, StepContext(LATER))
     inputs, _ = batch()
     before, after = predicted(old, inputs), predicted(new, inputs)
     torch.testing.assert_close(after[:, 1:3], before[:, 1:3])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mmciss.errors import ConfigError
-from mmciss.models.initializers import AttributionInitializer, InitializerContext
+from mmciss.models.initializers import AttributionInitializer
+from mmciss.models.step_context import StepContext
 from tests.models.initializers.samples import classifier_of, later_step
 
 UNION = torch.tensor([1, 0, 1, 0, 0, 1], dtype=torch.bool)
@@ -19,8 +20,8 @@ def start(rule: str, mask: object, name: str = '', **options: str) -> tuple[torc
     step = later_step(2)
     classifier = classifier_of(step)
     before = classifier.weight.detach().clone(), classifier.bias.detach().clone()
-    context = InitializerContext(statistics={'channel_mask': mask}, name=name)
-    AttributionInitializer(rule=rule, **options)(classifier, step, context)
+    context = StepContext(step, statistics={'channel_mask': mask})
+    AttributionInitializer(rule=rule, **options)(classifier, context, name)
     return *before, classifier.weight.detach(), classifier.bias.detach()
 
 
@@ -61,8 +62,8 @@ def test_an_auxiliary_head_without_a_mask_starts_as_in_mib(mask: object) -> None
 
 def test_a_missing_mask_is_an_error_and_not_a_random_start() -> None:
     step = later_step(1)
-    with pytest.raises(ConfigError, match="'channel_mask'.*method.statistics.*thresholds"):
-        AttributionInitializer()(classifier_of(step), step, InitializerContext(statistics={'thresholds': 1}))
+    with pytest.raises(ConfigError, match="method.statistics: .*'channel_mask'.*thresholds"):
+        AttributionInitializer()(classifier_of(step), StepContext(step, statistics={'thresholds': 1}))
 
 
 def test_a_mask_of_another_shape() -> None:
@@ -78,14 +79,14 @@ def test_the_auxiliary_channel_as_source() -> None:
     row, bias = classifier.auxiliary.weight[0].detach(), classifier.auxiliary.bias[0].detach()
     initializer = AttributionInitializer(rule='copy', bias='copy', source='auxiliary')
     assert initializer.needs_auxiliary
-    initializer(classifier, step, InitializerContext(statistics={'channel_mask': UNION}))
+    initializer(classifier, StepContext(step, statistics={'channel_mask': UNION}))
     after = classifier.weight.detach()
     assert torch.equal(after[5, UNION], row[UNION]) and torch.equal(after[5, ~UNION], before[5, ~UNION])
     assert classifier.bias[4:].tolist() == [bias.item()] * 2
     # A classifier without such a channel, that of an auxiliary head, starts as in MiB.
     classifier = classifier_of(step)
     weight = classifier.weight.detach().clone()
-    initializer(classifier, step, InitializerContext(statistics={'channel_mask': UNION}))
+    initializer(classifier, StepContext(step, statistics={'channel_mask': UNION}))
     assert torch.equal(classifier.weight[4], weight[0])
 
 

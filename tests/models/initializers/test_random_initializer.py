@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from mmciss.models.initializers import InitializerContext, RandomInitializer
+from mmciss.models.initializers import RandomInitializer
+from mmciss.models.step_context import StepContext
 from tests.models.initializers.samples import classifier_of, later_step
 
 
@@ -12,7 +13,7 @@ def test_draws_new_rows_only_within_torch_s_bound() -> None:
     rows = classifier.weight.detach().clone()
     with torch.no_grad():
         classifier.steps[1].weight.zero_()
-    RandomInitializer()(classifier, step, InitializerContext())
+    RandomInitializer()(classifier, StepContext(step))
     new = classifier.steps[1].weight
     assert torch.equal(classifier.weight[:3], rows[:3])
     assert 0 < new.abs().max() <= 0.25 and new.std() > 0.05  # uniform within 1 / sqrt(16)

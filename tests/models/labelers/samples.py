@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from mmciss.models.labelers.labeling import LabelBatch
+from mmciss.models.labelers import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
+from mmciss.protocols.step import Step
 from tests.functional import closed_form as cf
 
 
-def batch(**statistics: Any) -> LabelBatch:
-    """Two images, and what was found before training."""
-    return LabelBatch(torch.zeros(2, 3, 8, 8), [], statistics)
+def label(
+    labeler: Labeler, target: Tensor, teacher: SegOutput | None, step: Step, samples: Sequence = (), **statistics: Any
+) -> Labels:
+    """Returns the labels of a batch at a step, before which the statistics were found."""
+    images = torch.zeros(len(target), 3, *target.shape[-2:])
+    return labeler(Batch(images, target, list(samples)), teacher, StepContext(step, statistics=statistics))
 
 
 def output() -> SegOutput:

@@ -23,13 +23,13 @@ def build(**options: object) -> EntropyLabeler:
 
 def test_equals_its_parts() -> None:
     thresholds = torch.full((4,), 0.04)
-    batch = samples.batch(
+    statistics = dict(
         prototypes=PROTOTYPES,
         rectified_entropy_thresholds=thresholds,
         entropy_thresholds=torch.zeros(4),
         rectified_temperature=torch.tensor(0.7),
     )
-    found = build(temperature=0.7)(cf.labels(), samples.output(), later_step(), batch)
+    found = samples.label(build(temperature=0.7), cf.labels(), samples.output(), later_step(), **statistics)
     scores = rectified_log_probabilities(cf.teacher_logits(), samples.output().maps(['backbone'])[-1], PROTOTYPES, 0.7)
     labels, factor = entropy_pseudo_labels(cf.labels(), scores, thresholds, 4, 6)
     assert torch.equal(found.target, labels)
@@ -38,8 +38,8 @@ def test_equals_its_parts() -> None:
 
 
 def test_accepting_everything_is_the_plain_relabelling() -> None:
-    batch = samples.batch(prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.full((4,), 9.0))
-    found = build()(cf.labels(), samples.output(), later_step(), batch)
+    statistics = dict(prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.full((4,), 9.0))
+    found = samples.label(build(), cf.labels(), samples.output(), later_step(), **statistics)
     expected = prototype_relabel(
         cf.labels(), cf.teacher_logits(), samples.output().maps(['backbone'])[-1], PROTOTYPES, 4
     )
@@ -48,16 +48,16 @@ def test_accepting_everything_is_the_plain_relabelling() -> None:
 
 def test_the_switch_makes_it_plops_labeler() -> None:
     labeler = build(relabel=False)
-    assert labeler.needs == ('logits',) and labeler.layers == ()
-    batch = samples.batch(entropy_thresholds=torch.full((4,), 0.06))
-    found = labeler(cf.labels(), samples.output(), later_step(), batch)
-    expected = EntropyLabeler()(cf.labels(), samples.output(), later_step(), batch)
+    assert 'features' not in labeler.needs and labeler.layers == ()
+    statistics = dict(entropy_thresholds=torch.full((4,), 0.06))
+    found = samples.label(labeler, cf.labels(), samples.output(), later_step(), **statistics)
+    expected = samples.label(EntropyLabeler(), cf.labels(), samples.output(), later_step(), **statistics)
     assert torch.equal(found.target, expected.target) and torch.equal(found.weights, expected.weights)
 
 
 def test_thresholds_of_another_temperature_are_refused() -> None:
-    batch = samples.batch(
+    statistics = dict(
         prototypes=PROTOTYPES, rectified_entropy_thresholds=torch.ones(4), rectified_temperature=torch.tensor(2.0)
     )
     with pytest.raises(ConfigError, match='method.labeler.temperature: 1.0, but the thresholds belong to 2.0'):
-        build()(cf.labels(), samples.output(), later_step(), batch)
+        samples.label(build(), cf.labels(), samples.output(), later_step(), **statistics)

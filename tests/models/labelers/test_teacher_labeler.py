@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from mmciss.errors import ConfigError
-from mmciss.models.labelers import UNLABELLED, LabelBatch, TeacherLabeler
+from mmciss.models.labelers import UNLABELLED, TeacherLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.protocols.step import Step
+from tests.models.labelers.samples import label
 
 STEP = Step(1, new=(3,), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)
 
@@ -17,7 +18,7 @@ def test_only_unlabelled_pixels_change() -> None:
     target = torch.tensor([[[UNLABELLED, UNLABELLED], [2, 255]]])
     logits = torch.zeros(1, 2, 2, 2)
     logits[0, 1, 0, 1] = logits[0, 0, 0, 0] = logits[0, 1, 1] = 5.0
-    found = TeacherLabeler()(target, SegOutput(logits), STEP, LabelBatch(torch.zeros(1, 3, 2, 2), []))
+    found = label(TeacherLabeler(), target, SegOutput(logits), STEP)
     assert found.target.tolist() == [[[0, 1], [2, 255]]] and found.weights is None
     assert target[0, 0, 0] == UNLABELLED, 'the labels of the batch stay as they are'
 
@@ -25,4 +26,4 @@ def test_only_unlabelled_pixels_change() -> None:
 def test_too_many_classes_are_refused() -> None:
     step = Step(1, new=(255,), old=range(1, 255), sizes=(254, 1), names=[str(i) for i in range(255)], background=False)
     with pytest.raises(ConfigError, match='TeacherLabeler needs label 254'):
-        TeacherLabeler()(torch.zeros(1, 1, 1), None, step, LabelBatch(torch.zeros(1), []))
+        TeacherLabeler().check_step(step)

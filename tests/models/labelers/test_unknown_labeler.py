@@ -12,22 +12,24 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import GrowableConv2d
-from mmciss.models.labelers import UNKNOWN, LabelBatch, UnknownLabeler
+from mmciss.models.labelers import UNKNOWN, UnknownLabeler
 from mmciss.models.outputs import SegOutput
+from mmciss.models.slots import check_samples
 from mmciss.protocols.step import Step
+from tests.models.labelers.samples import label
 from tests.models.tiny import BASE, LATER
 
 SHAPE = (2, 4, 4)
 
 
-def batch(saliency: torch.Tensor | None = None) -> LabelBatch:
+def samples_of(saliency: torch.Tensor | None = None) -> list[SegDataSample]:
     samples = []
     for index in range(SHAPE[0]):
         sample = SegDataSample()
         if saliency is not None:
             sample.gt_saliency = PixelData(data=saliency[index][None])
         samples.append(sample)
-    return LabelBatch(torch.zeros(2, 3, 4, 4), samples)
+    return samples
 
 
 def target() -> torch.Tensor:
@@ -65,7 +67,7 @@ def test_labels(with_maps: bool, threshold: float) -> None:
     labeler = UnknownLabeler('saliency' if with_maps else 'background', threshold)
     labels, output = target(), teacher()
     kept = labels.clone()
-    found = labeler(labels, output, LATER, batch(saliency))
+    found = label(labeler, labels, output, LATER, samples_of(saliency))
     expected = reference(labels, output, saliency, threshold)
     assert torch.equal(found.target, expected) and found.weights is None
     assert torch.equal(labels, kept), 'the batch itself is not changed'
@@ -75,26 +77,24 @@ def test_labels(with_maps: bool, threshold: float) -> None:
 
 def test_the_base_step_has_no_teacher() -> None:
     labeler = UnknownLabeler(threshold=None)
-    assert not labeler.uses_teacher and UnknownLabeler().uses_teacher
+    assert 'teacher' not in labeler.needs and 'teacher' in UnknownLabeler().needs
     labels = torch.tensor([[[0, 1, 255]]])
-    assert labeler(labels, None, BASE, batch()).target.tolist() == [[[UNKNOWN, 1, 255]]]
+    assert label(labeler, labels, None, BASE).target.tolist() == [[[UNKNOWN, 1, 255]]]
 
 
 def test_maps_of_padded_images_are_padded() -> None:
     labels = torch.zeros(2, 4, 6, dtype=torch.long)
     saliency = torch.ones(SHAPE, dtype=torch.uint8)
-    found = UnknownLabeler('saliency', None)(labels, None, BASE, batch(saliency)).target
+    found = label(UnknownLabeler('saliency', None), labels, None, BASE, samples_of(saliency)).target
     assert torch.equal(found[..., :4], torch.full(SHAPE, UNKNOWN)) and not found[..., 4:].any()
 
 
 def test_missing_maps_are_refused_with_the_key_to_change() -> None:
     labeler = UnknownLabeler('saliency')
     with pytest.raises(ConfigError, match=r"method.labeler.unknown='saliency' needs saliency maps"):
-        labeler.check_data({'gt_sem_seg'})
-    labeler.check_data({'gt_sem_seg', 'gt_saliency'})
-    UnknownLabeler('background').check_data(set())
-    with pytest.raises(ConfigError, match='LoadSaliency'):
-        labeler(target(), teacher(), LATER, batch())
+        check_samples({'labeler': labeler}, ['gt_sem_seg'])
+    check_samples({'labeler': labeler}, ['gt_sem_seg', 'gt_saliency'])
+    check_samples({'labeler': UnknownLabeler('background')}, [])
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_label_254_must_be_free() -> None:
     names = ('background', *map(str, range(254)))
     full = Step(0, tuple(range(1, 255)), (), (255,), names)
     with pytest.raises(ConfigError, match='needs label 254, but step 0 has 255 channels'):
-        UnknownLabeler(threshold=None)(target(), None, full, batch())
+        UnknownLabeler(threshold=None).check_step(full)
 
 
 def test_the_losses_of_ssul_are_one_bce_over_unknown_background_and_classes() -> None:
     """Main loss and auxiliary loss together equal the paper's loss on its own layout."""
     from mmseg.registry import MODELS
 
-    labels = UnknownLabeler(threshold=None)(target().clamp(max=255), None, LATER, batch()).target
+    labels = label(UnknownLabeler(threshold=None), target().clamp(max=255), None, LATER).target
     labels[0, 0, 0] = 0
     student = teacher()
     logits = torch.randn(2, 5, 4, 4)

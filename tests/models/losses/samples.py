@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from tests.functional import closed_form as cf
 
@@ -33,6 +34,21 @@ def domain_step() -> Step:
         background=False,
         domains=('rain',),
     )
+
+
+def later() -> StepContext:
+    """The context of :func:`later_step`."""
+    return StepContext(later_step())
+
+
+def base() -> StepContext:
+    """The context of :func:`base_step`."""
+    return StepContext(base_step())
+
+
+def domain() -> StepContext:
+    """The context of :func:`domain_step`."""
+    return StepContext(domain_step())
 
 
 def student(size: int = 8, **kwargs: object) -> SegOutput:

@@ -23,14 +23,14 @@ def output() -> SegOutput:
 
 def test_golden_value_and_weight() -> None:
     loss = MODELS.build(dict(type='AuxiliaryClassifierLoss', loss_weight=2.0))
-    assert not loss.uses_teacher
-    assert cf.near(loss(output(), None, cf.labels(), samples.base_step()), 2 * 1.160701)
+    assert 'teacher' not in loss.needs
+    assert cf.near(loss(output(), None, cf.labels(), samples.base()), 2 * 1.160701)
 
 
 def test_labels_of_positive_and_ignored_pixels() -> None:
     y = cf.labels()
     y[0, 2] = 254
-    found = AuxiliaryClassifierLoss(254, 255)(output(), None, y, samples.later_step())
+    found = AuxiliaryClassifierLoss(254, 255)(output(), None, y, samples.later())
     expected = auxiliary_classifier_loss(output().auxiliary, y == 254, y == 255)
     torch.testing.assert_close(found, expected)
 
@@ -41,14 +41,14 @@ def test_gradient_stays_in_the_auxiliary_channels() -> None:
     for resolution in ('image', 'logit'):
         student = SegOutput(classifier(embedding), embedding, classifier=classifier)
         loss = AuxiliaryClassifierLoss(resolution=resolution)
-        loss(student, None, cf.labels(), samples.later_step()).backward()
+        loss(student, None, cf.labels(), samples.later()).backward()
     touched = {name for name, p in classifier.named_parameters() if p.grad is not None}
     assert touched == {'auxiliary.weight', 'auxiliary.bias'} and embedding.grad is None
 
 
 def test_errors_name_the_key() -> None:
     with pytest.raises(ConfigError, match=r'dict\(auxiliary=1\)'):
-        AuxiliaryClassifierLoss()(samples.student(), None, cf.labels(), samples.later_step())
+        AuxiliaryClassifierLoss()(samples.student(), None, cf.labels(), samples.later())
     with pytest.raises(ConfigError, match=r"AuxiliaryClassifierLoss\.resolution.*'small'"):
         AuxiliaryClassifierLoss(resolution='small')
     with pytest.raises(ConfigError, match='positive_index=254'):

@@ -23,14 +23,14 @@ def outputs() -> tuple[SegOutput, SegOutput]:
 
 def test_golden_value() -> None:
     loss = MODELS.build(dict(type='DecomposedDistillationLoss', positive_weight=2.0, negative_weight=3.0))
-    found = loss(*outputs(), cf.labels(), samples.later_step())
+    found = loss(*outputs(), cf.labels(), samples.later())
     assert cf.near(found, 2 * 1.956257 + 3 * 1.930723)
 
 
 def test_background_takes_part_when_asked() -> None:
     student, teacher = outputs()
     found = DecomposedDistillationLoss(1.0, 1.0, foreground_only=False, loss_weight=0.5)(
-        student, teacher, cf.labels(), samples.later_step()
+        student, teacher, cf.labels(), samples.later()
     )
     both = decomposed_distillation(
         student.embedding, student.classifier.weight[:4], teacher.embedding, teacher.classifier.weight
@@ -40,12 +40,12 @@ def test_background_takes_part_when_asked() -> None:
 
 def test_gradient_reaches_the_students_old_rows_only() -> None:
     student, teacher = outputs()
-    DecomposedDistillationLoss()(student, teacher, cf.labels(), samples.later_step()).backward()
+    DecomposedDistillationLoss()(student, teacher, cf.labels(), samples.later()).backward()
     rows = student.classifier.weight.grad.abs().sum((1, 2, 3)) > 0
     assert rows.tolist() == [False, True, True, True, False, False]
     assert teacher.classifier.weight.grad is None
 
 
 def test_zero_without_a_teacher() -> None:
-    found = DecomposedDistillationLoss()(outputs()[0], None, cf.labels(), samples.base_step())
+    found = DecomposedDistillationLoss()(outputs()[0], None, cf.labels(), samples.base())
     assert found == 0

@@ -18,8 +18,8 @@ parametrize_types = pytest.mark.parametrize('kind', TYPES)
 @parametrize_types
 def test_weight_scales(kind: str) -> None:
     one, three = (MODELS.build(dict(type=kind, loss_weight=w)) for w in (1.0, 3.0))
-    arguments = samples.student(), samples.teacher(), cf.labels(), samples.later_step()
-    assert one.needs == ('logits',) and one.uses_teacher and one.layers == ()
+    arguments = samples.student(), samples.teacher(), cf.labels(), samples.later()
+    assert one.needs == ('logits', 'teacher') and one.layers == ()
     torch.testing.assert_close(three(*arguments), 3 * one(*arguments))
 
 
@@ -28,7 +28,7 @@ def test_resolution(kind: str) -> None:
     """At the image's size the logits are upsampled first; at their own they are not."""
     small = samples.student(4), samples.teacher(4)
     image, logit = (MODELS.build(dict(type=kind, resolution=r)) for r in ('image', 'logit'))
-    rest = cf.labels(), samples.later_step()
+    rest = cf.labels(), samples.later()
     upsampled = [type(x)(x.logits_at((8, 8))) for x in small]
     torch.testing.assert_close(image(*small, *rest), logit(*upsampled, *rest))
     assert not torch.isclose(image(*small, *rest), logit(*small, *rest))
@@ -36,7 +36,7 @@ def test_resolution(kind: str) -> None:
 
 @parametrize_types
 def test_zero_without_a_teacher(kind: str) -> None:
-    assert MODELS.build(dict(type=kind))(samples.student(), None, cf.labels(), samples.base_step()) == 0
+    assert MODELS.build(dict(type=kind))(samples.student(), None, cf.labels(), samples.base()) == 0
 
 
 @parametrize_types

@@ -8,5 +8,5 @@ from tests.models.losses import samples
 
 
 def test_golden_value() -> None:
-    found = LogitDistillationLoss()(samples.student(), samples.teacher(), cf.labels(), samples.later_step())
+    found = LogitDistillationLoss()(samples.student(), samples.teacher(), cf.labels(), samples.later())
     assert cf.near(found, 100 * 0.754374)

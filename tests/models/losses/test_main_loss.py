@@ -55,10 +55,10 @@ def test_reduces_as_mmsegmentation_does(
 @parametrize_types
 def test_face_of_an_mmsegmentation_loss(kind: str) -> None:
     loss = MODELS.build(dict(type=kind, loss_weight=3.0, loss_name='loss_main'))
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     assert loss.loss_name == 'loss_main' and loss.num_old == 4
     single = MODELS.build(dict(type=kind))
-    single.set_step(samples.later_step())
+    single.prepare(samples.later())
     assert single.loss_name.startswith('loss_')
     torch.testing.assert_close(loss(cf.logits(), cf.labels()), 3 * single(cf.logits(), cf.labels()))
     assert not loss.state_dict()
@@ -67,7 +67,7 @@ def test_face_of_an_mmsegmentation_loss(kind: str) -> None:
 @parametrize_types
 def test_pixel_weights_and_ignored_pixels(kind: str) -> None:
     loss = MODELS.build(dict(type=kind, reduction='none'))
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     weight = torch.linspace(0, 2, 128).view(2, 8, 8)
     plain = loss(cf.logits(), cf.labels())
     torch.testing.assert_close(loss(cf.logits(), cf.labels(), weight=weight), weight * plain)
@@ -78,8 +78,8 @@ def test_pixel_weights_and_ignored_pixels(kind: str) -> None:
 def test_no_old_channels_at_the_base_step_and_without_new_classes() -> None:
     loss = PlainCrossEntropy()
     assert loss.num_old == 0
-    for step, expected in [(samples.base_step(), 0), (samples.later_step(), 4), (samples.domain_step(), 0)]:
-        loss.set_step(step)
+    for step, expected in [(samples.base(), 0), (samples.later(), 4), (samples.domain(), 0)]:
+        loss.prepare(step)
         assert loss.num_old == expected
 
 
@@ -91,7 +91,7 @@ def test_unknown_reduction_names_the_key() -> None:
 @parametrize_types
 def test_points_are_an_image_one_pixel_wide(kind: str) -> None:
     loss = MODELS.build(dict(type=kind))
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     logits, label = cf.logits().flatten(2), cf.labels().flatten(1)
     torch.testing.assert_close(loss(logits, label), loss(logits.unsqueeze(3), label.unsqueeze(2)))
     torch.testing.assert_close(loss(logits, label), loss(cf.logits(), cf.labels()))

@@ -13,6 +13,8 @@ from mmseg.registry import MODELS
 from mmciss.errors import ConfigError
 from mmciss.functional import class_sums, feature_attraction, feature_repulsion, feature_sparsity, prototype_matching
 from mmciss.models.losses import PrototypeLoss
+from mmciss.models.step_context import StepContext, StepState
+from mmciss.protocols.step import Step
 from tests.functional import closed_form as cf
 from tests.functional.feature_lists import latent, pixels_of
 from tests.models.losses import samples
@@ -23,13 +25,20 @@ NO_TERM = dict(matching_weight=0, attraction_weight=0, repulsion_weight=0, spars
 
 def build(**options: object) -> PrototypeLoss:
     loss = MODELS.build(dict(type='PrototypeLoss', layer=LAYER, channels=6) | options)
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     return loss
+
+
+def after(left: dict[str, torch.Tensor], step: Step) -> StepContext:
+    """Returns the context of a step before which a loss without a key left something."""
+    previous = StepState(Path('model.pth'))
+    previous.__dict__['content'] = {'': left}
+    return StepContext(step, previous)
 
 
 def run(loss: PrototypeLoss, features: torch.Tensor | None = None) -> torch.Tensor:
     features = latent()[0] if features is None else features
-    return loss(samples.student(features={LAYER: features}), samples.teacher(), latent()[1], samples.later_step())
+    return loss(samples.student(features={LAYER: features}), samples.teacher(), latent()[1], samples.later())
 
 
 @pytest.mark.parametrize('compat', [True, False])
@@ -60,7 +69,7 @@ def test_is_the_weighted_sum_of_its_terms_on_the_updated_prototypes(compat: bool
 def test_prototypes_are_running_means_without_the_background() -> None:
     features, labels, _ = latent()
     loss = build(**NO_TERM)
-    assert not loss.uses_teacher and build().uses_teacher
+    assert 'teacher' not in loss.needs and 'teacher' in build().needs
     for _ in range(3):
         assert run(loss) == 0
     assert loss.counts.tolist() == [0, 0, 0, 0, 24, 12]
@@ -91,16 +100,16 @@ def test_old_classes_of_the_labels() -> None:
     loss = build(**NO_TERM | dict(matching_weight=1.0), labels_hide_old=False)
     loss.prototypes.copy_(latent()[2])
     loss.counts.fill_(1)
-    assert not loss.uses_teacher
+    assert 'teacher' not in loss.needs
     labels = latent()[1].masked_fill(latent()[1] == 4, 2)
-    found = loss(samples.student(features={LAYER: latent()[0]}), None, labels, samples.later_step())
+    found = loss(samples.student(features={LAYER: latent()[0]}), None, labels, samples.later())
     expected = prototype_matching(latent()[0], labels, loss.prototypes, num_old=4)
     torch.testing.assert_close(found, expected)
 
 
 def test_classes_without_prototype_take_no_part_in_the_matching() -> None:
     loss = build(**NO_TERM | dict(matching_weight=1.0))
-    loss.carry_over({}, samples.later_step())
+    loss.begin(after({}, samples.later_step()))
     assert run(loss) == 0, 'the step before left none'
     one = build(**NO_TERM | dict(matching_weight=1.0))
     one.prototypes.copy_(latent()[2])
@@ -113,10 +122,10 @@ def test_classes_without_prototype_take_no_part_in_the_matching() -> None:
 
 def test_of_several_maps_the_last_is_shaped() -> None:
     loss, several = build(), PrototypeLoss()
-    several.set_channels({'backbone': 6})
-    several.set_step(samples.later_step())
+    several.channels = 6
+    several.prepare(samples.later())
     maps = [torch.zeros(2, 3, 8, 8), latent()[0]]
-    found = several(samples.student(features={'backbone': maps}), samples.teacher(), latent()[1], samples.later_step())
+    found = several(samples.student(features={'backbone': maps}), samples.teacher(), latent()[1], samples.later())
     torch.testing.assert_close(found, run(loss))
 
 
@@ -136,11 +145,11 @@ def test_state_survives_a_checkpoint_and_the_next_step() -> None:
         copy.load_state_dict(state)
         assert torch.equal(copy.prototypes, first.prototypes) and torch.equal(copy.counts, first.counts)
     later = PrototypeLoss(LAYER, 6)
-    step = samples.Step(
+    step = Step(
         index=2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'), background=True
     )
-    later.set_step(step)
-    later.carry_over(state, step)
+    later.prepare(StepContext(step))
+    later.begin(after(state, step))
     assert later.prototypes.shape == (7, 6) and not later.prototypes[6].any()
     assert torch.equal(later.prototypes[:6], first.prototypes)
     assert torch.equal(later.counts[:6], first.counts)
@@ -150,7 +159,7 @@ def test_wrong_number_of_channels_names_the_key() -> None:
     with pytest.raises(ConfigError, match=r'PrototypeLoss\.channels is 5.*gives 6'):
         run(build(channels=5))
     with pytest.raises(ConfigError, match=r'PrototypeLoss\.channels is 5.*have 6'):
-        build(channels=5).carry_over(build().state_dict(), samples.later_step())
+        build(channels=5).begin(after(build().state_dict(), samples.later_step()))
 
 
 def worker(rank: int, folder: str) -> None:
@@ -158,7 +167,7 @@ def worker(rank: int, folder: str) -> None:
     dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     features, labels, _ = latent()
     loss = PrototypeLoss(LAYER, 6)
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     loss.update(features[rank : rank + 1], labels[rank : rank + 1, ::2, ::2])
     torch.save(loss.state_dict(), f'{folder}/{rank}.pth')
     dist.destroy_process_group()

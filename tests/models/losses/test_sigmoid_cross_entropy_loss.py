@@ -11,10 +11,10 @@ from tests.models.losses import samples
 
 
 def test_golden_values_at_every_step() -> None:
-    for step in (samples.base_step(), samples.later_step()):
+    for step in (samples.base(), samples.later()):
         for reduction, golden in [('valid_mean', 6.567945), ('pixel_mean', 6.362697)]:
             loss = SigmoidCrossEntropyLoss(reduction)
-            loss.set_step(step)
+            loss.prepare(step)
             assert cf.near(loss(cf.logits(), cf.labels()), golden)
 
 

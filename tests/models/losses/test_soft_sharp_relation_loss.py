@@ -15,7 +15,7 @@ from tests.models.losses import samples
 @pytest.mark.parametrize('soft, sharp', [(0.3, 0.1), (0.0, 0.1), (0.3, 0.0)])
 def test_is_the_weighted_sum_of_its_halves(soft: float, sharp: float) -> None:
     loss = MODELS.build(dict(type='SoftSharpRelationLoss', soft_weight=soft, sharp_weight=sharp, loss_weight=2.0))
-    found = loss(samples.student(), samples.teacher(), cf.labels(), samples.later_step())
+    found = loss(samples.student(), samples.teacher(), cf.labels(), samples.later())
     expected = soft * soft_relation(cf.logits(), cf.teacher_logits(), cf.labels(), 4) + sharp * sharp_relation(
         cf.logits()
     )
@@ -24,4 +24,4 @@ def test_is_the_weighted_sum_of_its_halves(soft: float, sharp: float) -> None:
 
 def test_zero_without_a_teacher() -> None:
     loss = MODELS.build(dict(type='SoftSharpRelationLoss'))
-    assert loss(samples.student(), None, cf.labels(), samples.base_step()) == 0
+    assert loss(samples.student(), None, cf.labels(), samples.base()) == 0

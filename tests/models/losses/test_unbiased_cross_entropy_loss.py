@@ -12,14 +12,14 @@ from tests.models.losses import samples
 
 def test_golden_value_at_a_later_step() -> None:
     loss = UnbiasedCrossEntropyLoss()
-    loss.set_step(samples.later_step())
+    loss.prepare(samples.later())
     assert cf.near(loss(cf.logits(), cf.labels()), 1.283129)
 
 
 def test_is_cross_entropy_over_all_pixels_at_the_base_step() -> None:
     loss = UnbiasedCrossEntropyLoss()
-    loss.set_step(samples.base_step())
+    loss.prepare(samples.base())
     expected = F.cross_entropy(cf.logits(), cf.labels(), ignore_index=255, reduction='none').mean()
     torch.testing.assert_close(loss(cf.logits(), cf.labels()), expected)
-    loss.set_step(samples.domain_step())
+    loss.prepare(samples.domain())
     torch.testing.assert_close(loss(cf.logits(), cf.labels()), expected)

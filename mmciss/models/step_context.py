@@ -1,0 +1,132 @@
+"""What a slot may know about the step it works in: one object, made once per step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from mmciss.errors import ConfigError
+from mmciss.utils.files import load_tensors
+
+if TYPE_CHECKING:
+    from mmciss.datasets.incremental_dataset import IncrementalDataset
+    from mmciss.engine.schedule import StepPlan
+    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+    from mmciss.models.slot import Slot
+    from mmciss.models.teacher import Teacher
+    from mmciss.protocols.step import Step
+
+
+@dataclass(frozen=True)
+class StepState:
+    """What the step before left.
+
+    Attributes:
+        model: Its ``model.pth``, a plain checkpoint.
+        file: Its ``state.pth``. It does not exist where a plain checkpoint took the place of the step.
+        memory: Its ``memory.json``, if the method stores images.
+    """
+
+    model: Path
+    file: Path | None = None
+    memory: Path | None = None
+
+    @classmethod
+    def from_dict(cls, paths: Mapping[str, str | None]) -> StepState:
+        """Makes it from the paths ``model``, ``state`` and ``memory`` of a step's config."""
+        model, file, memory = (paths.get(key) and Path(paths[key]) for key in ('model', 'state', 'memory'))
+        return cls(model, file, memory)
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """All that ``state.pth`` holds; nothing if there is none. Read when it is first asked for."""
+        return load_tensors(self.file) if self.file is not None and self.file.is_file() else {}
+
+    def slot(self, key: str) -> dict[str, Any]:
+        """Returns what the slot with this key left, such as ``'losses.kd'``: empty if it left nothing."""
+        room, _, name = key.partition('.')
+        left = self.content.get(room, {})
+        if not name or name in left:
+            return left[name] if name else left
+        return {rest: value for item, value in left.items() for rest in [item.removeprefix(f'{name}.')] if rest != item}
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What the passes after training found."""
+        return self.content.get('statistics', {})
+
+
+class StepContext:
+    """Everything that the slots of a method may know about their step.
+
+    Args:
+        step: The step: its classes and sizes.
+        previous: What the step before left, or None at the base step.
+        plan: Iterations and learning rate of the step, where a runner made the context.
+        statistics: What is known already, by name.
+        data: The step's training data, if a runner made the context: ``data.indices`` are the images that the step sees,
+            ``data.table`` maps the labels of the data set to channels.
+
+    Attributes:
+        statistics: What passes over the data found, by name. Passes before training fill it before weights are
+            loaded, passes after training before :meth:`~mmciss.models.slot.SlotLife.end` is called.
+        model: The :class:`~mmciss.models.incremental_segmentor.IncrementalSegmentor`, once it is built.
+
+    Examples:
+        >>> from mmciss.protocols.protocol import Protocol
+        >>> StepContext(Protocol.from_name('15-1', 20)[2]).step.num_old
+        17
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        previous: StepState | None = None,
+        plan: StepPlan | None = None,
+        statistics: Mapping[str, Any] | None = None,
+        data: IncrementalDataset | None = None,
+    ) -> None:
+        self.step = step
+        self.previous = previous
+        self.plan = plan
+        self.data = data
+        self.statistics: dict[str, Any] = dict(statistics or {})
+        self.model: IncrementalSegmentor | None = None
+
+    def __deepcopy__(self, memo: dict) -> StepContext:
+        # An EMA copies the model with its slots; the copy works in the same step.
+        return self
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """The model of the step before, if it is there."""
+        return None if self.model is None else self.model.teacher
+
+    @property
+    def shared(self) -> Mapping[str, Slot]:
+        """The objects that the slots of the method share, by their name in ``method.shared``."""
+        return {} if self.model is None else self.model.shared
+
+    def statistic(self, name: str, who: object, like: Tensor | None = None) -> Any:
+        """Returns a statistic.
+
+        Args:
+            name: Its name.
+            who: The slot that asks, for the message.
+            like: A tensor on whose device it is wanted.
+
+        Raises:
+            ConfigError: If no pass of the method finds it.
+        """
+        if name not in self.statistics:
+            raise ConfigError(
+                f'method.statistics: {type(who).__name__} needs {name!r}, found '
+                f'{sorted(self.statistics) or "none"}; add the pass that computes it'
+            )
+        value = self.statistics[name]
+        return value if like is None else value.to(like.device)
