@@ -189,14 +189,14 @@ class Comparison:
                     owner = self.owners[run.base]
                     if owner.name in failed and not self._has_base(owner):
                         self.owners[run.base] = owner = run  # what broke the owner need not break this run
-                    place = next((place for place in range(self.jobs) if place not in running), None)
-                    if place is None:
+                    free = [place for place in range(self.jobs) if place not in running]
+                    if not free:
                         break
                     if owner is run or self._has_base(owner):
                         waiting.remove(run)
                         self.say(f'{run.name}: started')
                         base = None if owner is run else self.work_dir / owner.name
-                        running[place] = run, self.start(run, base, place)
+                        running[free[0]] = run, self.start(run, base, free[0])
                 time.sleep(POLL_SECONDS)
         finally:
             for _, process in running.values():

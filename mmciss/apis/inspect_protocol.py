@@ -44,6 +44,7 @@ def inspect_experiment(experiment: Experiment) -> dict:
         pixels = np.asarray(train.presence.pixels)[train.indices].sum(0)
         images = np.asarray(train.presence.matrix)[train.indices].sum(0)
         names = experiment.protocol.class_names
+        shown = {names[number - 1]: int(pixels[number]) for number in step.new}
         rows.append(
             {
                 'step': step.index,
@@ -53,7 +54,7 @@ def inspect_experiment(experiment: Experiment) -> dict:
                 'images': num_images,
                 'test_images': len(test),
                 'class_images': {names[number - 1]: int(images[number]) for number in step.new},
-                'class_pixels': {names[number - 1]: int(pixels[number]) for number in step.new},
+                'class_pixels': shown,
                 'iterations': plan.iterations,
                 'epochs': plan.epochs,
                 'lr': plan.lr if plan.lr is not None else experiment.cfg.optim_wrapper.optimizer.lr,
@@ -62,9 +63,7 @@ def inspect_experiment(experiment: Experiment) -> dict:
         if num_images < TINY_STEP:
             warnings.append(f'step {step.index} has only {num_images} images')
         warnings += [
-            f'step {step.index}: no pixel of {name!r} in its images'
-            for name, count in rows[-1]['class_pixels'].items()
-            if not count
+            f'step {step.index}: no pixel of {name!r} in its images' for name, count in shown.items() if not count
         ]
         if not len(test):
             warnings.append(f'step {step.index} has no test image')

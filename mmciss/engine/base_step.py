@@ -70,7 +70,7 @@ def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experimen
             shutil.copy2(other.step(0) / name, temporary / name)
     # The other run's memory is left out: this run's method chooses its own images.
     known = {name: checksum for name, checksum in other.files(0).items() if name not in REMADE}
-    result = read_json(temporary / 'result.json')
+    result = read_json(temporary / 'result.json') or {}
     write_json(temporary / 'result.json', {**result, 'files': {**checksums(temporary), **known}})
     if target.exists():
         # Our own base step was started and killed; its checkpoints are moved aside rather than deleted.

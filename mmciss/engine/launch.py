@@ -54,7 +54,7 @@ def prepare_config(cfg: Config) -> Config:
     if not torch.cuda.is_available():
         wrapper = cfg.get('optim_wrapper')
         if isinstance(wrapper, dict) and wrapper.get('type') == 'AmpOptimWrapper':
-            wrapper.type = 'CpuAmpOptimWrapper'
+            wrapper['type'] = 'CpuAmpOptimWrapper'
         if cfg.get('launcher', 'none') != 'none':
             cfg.model_wrapper_cfg = dict(
                 type='CpuDistributedDataParallel',

@@ -1,4 +1,4 @@
-"""Edits of a plain MMSegmentation model config, all by rule, none by head name."""
+"""Edits of a plain MMSegmentation model config, by rules that name no head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 
 
 def replace_main_loss(model: dict, main_loss: dict) -> None:
-    """Puts a method's loss in the place of every pixel cross entropy, in place, keeping each one's weight.
+    """Puts a method's loss where every pixel cross entropy was, in place, keeping the weight of each.
 
     Raises:
         ConfigError: If a head has no pixel cross entropy: its loss would not see the hidden classes.

@@ -58,7 +58,7 @@ class RunFolder:
             return NOT_FINISHED
         result = read_json(path)
         files = _files(result)
-        if files is None or result.get('step') != index:
+        if files is None or not isinstance(result, dict) or result.get('step') != index:
             return f'{path.name} cannot be read'
         for name, checksum in files.items():
             if name in REMADE:
@@ -85,7 +85,7 @@ class RunFolder:
         result = read_json(path)
         checksum = file_checksum(self.step(index) / name)
         if isinstance(result, dict) and (result.get('files') or {}).get(name) != checksum:
-            write_json(path, {**result, 'files': {**_files(result), name: checksum}})
+            write_json(path, {**result, 'files': {**(_files(result) or {}), name: checksum}})
 
     def reopen(self, index: int, warn: Callable[[str], Any]) -> None:
         """Renames the files that make a step count as done, so that it is trained again; nothing is deleted.

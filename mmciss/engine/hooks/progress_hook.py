@@ -44,7 +44,7 @@ class ProgressHook(Hook):
 
     def __init__(self, name: str, step: int, iterations: Sequence[int], interval: int = 50) -> None:
         self.name, self.step, self.iterations, self.interval = name, step, list(iterations), interval
-        self._start: tuple[float, int] | None = None
+        self._start = time.perf_counter(), 0
 
     def before_train(self, runner: Runner) -> None:
         """Starts the clock and logs how much of the model is frozen."""
