@@ -17,65 +17,19 @@ import numpy as np
 from mmengine.logging.history_buffer import HistoryBuffer
 
 STATISTICS = ('mean', 'max', 'min', 'current')
-"""The methods that a pickled ``HistoryBuffer`` of mmengine names. The class has them, so those of the file are dropped."""
+"""The methods that a pickled ``HistoryBuffer`` of mmengine names; those of the file are dropped."""
 
-IGNORED = (
-    'argparse.Namespace',
-    'pathlib.Path',
-    'pathlib.PosixPath',
-    'pathlib.WindowsPath',
-    'pathlib.PurePath',
-    'pathlib.PurePosixPath',
-    'pathlib.PureWindowsPath',
-    'pathlib._local.PosixPath',
-    'pathlib._local.WindowsPath',
-    'datetime.datetime',
-    'datetime.date',
-    'datetime.time',
-    'datetime.timedelta',
-    'datetime.timezone',
-    'decimal.Decimal',
-    'uuid.UUID',
-    'typing.Any',
-    'mmengine.config.config.Config',
-    'mmengine.config.Config',
-    'mmcv.utils.config.Config',
-    'mmcv.Config',
-    'omegaconf.dictconfig.DictConfig',
-    'omegaconf.listconfig.ListConfig',
-    'omegaconf.base.ContainerMetadata',
-    'omegaconf.base.Metadata',
-    'omegaconf.nodes.AnyNode',
-    'omegaconf.nodes.StringNode',
-    'builtins.list',
-    'builtins.dict',
-    'builtins.tuple',
-    'builtins.int',
-    'builtins.float',
-    'builtins.str',
-    'builtins.bool',
-    'builtins.object',
-    *(
-        f'numpy.{name}'
-        for name in (
-            'bool',
-            'bool_',
-            'uint8',
-            'uint16',
-            'uint32',
-            'uint64',
-            'int8',
-            'int16',
-            'int32',
-            'int64',
-            'float16',
-            'float32',
-            'float64',
-            'str_',
-            'generic',
-        )
-    ),
-)
+IGNORED = """
+    argparse.Namespace pathlib.Path pathlib.PosixPath pathlib.WindowsPath pathlib.PurePath pathlib.PurePosixPath
+    pathlib.PureWindowsPath pathlib._local.PosixPath pathlib._local.WindowsPath datetime.datetime datetime.date
+    datetime.time datetime.timedelta datetime.timezone decimal.Decimal uuid.UUID typing.Any
+    mmengine.config.config.Config mmengine.config.Config mmcv.utils.config.Config mmcv.Config
+    omegaconf.dictconfig.DictConfig omegaconf.listconfig.ListConfig omegaconf.base.ContainerMetadata
+    omegaconf.base.Metadata omegaconf.nodes.AnyNode omegaconf.nodes.StringNode builtins.list builtins.dict
+    builtins.tuple builtins.int builtins.float builtins.str builtins.bool builtins.object numpy.bool numpy.bool_
+    numpy.uint8 numpy.uint16 numpy.uint32 numpy.uint64 numpy.int8 numpy.int16 numpy.int32 numpy.int64 numpy.float16
+    numpy.float32 numpy.float64 numpy.str_ numpy.generic
+""".split()
 """Classes that only describe how a model was trained: a file may hold them, and they are read as None."""
 
 MAPPINGS = (

@@ -1,6 +1,7 @@
 """Every private name of torch and mmengine that mmciss uses, each with the reason.
 
-A new release may rename any of them: this is the only file to mend.
+A new release may rename any of them; then this is the file to mend. Methods with an underscore that MMSegmentation's
+own heads and loaders override, such as ``_forward_feature``, are used where ours derive from them.
 """
 
 from __future__ import annotations
