@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 ABSENT_RULES = ('exclude', 'zero', 'mmseg')
-"""What the IoU of a class without a single ground-truth pixel is, see
-:func:`iou_from_confusion`."""
+"""What the IoU of a class without a single ground-truth pixel is, see :func:`iou_from_confusion`."""
 
 
 def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255) -> np.ndarray:
@@ -29,8 +28,7 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore
         Counts ``(n, n)``, int64, rows = ground truth, columns = prediction.
 
     Raises:
-        ValueError: If the shapes differ, or a pixel that counts is predicted as an id outside the
-            classes.
+        ValueError: If the shapes differ, or a pixel that counts is predicted as an id outside the classes.
 
     Examples:
         >>> confusion_matrix(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 0, 255]), 2)
@@ -62,16 +60,13 @@ def _bordered(ids: Tensor, num_classes: int) -> Tensor:
 def iou_from_confusion(confusion: np.ndarray, absent: str = 'exclude') -> np.ndarray:
     """Gives the intersection over union of every class.
 
-    ``IoU_c = K_cc / (row_c + col_c - K_cc)``. Papers differ in a class that no ground-truth pixel
-    has:
+    ``IoU_c = K_cc / (row_c + col_c - K_cc)``. Papers differ in a class that no ground-truth pixel has:
 
-    * ``'exclude'`` (default; MiB, PLOP, AWT, SDR, RCIL): NaN, so that means leave it out, even if
-      it was predicted.
+    * ``'exclude'`` (default; MiB, PLOP, AWT, SDR, RCIL): NaN, so that means leave it out, even if it was predicted.
     * ``'zero'`` (DKD, SSUL): 0, so that it lowers the means.
     * ``'mmseg'`` (MMSegmentation's ``IoUMetric``): NaN only if it was not predicted either, else 0.
 
-    The papers' code adds 1e-6 to denominators against 0/0; here that case is handled by the rule
-    itself.
+    The papers' code adds 1e-6 to denominators against 0/0; here that case is handled by the rule itself.
 
     Args:
         confusion: Counts ``(n, n)``, rows = ground truth.

@@ -1,14 +1,12 @@
 """What continual learning asks of results: pure functions of ``IoU[step][class]``.
 
-Everywhere, ``iou`` has the shape ``(T, C)``: T steps, C channels in order of arrival (background
-first, if the protocol has one), NaN where a class was not learned yet, is absent from the ground
-truth, or a step has no result. ``sizes`` are the channels added by each step; the first entry
-counts the background. NaN entries are left out of every mean, and a mean over nothing is NaN. Units
-(fractions or percent) pass through.
+Everywhere, ``iou`` has the shape ``(T, C)``: T steps, C channels in order of arrival (background first, if the protocol
+has one), NaN where a class was not learned yet, is absent from the ground truth, or a step has no result. ``sizes`` are
+the channels added by each step; the first entry counts the background. NaN entries are left out of every mean, and a
+mean over nothing is NaN. Units (fractions or percent) pass through.
 
-Two pairs of words are kept apart. **old / new** is the papers' pair and never moves: the classes of
-step 0 against all later ones. **before / current** is relative to a step: what was learned before
-it against what it adds.
+Two pairs of words are kept apart. **old / new** is the papers' pair and never moves: the classes of step 0 against all
+later ones. **before / current** is relative to a step: what was learned before it against what it adds.
 """
 
 from __future__ import annotations
@@ -113,9 +111,8 @@ def average_over_steps(iou: np.ndarray, channels: np.ndarray | None = None) -> f
 def forgetting(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """Gives how far each class fell from its best (Chaudhry et al. 2018, arXiv 1801.10112, eq. 3).
 
-    ``F_c = max_{k < T-1} IoU[k][c] - IoU[T-1][c]`` over the steps k that knew class c. Negative if
-    the class ended better than ever before. NaN for the classes of the last step, which had no time
-    to be forgotten.
+    ``F_c = max_{k < T-1} IoU[k][c] - IoU[T-1][c]`` over the steps k that knew class c. Negative if the class ended
+    better than ever before. NaN for the classes of the last step, which had no time to be forgotten.
 
     Returns:
         Forgetting ``(C,)``.

@@ -54,8 +54,7 @@ class IncrementalIoUMetric(BaseMetric):
         num_images: The number of images in it.
 
     Raises:
-        ConfigError: If ``sizes`` or ``absent`` is wrong, or the data set has other classes than
-            ``sizes`` says.
+        ConfigError: If ``sizes`` or ``absent`` is wrong, or the data set has other classes than ``sizes`` says.
     """
 
     # None would warn; an empty prefix leaves the names as they are, for ``save_best='mIoU'``.
@@ -108,8 +107,7 @@ class IncrementalIoUMetric(BaseMetric):
 
         Args:
             data_batch: Not used.
-            data_samples: Per image ``pred_sem_seg.data (1, H, W)`` and ``gt_sem_seg.data (1, H,
-                W)``.
+            data_samples: Per image ``pred_sem_seg.data (1, H, W)`` and ``gt_sem_seg.data (1, H, W)``.
 
         Raises:
             ValueError: If a prediction and its label differ in size.
@@ -133,10 +131,9 @@ class IncrementalIoUMetric(BaseMetric):
             results: One sparse confusion matrix per image of the data set.
 
         Returns:
-            Percent, as Python floats (numpy scalars in a checkpoint would force unsafe loading):
-            ``mIoU``, ``mIoU_old``, ``mIoU_new``, ``hIoU``, ``mIoU_no_background``,
-            ``mIoU_old_no_background``, ``aAcc``, ``mAcc``. What is not defined, like ``mIoU_new``
-            at step 0, is left out.
+            Percent, as Python floats (numpy scalars in a checkpoint would force unsafe loading): ``mIoU``,
+            ``mIoU_old``, ``mIoU_new``, ``hIoU``, ``mIoU_no_background``, ``mIoU_old_no_background``, ``aAcc``,
+            ``mAcc``. What is not defined, like ``mIoU_new`` at step 0, is left out.
         """
         side = sum(self.sizes)
         flat = np.zeros(side * side, dtype=np.int64)

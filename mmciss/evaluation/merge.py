@@ -19,30 +19,25 @@ from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
 from mmciss.utils.files import value_checksum
 
+SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'background', 'counts_background')
+"""Runs stand in one table if these are equal, and the classes and how many each step adds."""
+
 SAME_METHOD = (
-    'label_policy',
-    'method',
-    'steps',
-    'model',
-    'optim_wrapper',
-    'param_scheduler',
-    'train_pipeline',
-    'test_pipeline',
-    'global_batch',
+    *('label_policy', 'method', 'steps', 'model', 'optim_wrapper', 'param_scheduler'),
+    *('train_pipeline', 'test_pipeline', 'global_batch'),
 )
-"""What must be equal in two runs for their results to be averaged; seed, class order and what
-follows from them may differ."""
+"""Results are averaged over runs in which these are equal; seed, class order and what follows from them may differ."""
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
-    """Reads run folders, and those inside folders that are none themselves.
+    """Reads runs.
 
     Args:
-        paths: Run folders, or folders above them.
+        paths: Run folders, or folders that contain run folders.
 
     Raises:
-        FileNotFoundError: If a path is no run folder and has none inside.
-        ConfigError: If a run is given twice, or its copy is there.
+        FileNotFoundError: If there is no run folder at or below a path.
+        ConfigError: If a run is given twice, or as a copy.
     """
     records: list[RunRecord] = []
     for path in map(Path, paths):
@@ -57,7 +52,7 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
 
 
 def check_no_copies(records: Sequence[RunRecord]) -> None:
-    """Refuses two folders with one run: the same experiment, seed included, with the same results.
+    """Refuses two folders that hold the same run: experiment, seed and results are equal.
 
     Raises:
         ConfigError: Naming both folders.
@@ -80,47 +75,29 @@ def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """Merges runs; protocols are never mixed.
 
     Args:
-        records: Any runs. Those that are not complete are named, and left out of all means.
+        records: Any runs. Incomplete ones are named, and left out of all means.
 
     Returns:
-        One dictionary of plain values per problem (data set and classes, protocol, setting):
-        ``rows`` with one entry per method, ``unfinished`` and ``published``.
+        One dictionary of plain values per problem (data set and classes, protocol, setting): ``rows`` with one entry
+        per method, ``unfinished`` and ``published``.
 
     Raises:
         ConfigError: If no run is complete.
     """
     complete = [record for record in records if record.started and record.complete]
     if not complete:
-        raise ConfigError(
-            'no run is complete, so there is nothing to merge: '
-            + '; '.join(
-                f'{record.path} has {sum(result is not None for result in record.results)} of '
-                f'{len(record.results)} steps'
-                for record in records
-            )
-        )
+        missing = '; '.join(f'{record.path} has {record.progress}' for record in records)
+        raise ConfigError(f'no run is complete, so there is nothing to merge: {missing}')
     groups: dict[tuple, list[RunRecord]] = defaultdict(list)
     for record in complete:
-        groups[_problem_key(record)].append(record)
+        key = tuple(getattr(record, name) for name in SAME_PROBLEM)
+        groups[(*key, record.sizes, frozenset(record.foreground))].append(record)
     unfinished = [
-        f'{record.path.name} ({record.method} on {record.problem}): '
-        f'{sum(result is not None for result in record.results)} of {len(record.results)} steps'
+        f'{record.path.name} ({record.method} on {record.problem}): {record.progress}'
         for record in records
         if record not in complete
     ]
     return [plain(_merge_group(group) | {'unfinished': unfinished}) for group in groups.values()]
-
-
-def _problem_key(record: RunRecord) -> tuple:
-    return (
-        record.benchmark,
-        frozenset(record.foreground),
-        record.protocol,
-        record.setting,
-        record.sizes,
-        record.background,
-        record.counts_background,
-    )
 
 
 def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -131,23 +108,17 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     literature = published(first.benchmark, first.protocol, first.setting)
     keys = {method_key(record.method) for record in records}
     images = sorted({record.last.get('num_images') or 0 for record in records})
-    notes = (
-        []
-        if len(images) == 1
-        else [f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.']
-    )
+    notes = recipe_notes(records)
+    if len(images) > 1:
+        notes.insert(0, f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.')
     return {
         'problem': first.problem,
-        'benchmark': first.benchmark,
-        'protocol': first.protocol,
-        'setting': first.setting,
+        **{name: getattr(first, name) for name in SAME_PROBLEM},
         'sizes': list(first.sizes),
-        'background': first.background,
-        'counts_background': first.counts_background,
         'headline': headline,
         'num_steps': len(first.sizes),
         'rows': rows,
-        'notes': notes + recipe_notes(records),
+        'notes': notes,
         'published': [asdict(row) | {'note': row.note, 'ours': method_key(row.method) in keys} for row in literature],
     }
 
@@ -211,7 +182,7 @@ def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 
 
 def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Says in what the runs of one method differ, and which ones look like copies."""
+    """Says how the runs of one method differ, and which of them look like copies."""
     notes = []
     for name in dict.fromkeys(record.method for record in records):
         recipes = [recipe(record) for record in records if record.method == name]

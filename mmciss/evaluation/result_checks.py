@@ -1,4 +1,4 @@
-"""What a step's result can hold, told from what was changed by hand."""
+"""Checks of ``run.json`` and ``result.json``, which somebody may have changed by hand."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ RESULT_KEYS = {
     'metrics': DICTIONARY,
     'notes': LIST,
 }
-"""What reports read of a step's result beside classes and counts; each may be missing or null."""
+"""What reports read from a step's result beside classes and counts; each may be missing or null."""
 RUN_KEYS = {
     'num_steps': (f'a whole number from 1 to {MOST_STEPS}', lambda value: is_count(value) and 1 <= value <= MOST_STEPS),
     'seed': COUNT,
     **dict.fromkeys(('experiment', 'versions'), DICTIONARY),
     **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine', 'title'), TEXT),
 }
-"""The same of ``run.json``."""
+"""The same for ``run.json``."""
 
 
 def check_keys(path: Path, content: Mapping[str, Any], keys: Mapping[str, tuple[str, Any]]) -> None:
-    """Refuses values of the wrong kind under keys that reports read; others are left to later versions.
+    """Refuses values of the wrong kind under the keys that reports read; other keys are for later versions.
 
     Raises:
         ConfigError: Naming the file and the key.
@@ -67,7 +67,7 @@ def check_keys(path: Path, content: Mapping[str, Any], keys: Mapping[str, tuple[
 
 
 def check_list(path: Path, key: str, found: Any, allowed: str, fits: Callable[[Any], bool]) -> None:
-    """Refuses what is no list of fitting values.
+    """Refuses anything but a list of fitting values.
 
     Raises:
         ConfigError: Naming the file, the key and the first value that does not fit.
@@ -96,7 +96,7 @@ def check_per_class(path: Path, result: Mapping[str, Any]) -> None:
 
 
 def check_counts(path: Path, confusion: Any) -> tuple[int, ...]:
-    """Refuses confusion matrices that count no pixels, and returns the shape.
+    """Refuses a confusion matrix that holds anything but counts of pixels, and returns its shape.
 
     Raises:
         ConfigError: Naming the file, and row and column of the first value that is no count.

@@ -57,6 +57,11 @@ class RunRecord:
         return all(result is not None for result in self.results)
 
     @property
+    def progress(self) -> str:
+        """How many steps are finished, in words."""
+        return f'{sum(result is not None for result in self.results)} of {len(self.results)} steps'
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Channels added by each step so far; by all steps of the protocol if trained jointly."""
         return tuple(self.last['sizes'])

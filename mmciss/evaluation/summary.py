@@ -26,9 +26,8 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
         record: A run with at least one finished step.
 
     Returns:
-        Plain values; every IoU in percent, None for what is not defined.
-        ``summary[rule][convention]`` holds old, new, all, harmonic, average over steps, forgetting
-        and backward transfer, after the last finished step.
+        Plain values; every IoU in percent, None for what is not defined. ``summary[rule][convention]`` holds old, new,
+        all, harmonic, average over steps, forgetting and backward transfer, after the last finished step.
     """
     iou, sizes = record.iou(), record.sizes
     experiment = record.info.get('experiment') or {}
@@ -37,11 +36,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'run': {
                 'title': record.title,
                 'folder': record.path.name,
-                'method': record.method,
-                'protocol': record.protocol,
-                'setting': record.setting,
-                'benchmark': record.benchmark,
-                'joint': record.joint,
+                **{key: getattr(record, key) for key in ('method', 'protocol', 'setting', 'benchmark', 'joint')},
                 **{key: record.info.get(key) for key in ('model', 'dataset', 'seed', 'order')},
             },
             'complete': record.complete,
@@ -71,9 +66,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
                 key: experiment.get(key)
                 for key in ('label_policy', 'global_batch', 'images', 'iterations', 'split_hash', 'steps', 'method')
             },
-            'machine': record.info.get('machine'),
-            'world_size': record.info.get('world_size'),
-            'config': record.info.get('config'),
+            **{key: record.info.get(key) for key in ('machine', 'world_size', 'config')},
             'versions': record.info.get('versions') or {},
         }
     )
