@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 import mmciss.register_all
 from mmciss.datasets.incremental_dataset import IncrementalDataset
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.utils.configs import method_names
 from tests.step_run import (
     Recorder,

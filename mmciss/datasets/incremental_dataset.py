@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 from mmciss.datasets.image_pairs import naming_broken_files
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.scanned_dataset import ScannedDataset
 from mmciss.datasets.seeding import seeded
 from mmciss.datasets.transforms.map_labels import MapLabels

@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from mmciss.datasets.image_pairs import naming_broken_files
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.errors import ConfigError
 from mmciss.utils.files import read_json, write_json

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from mmciss.datasets.exemplars import Memory
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.replay_options import ReplayOptions
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step
 

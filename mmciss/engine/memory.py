@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from mmciss.datasets.exemplars import SELECTIONS, Exemplar, Memory
 from mmciss.datasets.replay_options import ReplayOptions
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.seeding import mix
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, value_checksum

@@ -15,7 +15,7 @@ from mmseg.registry import DATA_SAMPLERS, MODELS
 from torch import Tensor
 
 from mmciss.datasets.image_pairs import check_sizes
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.checks.config import check_settings

@@ -11,7 +11,7 @@ from PIL import Image
 
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.protocol_data import ProtocolData
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.incremental_runner import IncrementalRunner
 from mmciss.engine.rehearsal import rehearse

@@ -14,7 +14,7 @@ from mmseg.datasets import PascalVOCDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 
 from mmciss.datasets import IncrementalDataset
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
 from mmciss.protocols import LabelPolicy, Protocol
 from tests.datasets.voc_folder import PIPELINE, voc_config, write_voc

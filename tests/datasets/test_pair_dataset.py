@@ -10,7 +10,7 @@ from PIL import Image
 
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.pair_dataset import PairDataset, write_manifest
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
 
 PIPELINE = [

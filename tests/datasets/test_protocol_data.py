@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +127,15 @@ def test_copies_share_everything_but_what_transforms_remember(tmp_path: Path) ->
 
 
 def test_transforms_that_cannot_be_copied_are_shared(tmp_path: Path) -> None:
-    class Open:
+    class Locked:
         def __init__(self) -> None:
-            self.file = open(tmp_path / 'open', 'w')
+            self.lock = threading.Lock()
 
         def __call__(self, results: dict) -> dict:
             return results
 
     cfg = config(tmp_path)
-    built = DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[*PIPELINE[:2], Open(), PIPELINE[2]]))
+    built = DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[*PIPELINE[:2], Locked(), PIPELINE[2]]))
     view = ProtocolData(dict(train=built), PROTOCOL).dataset(1, 'train')
     assert view[0]['data_samples'].gt_sem_seg.data.unique().tolist() == [0, 16]
     assert built[1]['data_samples'].gt_sem_seg.data.unique().tolist() == [0, 16]

@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS
 
 from mmciss.datasets.exemplars import Exemplar, Memory
 from mmciss.datasets.replay_dataset import ReplayDataset
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
 from tests.datasets.voc_folder import PIPELINE, voc_config, write_voc
 

@@ -14,7 +14,7 @@ from mmseg.registry import DATASETS
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData
-from mmciss.datasets.samplers.drawn_index import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.scanned_dataset import match_classes
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.step_config import StepFiles

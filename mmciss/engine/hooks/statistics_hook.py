@@ -16,7 +16,7 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mmciss.datasets.samplers.pass_sampler import PassSampler
+from mmciss.datasets.samplers import PassSampler
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.statistics.data_pass import DataPass
