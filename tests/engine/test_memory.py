@@ -172,7 +172,7 @@ def test_without_memory_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_memory_larger_than_the_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'method.memory.size: 6 images .* base step has 5'):
+    with pytest.raises(ConfigError, match='method.memory.size: 6, but the base step has only 5 images'):
         memory_options(experiment(tmp_path, size=6))
     # A single step keeps nothing.
     assert memory_options(experiment(tmp_path, size=60, protocol='offline')).size == 60
