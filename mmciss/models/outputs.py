@@ -1,4 +1,4 @@
-"""What a segmentor said about one batch, shared by labelers and losses."""
+"""What a segmentor says about one batch, shared by labelers and losses."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from mmciss.models.taps import flat_maps
 class SegOutput:
     """Logits, embedding and features of one forward pass.
 
-    One object belongs to one batch and one model; it is never kept for another batch, because
-    random crops differ.
+    One object belongs to one batch and one model; it is never kept for another batch, because random crops differ.
 
     Attributes:
         logits: Raw output of the classifier, shape ``(N, C, h, w)``.
-        embedding: Input of the classifier, shape ``(N, D, h, w)``, or None where the head has no
-            single linear classifier.
+        embedding: Input of the classifier, shape ``(N, D, h, w)``, or None if the head has no single linear
+            classifier.
         features: Further maps by module name.
-        classifier: The layer between embedding and logits; it has ``weight`` ``(C, D, 1, 1)`` and
-            ``bias`` ``(C,)`` or None.
+        classifier: The layer between embedding and logits; it has ``weight`` ``(C, D, 1, 1)`` and ``bias`` ``(C,)`` or
+            None.
         align_corners: How the head upsamples.
-        auxiliary: Output ``(N, A, h, w)`` of channels that are no class; computed from the
-            embedding when the classifier has such channels.
-        refined: What a further head says that refines some pixels, or None.
+        auxiliary: Output ``(N, A, h, w)`` of channels that are no class; computed from the embedding if the classifier
+            has such channels.
+        refined: What a further head that refines some pixels says, or None.
 
     Examples:
         >>> import torch
@@ -54,8 +53,8 @@ class SegOutput:
     def logits_at(self, size: tuple[int, int]) -> Tensor:
         """Returns the logits upsampled bilinearly to ``size`` (H, W), computed once.
 
-        At 512 x 512 with 151 classes and 24 images one copy takes 3.5 GiB, hence the cache; and the
-        same size gives the logits themselves, since ``interpolate`` would copy them.
+        At 512 x 512 with 151 classes and 24 images one copy takes 3.5 GiB, hence the cache. At their own size the
+        logits themselves are returned, which ``interpolate`` would copy.
         """
         size = (int(size[0]), int(size[1]))
         if size not in self._full:
@@ -65,8 +64,8 @@ class SegOutput:
     def maps(self, names: Iterable[str]) -> list[Tensor]:
         """Returns features in the order of their names.
 
-        A module that gives several maps gives all of them, so ``'backbone'`` stands for the maps of
-        every stage that a backbone returns.
+        Of a module that gives several maps all are returned, so ``'backbone'`` stands for every map that a backbone
+        returns.
         """
         return flat_maps(self.features[name] for name in names)
 
@@ -87,8 +86,8 @@ class SegOutput:
         """
         if full.shape[:2] != self.logits.shape[:2]:
             raise ValueError(
-                f'upsampled logits {tuple(full.shape)} do not belong to logits '
-                f'{tuple(self.logits.shape)}: images and channels must be the same'
+                f'upsampled logits {tuple(full.shape)} do not belong to logits {tuple(self.logits.shape)}: '
+                f'images and channels must be the same'
             )
         self._full[(full.shape[-2], full.shape[-1])] = full
 

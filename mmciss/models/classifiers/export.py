@@ -56,7 +56,7 @@ def _replace(module: nn.Module, layers: Mapping[str, nn.Module]) -> None:
 def _copy_back(plain: nn.Module, layer: Growable) -> None:
     groups = layer.all_groups
     for leaf, rows in plain.named_parameters():
-        for group, part in zip(groups, rows.split([len(group.weight) for group in groups])):
+        for group, part in zip(groups, rows.split([len(group.weight) for group in groups]), strict=True):
             getattr(group, leaf).copy_(part)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -87,9 +87,9 @@ class PixelScores:
         self.sampler = None
 
     def forward(self, inputs: Sequence[Tensor], batch_data_samples: list | None = None) -> Any:
-        """Returns scores ``(N, C, h, w)``, or with samples what the head itself returns.
+        """Returns scores ``(N, C, h, w)``, in training a list of every decoder layer's scores, the last at the end.
 
-        In training it is a list of every decoder layer's scores, the last one at the end.
+        With samples it returns what the head itself does.
         """
         if batch_data_samples is not None:
             return super().forward(inputs, batch_data_samples)
@@ -100,7 +100,7 @@ class PixelScores:
         classes, masks = super().forward(inputs, samples)
         if not self.training:
             return pixel_scores(classes[-1], masks[-1])
-        return [pixel_scores(*layer) for layer in zip(classes, masks)]
+        return [pixel_scores(*layer) for layer in zip(classes, masks, strict=True)]
 
     def loss_by_feat(self, seg_logits: list[Tensor], batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Returns the losses of the last layer's scores, and the mean of the earlier layers' (``early``)."""
@@ -123,7 +123,7 @@ def classifies_queries(kind: Any) -> bool:
     return any(base.__name__ in EXTRA_ROWS for base in getattr(kind, '__mro__', ()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def pixel_head(kind: type) -> type:
     """Returns the class of heads that gives scores of pixels in the place of a query head's class.
 

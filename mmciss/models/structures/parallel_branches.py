@@ -25,24 +25,22 @@ DEFAULT = {'backbone.*': 3, 'decode_head.*': 3}
 
 @STRUCTURES.register_module()
 class ParallelBranches(Structure):
-    """Gives convolutions a frozen branch that knows the old classes and one that learns.
+    """Gives convolutions a frozen branch for the old classes and one that learns.
 
-    RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches
-    learn; they start from the same weights where those are pretrained, else each from its own. From
-    then on the first is the average of both branches as the step before left them, merged into one
-    layer and frozen; the second goes on from where it was. A layer's output is the average, with
-    random choices per channel while it trains, see :class:`ParallelNorm`.
+    RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches learn; they start
+    from the same weights if those are pretrained, otherwise each from its own. At later steps the first branch is the
+    average of both branches as the step before left them, merged into one layer and frozen; the second continues from
+    its own weights. A layer's output is the average, with random choices per channel in training, see
+    :class:`ParallelNorm`.
 
-    The average of both branches is one plain layer (:func:`merge_layers`), so the exported model,
-    the teacher and the frozen branch are all the plain model of the step before.
+    The average of both branches is one plain layer (:func:`merge_layers`), so the exported model, the teacher and the
+    frozen branch are all the plain model of the step before.
 
     Args:
-        convolutions: Sides of kernels by shell patterns of names of modules, ``{'backbone.*': 3,
-            'decode_head.pyramid.*': (1, 3)}``. Of the convolutions that fit, every one takes part whose
-            parent says which batch norm follows it, as ResNet's blocks and MMCV's ConvModule do. A list
-            of patterns means 3x3 kernels.
-        alone: Probability that a channel takes the first branch alone while training, and the
-            second.
+        convolutions: Kernel sizes by shell patterns of module names, ``{'backbone.*': 3,
+            'decode_head.pyramid.*': (1, 3)}``. Of the convolutions that fit, those take part whose parent names the
+            batch norm that follows, as ResNet's blocks and MMCV's ConvModule do. A list of patterns means 3x3 kernels.
+        alone: Probability in training that a channel takes the first branch alone, and that it takes the second alone.
 
     Raises:
         ConfigError: If ``alone`` is no such probability, or ``convolutions`` holds no patterns.
@@ -109,10 +107,10 @@ class ParallelBranches(Structure):
         )
 
     def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
-        """Fills the first branches and all other layers as in the plain model, then the second ones.
+        """Initialises the first branches and all other layers as in the plain model, then the second branches.
 
-        The second branches are those of another plain model, built and filled once more: what
-        pretrained weights fill is equal in both, what is drawn is drawn for each by the same rule.
+        The second branches come from another plain model, built and initialised once more: pretrained weights are
+        equal in both, random ones are drawn for each by the same rule.
         """
         layers = {name: layer for name, layer in segmentor.named_modules() if isinstance(layer, Parallel)}
         for name, layer in layers.items():
@@ -133,7 +131,7 @@ class ParallelBranches(Structure):
             conv, norm = segmentor.get_submodule(name), segmentor.get_submodule(norm_name)
             if not isinstance(conv, ParallelConv):
                 continue
-            for path, tensors in zip((name, norm_name), merge_layers(conv, norm)):
+            for path, tensors in zip((name, norm_name), merge_layers(conv, norm), strict=True):
                 for leaf in tensors:
                     for index in range(2):
                         weights.pop(f'{path}.branches.{index}.{leaf}')

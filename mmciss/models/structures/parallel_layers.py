@@ -1,4 +1,4 @@
-"""A convolution and its batch norm in two parallel branches, and the one that does the same."""
+"""A convolution and its batch norm in two parallel branches, and how they are merged into one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from mmciss.utils.private_api import AdaptsState
 
 
 class Parallel(AdaptsState):
-    """Two copies of a layer, ``branches.0`` and ``branches.1``.
-
-    Weights of the single layer load into both.
+    """Two copies of a layer, ``branches.0`` and ``branches.1``; the weights of a single layer load into both.
 
     Args:
         layer: The layer; it becomes the first branch.
@@ -46,8 +44,8 @@ class ParallelConv(Parallel):
 class ParallelNorm(Parallel):
     """Two batch norms, and the average of the branches.
 
-    While it trains, every channel takes the first branch alone, the second alone, or their average,
-    drawn anew for each batch (RCIL, CVPR 2022, arXiv 2203.05402).
+    In training every channel takes the first branch alone, the second alone, or their average, drawn anew for each
+    batch (RCIL, CVPR 2022, arXiv 2203.05402).
 
     Args:
         norm: The batch norm.
@@ -61,7 +59,7 @@ class ParallelNorm(Parallel):
 
     def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
         """Joins the branches ``(N, C, H, W)``."""
-        first, second = (norm(part) for norm, part in zip(self.branches, maps))
+        first, second = (norm(part) for norm, part in zip(self.branches, maps, strict=True))
         if not self.training:
             return (first + second) / 2
         drawn = torch.rand(1, first.shape[1], 1, 1, device=first.device)
@@ -89,11 +87,11 @@ def freeze_first(conv: ParallelConv, norm: ParallelNorm) -> None:
 def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Returns the plain convolution and batch norm that give the average of both branches.
 
-    The merged kernel K and bias b of :func:`~mmciss.functional.merge_parallel_branches` need a
-    convolution with a bias; a plain ResNet has a batch norm instead. Any scale s per channel makes
-    ``(K x - m) / sqrt(s^2) * s + (b + m)`` exactly ``K x + b``. With m the mean of ``K x`` and s
-    near its standard deviation the statistics are those that the merged layer has, so that the
-    plain model can also go on training.
+    The merged kernel K and bias b of :func:`~mmciss.functional.merge_parallel_branches` need a convolution with a
+    bias, but a ResNet has a batch norm instead. For any scale s per channel,
+    ``(K x - m) / sqrt(s^2) * s + (b + m)`` is exactly ``K x + b``. With m the mean of ``K x`` and s near its standard
+    deviation, the batch norm has the statistics of the merged layer's output, so that the exported model can be
+    trained further.
 
     Args:
         conv: The convolutions.

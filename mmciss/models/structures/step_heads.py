@@ -35,7 +35,7 @@ class StepHeads(Structure):
 
     Args:
         channels: Width of every head; None for that of the embedding.
-        freeze_norms: Whether batch norms of all heads, the newest too, stay as they are in later steps. That is for
+        freeze_norms: Whether the batch norms of all heads, the newest too, stay as they are in later steps. That suits
             heads that start as copies of a trained one.
     """
 
@@ -60,14 +60,13 @@ class StepHeads(Structure):
         layer = None if found is None else found[1]
         if not isinstance(layer, GrowableConv2d) or layer.kernel_size != (1, 1) or layer.num_rest:
             raise ConfigError(
-                f"method.structure: StepHeads replaces a 1x1 convolution 'conv_seg', in which "
-                f'{type(head).__name__} (model.{name}) does not end. Set method.structure=None to '
-                f'learn one row per class'
+                f"method.structure: StepHeads replaces a 1x1 convolution 'conv_seg', in which {type(head).__name__} "
+                f'(model.{name}) does not end. Set method.structure=None to learn one row per class'
             )
         if layer.num_future:
             raise ConfigError(
-                'method.structure: StepHeads brings heads when their step comes, which '
-                'method.classifier.future_rows=True contradicts; leave one of them out'
+                'method.structure: StepHeads adds each head at its step, which contradicts '
+                'method.classifier.future_rows=True; leave one of them out'
             )
         heads = HeadsPerStep(
             layer.in_channels,
@@ -133,9 +132,9 @@ class HeadsPerStep(Growable):
         sizes: Channels added by each step, the background counted.
         channels: Width of every head; None for that of the embedding.
         norm_cfg: The norm of every head.
-        background: Whether channel 0 is the background, which has a head of its own then.
+        background: Whether channel 0 is the background, which then has a head of its own.
         auxiliary: Number of channels that are no class.
-        detach_auxiliary: Whether auxiliary channels leave the embedding without gradient.
+        detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
 
     Examples:
         >>> layer = HeadsPerStep(8, (16, 1))
@@ -180,7 +179,7 @@ class HeadsPerStep(Growable):
         }
 
     def freeze_norms(self) -> None:
-        """Holds weights and statistics of all batch norms, until training ends."""
+        """Freezes weights and statistics of all batch norms."""
         self.norms_frozen = True
         for norm in self._norms():
             norm.requires_grad_(False)

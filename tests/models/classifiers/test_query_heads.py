@@ -192,7 +192,7 @@ def test_own_losses_of_the_config_are_used() -> None:
 
 def test_heads_for_queries_are_replaced_by_registered_classes_and_others_are_not() -> None:
     kind = MODELS.get('TinyQueryHead')
-    assert MODELS.get('PixelTinyQueryHead') is pixel_head(kind) is pixel_head(kind)
+    assert pixel_head(kind) is pixel_head(kind) is MODELS.get('PixelTinyQueryHead')
     assert issubclass(pixel_head(kind), (PixelScores, kind)) and MODELS.get('TinyQueryHead') is kind
     for config in (dict(type='FCNHead'), dict(type=pixel_head(kind)), dict(type='nothing')):
         kept = dict(config)
