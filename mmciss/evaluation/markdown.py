@@ -9,17 +9,17 @@ from typing import Any
 EMPTY = '–'
 
 
-def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
+def number(value: float | None, digits: int = 1) -> str:
     """Writes a number, or a dash for None and NaN.
 
     Examples:
-        >>> number(12.345), number(None), number(3.0, signed=True)
-        ('12.3', '–', '+3.0')
+        >>> number(12.345), number(None), number(-0.01)
+        ('12.3', '–', '0.0')
     """
     if value is None or math.isnan(value):
         return EMPTY
-    text = f'{value:+.{digits}f}' if signed else f'{value:.{digits}f}'
-    return text[1:] if text.startswith(('-0.', '+0.')) and float(text) == 0 else text
+    text = f'{value:.{digits}f}'
+    return text.removeprefix('-') if float(text) == 0 else text
 
 
 def spread(mean: float | None, deviation: float | None, digits: int = 1) -> str:
@@ -58,18 +58,15 @@ def table(header: Sequence[Any], rows: Sequence[Sequence[Any]], text_columns: in
     cells = [[str(cell).replace('|', '\\|') for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
 
-    def line(row: Sequence[str]) -> str:
-        return (
-            '| '
-            + ' | '.join(
-                cell.ljust(width) if column < text_columns else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths))
-            )
-            + ' |'
-        )
-
     rule = ['-' * width if column < text_columns else '-' * (width - 1) + ':' for column, width in enumerate(widths)]
-    return '\n'.join([line(cells[0]), line(rule), *map(line, cells[1:])])
+    lines = []
+    for row in (cells[0], rule, *cells[1:]):
+        padded = [
+            cell.ljust(width) if column < text_columns else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append(f'| {" | ".join(padded)} |')
+    return '\n'.join(lines)
 
 
 def names(items: Sequence[str], limit: int = 6) -> str:

@@ -7,7 +7,7 @@ from mmciss.evaluation.markdown import duration, names, number, spread, table
 
 def test_numbers() -> None:
     assert [number(value) for value in (1.25, -0.01, None, float('nan'))] == ['1.2', '0.0', '–', '–']
-    assert number(-2.0, signed=True) == '-2.0' and number(0.0, signed=True) == '0.0'
+    assert number(-2.0) == '-2.0' and number(-0.04) == '0.0'
     assert spread(10, 1) == '10.0 ± 1.0' and spread(None, None) == '–'
     assert duration(59.6) == '1:00' and duration(None) == '–'
     assert names([]) == '–'
