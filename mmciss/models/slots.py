@@ -66,6 +66,10 @@ def check_needs(segmentor: nn.Module, slot: Any, key: str, shared: Iterable[str]
     Raises:
         ConfigError: If the head has no single linear classifier, or a layer or an object does not exist.
     """
+    if hasattr(slot, 'uses_teacher'):
+        raise ConfigError(
+            f"{key}: {type(slot).__name__}.uses_teacher is no longer read; put 'teacher' into needs instead"
+        )
     needs = set(slot.needs)
     named = {need for need in needs if need.partition('.')[0] in NAMED_NEEDS and '.' in need}
     if unknown := needs - named - set(NEEDS):

@@ -17,6 +17,7 @@ from mmciss.apis.inspect_protocol import inspect_protocol
 from mmciss.apis.train import train
 from mmciss.protocols import build_protocol
 from mmciss.utils.configs import load_config
+from mmciss.utils.files import load_tensors
 from tests.docs.pages import code_blocks, files_shown, names_in, tables
 from tests.paths import ROOT
 from tests.smoke import smoke_config
@@ -28,7 +29,8 @@ ANIMALS = ('cat', 'cow', 'dog', 'horse', 'person', 'sheep')
 @pytest.mark.slow
 def test_write_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = files_shown(DOCS / 'write_a_method.md')
-    assert set(shown) == {'sure_logits.py', 'sure_logits_method.py', 'test_sure_logits.py'}
+    means = {'class_means.py', 'class_means_method.py'}
+    assert set(shown) == {'sure_logits.py', 'sure_logits_method.py', 'test_sure_logits.py', *means}
     for name, text in shown.items():
         (tmp_path / name).write_text(text, encoding='utf-8')
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -45,6 +47,20 @@ def test_write_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for name in tests:
         scope[name]()
     sys.modules.pop('sure_logits')
+
+    results = train(smoke_config(tmp_path / 'means', str(tmp_path / 'class_means_method.py'), protocol__name='10-5'))
+    assert [result['sizes'] for result in results] == [[11], [11, 5], [11, 5, 5]]
+    states = [load_tensors(tmp_path / 'means' / f'step_{index}' / 'state.pth') for index in range(3)]
+    kept = [state['shared']['means.means'] for state in states]
+    assert [len(means) for means in kept] == [11, 16, 21] and kept[0][0].isnan().all()
+    for before, state, after in zip(kept, states[1:], kept[1:], strict=False):
+        torch.testing.assert_close(after[: len(before)], before, rtol=0, atol=0, equal_nan=True)
+        found = state['statistics']['class_means'][len(before) :]
+        torch.testing.assert_close(after[len(before) :], found, rtol=0, atol=0, equal_nan=True)
+    assert (~kept[0][1:].isnan()).any() and (~kept[2][16:].isnan()).any()
+    logs = [path.read_text() for path in (tmp_path / 'means' / 'step_2').glob('*/vis_data/scalars.json')]
+    assert any('"loss_replay"' in text for text in logs)
+    sys.modules.pop('class_means')
 
 
 def test_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
