@@ -21,8 +21,7 @@ import numpy as np
 from PIL import Image
 from timing import alternate, arguments, machine, median_ms, ratio, seconds
 
-from mmciss.protocols.scan import scan_masks
-from mmciss.protocols.scan_cache import load_or_scan
+from mmciss.protocols.scan import load_or_scan, scan_masks
 
 PLAIN, OURS = 'Pillow and np.unique', 'mmciss'
 

@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = vars(parse_args(arguments))
 
     def work() -> None:
-        from mmciss.utils.devices import use_device
+        from mmciss.utils.environment import use_device
 
         for name, value in args.items():
             if value == '':

@@ -114,7 +114,7 @@ def check_data(
     cache = _cache_file(pairs, cache_dir)
     known = _read_known(cache)
     keys = [pair.key() for pair in pairs]
-    unchecked = [(pair, key) for pair, key in zip(pairs, keys) if key not in known]
+    unchecked = [(pair, key) for pair, key in zip(pairs, keys, strict=True) if key not in known]
     problems: list[str] = []
     intact = {key for key in keys if key in known}
     with Progress('Decoding images and masks', len(unchecked), progress) as bar:

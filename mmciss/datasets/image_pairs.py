@@ -13,8 +13,7 @@ import cv2
 from mmengine.dataset import BaseDataset
 from PIL import __version__ as pillow_version
 
-from mmciss.datasets.image_files import IMAGES, MASKS, ImageSize, Reader, check_whole, image_size
-from mmciss.datasets.loaders import readers_of
+from mmciss.datasets.image_files import IMAGES, MASKS, ImageSize, Reader, check_whole, image_size, readers_of
 from mmciss.datasets.wrapped import parts_of
 from mmciss.errors import ConfigError
 from mmciss.protocols.scan import count_ids
@@ -108,7 +107,9 @@ class ImagePair:
         except OSError:
             return None
         facts = [_VERSION, cv2.__version__, pillow_version, self.image_reader, self.mask_reader]
-        facts += [(os.path.realpath(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats)]
+        facts += [
+            (os.path.realpath(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)
+        ]
         return hashlib.sha256(repr(facts).encode('utf-8', 'surrogateescape')).hexdigest()[:32]
 
 

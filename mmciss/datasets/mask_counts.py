@@ -16,7 +16,7 @@ from mmciss.datasets.wrapped import check_inside, parts_of
 from mmciss.errors import ConfigError
 from mmciss.protocols.labels import check_ids, class_of_id, dataset_id_table, unknown_ids
 from mmciss.protocols.presence import ClassPresence
-from mmciss.protocols.scan_cache import load_or_scan
+from mmciss.protocols.scan import load_or_scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class MaskCounts:
         digest = hashlib.sha256()
         starts = np.searchsorted(self.image, np.asarray(indices))
         ends = np.searchsorted(self.image, np.asarray(indices), side='right')
-        for index, start, end in zip(indices, starts, ends):
+        for index, start, end in zip(indices, starts, ends, strict=True):
             digest.update(f'{osp.basename(self.paths[index])}\0'.encode('utf-8', 'surrogateescape'))
             order = np.argsort(self.label[start:end], kind='stable')
             digest.update(self.label[start:end][order].astype('<i8').tobytes())
@@ -164,7 +164,7 @@ def count_masks(dataset: Any, num_classes: int, first_id: int, cache_dir: str | 
     image = np.repeat(np.arange(len(masks)), np.diff(raw.indptr))
     label = np.empty(len(image), dtype=np.uint8)
     start = 0
-    for part, group in zip(parts, infos):
+    for part, group in zip(parts, infos, strict=True):
         table = dataset_id_table(part.reduce_zero_label, part.label_map)
         entries = slice(raw.indptr[start], raw.indptr[start + len(group)])
         label[entries] = table[raw.ids[entries]]

@@ -11,9 +11,8 @@ from typing import Any
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmciss.datasets.exemplars import Memory
+from mmciss.datasets.exemplars import Memory, ReplayOptions
 from mmciss.datasets.incremental_dataset import IncrementalDataset
-from mmciss.datasets.replay_options import ReplayOptions
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step

@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets.transforms import LoadBiomedicalAnnotation
 from mmseg.registry import DATASETS
 
-from mmciss.datasets.loaders import NESTING
+from mmciss.datasets.image_files import NESTING
 from mmciss.datasets.transforms.map_labels import MapLabels
 from mmciss.errors import ConfigError
 

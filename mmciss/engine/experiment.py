@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
-from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.schedule import StepPlan, plan_step
 from mmciss.engine.step_config import StepFiles, make_step_config, method_slots

@@ -34,7 +34,7 @@ from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.files import file_checksum, write_json
-from mmciss.utils.log_filters import drop_frozen_parameter_notes
+from mmciss.utils.environment import drop_frozen_parameter_notes
 
 
 @RUNNERS.register_module()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmengine.logging import print_log
 
-from mmciss.datasets.exemplars import SELECTIONS, Exemplar, Memory
-from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.exemplars import SELECTIONS, Exemplar, Memory, ReplayOptions
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.seeding import mix
 from mmciss.errors import ConfigError

@@ -30,7 +30,7 @@ from mmciss.models.slot import SlotLife
 from mmciss.models.slots import NAMED_SLOTS, SINGLE_SLOTS, check_needs, check_samples, check_statistics, named_configs
 from mmciss.protocols.step import Step
 from mmciss.utils.blame import blaming, build
-from mmciss.utils.log_filters import drop_frozen_parameter_notes
+from mmciss.utils.environment import drop_frozen_parameter_notes
 
 
 def rehearse(experiment: Experiment) -> None:

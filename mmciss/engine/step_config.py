@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.datasets.replay_options import ReplayOptions
+from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, strip_pretrained
 from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name

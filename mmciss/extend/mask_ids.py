@@ -14,7 +14,7 @@ from mmciss.extend.pairs import LabelledData
 from mmciss.models.labelers.teacher_labeler import UNLABELLED
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.scan import MaskScan
-from mmciss.protocols.scan_cache import load_or_scan
+from mmciss.protocols.scan import load_or_scan
 from mmciss.protocols.step import Step
 
 CONVENTIONS = ('auto', 'new', 'final', 'old')

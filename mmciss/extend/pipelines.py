@@ -7,7 +7,7 @@ import copy
 from mmengine.config import Config
 
 from mmciss.datasets.image_files import Reader
-from mmciss.datasets.loaders import readers_of_configs
+from mmciss.datasets.image_files import readers_of_configs
 
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
 

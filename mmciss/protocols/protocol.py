@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.protocols.classes import check_class_names, check_permutation, class_number, read_order
-from mmciss.protocols.domains import DOMAINS
+from mmciss.protocols.class_orders import DOMAINS, check_class_names, check_permutation, class_number, read_order
 from mmciss.protocols.names import canonical_name, parse_name, split_name
 from mmciss.protocols.step import BACKGROUND, Step
 
@@ -131,7 +130,7 @@ class Protocol(Sequence[Step]):
             name: Such as ``'15-1'``, see :func:`mmciss.protocols.names.parse_name`.
             num_classes: Number of foreground classes.
             class_names: Their names by class number.
-            order: None, a published letter, a seed or a list, see :func:`mmciss.protocols.classes.read_order`.
+            order: None, a published letter, a seed or a list, see :func:`mmciss.protocols.class_orders.read_order`.
             setting: Which images a step sees.
             background: Whether channel 0 is the background.
             dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: where lettered orders are looked up.
@@ -279,7 +278,7 @@ class Protocol(Sequence[Step]):
 def _cut(items: tuple[Any, ...], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
     """Cuts ``items`` into consecutive parts of the given sizes."""
     ends = itertools.accumulate(sizes)
-    return [items[end - size : end] for end, size in zip(ends, sizes)]
+    return [items[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _check_domains(lists: Sequence[Sequence[str]], domains: Sequence[str] | None) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmciss.errors import ConfigError
-from mmciss.protocols.domains import domains_of
-from mmciss.protocols.image_lists import read_image_list
+from mmciss.protocols.image_paths import domains_of, read_image_list
 from mmciss.protocols.presence import ClassPresence
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import Step
@@ -76,7 +75,7 @@ def domain(domains: Sequence[str], image_domains: Sequence[str]) -> np.ndarray:
 
 
 def explicit(split_file: str, paths: Sequence[str]) -> np.ndarray:
-    """Images listed in a file, see :func:`mmciss.protocols.image_lists.read_image_list`."""
+    """Images listed in a file, see :func:`mmciss.protocols.image_paths.read_image_list`."""
     return read_image_list(split_file, paths)
 
 
@@ -185,7 +184,7 @@ def _domain_images(protocol: Protocol, step: Step, paths: Sequence[str]) -> tupl
         return domain(step.domains, image_domains), np.zeros(0, dtype=np.int64)
     # Per domain, so that all protocols over the same domains hold out the same images.
     parts = [hold_out(domain((name,), image_domains), protocol.holdout, protocol.seed) for name in step.domains]
-    train, test = (np.sort(np.concatenate(part)) for part in zip(*parts))
+    train, test = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
     return train, test
 
 

@@ -1,4 +1,4 @@
-"""Workarounds for the environment, each with its reason."""
+"""The environment of a process: threads, devices, and workarounds for libraries, each with its reason."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import pickle
+import re
 import sys
 import time
 import types
 from collections.abc import Iterator
 
+from mmciss.errors import ConfigError
 
 MMDET = (
     'needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
@@ -105,3 +108,54 @@ def ensure_mmpretrain() -> bool:
         except (ImportError, RuntimeError):
             return False
     return True
+
+
+def existing_devices() -> list[str]:
+    """Returns the devices that torch can use, such as ``['cpu', 'cuda:0']``."""
+    import torch
+
+    return ['cpu', *(f'cuda:{index}' for index in range(torch.cuda.device_count()))]
+
+
+def use_device(device: str | None, key: str = '--device') -> None:
+    """Restricts this process to one device; must be called before anything is put on a GPU.
+
+    Args:
+        device: ``'cpu'``, ``'cuda'`` (the first GPU) or ``'cuda:1'``, counted as in torch among the GPUs that
+            ``CUDA_VISIBLE_DEVICES`` shows; None leaves the choice to mmengine.
+        key: The flag that holds the value.
+
+    Raises:
+        ConfigError: If the name is not a device's, or the device does not exist.
+    """
+    import torch
+
+    if device is None:
+        return
+    if not re.fullmatch(r'cpu|cuda(:[0-9]+)?', device):
+        raise ConfigError(f'{key}: {device!r}; allowed here: {", ".join(existing_devices())}')
+    if device == 'cpu':
+        os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
+        return
+    index, existing = int(device.partition(':')[2] or 0), existing_devices()
+    if f'cuda:{index}' not in existing:
+        why = '' if torch.version.cuda or torch.version.hip else '; this torch was built without CUDA'
+        raise ConfigError(f'{key}: {device!r} does not exist; allowed here: {", ".join(existing)}{why}')
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    os.environ['CUDA_VISIBLE_DEVICES'] = visible.split(',')[index].strip() if visible else str(index)
+    if torch.cuda.device_count() > 1:  # CUDA was already initialised, so the variable came too late
+        torch.cuda.set_device(index)
+
+
+def drop_frozen_parameter_notes() -> None:
+    """Drops mmengine's warning about every frozen parameter from the current log; methods freeze networks on purpose.
+
+    :class:`mmciss.engine.hooks.progress_hook.ProgressHook` logs their number instead.
+    """
+    from mmengine.logging import MMLogger
+
+    MMLogger.get_current_instance().addFilter(_not_about_frozen_parameters)  # does nothing the second time
+
+
+def _not_about_frozen_parameters(record: logging.LogRecord) -> bool:
+    return 'is skipped since its requires_grad=False' not in str(record.msg)

@@ -1,4 +1,4 @@
-"""Stored images: the file that lists them, and properties of the selections."""
+"""Stored images: the file that lists them, properties of the selections, and their options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.datasets.exemplars import SELECTIONS, Exemplar, Memory, select_class_balanced
+from mmciss.datasets.exemplars import SELECTIONS, Exemplar, Memory, ReplayOptions, select_class_balanced
 from mmciss.errors import ConfigError
 
 CANDIDATES = st.lists(st.sets(st.integers(1, 6), max_size=4), max_size=30).map(
@@ -62,3 +62,39 @@ def test_a_rare_class_is_kept_among_many_images_of_a_common_one() -> None:
 def test_another_seed_chooses_others() -> None:
     candidates = [Exemplar(f'{i:03d}', 0, (i % 5 + 1,)) for i in range(100)]
     assert select_class_balanced(candidates, 10, 0) != select_class_balanced(candidates, 10, 1)
+
+
+def test_a_method_without_memory_has_no_options() -> None:
+    assert ReplayOptions.from_method(None) is None
+    assert ReplayOptions.from_method(dict(name='MiB', memory=None)) is None
+    options = ReplayOptions.from_method(dict(memory=dict(size=5, mode='batch')))
+    assert options == ReplayOptions(5, 'class_balanced', 'batch', 'current')
+
+
+@pytest.mark.parametrize(
+    ('memory', 'message'),
+    [
+        (dict(), r'method.memory.size is missing'),
+        (dict(size=0), r'method.memory.size: must be a positive number of images, found 0'),
+        (dict(size=True), r'method.memory.size: must be'),
+        (dict(size=2.5), r'method.memory.size: must be .* found 2.5'),
+        (dict(size=5, candidates='guesses'), r"method.memory.candidates.*'guesses'"),
+        (
+            dict(size=5, candidates='crops', labels='full'),
+            r"method.memory.candidates: 'crops'.*allowed with it: 'images'",
+        ),
+        (dict(size=5, selection='best'), r"method.memory.selection.*'best'"),
+        (dict(size=5, mode='concatenate'), r"method.memory.mode.*'concatenate'.*concat"),
+        (dict(size=5, labels='all'), r"method.memory.labels.*'all'"),
+        (dict(size=5, label='full'), r"method.memory.label: unknown option 'label'.*labels"),
+    ],
+)
+def test_wrong_options_name_the_key(memory: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ReplayOptions.from_method(dict(memory=memory))
+
+
+def test_a_memory_larger_than_the_data_is_refused() -> None:
+    ReplayOptions(40).check([40, 3])
+    with pytest.raises(ConfigError, match=r'memory.size: 41, but the base step has only 40 images; allowed: 1 to 40'):
+        ReplayOptions(41).check([40, 100])

@@ -15,7 +15,7 @@ from PIL import Image
 from mmciss.datasets import mask_counts
 from mmciss.datasets.mask_counts import count_masks
 from mmciss.errors import ConfigError
-from mmciss.protocols import scan_cache
+from mmciss.protocols import scan
 from tests.datasets.voc_folder import voc_config, write_voc
 
 
@@ -47,7 +47,7 @@ def test_raw_masks_go_through_reduce_zero_label_and_label_map(tmp_path: Path) ->
 def test_read_once(tmp_path: Path) -> None:
     dataset = DATASETS.build(voc_config(write_voc(tmp_path, [[1], [2]])))
     first = count_masks(dataset, 20, 1)
-    with mock.patch.object(scan_cache, 'scan_masks', side_effect=AssertionError):
+    with mock.patch.object(scan, 'scan_masks', side_effect=AssertionError):
         again = count_masks(dataset, 20, 1)
     assert np.array_equal(first.pixels, again.pixels)
 

@@ -6,7 +6,7 @@ import inspect
 import re
 from dataclasses import fields
 
-from mmciss.datasets.replay_options import LABELS, MODES, ReplayOptions
+from mmciss.datasets.exemplars import LABELS, MODES, ReplayOptions
 from mmciss.datasets.exemplars import SELECTIONS
 from mmciss.engine.schedule import STEP_KEYS
 from mmciss.engine.step_config import METHOD_SLOTS

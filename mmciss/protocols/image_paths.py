@@ -1,10 +1,10 @@
-"""Published image lists: text files with one image per line."""
+"""Finding a data set's images by what users write: published image lists, and domains."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -87,3 +87,40 @@ def _candidates(name: str, by_stem: dict[str, list[int]], paths: Sequence[str]) 
 
 def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
+
+
+def domain_of(path: str, domains: Sequence[str]) -> str | None:
+    """Returns the domain of an image: the folder it is in, or the start of its file name.
+
+    Examples:
+        >>> domain_of('train/ulm/ulm_000001_000019_leftImg8bit.png', ['jena', 'ulm'])
+        'ulm'
+    """
+    pure = PurePath(path)
+    for folder in reversed(pure.parts[:-1]):
+        if folder in domains:
+            return folder
+    return next(
+        (
+            name
+            for name in sorted(domains, key=len, reverse=True)
+            if pure.stem == name or pure.stem.startswith(f'{name}_')
+        ),
+        None,
+    )
+
+
+def domains_of(paths: Sequence[str], domains: Sequence[str]) -> list[str]:
+    """Returns the domain of every image.
+
+    Raises:
+        ConfigError: If an image belongs to no domain of the protocol.
+    """
+    found = [domain_of(str(path), domains) for path in paths]
+    unknown = [str(path) for path, domain in zip(paths, found, strict=True) if domain is None]
+    if unknown:
+        raise ConfigError(
+            f'protocol.domains: {len(unknown)} images belong to no domain, for example {unknown[0]}. '
+            f'Domains: {", ".join(domains)}; the domain of an image is its folder, or the start of its file name'
+        )
+    return [domain for domain in found if domain is not None]

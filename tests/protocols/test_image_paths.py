@@ -1,4 +1,4 @@
-"""Image lists."""
+"""Finding images by published lists and by domains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from mmciss.errors import ConfigError
-from mmciss.protocols.image_lists import read_image_list
+from mmciss.protocols.class_orders import DOMAINS
+from mmciss.protocols.image_paths import domain_of, domains_of, read_image_list
+
+CITIES = DOMAINS['cityscapes']
+
 
 PATHS = [
     'data/img/2007_000032.jpg',
@@ -83,3 +87,32 @@ def test_lists_in_other_encodings_are_named(tmp_path: Path, encoding: str, line:
     file.write_text('2007_000039\ncafé\n', encoding=encoding)
     with pytest.raises(ConfigError, match=rf'protocol\.split_files: .*train-0.txt, line {line}: .*iconv'):
         read_image_list(file, PATHS)
+
+
+def test_the_21_cities() -> None:
+    assert len(set(CITIES)) == 21
+    assert CITIES[11] == 'dusseldorf' and CITIES[18:] == ('frankfurt', 'lindau', 'munster')
+
+
+@pytest.mark.parametrize(
+    ('path', 'domain'),
+    [
+        ('leftImg8bit/train/aachen/aachen_000001_000019_leftImg8bit.png', 'aachen'),
+        ('ulm_000001_000019.png', 'ulm'),
+        ('/bremen/ulm/000001.png', 'ulm'),
+        ('ulm.png', 'ulm'),
+        ('ulmer_1.png', None),
+        ('berlin/1.png', None),
+    ],
+)
+def test_folder_then_file_name(path: str, domain: str | None) -> None:
+    assert domain_of(path, CITIES) == domain
+
+
+def test_the_longest_name_wins() -> None:
+    assert domain_of('rain_night_1.png', ['rain', 'rain_night']) == 'rain_night'
+
+
+def test_images_of_no_domain() -> None:
+    with pytest.raises(ConfigError, match='1 images belong to no domain, for example x/b.png'):
+        domains_of(['ulm/a.png', 'x/b.png'], CITIES)
