@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mmciss.engine.checks.values import LARGEST_SEED, check_values, walk
+from mmciss.engine.checks.values import LARGEST_SEED, SLOTS, check_values, walk
+from mmciss.engine.step_config import METHOD_SLOTS
 from mmciss.errors import ConfigError
 
 NAN, INF = float('nan'), float('inf')
@@ -88,3 +89,7 @@ def test_variables_and_modules_of_the_user_may_be_infinite() -> None:
 
 def test_walking_names_every_place() -> None:
     assert [key for key, _ in walk(dict(a=({'b': 1},), c=2))] == ['a', 'a.0', 'a.0.b', 'c']
+
+
+def test_every_slot_has_a_rule() -> None:
+    assert {*SLOTS.split(), 'hooks'} == set(METHOD_SLOTS)
