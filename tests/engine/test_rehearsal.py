@@ -103,8 +103,9 @@ def test_a_slot_of_later_steps_is_built_although_the_base_step_does_without(tmp_
 
 
 def test_pipelines_that_do_not_pack_are_noticed(tmp_path: Path) -> None:
-    found = experiment(smoke_config(tmp_path))
-    found.cfg.train_dataloader.dataset.pipeline.pop()
+    cfg = smoke_config(tmp_path)
+    cfg.train_dataloader.dataset.pipeline.pop()
+    found = experiment(cfg)
     with pytest.raises(ConfigError, match=r'train_dataloader\.dataset\.pipeline: must end with PackSegInputs'):
         rehearse(found)
 
