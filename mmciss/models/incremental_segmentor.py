@@ -16,10 +16,9 @@ from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict
 from mmciss.models.classifiers.grow import build_grown_segmentor, growing_heads
 from mmciss.models.freezing import apply_modes, freeze
-from mmciss.models.labelers.labeler import Batch
+from mmciss.models.labelers.labeler import Batch, install_pixel_weights
 from mmciss.models.losses.main_loss import MainLoss
 from mmciss.models.outputs import BatchOutputs, SegOutput
-from mmciss.models.pixel_weights import install_pixel_weights
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
 from mmciss.models.readout import Readout, auxiliary_appended, main_classifier, main_head, run_segmentor
 from mmciss.models.slot import Slot

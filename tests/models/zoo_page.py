@@ -87,7 +87,7 @@ reads `S / (1 + S)`.
 local POD on the embedding (PLOP), and classifiers with auxiliary channels (SSUL, DKD).
 
 A head of your own that derives from one of these works as it is. Another one whose `cls_embed` has
-'no object' behind the classes, and whose `forward` gives logits of queries and masks by decoder layer,
+'no object' after the classes, and whose `forward` gives logits of queries and masks by decoder layer,
 needs its name in `mmciss.models.classifiers.grown_parameters.EXTRA_ROWS`.
 
 They need MMDetection and an mmcv with compiled operations, which pip does not build by default:

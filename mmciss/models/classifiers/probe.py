@@ -85,8 +85,7 @@ def _probe(head: dict[str, Any], key: str) -> tuple[str, ...]:
         grown[path] = None
     if not grown and not listed:
         raise ConfigError(
-            f'{key}: no layer of {head.get("type")} depends on '
-            f'num_classes={classes}, so it cannot learn further '
+            f'{key}: no layer of {head.get("type")} depends on num_classes={classes}, so it cannot learn further '
             f'classes. Heads that work: {WORKING_HEADS}.'
         )
     return tuple(grown)
@@ -114,11 +113,11 @@ def _grows_by_rows(
     if before is None or after is None or leaf not in ('weight', 'bias'):
         return False
     layer = head.get_submodule(path)
-    plain = isinstance(layer, nn.Linear) or (
+    is_known = isinstance(layer, nn.Linear) or (
         isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups == 1 and layer.padding_mode == 'zeros'
     )
     rows = classes + extra_rows(type(head), path)
-    return plain and before[0] == rows and after == (rows + 1, *before[1:])
+    return is_known and before[0] == rows and after == (rows + 1, *before[1:])
 
 
 def _cannot_grow(
@@ -126,8 +125,7 @@ def _cannot_grow(
 ) -> ConfigError:
     shapes = ' and '.join('absent' if shape is None else str(shape) for shape in (before, after))
     return ConfigError(
-        f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends '
-        f'on num_classes, and not as one row per class (shapes {shapes} for num_classes='
-        f'{num_classes_of(head, key)} and one more). Heads that work: {WORKING_HEADS}; and any '
-        f'head of yours whose classes are the rows of Conv2d or Linear layers.'
+        f'{key}: {head.get("type")} cannot learn further classes: its parameter {name!r} depends on num_classes, and '
+        f'not as one row per class (shapes {shapes} for num_classes={num_classes_of(head, key)} and one more). Heads '
+        f'that work: {WORKING_HEADS}; and any head of your own whose classes are the rows of Conv2d or Linear layers.'
     )

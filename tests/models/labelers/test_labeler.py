@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mmciss.models.pixel_weights import PixelWeights, install_pixel_weights
+from mmciss.models.labelers.labeler import PixelWeights, install_pixel_weights
 
 
 class Own(PixelWeights):
