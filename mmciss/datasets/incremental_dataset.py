@@ -29,40 +29,39 @@ from mmciss.protocols.step import Step
 
 SPLITS = ('train', 'val', 'test')
 TRIES = 100
-"""How often a pipeline may reject an image in a row."""
+"""How many times in a row a pipeline may reject an image."""
 
 
 @DATASETS.register_module()
 class IncrementalDataset(Dataset):
-    """Shows the images of one step, labelled as that step may see them.
+    """The images of one step, labelled as that step may see them.
 
-    The wrapped data set stays as it is. Its pipeline gets one more transform, right after the annotations are loaded, that
-    maps ids to channels; ``metainfo`` names the channels.
+    The wrapped data set does not change. A transform right after its pipeline's loading of annotations maps ids to
+    channels; ``metainfo`` names the channels.
 
     If an index comes from :class:`mmciss.datasets.samplers.IncrementalInfiniteSampler`, the pipeline's random numbers
-    depend on the seed and the index's place in the stream alone: the same for any number of workers, interrupted or not.
+    depend only on the seed and the index's place in the stream, not on the number of workers or on interruptions.
 
-    A deep copy has a pipeline of its own and shares everything else, which never changes.
+    A deep copy has its own pipeline and shares everything else, which never changes.
 
     Args:
-        dataset: A :class:`~mmciss.datasets.scanned_dataset.ScannedDataset`, which several steps may share; or config of, or
-            built, data set derived from ``BaseSegDataset``, or ``ConcatDataset`` of such.
+        dataset: A :class:`~mmciss.datasets.scanned_dataset.ScannedDataset`, which several steps may share; or a data set
+            derived from ``BaseSegDataset`` or a ``ConcatDataset`` of such, built or as a config.
         protocol: A protocol, or the config key ``protocol``.
-        step_index: Which step.
+        step_index: Index of the step.
         policy: Preset or fields of the label policy.
         split: ``'train'``: images and labels to learn from. ``'val'``, ``'test'``: images to test on, with the labels of
             all classes seen so far.
         cache_dir: Where to keep the label counts, if not beside the masks.
         seed: Seed of augmentation; the sampler's if None.
-        lazy_init: Whether to read masks only in :meth:`full_init`.
-        classes: Class names of the training data, if this is other data: its classes are found by their names, whatever
-            their order.
+        lazy_init: Whether to read the masks only in :meth:`full_init`.
+        classes: Class names of the training data, if this is other data; classes are matched by name, in any order.
 
     Attributes:
         source: What all steps share of the data set.
         dataset: The wrapped data set, with labels mapped.
         protocol, step, step_index, policy, split: As above.
-        classes: Class names as the training data numbers them.
+        classes: Class names in the order of the training data.
         class_names: Names of the foreground classes.
         first_id: The data set's id of class 1: 1 if its class 0 is called 'background', else 0.
         table: (256,) uint8, from ids of the data set to channels.
@@ -92,8 +91,8 @@ class IncrementalDataset(Dataset):
         self.protocol = build_protocol(protocol, self.class_names, background=self.first_id == 1)
         if self.protocol.num_classes != len(self.class_names):
             raise ConfigError(
-                f'protocol: is about {self.protocol.num_classes} classes, the data '
-                f'set {type(dataset.parts[0]).__name__} has {len(self.class_names)}.'
+                f'protocol: has {self.protocol.num_classes} classes, but the data set '
+                f'{type(dataset.parts[0]).__name__} has {len(self.class_names)}.'
             )
         if not 0 <= step_index < len(self.protocol):
             raise ConfigError(
@@ -111,7 +110,7 @@ class IncrementalDataset(Dataset):
             self.full_init()
 
     def _map_labels(self) -> None:
-        """Makes the lookup table of the step, and a pipeline that applies it."""
+        """Builds the step's lookup table and a pipeline that applies it."""
         positions = self.source.positions
         make = self.policy.train_table if self.split == 'train' else self.policy.test_table
         self.table: np.ndarray = make(self.step, len(self.class_names), self.first_id)
@@ -122,13 +121,13 @@ class IncrementalDataset(Dataset):
         self._parts: list[BaseDataset] = parts_of(self.dataset)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> IncrementalDataset:
-        """Copies the pipeline alone; data loaders copy what they are given."""
+        """Copies only the pipeline; data loaders copy the data set that they are given."""
         twin = memo[id(self)] = copy.copy(self)
         twin._map_labels()
         return twin
 
     def of_images(self, indices: Sequence[int], policy: LabelPolicy) -> IncrementalDataset:
-        """Returns a view of other images of the same data set for the same step.
+        """Returns the same step's view of other images.
 
         Args:
             indices: Positions in the wrapped data set, in any order.
@@ -140,7 +139,7 @@ class IncrementalDataset(Dataset):
         return twin
 
     def full_init(self) -> None:
-        """Chooses the step's images, by what the masks show."""
+        """Chooses the step's images by what their masks show."""
         if self._indices is not None:
             return
         presence, paths = self.source.presence, self.source.counts.paths
@@ -170,12 +169,12 @@ class IncrementalDataset(Dataset):
 
     @property
     def presence(self) -> ClassPresence:
-        """Pixels of every class in every image of the wrapped data set, before any mapping."""
+        """Pixels of every class in every image of the wrapped data set, before labels are mapped."""
         return self.source.presence
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """What visualizers and metrics ask for: names and colours of the channels."""
+        """Names and colours of the channels, for visualizers and metrics."""
         meta = dict(self._parts[0].metainfo)
         colours = [list(map(int, colour)) for colour in meta.get('palette') or ()]
         if len(colours) == len(self.class_names) + self.first_id:
@@ -194,7 +193,7 @@ class IncrementalDataset(Dataset):
         return counts[: self.step.num_seen]
 
     def describe(self) -> dict[str, Any]:
-        """Returns how many images the step has, and a checksum of their names and of what their masks show."""
+        """Returns the number of the step's images, and a checksum of their names and of what their masks show."""
         return {'images': len(self.indices), 'labels': self.source.counts.checksum(self.indices)}
 
     def get_data_info(self, index: int) -> dict[str, Any]:
@@ -209,7 +208,7 @@ class IncrementalDataset(Dataset):
 
         Raises:
             BrokenSampleError: If the image or its mask is broken.
-            RuntimeError: If the pipeline gives nothing.
+            RuntimeError: If the pipeline keeps rejecting the image.
         """
         if not isinstance(index, DrawnIndex):
             return self._load(index)
@@ -217,7 +216,7 @@ class IncrementalDataset(Dataset):
             return self._load(index)
 
     def _load(self, index: int) -> Any:
-        """Loads one image; a pipeline that rejects it tries again with other random numbers."""
+        """Loads one image; if the pipeline rejects it, tries again with other random numbers."""
         position = int(self.indices[index])
         for part in self._parts:
             if position < len(part):
@@ -225,7 +224,7 @@ class IncrementalDataset(Dataset):
             position -= len(part)
         with naming_broken_files(part, position):
             for _ in range(TRIES):
-                # Not part[position]: that would replace a rejected image by any other, of any step.
+                # Not part[position], which would replace a rejected image by any other, of any step.
                 sample = part.prepare_data(position)
                 if sample is not None:
                     return sample

@@ -1,4 +1,4 @@
-"""Images and masks that a file lists one by one, each source with its own meaning of ids."""
+"""Pairs of image and mask listed in a file; each source of pairs has its own meaning of ids."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mmciss.utils.files import read_json, write_json
 
 @DATASETS.register_module()
 class PairDataset(BaseSegDataset):
-    """Shows listed pairs, labelled with channels of a model.
+    """Listed pairs, labelled with the channels of a model.
 
     If an index comes from :class:`mmciss.datasets.samplers.IncrementalInfiniteSampler`, the pipeline's random
-    numbers depend on the seed and the index's place in the stream alone.
+    numbers depend only on the seed and the index's place in the stream.
 
     Args:
         manifest: File from :func:`write_manifest`.

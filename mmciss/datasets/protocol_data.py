@@ -1,4 +1,4 @@
-"""The data of a run: every data set is read once, and every step's view of it is made once."""
+"""The data of a run: each data set is read once, and each step's view of it is built once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mmciss.utils.blame import blaming
 
 
 class ProtocolData:
-    """What every step of a protocol learns from and is tested on.
+    """What each step of a protocol learns from and is tested on.
 
     Args:
-        datasets: Config of, or built, data set by split: ``'train'``, and where there are such ``'val'`` and ``'test'``,
-            whose classes are found by name.
+        datasets: Data sets by split, built or as configs: ``'train'`` and, if there are any, ``'val'`` and ``'test'``,
+            whose classes are matched by name.
         protocol: A protocol, or the config key ``protocol``.
         policy: Preset or fields of the label policy, if ``protocol`` has no ``label_policy``.
 
     Attributes:
         protocol: The protocol.
-        classes: Class names as the training data numbers them.
+        classes: Class names in the order of the training data.
 
     Raises:
         ConfigError: If a data set cannot be built, or the protocol does not fit the classes.
@@ -65,11 +65,11 @@ class ProtocolData:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that there are."""
+        """The splits that have a data set."""
         return tuple(self._datasets)
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
-        """Returns the data set of one step; the same one whenever it is called.
+        """Returns the data set of one step; always the same object.
 
         Raises:
             ConfigError: If files are missing, labels do not fit, or the step has no images.
@@ -86,7 +86,7 @@ class ProtocolData:
         )
 
     def build(self, config: Mapping[str, Any]) -> Any:
-        """Builds a data set from a step's plain config, of what has been read already as far as it has.
+        """Builds a data set from a step's plain config, reusing what has already been read.
 
         Args:
             config: ``dataset`` of a loader in a config by :func:`mmciss.engine.step_config.make_step_config`, as changed by
@@ -105,7 +105,7 @@ class ProtocolData:
             values['dataset'] = self._source(split, values['dataset'], values.pop('classes', None))
             if values['protocol'] == self._protocol_config:
                 values['protocol'] = self.protocol
-            # Validation data that are the test data are shown alike.
+            # If validation and test data are the same, so are their views.
             known = {**values, 'split': 'test' if split == 'val' else split}
             for content, view in self._views:
                 if content == known:
@@ -124,16 +124,16 @@ class ProtocolData:
 
 
 def _own(dataset: Any) -> Any:
-    """Copies the config of a data set; a built one stays what it is."""
+    """Copies the config of a data set; a built data set is returned as it is."""
     return copy.deepcopy(dataset) if isinstance(dataset, Mapping) else dataset
 
 
 def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset, split: str) -> None:
-    """Refuses data to test on in which no class is labelled, or no image belongs to the first step.
+    """Refuses test data in which no class is labelled, or that has no images for the first step.
 
     Args:
-        dataset: The data that the last step is tested on.
-        first: The data that the first step is tested on.
+        dataset: The test data of the last step.
+        first: The test data of the first step.
         split: The split.
 
     Raises:
@@ -144,11 +144,11 @@ def check_measurable(dataset: IncrementalDataset, first: IncrementalDataset, spl
         raise ConfigError(
             f'{key}.dataset: none of its {dataset.presence.num_images} masks has a pixel of any class '
             f'({", ".join(dataset.class_names[:6])}{", ..." if len(dataset.class_names) > 6 else ""}), '
-            f'so that there is nothing to measure'
+            f'so there is nothing to measure'
         )
     if not len(first):
         raise ConfigError(
             f'{key}.dataset: none of its {first.presence.num_images} images shows a class of step 0 '
-            f'({", ".join(first.step.names[first.step.background :][:6])}), which could not be tested. '
+            f'({", ".join(first.step.names[first.step.background :][:6])}), so that step cannot be tested. '
             f"protocol.label_policy=dict(test_images='all') tests every step on all images"
         )

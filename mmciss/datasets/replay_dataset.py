@@ -1,4 +1,4 @@
-"""A step's images together with the stored ones."""
+"""A step's images together with stored images of earlier steps."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from mmciss.protocols.step import Step
 
 @DATASETS.register_module()
 class ReplayDataset(Dataset):
-    """Shows the images of a step at the indices 0..n-1 and the stored ones at n..n+m-1.
+    """The images of a step at the indices 0..n-1, and the stored ones at n..n+m-1.
 
-    With ``mode='concat'`` its length is n + m, and a stored image that is one of the step's own too
-    is not shown twice. With ``mode='batch'`` its length is n: whoever passes over the data sees the
-    step's own images, and :class:`mmciss.datasets.samplers.ReplaySampler` draws the others.
+    With ``mode='concat'``, its length is n + m, and a stored image that is also one of the step's own is not shown twice.
+    With ``mode='batch'``, its length is n: a pass over the data sees only the step's own images, and
+    :class:`mmciss.datasets.samplers.ReplaySampler` draws the others.
 
-    Labels of old classes reach training through stored images only with ``labels='full'``.
+    Stored images carry labels of old classes only with ``labels='full'``.
 
     Args:
         dataset: The step's :class:`~mmciss.datasets.IncrementalDataset`, or its config.
-        memory: ``memory.json`` that the step before left.
+        memory: The ``memory.json`` of the step before.
         options: The config key ``method.memory``.
 
     Attributes:
         current: The step's own data set.
-        exemplars: The same data with the stored images chosen, labelled as ``labels`` says.
+        exemplars: A view of the stored images, labelled as ``labels`` says.
 
     Raises:
         ConfigError: If the file is missing or names an image that the data set does not have.
@@ -58,7 +58,7 @@ class ReplayDataset(Dataset):
         for exemplar in memory.exemplars:
             if exemplar.path not in positions:
                 raise ConfigError(
-                    f'method.memory: {source} names {exemplar.path}, which is no image '
+                    f'method.memory: {source} names {exemplar.path}, which is not an image '
                     f'of train_dataloader.dataset. Was the data moved or changed?'
                 )
         chosen = [positions[exemplar.path] for exemplar in memory.exemplars]
@@ -74,7 +74,7 @@ class ReplayDataset(Dataset):
 
     @property
     def step_index(self) -> int:
-        """Its number, which selects the sampler's stream."""
+        """The step's index, which selects the sampler's stream."""
         return self.current.step_index
 
     @property
@@ -93,7 +93,7 @@ class ReplayDataset(Dataset):
         return self.current.metainfo
 
     def full_init(self) -> None:
-        """Reads what was not read yet."""
+        """Reads the data, if that has not happened yet."""
         self.current.full_init()
 
     def __len__(self) -> int:
@@ -110,7 +110,8 @@ class ReplayDataset(Dataset):
         return part[inside]
 
     def _locate(self, index: int) -> tuple[IncrementalDataset, int]:
-        inside = int(index) - self.num_current
-        part = self.current if inside < 0 else self.exemplars
-        inside = int(index) if inside < 0 else inside
+        inside = int(index)
+        part = self.current
+        if inside >= self.num_current:
+            part, inside = self.exemplars, inside - self.num_current
         return part, index.at(inside) if isinstance(index, DrawnIndex) else inside

@@ -171,6 +171,8 @@ class ReplaySampler(IncrementalInfiniteSampler):
             return {}
         count = self.batch_size // 2
         places = sorted(self._permutation(self.batch_size, _PLACES, batch)[:count])
+        # Over all batches, the stored images are drawn one permutation after the other: the turn-th draw is entry
+        # turn % num_exemplars of permutation turn // num_exemplars. A batch may span two permutations.
         passes: dict[int, list[int]] = {}
         found: dict[int, int] = {}
         for turn, place in enumerate(places, start=batch * count):

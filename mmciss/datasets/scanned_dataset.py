@@ -1,4 +1,4 @@
-"""An ordinary data set, read once for all steps: its images, its classes, what its masks show."""
+"""An ordinary data set, read once for all steps: its images, its classes, and what its masks show."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from mmciss.protocols.step import BACKGROUND
 
 
 class ScannedDataset:
-    """What all steps share of a data set; nothing of it depends on the step or changes once it is read.
+    """What all steps share of a data set; none of it depends on the step or changes after reading.
 
     Args:
-        dataset: Config of, or built, data set derived from ``BaseSegDataset``, or ``ConcatDataset`` of such.
-        classes: Class names of the training data, if this is other data: its classes are found by their names, whatever
-            their order.
+        dataset: A data set derived from ``BaseSegDataset`` or a ``ConcatDataset`` of such, built or as a config.
+        classes: Class names of the training data, if this is other data; classes are matched by name, in any order.
         cache_dir: Where to keep the label counts, if not beside the masks.
-        key: What names the data set in messages.
+        key: How messages refer to the data set.
 
     Attributes:
-        dataset: The data set, built, with its list of images.
+        dataset: The built data set, with its list of images.
         parts: The plain data sets that it consists of.
-        classes: Class names as the training data numbers them.
-        positions: Place in ``classes`` of each class, in the data set's own order.
+        classes: Class names in the order of the training data.
+        positions: Position in ``classes`` of each class, in the data set's own order.
         first_id: The id of class 1: 1 if class 0 is called 'background', else 0.
         class_names: Names of the foreground classes.
 
@@ -56,12 +55,12 @@ class ScannedDataset:
 
     @cached_property
     def counts(self) -> MaskCounts:
-        """Pixels of every id in every mask; the first access reads the masks, or their cache."""
+        """Pixels of every id in every mask; the first access reads the masks or their cache."""
         return count_masks(self.dataset, len(self.class_names), self.first_id, self.cache_dir)
 
     @cached_property
     def presence(self) -> ClassPresence:
-        """Pixels of every class in every image, as the training data numbers classes."""
+        """Pixels of every class in every image, in the class order of the training data."""
         numbers = [position + 1 - self.first_id for position in self.positions]
         presence = self.counts.presence(len(self.class_names), self.first_id)
         return presence.renumbered(numbers if self.first_id else [0, *numbers])

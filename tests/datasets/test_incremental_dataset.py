@@ -280,7 +280,7 @@ def test_no_test_image_is_a_warning_only(tmp_path: Path) -> None:
         (dict(step=2, images=[[1], [16]]), 'step 2 .* has no images.*17 .sheep.'),
         (dict(step=0, policy='plob'), "preset 'plob'"),
         (dict(step=0, protocol=dict(name='15-6')), 'protocol.name.*15-5'),
-        (dict(step=0, protocol=Protocol.from_name('2-1', 4)), 'is about 4 classes.*has 20'),
+        (dict(step=0, protocol=Protocol.from_name('2-1', 4)), 'has 4 classes.*has 20'),
         (dict(step=0, images=[[21]]), 'im0.png.*21'),
         (dict(step=0, wrapped=7), 'cannot wrap int'),
     ],

@@ -76,5 +76,5 @@ def test_augmentation_of_stored_images_depends_on_the_draw_alone(tmp_path: Path)
 
 
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'memory.json names .*im99.jpg, which is no image'):
+    with pytest.raises(ConfigError, match=r'memory.json names .*im99.jpg, which is not an image'):
         build(tmp_path, stored=(0, 99))
