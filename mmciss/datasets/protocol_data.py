@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.scanned_dataset import ScannedDataset
+from mmciss.datasets.wrapped import loads_labels
 from mmciss.errors import ConfigError
 from mmciss.protocols.build import build_protocol
 from mmciss.protocols.labels import LabelPolicy
@@ -105,8 +106,9 @@ class ProtocolData:
             values['dataset'] = self._source(split, values['dataset'], values.pop('classes', None))
             if values['protocol'] == self._protocol_config:
                 values['protocol'] = self.protocol
-            # If validation and test data are the same, so are their views.
-            known = {**values, 'split': 'test' if split == 'val' else split}
+            # If validation and test data are the same, so are their views; but test data need no labels.
+            shared = split == 'val' and all(map(loads_labels, values['dataset'].parts))
+            known = {**values, 'split': 'test' if shared else split}
             for content, view in self._views:
                 if content == known:
                     return view

@@ -11,9 +11,11 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets.transforms import LoadBiomedicalAnnotation
 from mmseg.registry import DATASETS
 
-from mmciss.datasets.image_files import NESTING
+from mmciss.datasets.image_files import NESTING, transforms_of
 from mmciss.datasets.transforms.map_labels import MapLabels
 from mmciss.errors import ConfigError
+
+LABEL_LOADERS = (LoadAnnotations, LoadBiomedicalAnnotation)
 
 
 def build_dataset(config: dict[str, Any]) -> Any:
@@ -72,7 +74,7 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
             twin, inside = _insert(child, mapper)
             nodes.append(twin)
             found += inside
-            if isinstance(child, (LoadAnnotations, LoadBiomedicalAnnotation)):
+            if isinstance(child, LABEL_LOADERS):
                 nodes.append(mapper)
                 found += 1
         return nodes, found
@@ -85,6 +87,11 @@ def _insert(node: Any, mapper: MapLabels) -> tuple[Any, int]:
                 setattr(node, name, twin)
                 found += inside
     return node, found
+
+
+def loads_labels(part: BaseDataset) -> bool:
+    """Whether the pipeline of a plain data set loads annotations."""
+    return any(isinstance(transform, LABEL_LOADERS) for transform in transforms_of(part.pipeline))
 
 
 def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> BaseDataset:

@@ -1,4 +1,4 @@
-"""Choosing, after a step, which of its images later steps may see again."""
+"""Choosing, after a step, the images that later steps may see again."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FILE = 'memory.json'
 
 
 def memory_options(experiment: Experiment) -> ReplayOptions | None:
-    """Returns the method's memory, checked against the data; None if it has none.
+    """Returns the method's memory options, checked against the data; None if the method has no memory.
 
     Raises:
-        ConfigError: If it is larger than the data, or an option is wrong.
+        ConfigError: If the memory is larger than the data of the base step, or an option is wrong.
     """
     options = ReplayOptions.from_method(experiment.cfg.get('method'))
     if options is not None and len(experiment.protocol) > 1:
@@ -35,10 +35,10 @@ def memory_options(experiment: Experiment) -> ReplayOptions | None:
 
 
 def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Path | None:
-    """Makes sure that ``step_<index>/memory.json`` is there; to be called on one process.
+    """Writes ``step_<index>/memory.json`` if it is not there yet; to be called by one process only.
 
-    The choice is a pure function of the data, the options and the seed, so that a base step taken
-    over from a run without memory, or a run killed before it wrote the file, makes no difference.
+    The choice depends on the data, the options and the seed alone. It is therefore the same if the base step comes from
+    a run without memory, or if the run was killed before it wrote the file.
 
     Args:
         folder: The run.
@@ -66,7 +66,7 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
         pass
     if known is not None:
         print_log(
-            f'{path} is not the file that result.json names, or was made with other options; it is made again.',
+            f'{path} is not the file that result.json names, or was made with other options; it is written again.',
             logger='current',
             level=logging.WARNING,
         )
@@ -84,9 +84,9 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
 
 
 def in_crops(dataset: IncrementalDataset, seed: int) -> list[set[int]]:
-    """Returns which of the step's classes each image shows in one draw of the training pipeline.
+    """Returns the classes of the step that each image shows in one draw of the training pipeline.
 
-    Every image is loaded once, as for a pass over the data.
+    This loads every image of the step once.
 
     Args:
         dataset: The step's images.
@@ -105,16 +105,16 @@ def in_crops(dataset: IncrementalDataset, seed: int) -> list[set[int]]:
 def candidates(
     before: tuple[Exemplar, ...], dataset: IncrementalDataset, full_labels: bool, crops: list[set[int]] | None = None
 ) -> list[Exemplar]:
-    """Returns what may be kept after a step: what was kept before, and the step's images.
+    """Returns the images that may be kept after a step: those kept before, and the step's own.
 
-    An image is known to show the classes that were labelled when it was seen: those of its step;
-    with full labels, every class seen so far.
+    An image is known to show the classes that were labelled when it was seen: those of its step or, with full labels,
+    every class seen so far.
 
     Args:
         before: The memory with which the step trained.
         dataset: The step's images.
         full_labels: Whether labels of all seen classes are stored with the images.
-        crops: Classes that each of the step's images shows, where that is not read off its whole mask.
+        crops: Classes that each of the step's images shows, if that is not to be read from its whole mask.
     """
     matrix = dataset.presence.matrix
     step = dataset.step

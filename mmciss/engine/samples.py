@@ -1,4 +1,4 @@
-"""A few validation images as segmented after each step, for the report's contact sheet."""
+"""A few test images as segmented after each step, for the report's contact sheet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES) -> list[int]:
         count: How many images.
 
     Returns:
-        Positions of the images: greedily the one with most classes not shown yet, then the fullest ones.
+        Positions of the images, chosen greedily: most classes not shown yet first, then most classes.
     """
     chosen: list[int] = []
     shown = np.zeros(presence.shape[1], dtype=bool)
@@ -56,13 +56,13 @@ def thumbnail(image: np.ndarray, nearest: bool) -> np.ndarray:
 
 
 def as_rgb(inputs: Tensor) -> np.ndarray:
-    """Turns the image of a sample into a picture, whatever the pipeline makes of colours.
+    """Turns the image of a sample into an RGB picture, in whatever type and with however many channels it comes.
 
     Args:
         inputs: ``(C, H, W)`` of any type: BGR as MMSegmentation loads it, with further channels, or grey.
 
     Returns:
-        RGB ``(H, W, 3)``, uint8; what is beyond 8 bit is scaled to its own largest value.
+        RGB ``(H, W, 3)``, uint8; images with values above 255 are scaled by their largest value.
     """
     inputs = inputs.float()
     picture = inputs[:3] if len(inputs) >= 3 else inputs[:1].expand(3, -1, -1)
@@ -72,9 +72,9 @@ def as_rgb(inputs: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
-    """Segments the chosen images with the model of the step and writes images, labels and predictions.
+    """Segments the chosen images with the model of the step and saves images, labels and predictions.
 
-    The labels are those of the last step, so that one sees what the model cannot know yet.
+    The labels are those of the last step, to show what the model cannot know yet.
 
     Args:
         runner: The runner of the step.

@@ -182,7 +182,6 @@ def _data(
     classes: Sequence[str] | None,
 ) -> None:
     policy = protocol.pop('label_policy', 'plop')
-    seed = int((out.get('randomness') or {}).get('seed') or 0)
     for split in ('train', 'val', 'test'):
         loader = out.get(f'{split}_dataloader')
         if loader is None:
@@ -195,33 +194,42 @@ def _data(
             policy=policy,
             split=split,
         )
-        if split != 'train' and classes is not None:
-            loader.dataset.classes = list(classes)
-        if split != 'train' and loader.get('batch_sampler') is None and loader.get('sampler') is None:
-            loader.sampler = ConfigDict(type='DefaultSampler', shuffle=False)
         if split == 'train':
-            options = ReplayOptions.from_method(slots)
-            if options is not None and previous is not None and previous.memory is not None:
-                loader.dataset = ConfigDict(
-                    type='ReplayDataset', dataset=loader.dataset, memory=previous.memory, options=slots['memory']
-                )
-            else:
-                options = None
-            sampler = loader.get('sampler') or {}
-            kind = sampler.get('type', 'InfiniteSampler')
-            if kind == 'InfiniteSampler':
-                mixes = options is not None and options.mode == 'batch'
-                loader.sampler = ConfigDict(
-                    type='ReplaySampler' if mixes else 'IncrementalInfiniteSampler',
-                    shuffle=sampler.get('shuffle', True),
-                    seed=seed,
-                    batch_size=global_batch,
-                )
-            elif options is not None and options.mode == 'batch' and kind != 'ReplaySampler':
-                raise ConfigError(
-                    f"train_dataloader.sampler.type: method.memory.mode='batch' draws by its own sampler; "
-                    f"allowed: 'InfiniteSampler', found {kind!r}"
-                )
+            seed = int((out.get('randomness') or {}).get('seed') or 0)
+            _training_data(loader, slots, seed, global_batch, previous)
+            continue
+        if classes is not None:
+            loader.dataset.classes = list(classes)
+        if loader.get('batch_sampler') is None and loader.get('sampler') is None:
+            loader.sampler = ConfigDict(type='DefaultSampler', shuffle=False)
+
+
+def _training_data(
+    loader: ConfigDict, slots: dict, seed: int, global_batch: int | None, previous: StepFiles | None
+) -> None:
+    """Adds the stored images, if there are any, and a sampler that can resume anywhere."""
+    options = ReplayOptions.from_method(slots)
+    if options is not None and previous is not None and previous.memory is not None:
+        loader.dataset = ConfigDict(
+            type='ReplayDataset', dataset=loader.dataset, memory=previous.memory, options=slots['memory']
+        )
+    else:
+        options = None
+    mixes = options is not None and options.mode == 'batch'
+    sampler = loader.get('sampler') or {}
+    kind = sampler.get('type', 'InfiniteSampler')
+    if kind == 'InfiniteSampler':
+        loader.sampler = ConfigDict(
+            type='ReplaySampler' if mixes else 'IncrementalInfiniteSampler',
+            shuffle=sampler.get('shuffle', True),
+            seed=seed,
+            batch_size=global_batch,
+        )
+    elif mixes and kind != 'ReplaySampler':
+        raise ConfigError(
+            f"train_dataloader.sampler.type: method.memory.mode='batch' needs its own sampler; allowed: "
+            f"'InfiniteSampler', found {kind!r}"
+        )
 
 
 def _name_newest_rows(out: Config, step: Step) -> None:

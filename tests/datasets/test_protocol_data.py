@@ -141,6 +141,14 @@ def test_transforms_that_cannot_be_copied_are_shared(tmp_path: Path) -> None:
     assert built[1]['data_samples'].gt_sem_seg.data.unique().tolist() == [0, 16]
 
 
+def test_validation_data_need_labels_though_test_data_do_not(tmp_path: Path) -> None:
+    bare = voc_config(write_voc(tmp_path / 'bare', IMAGES), pipeline=[PIPELINE[0], PIPELINE[2]])
+    data = ProtocolData.from_cfg(config(tmp_path, val=bare, test=bare))
+    assert len(data.dataset(0, 'test'))
+    with pytest.raises(ConfigError, match='has neither LoadAnnotations'):
+        data.dataset(0, 'val')
+
+
 def test_errors_name_the_split(tmp_path: Path) -> None:
     cfg = config(tmp_path, test=dict(type='PascalVOCDataset', pipeline=PIPELINE, data_root=str(tmp_path), ann_file='x'))
     data = ProtocolData.from_cfg(cfg)
