@@ -30,7 +30,7 @@ from mmengine.config import Config
 import mmciss.register_all
 from mmciss.apis.overrides import use_method
 from mmciss.apis.train import train
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.utils.configs import load_config, method_names
 
 BATCH = 4

@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 import mmciss.register_all
 from mmciss.apis.train import train
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from tests.processes import free_port, start, wait_until
 from tests.smoke import SMOKE, smoke_config
 

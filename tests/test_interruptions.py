@@ -12,7 +12,7 @@ import pytest
 
 import mmciss.register_all
 from mmciss.apis.train import train
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from tests.processes import start, training_command, wait_until
 from tests.smoke import smoke_config
 

@@ -20,7 +20,7 @@ from mmciss.apis.command import run_command
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mmciss.engine.run_folder import RunFolder
+    from mmciss.engine.runner.run_folder import RunFolder
 
 POLL_SECONDS = 0.5
 
@@ -71,7 +71,7 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
             All methods that cannot work are named at once.
     """
-    from mmciss.engine.launch import check_work_dir
+    from mmciss.engine.runner.launch import check_work_dir
 
     check_work_dir(options.work_dir, '--work-dir')
     for key, flag in (('randomness.seed', '--seeds'), ('protocol.order', '--orders'), ('work_dir', '--work-dir')):
@@ -111,8 +111,8 @@ def _plan_run(
     from mmciss.apis.train import parse_args as train_args
     from mmciss.apis.working_methods import check_method
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.launch import prepare_config
-    from mmciss.engine.run_folder import RunFolder
+    from mmciss.engine.runner.launch import prepare_config
+    from mmciss.engine.runner.run_folder import RunFolder
 
     arguments = ['--seed', str(seed), '--work-dir', str(Path(options.work_dir) / name)]
     for flag in ('protocol', 'setting'):
@@ -206,7 +206,7 @@ class Comparison:
         return failed
 
     def _folder(self, run: Run) -> RunFolder:
-        from mmciss.engine.run_folder import RunFolder
+        from mmciss.engine.runner.run_folder import RunFolder
 
         return RunFolder(self.work_dir / run.name)
 

@@ -142,10 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all
         from mmciss.apis.working_methods import check_method
-        from mmciss.engine.base_step import check_base_step
         from mmciss.engine.experiment import Experiment
         from mmciss.engine.incremental_runner import check_run_steps
-        from mmciss.engine.launch import prepare_config
+        from mmciss.engine.runner.base_step import check_base_step
+        from mmciss.engine.runner.launch import prepare_config
 
         cfg = config(args.method)
         if args.check_data:

@@ -33,10 +33,9 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     Raises:
         ConfigError: If the checkpoint is not one of this step and model.
     """
-    from mmciss.engine.close import close_runner
     from mmciss.engine.experiment import Experiment
-    from mmciss.engine.launch import check_work_dir, init_distributed, prepare_config
-    from mmciss.engine.make_runner import make_runner
+    from mmciss.engine.make_runner import close_runner, make_runner
+    from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
     from mmciss.engine.step_config import StepFiles
     from mmciss.models.previous import load_plain_checkpoint
 
@@ -135,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         import mmciss.register_all
-        from mmciss.engine.launch import check_work_dir
+        from mmciss.engine.runner.launch import check_work_dir
 
         cfg = read_config(args)
         index, checkpoint = find_step(Path(args.checkpoint), args.step)

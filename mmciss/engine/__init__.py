@@ -2,8 +2,8 @@
 
 from mmciss.engine.hooks import NonFiniteLossError, NonFiniteLossHook, ProgressHook, ReproducibleRandomHook, TeacherHook
 from mmciss.engine.incremental_runner import IncrementalRunner
-from mmciss.engine.launch import CpuDistributedDataParallel
 from mmciss.engine.optimizers import CpuAmpOptimWrapper, SegmentorOptimWrapperConstructor
+from mmciss.engine.runner.launch import CpuDistributedDataParallel
 
 __all__ = [
     'CpuAmpOptimWrapper',

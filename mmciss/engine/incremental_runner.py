@@ -13,18 +13,17 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 
 from mmciss.datasets.data_check import require_intact_data
-from mmciss.engine.base_step import adopt_base_step, check_base_step
 from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.checks.values import is_integer
-from mmciss.engine.close import close_runner
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.export import export_step, finish_step
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
-from mmciss.engine.make_runner import make_runner
+from mmciss.engine.make_runner import close_runner, make_runner
 from mmciss.engine.memory import memory_options, store_exemplars
 from mmciss.engine.rehearsal import rehearse
-from mmciss.engine.run_folder import NOT_FINISHED, RunFolder, checksums
+from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
+from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
+from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
@@ -33,8 +32,8 @@ from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
 from mmciss.evaluation.scores import scalars
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import BACKGROUND
-from mmciss.utils.files import file_checksum, write_json
 from mmciss.utils.environment import drop_frozen_parameter_notes
+from mmciss.utils.files import file_checksum, write_json
 
 
 @RUNNERS.register_module()

@@ -15,9 +15,9 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmciss.datasets.pair_dataset import write_manifest
-from mmciss.engine.launch import check_work_dir
-from mmciss.engine.run_folder import RunFolder
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
+from mmciss.engine.runner.launch import check_work_dir
+from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 from mmciss.extend import training
 from mmciss.extend.comparison import Comparison, compare, load_plain, pair_dataset

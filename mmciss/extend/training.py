@@ -13,13 +13,12 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.close import close_runner
 from mmciss.engine.export import RECORD, export_step, finish_step, plain_config
-from mmciss.engine.launch import prepare_config
-from mmciss.engine.make_runner import make_runner
+from mmciss.engine.make_runner import close_runner, make_runner
 from mmciss.engine.plain_config import without_mmciss
 from mmciss.engine.rehearsal import rehearse_step
-from mmciss.engine.run_folder import RunFolder, checksums
+from mmciss.engine.runner.launch import prepare_config
+from mmciss.engine.runner.run_folder import RunFolder, checksums
 from mmciss.engine.step_config import StepFiles
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel

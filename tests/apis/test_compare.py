@@ -10,7 +10,7 @@ import pytest
 
 from mmciss.apis import compare as module
 from mmciss.apis.compare import Comparison, Run, main, parse_args, plan_runs, start_training
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from tests.paths import ROOT
 from tests.smoke import SMOKE
 

@@ -17,7 +17,7 @@ import torch
 
 import mmciss.register_all
 from mmciss.apis.train import train
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 from tests.interruption import resumed_at
 from tests.paths import ROOT

@@ -15,7 +15,7 @@ import mmciss.register_all  # noqa: F401
 from mmciss.datasets.exemplars import Memory
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.memory import memory_options, store_exemplars
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, write_json
 from tests.datasets.voc_folder import PIPELINE, voc_config, write_voc

@@ -18,8 +18,8 @@ from mmseg.registry import MODELS
 import mmciss.register_all
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.hooks.method_hook import MethodHook
-from mmciss.engine.launch import prepare_config
 from mmciss.engine.rehearsal import check_slots, rehearse
+from mmciss.engine.runner.launch import prepare_config
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step
 from tests.smoke import smoke_config

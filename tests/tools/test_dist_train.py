@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmciss.engine.run_folder import RunFolder
+from mmciss.engine.runner.run_folder import RunFolder
 from tests.processes import free_port, start
 from tests.smoke import SMOKE
 

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 import mmciss.register_all
 from mmciss.engine.checks.config import check_config
-from mmciss.engine.launch import prepare_config
+from mmciss.engine.runner.launch import prepare_config
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_config
 from tests.paths import ROOT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmengine.logging import print_log
 
-from mmciss.engine.run_folder import REMADE, RunFolder, checksums, move_aside
+from mmciss.engine.runner.run_folder import REMADE, RunFolder, checksums, move_aside
 from mmciss.errors import ConfigError
 from mmciss.utils.files import read_json, write_json
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmciss.engine.run_folder import CARRIED, RunFolder, checksums
+from mmciss.engine.runner.run_folder import CARRIED, RunFolder, checksums
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, load_tensors, read_json, write_json
 

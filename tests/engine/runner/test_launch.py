@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mmciss.register_all
-from mmciss.engine.launch import check_launcher, check_work_dir, init_distributed, prepare_config
+from mmciss.engine.runner.launch import check_launcher, check_work_dir, init_distributed, prepare_config
 from mmciss.errors import ConfigError
 from tests.engine.test_step_config import config
 
