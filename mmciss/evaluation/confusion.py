@@ -1,4 +1,4 @@
-"""Confusion matrices, and what is read from them."""
+"""Confusion matrices, and the scores read from them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _bordered(ids: Tensor, num_classes: int) -> Tensor:
 
 
 def iou_from_confusion(confusion: np.ndarray, absent: str = 'exclude') -> np.ndarray:
-    """Gives the intersection over union of every class.
+    """Returns the intersection over union of every class.
 
     ``IoU_c = K_cc / (row_c + col_c - K_cc)``. Papers differ in a class that no ground-truth pixel has:
 
@@ -99,7 +99,7 @@ def iou_from_confusion(confusion: np.ndarray, absent: str = 'exclude') -> np.nda
 
 
 def accuracy_from_confusion(confusion: np.ndarray) -> tuple[float, np.ndarray]:
-    """Gives the share of correct pixels, over all and per class (recall).
+    """Returns the share of correct pixels, over all and per class (recall).
 
     Args:
         confusion: Counts ``(n, n)``, rows = ground truth.

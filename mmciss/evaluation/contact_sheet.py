@@ -114,7 +114,7 @@ def picture_grid(
 
 
 def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray, background: bool) -> list[Patch]:
-    """Names the classes with most pixels in order of arrival, and what is no class."""
+    """Names the classes with most pixels in order of arrival, then background and ignored pixels."""
     pixels = sum(np.bincount(channels.ravel(), minlength=256) for channels in maps)
     classes = pixels[: len(names)].copy()
     classes[0] *= not background
@@ -128,7 +128,7 @@ def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray
 
 
 def default_palette(count: int) -> np.ndarray:
-    """Gives the colours of Pascal VOC ``(count, 3)``, uint8: the class number's bits are spread over red, green and blue.
+    """Returns the colours of Pascal VOC ``(count, 3)``, uint8: the class number's bits are spread over red, green and blue.
 
     Examples:
         >>> default_palette(3).tolist()
@@ -143,7 +143,7 @@ def default_palette(count: int) -> np.ndarray:
 
 
 def palette_of(result: Mapping[str, Any]) -> np.ndarray:
-    """Gives 256 colours ``(256, 3)``: those of the result, then those of Pascal VOC.
+    """Returns 256 colours ``(256, 3)``: those of the result, then those of Pascal VOC.
 
     A run that is not finished meets such channels in its ground truth.
     """
@@ -175,6 +175,6 @@ def colorize(
 
 
 def _content(prediction: np.ndarray) -> tuple[int, int]:
-    """Gives height and width of the part that is not padding at the bottom and at the right."""
+    """Returns height and width of the part that is not padding at the bottom and at the right."""
     rows, columns = np.nonzero(prediction != IGNORED)
     return (rows.max() + 1, columns.max() + 1) if len(rows) else prediction.shape

@@ -1,4 +1,4 @@
-"""What continual learning asks of results: pure functions of ``IoU[step][class]``.
+"""Measures of continual learning: pure functions of ``IoU[step][class]``.
 
 Everywhere, ``iou`` has the shape ``(T, C)``: T steps, C channels in order of arrival (background first, if the protocol
 has one), NaN where a class was not learned yet, is absent from the ground truth, or a step has no result. ``sizes`` are
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def learned_at(sizes: Sequence[int]) -> np.ndarray:
-    """Gives the step ``(C,)`` in which each channel was added.
+    """Returns the step ``(C,)`` in which each channel was added.
 
     Examples:
         >>> learned_at([3, 1, 2]).tolist()
@@ -27,7 +27,7 @@ def learned_at(sizes: Sequence[int]) -> np.ndarray:
 
 
 def channel_groups(sizes: Sequence[int], background: bool, count_background: bool) -> dict[str, np.ndarray]:
-    """Gives the channels of the papers' groups.
+    """Returns the channels of the papers' groups.
 
     Args:
         sizes: Channels added by each step.
@@ -48,7 +48,7 @@ def channel_groups(sizes: Sequence[int], background: bool, count_background: boo
 
 
 def nan_mean(values: np.ndarray) -> float:
-    """Gives the mean of the entries that are not NaN; NaN, without a warning, if there are none."""
+    """Returns the mean of the entries that are not NaN; NaN, without a warning, if there are none."""
     values = np.asarray(values, dtype=np.float64)
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else float('nan')
@@ -57,7 +57,7 @@ def nan_mean(values: np.ndarray) -> float:
 def old_new_all(
     row: np.ndarray, sizes: Sequence[int], background: bool = True, count_background: bool = True
 ) -> dict[str, float]:
-    """Gives the mean IoU of the base classes, of all later classes, and of both.
+    """Returns the mean IoU of the base classes, of all later classes, and of both.
 
     Args:
         row: IoU ``(C',)`` after one step; may be shorter than the channels of ``sizes``.
@@ -77,7 +77,7 @@ def old_new_all(
 def before_current(
     row: np.ndarray, sizes: Sequence[int], step: int, background: bool = True, count_background: bool = True
 ) -> dict[str, float]:
-    """Gives the mean IoU of what was learned before a step, and of what the step adds.
+    """Returns the mean IoU of what was learned before a step, and of what the step adds.
 
     At step 0 nothing was learned before: the background and the base classes are current.
 
@@ -93,7 +93,7 @@ def before_current(
 
 
 def harmonic_mean(old: float, new: float) -> float:
-    """Gives ``2 old new / (old + new)``, DKD's hIoU; 0 if both are 0.
+    """Returns ``2 old new / (old + new)``, DKD's hIoU; 0 if both are 0.
 
     Examples:
         >>> harmonic_mean(60.0, 30.0)
@@ -103,13 +103,13 @@ def harmonic_mean(old: float, new: float) -> float:
 
 
 def average_over_steps(iou: np.ndarray, channels: np.ndarray | None = None) -> float:
-    """Gives the mean over all steps, step 0 included, of each step's mean IoU (PLOP's ``avg``)."""
+    """Returns the mean over all steps, step 0 included, of each step's mean IoU (PLOP's ``avg``)."""
     iou = np.asarray(iou, dtype=np.float64)
     return nan_mean(np.array([nan_mean(row if channels is None else row[channels]) for row in iou]))
 
 
 def forgetting(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """Gives how far each class fell from its best (Chaudhry et al. 2018, arXiv 1801.10112, eq. 3).
+    """Returns how far each class has fallen from its best (Chaudhry et al. 2018, arXiv 1801.10112, eq. 3).
 
     ``F_c = max_{k < T-1} IoU[k][c] - IoU[T-1][c]`` over the steps k that knew class c. Negative if the class ended
     better than ever before. NaN for the classes of the last step, which had no time to be forgotten.
@@ -126,7 +126,7 @@ def forgetting(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def backward_transfer(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """Gives what later steps did to each class (Lopez-Paz and Ranzato 2017, 1706.08840, eq. 3).
+    """Returns how later steps changed each class (Lopez-Paz and Ranzato 2017, 1706.08840, eq. 3).
 
     ``BWT_c = IoU[T-1][c] - IoU[k_c][c]`` with ``k_c`` the step that taught class c. Negative means
     forgotten. NaN for the classes of the last step.
@@ -143,7 +143,7 @@ def backward_transfer(iou: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 def summarize(
     iou: np.ndarray, sizes: Sequence[int], background: bool = True, count_background: bool = True
 ) -> dict[str, float]:
-    """Gives the numbers of one run that tables print.
+    """Returns the numbers of one run that tables print.
 
     Args:
         iou: IoU ``(T, C)``; the last row is the final result.

@@ -1,4 +1,4 @@
-"""The metrics of a user's config beside ours."""
+"""Evaluating the metrics of a user's config beside ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class IncrementalEvaluator(Evaluator):
     """
 
     def evaluate(self, size: int) -> dict[str, Any]:
-        """Gives the results of all metrics by name.
+        """Returns the results of all metrics by name.
 
         Args:
             size: The number of images in the data set.
@@ -34,7 +34,7 @@ class IncrementalEvaluator(Evaluator):
 
 
 def listed_metrics(evaluator: Any) -> list[Any]:
-    """Gives the metrics of ``val_evaluator`` or ``test_evaluator`` in any form that mmengine takes.
+    """Returns the metrics of ``val_evaluator`` or ``test_evaluator`` in any form that mmengine takes.
 
     Examples:
         >>> listed_metrics(dict(metrics=[dict(type='A'), dict(type='B')]))
@@ -46,7 +46,7 @@ def listed_metrics(evaluator: Any) -> list[Any]:
 
 
 def kept_metrics(evaluator: Any) -> list[Any]:
-    """Gives the metrics that a step evaluates beside ours: all but MMSegmentation's mean IoU, in whose place ours is.
+    """Returns the metrics that a step evaluates beside ours: all but MMSegmentation's mean IoU, which ours replaces.
 
     Examples:
         >>> kept_metrics([dict(type='IoUMetric'), dict(type='mmseg.IoUMetric', iou_metrics=['mDice']), dict(type='Mine')])
@@ -62,5 +62,5 @@ def _is_replaced(metric: Mapping[str, Any]) -> bool:
 
 
 def other_results(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives what the user's metrics measured, without our scores, as values that JSON can hold."""
+    """Returns what the user's metrics measured, without our scores, as values that JSON can hold."""
     return plain({name: value for name, value in found.items() if name not in NAMES.values()})

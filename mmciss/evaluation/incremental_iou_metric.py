@@ -89,7 +89,7 @@ class IncrementalIoUMetric(BaseMetric):
 
     @property
     def dataset_meta(self) -> dict | None:
-        """What the data set says about itself."""
+        """Metainfo of the data set."""
         return self._dataset_meta
 
     @dataset_meta.setter
@@ -125,7 +125,7 @@ class IncrementalIoUMetric(BaseMetric):
             self.results.append((cells.astype(np.int32), counts[cells]))
 
     def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        """Adds the images up.
+        """Adds up the images.
 
         Args:
             results: One sparse confusion matrix per image of the data set.

@@ -1,4 +1,4 @@
-"""Brings several runs together: mean and standard deviation by protocol and method."""
+"""Merges runs: mean and standard deviation by protocol and method."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _statistics(summaries: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """Gives mean, sample standard deviation (NaN for one run) and the values of every score."""
+    """Returns mean, sample standard deviation (NaN for one run) and the values of every score."""
     out = {}
     for key in summaries[0]:
         values = np.array([summary[key] for summary in summaries], dtype=np.float64)
@@ -158,7 +158,7 @@ def _deviation(values: np.ndarray) -> np.ndarray:
 
 
 def recipe(record: RunRecord) -> dict[str, str]:
-    """Gives what decides a run besides its seed and class order, as JSON by key."""
+    """Returns what decides a run besides its seed and class order, as JSON by key."""
     experiment = record.info.get('experiment')
     if not experiment:
         return {'model': str(record.info.get('model'))}

@@ -52,7 +52,7 @@ _STYLE = {
 
 
 def style() -> matplotlib.RcParams:
-    """Gives the context in which axes are made: ``with style(): ...``."""
+    """Returns the context in which axes are made: ``with style(): ...``."""
     return matplotlib.rc_context(_STYLE)
 
 
@@ -225,7 +225,7 @@ def _compare_finals(axes: Axes, problem: Mapping[str, Any]) -> list[Line2D]:
 
 
 def _limits(highest: float) -> tuple[float, float]:
-    """Gives the ends of an axis of percent: to 100, or half as far or less if nothing is above; room for markers at 0.
+    """Returns the limits of an axis of percent: up to 100, or lower if no value is above 50, with room for markers at 0.
 
     Examples:
         >>> _limits(64.0), _limits(21.0)
@@ -236,12 +236,12 @@ def _limits(highest: float) -> tuple[float, float]:
 
 
 def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Gives axes over the steps their limits, ticks and faint lines, and every line its name.
+    """Sets limits, ticks and grid of axes over the steps, and writes a name at the end of every line.
 
     Args:
         axes: Where lines were drawn.
         num_steps: The number of steps.
-        ends: ``(x, y, name, colour)`` of every line's end; names that would overlap are moved apart.
+        ends: ``(x, y, name, colour)`` of every line's end; overlapping names are moved apart.
     """
     bottom, top = _limits(axes.dataLim.y1)
     axes.set_ylim(bottom, top)

@@ -1,4 +1,4 @@
-"""The published numbers of ``published_results/*.yaml``, which a run can be laid beside."""
+"""The published numbers of ``published_results/*.yaml``, to compare runs with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmciss.utils.text_files import read_yaml
 FOLDER = Path(__file__).with_name('published_results')
 
 TITLES = {'voc': 'Pascal VOC', 'ade20k': 'ADE20K', 'cityscapes': 'Cityscapes'}
-"""What a reader calls the data sets."""
+"""Names of the data sets in reports."""
 
 TOLERANCE = 0.15
 """How far, by rounding, a printed ``all`` may be from the weighted mean of the printed old and new."""
@@ -54,7 +54,7 @@ class PublishedResult:
     average: float | None
 
     def weighted_mean(self) -> float | None:
-        """Computes ``all`` from ``old`` and ``new``, as a check; None if they are not given."""
+        """Computes ``all`` from ``old`` and ``new`` as a check; None if they are not given."""
         if self.old is None or self.new is None:
             return None
         base = int(self.protocol.split('-')[0])
@@ -118,13 +118,13 @@ def dataset_of(class_names: Sequence[str]) -> str | None:
 
 
 def all_published() -> tuple[PublishedResult, ...]:
-    """Gives every row of every data set."""
+    """Returns every row of every data set."""
     return tuple(row for dataset in NUM_CLASSES for row in _read(dataset))
 
 
 @functools.cache
 def _read(dataset: str) -> tuple[PublishedResult, ...]:
-    """Reads a data file; there is none for a data set that is not a benchmark."""
+    """Reads the file of a data set; returns nothing for a data set that is no benchmark."""
     if dataset not in NUM_CLASSES:
         return ()
     tables = read_yaml(FOLDER / f'{dataset}.yaml')['tables']

@@ -112,7 +112,7 @@ def _save(figures: Mapping[str, Figure], folder: Path) -> list[str]:
 
 
 def _sections(run: Path, out: Path, sections: Sequence[Section]) -> list[dict[str, Any]]:
-    """Stores sections with the run; without any, gives those that were stored.
+    """Stores sections with the run; without any, returns those that were stored.
 
     Raises:
         ConfigError: If somebody changed the file by hand to what cannot be read.
@@ -141,7 +141,7 @@ def _is_section(value: Any) -> bool:
 
 
 def run_csv(report: Mapping[str, Any]) -> str:
-    """Gives one line per step: its scores, then the IoU of every class; empty if undefined."""
+    """Returns one line per step: its scores, then the IoU of every class; empty if undefined."""
     header = ['step', 'finished', 'learns', *STEP_COLUMNS, *(f'IoU {name}' for name in report['classes'])]
     rows = []
     for step in report['steps']:
@@ -153,7 +153,7 @@ def run_csv(report: Mapping[str, Any]) -> str:
 
 
 def merged_csv(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Gives one line per method, convention and origin (ours or a paper)."""
+    """Returns one line per method, convention and origin (ours or a paper)."""
     header = ['benchmark', 'protocol', 'setting', 'method', 'model', 'origin', 'counted', 'runs', 'seeds', 'orders']
     header += [column for key in SCORES for column in (key, f'{key}_std')]
     rows: list[list[Any]] = []
@@ -173,7 +173,7 @@ def merged_csv(problems: Sequence[Mapping[str, Any]]) -> str:
 
 
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Gives a table as CSV; floats with six digits, None as an empty cell."""
+    """Returns a table as CSV; floats with six digits, None as an empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator='\n')
     writer.writerow(header)

@@ -1,4 +1,4 @@
-"""The reports as text to read: of one run, and of several runs side by side."""
+"""The text of reports: of one run, and of several runs side by side."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -
 
 
 def headline(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Gives the tables of several runs alone, for a terminal."""
+    """Returns the tables of several runs alone, for a terminal."""
     return '\n\n'.join(f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems)
 
 
@@ -83,7 +83,7 @@ def _lead(report: Mapping[str, Any]) -> str:
 
 
 def _score_titles(report: Mapping[str, Any]) -> dict[str, str]:
-    """Gives every score its column title; the classes are counted as the headline counts them."""
+    """Returns the column title of every score, with the number of classes that the headline counts."""
     old, new = report['sizes'][0], sum(report['sizes'][1:])
     old -= report['background'] and not report['counts_background']
     titles = {'old': f'old ({old})', 'new': f'new ({new})', 'all': f'all ({old + new})'}
@@ -132,7 +132,7 @@ def _steps(report: Mapping[str, Any]) -> str:
     columns = {name: score_key(report, name) for name in ('old', 'new', 'all', 'before', 'current')}
     if report['counts_background']:
         columns |= {'old w/o bg': 'old_no_background', 'all w/o bg': 'all_no_background'}
-    columns |= {'pixels right': 'pixel_accuracy'}
+    columns |= {'pixel accuracy': 'pixel_accuracy'}
     header = ['step', 'learns', *columns, 'train images', 'iterations', 'time']
     rows = []
     for step in report['steps']:
@@ -147,7 +147,7 @@ def _steps(report: Mapping[str, Any]) -> str:
 
 
 def _metrics(report: Mapping[str, Any]) -> str:
-    """Writes what the metrics of the user's config measured."""
+    """Writes the results of the metrics in the user's config."""
     columns = list(dict.fromkeys(name for step in report['steps'] for name in step.get('metrics') or {}))
     if not columns:
         return ''
@@ -262,7 +262,7 @@ def _seeds(problem: Mapping[str, Any]) -> str:
 
 
 def _methods_beside_published(problem: Mapping[str, Any]) -> str:
-    """Lays every method's published rows under its own."""
+    """Lists every method's published rows below its own."""
     literature = [row for row in problem['published'] if row['ours']]
     if not literature:
         return ''

@@ -10,7 +10,7 @@ from typing import Any
 from mmciss.errors import ConfigError
 
 LARGEST_COUNT = 2**53
-"""Beyond, IoU in floating point would not be exact, and no data set has so many pixels."""
+"""Beyond this, IoU in floating point would not be exact; no data set has so many pixels."""
 MOST_STEPS = 10_000
 
 
@@ -80,7 +80,7 @@ def check_list(path: Path, key: str, found: Any, allowed: str, fits: Callable[[A
 
 
 def check_per_class(path: Path, result: Mapping[str, Any]) -> None:
-    """Refuses IoU of another kind or number than the classes, and names of test sets likewise; both may be missing.
+    """Refuses IoU and names of test sets that do not match the classes; both may be missing.
 
     Raises:
         ConfigError: Naming the file and the key.

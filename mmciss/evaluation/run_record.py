@@ -1,4 +1,4 @@
-"""What a run folder says: which experiment it is, and the result of every finished step."""
+"""A run as its folder tells it: the experiment, and the result of every finished step."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class RunRecord:
         return len(self.sizes) > len(self.results)
 
     def iou(self, absent: str = 'exclude') -> np.ndarray:
-        """Gives the IoU ``(T, C)`` in percent up to the last finished step; NaN if there is none."""
+        """Returns the IoU ``(T, C)`` in percent up to the last finished step; NaN if there is none."""
         rows = self.results[: self.last['step'] + 1]
         iou = np.full((len(rows), sum(self.sizes)), np.nan)
         for row, result in zip(iou, rows):
@@ -188,14 +188,14 @@ def read_run(path: str | Path) -> RunRecord:
 
 
 def _read(path: Path) -> Any | None:
-    """Reads JSON; what was cut off gives None, what somebody saved in another encoding an error."""
+    """Reads JSON; None if it is truncated, an error if somebody saved it in another encoding."""
     if path.is_file():
         read_text(path)
     return read_json(path)
 
 
 def _result(path: Path, index: int) -> Mapping[str, Any] | None:
-    """Reads one result; a missing or truncated one gives None, a wrong one an error."""
+    """Reads one result; None if it is missing or truncated, an error if it is wrong."""
     result = _read(path)
     if not isinstance(result, dict):
         return None

@@ -51,7 +51,7 @@ def step_scores(
 
 
 def result_iou(result: Mapping[str, Any], absent: str = 'exclude') -> np.ndarray:
-    """Gives the IoU ``(n,)`` of every class in percent: that of the confusion matrix, unless the result has its own.
+    """Returns the IoU ``(n,)`` of every class in percent: that of the confusion matrix, unless the result has its own.
 
     Args:
         result: The content of a step's ``result.json``. Under ``iou`` it has percent or None per class where classes are
@@ -65,7 +65,7 @@ def result_iou(result: Mapping[str, Any], absent: str = 'exclude') -> np.ndarray
 
 
 def score_key(report: Mapping[str, Any], name: str) -> str:
-    """Gives the key of the score that headline and figures show: without a background that the data does not have.
+    """Returns the key of the score that headline and figures show, without the background where the data has none.
 
     Args:
         report: ``background`` and ``counts_background``.

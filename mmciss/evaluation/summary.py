@@ -73,7 +73,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
 
 
 def run_scores(record: RunRecord, count_background: bool, rule: str = RULES[0]) -> dict[str, float]:
-    """Gives the numbers of a run that tables print, see :func:`.continual.summarize`."""
+    """Returns the numbers of a run that tables print, see :func:`.continual.summarize`."""
     scores = summarize(record.iou(rule), record.sizes, record.background, count_background)
     if _several_test_sets(record.last):
         scores |= {'all': math.nan, 'average': math.nan}
@@ -81,12 +81,12 @@ def run_scores(record: RunRecord, count_background: bool, rule: str = RULES[0]) 
 
 
 def _several_test_sets(result: Mapping[str, Any]) -> bool:
-    """Whether classes are judged on different images; a mean over them would look like an mIoU and be none."""
+    """Whether classes are judged on different images; a mean over them would look like an mIoU without being one."""
     return len(set(result.get('judged_on') or ()) - {None}) > 1
 
 
 def published_beside(record: RunRecord) -> tuple:
-    """Finds the published results of the method; none where the class order is another one."""
+    """Returns the published results of the method, which are for the natural class order only."""
     if record.info.get('order') not in (None, 'a'):
         return ()
     return published(record.benchmark, record.protocol, record.setting, [record.method])
@@ -117,7 +117,7 @@ def _absent(record: RunRecord) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """Turns arrays and tensors into lists, their scalars into Python's, what is not finite into None, the rest into text."""
+    """Converts to what JSON can hold: arrays and tensors to lists, what is not finite to None, other objects to text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, 'tolist'):
