@@ -23,6 +23,7 @@ from mmciss.functional import (
     update_prototypes,
 )
 from mmciss.models.readout import feature_channels
+from mmciss.utils.private_api import AdaptsState
 
 from .extra_loss import ExtraLoss
 
@@ -35,7 +36,7 @@ FORMS = ('paper', 'release')
 
 
 @MODELS.register_module()
-class PrototypeLoss(ExtraLoss):
+class PrototypeLoss(AdaptsState, ExtraLoss):
     """Prototype matching, attraction, repulsion and sparsity on one feature map.
 
     SDR (CVPR 2021, arXiv 2103.06342). Every batch first updates the running mean feature of each
@@ -198,9 +199,8 @@ class PrototypeLoss(ExtraLoss):
             prototypes[:known], counts[:known] = self.prototypes[:known], self.counts[:known]
         self.prototypes, self.counts = prototypes, counts
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # A loss that was built without a step takes the size of what it loads.
-        if not len(self.counts) and f'{prefix}counts' in state_dict:
-            self.channels = self.channels or state_dict[f'{prefix}prototypes'].shape[1]
-            self._resize(len(state_dict[f'{prefix}counts']))
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Takes the size of what is loaded, if the loss was built without a step."""
+        if not len(self.counts) and f'{prefix}counts' in state:
+            self.channels = self.channels or state[f'{prefix}prototypes'].shape[1]
+            self._resize(len(state[f'{prefix}counts']))
