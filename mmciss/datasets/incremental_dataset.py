@@ -60,7 +60,10 @@ class IncrementalDataset(Dataset):
     Attributes:
         source: What all steps share of the data set.
         dataset: The wrapped data set, with labels mapped.
-        protocol, step, step_index, policy, split: As above.
+        protocol: The protocol.
+        step: The step.
+        policy: The label policy.
+        split: As above.
         classes: Class names in the order of the training data.
         class_names: Names of the foreground classes.
         first_id: The data set's id of class 1: 1 if its class 0 is called 'background', else 0.
