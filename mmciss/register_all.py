@@ -10,15 +10,15 @@ from mmciss.utils.environment import import_quietly, set_thread_defaults
 set_thread_defaults()
 import_quietly()
 
-import mmseg.engine  # noqa: E402, F401
-import mmseg.evaluation  # noqa: E402, F401
-import mmseg.models  # noqa: E402, F401
-import mmseg.visualization  # noqa: E402, F401
+import mmseg.engine
+import mmseg.evaluation
+import mmseg.models
+import mmseg.visualization
 
-import mmciss.datasets  # noqa: E402, F401
-import mmciss.engine  # noqa: E402, F401
-import mmciss.evaluation.evaluator  # noqa: E402, F401
-import mmciss.models  # noqa: E402, F401
-from mmciss.utils.checkpoints import read_safely  # noqa: E402
+import mmciss.datasets
+import mmciss.engine
+import mmciss.evaluation.evaluator
+import mmciss.models
+from mmciss.utils.checkpoints import read_safely
 
 read_safely()

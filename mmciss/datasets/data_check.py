@@ -90,7 +90,7 @@ def check_config_data(cfg: Config, **options: Any) -> DataCheck:
 
 def check_data(
     datasets: Iterable[Any],
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool = True,
     start_method: str | None = None,
@@ -146,7 +146,7 @@ def _check_chunk(chunk: Sequence[tuple[ImagePair, str | None]]) -> list[tuple[st
     return [(key, pair.problems()) for pair, key in chunk]
 
 
-def _cache_file(pairs: Sequence[ImagePair], cache_dir: str | os.PathLike | None) -> Path:
+def _cache_file(pairs: Sequence[ImagePair], cache_dir: str | os.PathLike[str] | None) -> Path:
     folders = sorted({os.path.dirname(os.path.realpath(pair.image)) for pair in pairs})
     name = hashlib.sha256('\0'.join(folders).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
     return Path(cache_dir or cache_folder()) / f'data_check_{name}.txt'

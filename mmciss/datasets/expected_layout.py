@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ LAYOUTS: dict[str, Layout] = {
 """Layouts by name of the data set class."""
 
 
-def plain_configs(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def plain_configs(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yields the plain data set configs inside ``config``, however deeply wrapped."""
     inner = [config['dataset']] if isinstance(config.get('dataset'), dict) else []
     inner += [c for c in config.get('datasets', []) if isinstance(c, dict)]
@@ -87,7 +87,7 @@ def plain_configs(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield config
 
 
-def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields (config key, path) of every path that a plain data set config names."""
     root = config.get('data_root') or ''
     if root:
@@ -99,7 +99,7 @@ def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f'data_prefix.{key}', osp.join(root, folder)
 
 
-def _message(config: dict[str, Any], key: str, path: str) -> str:
+def _message(config: Mapping[str, Any], key: str, path: str) -> str:
     """Returns the error message for a missing path."""
     name = str(config.get('type', '')).rpartition('.')[2]
     text = f'{name}.{key}: not found: {path} (current folder: {osp.abspath(osp.curdir)}).'
@@ -113,7 +113,7 @@ def _message(config: dict[str, Any], key: str, path: str) -> str:
     )
 
 
-def check_layout(config: dict[str, Any]) -> None:
+def check_layout(config: Mapping[str, Any]) -> None:
     """Checks that the root, the image list and the folders of every data set in ``config`` exist.
 
     Data that is not on a local disk (``backend_args``, URLs) is not checked.
@@ -138,7 +138,7 @@ def check_layout(config: dict[str, Any]) -> None:
             read_text(classes, f'{name}.metainfo.classes', mark_allowed=False)
 
 
-def _check_list(config: dict[str, Any], name: str, path: str) -> None:
+def _check_list(config: Mapping[str, Any], name: str, path: str) -> None:
     """Refuses image lists that MMSegmentation could not read, or would misread."""
     known = _lists_in_files(config)
     if known and osp.isdir(path):
@@ -153,7 +153,7 @@ def _check_list(config: dict[str, Any], name: str, path: str) -> None:
         raise ConfigError(f'{name}.ann_file: {path} is empty; it must list the images.')
 
 
-def _lists_in_files(config: dict[str, Any]) -> bool:
+def _lists_in_files(config: Mapping[str, Any]) -> bool:
     """Whether a data set reads its list as MMSegmentation's own data sets do, one name per line."""
     kind = config.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind

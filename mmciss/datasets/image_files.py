@@ -19,7 +19,7 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmseg.datasets.transforms import LoadAnnotations as LoadSegAnnotations
 from mmseg.registry import TRANSFORMS
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from mmciss.errors import first_line
 from mmciss.utils.files import check_regular
@@ -79,7 +79,7 @@ def check_whole(path: str) -> None:
             warnings.simplefilter('ignore')
             with Image.open(path) as file:
                 file.load()
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return
     except Exception as error:  # every decoder has errors of its own
         raise ValueError(f'is damaged ({first_line(error)})') from error
@@ -130,7 +130,7 @@ def image_size(path: str, reader: Reader = IMAGES) -> ImageSize | None:
                 width, height = file.size
                 kind, orientation, plain = file.format, *_orientation(file)
                 stored = (width, height) if kind != 'TIFF' or orientation not in SIDEWAYS else (height, width)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         if path.rpartition('.')[2].lower() in ('png', 'jpg', 'jpeg'):
             raise ValueError('is not a readable image') from None
         return None
@@ -190,15 +190,17 @@ def _orientation(file: Image.Image) -> tuple[int, bool]:
 
 def _exif_after_pixels(file: PngImagePlugin.PngImageFile) -> bool:
     """Whether a PNG has EXIF data after its pixels."""
-    place = file.fp.tell()
+    stream = file.fp
+    assert stream is not None, 'the file is open'
+    place = stream.tell()
     try:
-        file.fp.seek(8)
-        while len(head := file.fp.read(8)) == 8:
+        stream.seek(8)
+        while len(head := stream.read(8)) == 8:
             if head[4:] == b'eXIf':
                 return True
-            file.fp.seek(int.from_bytes(head[:4], 'big') + 4, io.SEEK_CUR)
+            stream.seek(int.from_bytes(head[:4], 'big') + 4, io.SEEK_CUR)
     finally:
-        file.fp.seek(place)
+        stream.seek(place)
     return False
 
 

@@ -52,11 +52,13 @@ class ImagePair:
         """Compares the sizes of image and mask, reading only the files' headers.
 
         Returns:
-            Their size; None if either is in a format that Pillow does not know.
+            Their size; None if there is no mask, or either is in a format that Pillow does not know.
 
         Raises:
             ConfigError: Naming the file that cannot be read, or both files if their sizes differ.
         """
+        if self.mask is None:
+            return None
         image, mask = _size(self.image, self.image_reader or IMAGES), _size(self.mask, self.mask_reader or MASKS)
         if image is None or mask is None:
             return None
@@ -101,12 +103,12 @@ class ImagePair:
 
     def key(self) -> str | None:
         """Returns a checksum of names, sizes, times and decoders, or None if a file is missing."""
-        files = (self.image, self.mask)
+        files = [path for path in (self.image, self.mask) if path is not None]
         try:
             stats = [os.stat(path) for path in files]
         except OSError:
             return None
-        facts = [_VERSION, cv2.__version__, pillow_version, self.image_reader, self.mask_reader]
+        facts: list[Any] = [_VERSION, cv2.__version__, pillow_version, self.image_reader, self.mask_reader]
         facts += [
             (os.path.realpath(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)
         ]
@@ -175,7 +177,7 @@ def _size(path: str, reader: Reader) -> ImageSize | None:
 
 
 def _decode(path: str, reader: Reader | None, is_mask: bool) -> None:
-    """Decodes a file strictly, as training will; the header first, since it tells if the file is too large to decode."""
+    """Decodes a file strictly, as training will; the header first, which tells if the file is too large to decode."""
     image_size(path, reader or IMAGES)
     if is_mask:
         count_ids(path)

@@ -33,7 +33,7 @@ TRIES = 100
 
 
 @DATASETS.register_module()
-class IncrementalDataset(Dataset):
+class IncrementalDataset(Dataset[dict[str, Any]]):
     """The images of one step, labelled as that step may see them.
 
     The wrapped data set does not change. A transform right after its pipeline's loading of annotations maps ids to
@@ -50,8 +50,8 @@ class IncrementalDataset(Dataset):
         protocol: A protocol, or the config key ``protocol``.
         step_index: Index of the step.
         policy: Preset or fields of the label policy.
-        split: ``'train'``: images and labels to learn from. ``'val'``, ``'test'``: images to test on, with the labels of
-            all classes seen so far.
+        split: ``'train'``: images and labels to learn from. ``'val'``, ``'test'``: images to test on, with the labels
+            of all classes seen so far.
         cache_dir: Where to keep the label counts, if not beside the masks.
         seed: Seed of augmentation; the sampler's if None.
         lazy_init: Whether to read the masks only in :meth:`full_init`.
@@ -163,6 +163,7 @@ class IncrementalDataset(Dataset):
     def indices(self) -> np.ndarray:
         """(images,) positions of the step's images in the wrapped data set."""
         self.full_init()
+        assert self._indices is not None
         return self._indices
 
     @property
@@ -181,7 +182,7 @@ class IncrementalDataset(Dataset):
         meta = dict(self._parts[0].metainfo)
         colours = [list(map(int, colour)) for colour in meta.get('palette') or ()]
         if len(colours) == len(self.class_names) + self.first_id:
-            numbers = sorted(self.step.channel_of, key=self.step.channel_of.get)
+            numbers = sorted(self.step.channel_of, key=self.step.channel_of.__getitem__)
             black = [0, 0, 0]
             colours = [colours[self.source.positions.index(place)] for place in range(len(colours))]
             meta['palette'] = [colours[n - 1 + self.first_id] if n or self.first_id else black for n in numbers]

@@ -90,8 +90,8 @@ class ProtocolData:
         """Builds a data set from a step's plain config, reusing what has already been read.
 
         Args:
-            config: ``dataset`` of a loader in a config by :func:`mmciss.engine.step_config.make_step_config`, as changed by
-                ``steps.*.cfg``.
+            config: ``dataset`` of a loader in a config by :func:`mmciss.engine.step_config.make_step_config`, as
+                changed by ``steps.*.cfg``.
 
         Raises:
             ConfigError: If files are missing, labels do not fit, or the step has no images.

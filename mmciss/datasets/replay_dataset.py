@@ -19,7 +19,7 @@ from mmciss.protocols.step import Step
 
 
 @DATASETS.register_module()
-class ReplayDataset(Dataset):
+class ReplayDataset(Dataset[dict[str, Any]]):
     """The images of a step at the indices 0..n-1, and the stored ones at n..n+m-1.
 
     With ``mode='concat'``, its length is n + m, and a stored image that is also one of the step's own is not shown twice.
@@ -44,10 +44,10 @@ class ReplayDataset(Dataset):
     def __init__(
         self, dataset: IncrementalDataset | Mapping[str, Any], memory: str | Path, options: Mapping[str, Any]
     ) -> None:
-        self.options = ReplayOptions.from_method({'memory': dict(options)})
-        if isinstance(dataset, Mapping):
-            dataset = DATASETS.build(copy.deepcopy(dict(dataset)))
-        self.current: IncrementalDataset = dataset
+        self.options = ReplayOptions.from_dict(options)
+        self.current: IncrementalDataset = (
+            DATASETS.build(copy.deepcopy(dict(dataset))) if isinstance(dataset, Mapping) else dataset
+        )
         self.exemplars = self._exemplars(Memory.load(memory), str(memory))
 
     def _exemplars(self, memory: Memory, source: str) -> IncrementalDataset:

@@ -192,7 +192,7 @@ class ReplaySampler(IncrementalInfiniteSampler):
             yield drawn.at(self.num_current + replaced[place]) if place in replaced else drawn
 
 
-class PassSampler(Sampler):
+class PassSampler(Sampler[int]):
     """Yields every image of a data set once, in order, split over the ranks without repetition.
 
     The indices carry their position, so random augmentation is the same whenever the pass is made, on any number of

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 
 _MASK = (1 << 64) - 1
 # np.random uses this generator inside `seeded`. Swapping generators takes 2 us; saving and restoring the 2.5 kB state
@@ -41,8 +42,8 @@ def seeded(seed: int, draw: int) -> Iterator[None]:
     number = mix(seed, draw)
     python_state = random.getstate()
     torch_state = torch.default_generator.get_state()
-    numpy_generator = np.random.get_bit_generator()
-    np.random.set_bit_generator(_GENERATOR)
+    numpy_generator = mtrand.get_bit_generator()
+    mtrand.set_bit_generator(_GENERATOR)
     try:
         random.seed(number)
         np.random.seed(number & 0xFFFFFFFF)
@@ -50,5 +51,5 @@ def seeded(seed: int, draw: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(python_state)
-        np.random.set_bit_generator(numpy_generator)
+        mtrand.set_bit_generator(numpy_generator)
         torch.default_generator.set_state(torch_state)

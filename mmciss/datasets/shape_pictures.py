@@ -159,8 +159,8 @@ def _outline(rng: np.random.RandomState, number: int, side: int) -> np.ndarray:
     """Returns the pixels of one object, (side, side) bool, with random position, size, aspect and tilt."""
     radius = rng.randint(side * 16 * 13 // 100, side * 16 * 28 // 100)
     radii = (radius * rng.randint(84, 117) // 100, radius * rng.randint(84, 117) // 100)
-    centre = tuple(int(c) for c in rng.randint(side * 16 // 8, side * 16 * 7 // 8, size=2))
-    return fill(place(OUTLINES[NAMES[number - 1]], centre, radii, rng.randint(-7, 8)), side)
+    x, y = (int(c) for c in rng.randint(side * 16 // 8, side * 16 * 7 // 8, size=2))
+    return fill(place(OUTLINES[NAMES[number - 1]], (x, y), radii, rng.randint(-7, 8)), side)
 
 
 def _borders(objects: np.ndarray) -> np.ndarray:

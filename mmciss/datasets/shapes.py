@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.logging import print_log
@@ -24,7 +24,7 @@ from mmciss.errors import ConfigError
 try:
     import fcntl
 except ImportError:  # Not a POSIX system: if two first runs start at once, both draw and one of them wins.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 VERSION = 1
 """Raised whenever a change alters the pictures."""
@@ -63,7 +63,7 @@ class ShapesDataset(BaseSegDataset):
         ConfigError: If ``data_root`` contains something else, or pictures of another version.
     """
 
-    METAINFO = dict(classes=('background', *NAMES), palette=voc_palette(len(NAMES) + 1))
+    METAINFO: ClassVar[dict[str, Any]] = dict(classes=('background', *NAMES), palette=voc_palette(len(NAMES) + 1))
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ def check_version(root: str | Path) -> None:
 
 def _write_split(folder: Path, split: str, count: int, spec: ShapesSpec) -> None:
     """Writes the pictures and the image list of one split."""
-    palette = sum(voc_palette(), [])
+    palette = [value for colour in voc_palette() for value in colour]
     names = [f'{split}_{i:05d}' for i in range(count)]
     for i, name in enumerate(names):
         # Each picture has its own seed: the first ones stay the same if more are requested.

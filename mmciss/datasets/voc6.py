@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
@@ -22,7 +22,7 @@ class Voc6Dataset(BaseSegDataset):
         **kwargs: As for ``BaseSegDataset``.
     """
 
-    METAINFO = dict(
+    METAINFO: ClassVar[dict[str, Any]] = dict(
         classes=('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep'),
         palette=[[0, 0, 0], [64, 0, 0], [64, 128, 0], [64, 0, 128], [192, 0, 128], [192, 128, 128], [128, 64, 0]],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os.path as osp
+from collections.abc import Mapping
 from typing import Any
 
 from mmcv.transforms import LoadAnnotations
@@ -18,7 +19,7 @@ from mmciss.errors import ConfigError
 LABEL_LOADERS = (LoadAnnotations, LoadBiomedicalAnnotation)
 
 
-def build_dataset(config: dict[str, Any]) -> Any:
+def build_dataset(config: Mapping[str, Any]) -> Any:
     """Builds a data set of MMSegmentation.
 
     Raises:
@@ -127,7 +128,7 @@ def with_label_map(part: BaseDataset, mapper: MapLabels, required: bool) -> Base
     return twin
 
 
-def check_inside(part: BaseDataset, infos: list[dict]) -> None:
+def check_inside(part: BaseDataset, infos: list[dict[str, Any]]) -> None:
     """Refuses image lists with entries that point outside the data set's folders.
 
     Raises:

@@ -65,7 +65,7 @@ def contact_sheet(samples: Sequence[Samples], result: Mapping[str, Any]) -> Figu
     """
     last = samples[-1]
     rows = []
-    for index, (image, label) in enumerate(zip(last.images, last.labels)):
+    for index, (image, label) in enumerate(zip(last.images, last.labels, strict=True)):
         height, width = _content(last.predictions[index])
         maps = [label, *(item.predictions[index] for item in samples)]
         rows.append((image[:height, :width], [channels[:height, :width] for channels in maps]))
@@ -98,24 +98,24 @@ def picture_grid(
     figure = new_figure((width + 0.05) * len(titles), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height)
     with style():
         grid = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-        for (image, maps), line in zip(rows, grid):
+        figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+        for (image, maps), line in zip(rows, grid, strict=True):
             pictures = [image, *(colorize(channels, image, colors, background) for channels in maps)]
-            for axes, picture in zip(line, pictures):
+            for axes, picture in zip(line, pictures, strict=True):
                 axes.imshow(picture, interpolation='nearest', aspect='auto')
                 axes.set_xticks([])
                 axes.set_yticks([])
                 axes.spines[:].set_visible(False)
-        for axes, title in zip(grid[0], titles):
+        for axes, title in zip(grid[0], titles, strict=True):
             axes.set_title(title, fontsize=9, loc='center', pad=4)
-        sizes = dict(fontsize=8, handlelength=1.2, handleheight=1.0, columnspacing=1.2)
+        sizes: dict[str, Any] = dict(fontsize=8, handlelength=1.2, handleheight=1.0, columnspacing=1.2)
         figure.legend(handles=handles, loc='outside lower center', ncols=per_row, **sizes)
     return figure
 
 
 def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray, background: bool) -> list[Patch]:
     """Names the classes with most pixels in order of arrival, then background and ignored pixels."""
-    pixels = sum(np.bincount(channels.ravel(), minlength=256) for channels in maps)
+    pixels = np.sum([np.bincount(channels.ravel(), minlength=256) for channels in maps], axis=0)
     classes = pixels[: len(names)].copy()
     classes[0] *= not background
     chosen = sorted(channel for channel in np.argsort(classes, kind='stable')[::-1][:LEGEND] if classes[channel])
@@ -128,7 +128,7 @@ def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray
 
 
 def default_palette(count: int) -> np.ndarray:
-    """Returns the colours of Pascal VOC ``(count, 3)``, uint8: the class number's bits are spread over red, green and blue.
+    """Returns the colours of Pascal VOC ``(count, 3)``, uint8: the bits of the class number over red, green and blue.
 
     Examples:
         >>> default_palette(3).tolist()

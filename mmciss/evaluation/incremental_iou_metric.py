@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -88,12 +89,12 @@ class IncrementalIoUMetric(BaseMetric):
         self.num_images = 0
 
     @property
-    def dataset_meta(self) -> dict | None:
+    def dataset_meta(self) -> dict[str, Any] | None:
         """Metainfo of the data set."""
         return self._dataset_meta
 
     @dataset_meta.setter
-    def dataset_meta(self, dataset_meta: dict) -> None:
+    def dataset_meta(self, dataset_meta: dict[str, Any]) -> None:
         classes = dataset_meta['classes']
         if len(classes) != sum(self.sizes):
             raise ConfigError(
@@ -102,7 +103,7 @@ class IncrementalIoUMetric(BaseMetric):
             )
         self._dataset_meta = dataset_meta
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
         """Counts the pixels of a batch.
 
         Args:
@@ -139,18 +140,19 @@ class IncrementalIoUMetric(BaseMetric):
         flat = np.zeros(side * side, dtype=np.int64)
         for cells, counts in results:
             flat[cells] += counts
-        self.confusion, self.num_images = flat.reshape(side, side), len(results)
+        confusion = self.confusion = flat.reshape(side, side)
+        self.num_images = len(results)
         step = int(learned_at(self.sizes)[-1])
-        scores = step_scores(self.confusion, self.sizes, step, self.background, self.absent)
-        print_log('\n' + self._table(scores), MMLogger.get_current_instance())
+        scores = step_scores(confusion, self.sizes, step, self.background, self.absent)
+        print_log('\n' + self._table(confusion, scores), MMLogger.get_current_instance())
         return {name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])}
 
-    def _table(self, scores: dict[str, float]) -> str:
+    def _table(self, confusion: np.ndarray, scores: dict[str, float]) -> str:
         table = PrettyTable(['class', 'step', 'IoU', 'accuracy'])
         table.align['class'] = 'l'
-        iou = 100 * iou_from_confusion(self.confusion, self.absent)
-        accuracy = 100 * accuracy_from_confusion(self.confusion)[1]
-        for row in zip(self.dataset_meta['classes'], learned_at(self.sizes), iou, accuracy):
+        iou = 100 * iou_from_confusion(confusion, self.absent)
+        accuracy = 100 * accuracy_from_confusion(confusion)[1]
+        for row in zip(self._dataset_meta['classes'], learned_at(self.sizes), iou, accuracy, strict=True):
             table.add_row([*row[:2], *(_number(value) for value in row[2:])])
         lines = [
             f'{title:<20} old {_number(scores["old" + suffix])}  new {_number(scores["new"])}  '

@@ -63,7 +63,7 @@ def table(header: Sequence[Any], rows: Sequence[Sequence[Any]], text_columns: in
     for row in (cells[0], rule, *cells[1:]):
         padded = [
             cell.ljust(width) if column < text_columns else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append(f'| {" | ".join(padded)} |')
     return '\n'.join(lines)

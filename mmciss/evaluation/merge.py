@@ -44,7 +44,9 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
         inside = [] if (path / 'run.json').exists() else sorted(found.parent for found in path.glob('**/run.json'))
         records += [read_run(folder) for folder in inside or [path]]
     resolved = [record.path.resolve() for record in records]
-    twice = sorted({str(record.path) for record, path in zip(records, resolved) if resolved.count(path) > 1})
+    twice = sorted(
+        {str(record.path) for record, path in zip(records, resolved, strict=True) if resolved.count(path) > 1}
+    )
     if twice:
         raise ConfigError(f'given twice: {", ".join(twice)}. Every run counts once in a mean.')
     check_no_copies(records)
@@ -88,7 +90,7 @@ def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     if not complete:
         missing = '; '.join(f'{record.path} has {record.progress}' for record in records)
         raise ConfigError(f'no run is complete, so there is nothing to merge: {missing}')
-    groups: dict[tuple, list[RunRecord]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
     for record in complete:
         key = tuple(getattr(record, name) for name in SAME_PROBLEM)
         groups[(*key, record.sizes, frozenset(record.foreground))].append(record)
@@ -171,7 +173,7 @@ def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     Returns:
         Runs by name; runs of one name but different recipes become ``'MiB (a)'``, ``'MiB (b)'``.
     """
-    found: dict[str, dict[tuple, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[tuple[Any, ...], list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         found[record.method][tuple(recipe(record).items())].append(record)
     return {

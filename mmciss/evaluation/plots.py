@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ WIDE = 40
 """From this number of classes on, the cells of the heat map carry no numbers."""
 LINE_HEIGHT = 0.15
 """Inches between two names at the ends of curves."""
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     'font.family': 'DejaVu Sans',
     'font.size': 9,
     'axes.titlesize': 10,
@@ -51,8 +52,8 @@ _STYLE = {
 }
 
 
-def style() -> matplotlib.RcParams:
-    """Returns the context in which axes are made: ``with style(): ...``."""
+def style() -> AbstractContextManager[None]:
+    """Returns the context in which axes are made, for a ``with`` statement."""
     return matplotlib.rc_context(_STYLE)
 
 
@@ -136,7 +137,11 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
             ]
             if points:
                 axes.plot(
-                    *zip(*points), color=color, marker=marker, markersize=5, linewidth=2 if name == 'all' else 1.6
+                    *zip(*points, strict=True),
+                    color=color,
+                    marker=marker,
+                    markersize=5,
+                    linewidth=2 if name == 'all' else 1.6,
                 )
                 ends.append((*points[-1], f'{name} {points[-1][1]:.1f}', color))
         _finish_steps(axes, report['num_steps'], ends)
@@ -192,16 +197,26 @@ def _compare_finals(axes: Axes, problem: Mapping[str, Any]) -> list[Line2D]:
     The hollow diamond is what papers report for all classes, if they count the background as the headline does.
     """
     rows, headline = problem['rows'], problem['headline']
-    published = dict(linestyle='none', marker='D', markersize=8, fillstyle='none', color=SOFT, markeredgewidth=1.0)
+    published: dict[str, Any] = dict(
+        linestyle='none', marker='D', markersize=8, fillstyle='none', color=SOFT, markeredgewidth=1.0
+    )
     shown: list[float] = []
     places = range(len(rows) - 1, -1, -1)
-    for place, row in zip(places, rows):
-        for (name, color, marker), shift in zip(GROUPS, (0.2, -0.2, 0.0)):
+    for place, row in zip(places, rows, strict=True):
+        for (name, color, marker), shift in zip(GROUPS, (0.2, -0.2, 0.0), strict=True):
             mean, deviation = _array([[row['scores'][headline][name][part] for part in ('mean', 'std')]])[0]
             if not np.isnan(mean):
                 spread = None if np.isnan(deviation) else deviation
-                options = dict(color=color, marker=marker, markersize=5.5, capsize=2, linewidth=1.1)
-                axes.errorbar(mean, place + shift, xerr=spread, **options)
+                axes.errorbar(
+                    mean,
+                    place + shift,
+                    xerr=spread,
+                    color=color,
+                    marker=marker,
+                    markersize=5.5,
+                    capsize=2,
+                    linewidth=1.1,
+                )
         values = [
             found['all']
             for found in problem['published']
@@ -250,10 +265,12 @@ def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float,
     axes.set_xlabel('step')
     axes.grid(axis='y', color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
-    gap = LINE_HEIGHT * (top - bottom) / (axes.figure.get_figheight() - 0.9)
-    beside = axes.transData + ScaledTranslation(9 / 72, 0, axes.figure.dpi_scale_trans)
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    gap = LINE_HEIGHT * (top - bottom) / (figure.get_figheight() - 0.9)
+    beside = axes.transData + ScaledTranslation(9 / 72, 0, figure.dpi_scale_trans)
     ends = sorted(ends, key=lambda end: end[1])
-    for (x, _, name, color), at in zip(ends, spread_out([end[1] for end in ends], gap)):
+    for (x, _, name, color), at in zip(ends, spread_out([end[1] for end in ends], gap), strict=True):
         axes.text(x, at, name, color=color, fontsize=8.5, fontweight='bold', va='center', transform=beside)
 
 

@@ -134,9 +134,10 @@ def _read(dataset: str) -> tuple[PublishedResult, ...]:
 
 
 def _read_row(dataset: str, setting: str, row: dict[str, Any]) -> list[PublishedResult]:
-    place = [row.pop(key) for key in ('method', 'source', 'trust', 'background')]
+    facts = {key: row.pop(key) for key in ('method', 'source', 'trust', 'background')}
     results = []
     for protocol, cell in row.items():  # all; or old, new, all; or old, new, all, average
         old, new, total, average = [*cell, None][:4] if isinstance(cell, list) else (None, None, cell, None)
-        results.append(PublishedResult(dataset, protocol, setting, *place, old, new, total, average))
+        scores = dict(old=old, new=new, all=total, average=average)
+        results.append(PublishedResult(dataset, protocol, setting, **facts, **scores))
     return results

@@ -119,7 +119,10 @@ def _sections(run: Path, out: Path, sections: Sequence[Section]) -> list[dict[st
     """
     if sections:
         figures = [_save(item.figures, run / 'figures') for item in sections]
-        content = [{'title': item.title, 'text': item.text, 'figures': paths} for item, paths in zip(sections, figures)]
+        content = [
+            {'title': item.title, 'text': item.text, 'figures': paths}
+            for item, paths in zip(sections, figures, strict=True)
+        ]
         write_json(run / SECTIONS, content)
     stored = read_json(run / SECTIONS)
     stored = [] if stored is None else stored

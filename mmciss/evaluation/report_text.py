@@ -42,7 +42,7 @@ def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -
         figures: The path of each problem's figure, relative to the report.
     """
     parts = ['# Results']
-    for problem, figure in zip(problems, figures):
+    for problem, figure in zip(problems, figures, strict=True):
         parts += [f'## {problem["problem"]}', _methods(problem), f'![{problem["problem"]}]({figure})']
         parts += [*problem['notes'], _methods_beside_published(problem), _other_methods(problem)]
     if problems[0]['unfinished']:
@@ -100,14 +100,16 @@ def _headline(report: Mapping[str, Any]) -> str:
         if report['counts_background'] or name == 'without_background'
     ]
     notes = [
-        '*old*: the classes of step 0; *new*: all later ones. *average*: of *all* over the steps, step 0 included. '
-        '*forgetting*: best IoU before the last step minus the final one. *backward transfer*: final IoU minus the '
-        'IoU when the class was learned. Both are means over the classes learned before the last step.'
+        (
+            '*old*: the classes of step 0; *new*: all later ones. *average*: of *all* over the steps, step 0 included. '
+            '*forgetting*: best IoU before the last step minus the final one. *backward transfer*: final IoU minus the '
+            'IoU when the class was learned. Both are means over the classes learned before the last step.'
+        )
     ]
     if report['background'] and not report['counts_background']:
         notes.append(
-            'The data set has no background class. Channel 0 of the model, *background*, stands for what is unlabelled; '
-            'headline and figures leave it out, `report.json` has means with it, too.'
+            'The data set has no background class. Channel 0 of the model, *background*, stands for what is '
+            'unlabelled; headline and figures leave it out, `report.json` has means with it, too.'
         )
     elif report['background']:
         notes.append(
@@ -192,7 +194,7 @@ def _beside_published(report: Mapping[str, Any]) -> str:
 
 def counted(background: bool | None) -> str:
     """Says whether a published row counts the background."""
-    return {True: 'with background', False: 'without background'}.get(background, EMPTY)
+    return EMPTY if background is None else 'with background' if background else 'without background'
 
 
 def _published_row(row: Mapping[str, Any]) -> list[str]:

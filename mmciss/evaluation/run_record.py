@@ -122,7 +122,7 @@ class RunRecord:
         """Returns the IoU ``(T, C)`` in percent up to the last finished step; NaN if there is none."""
         rows = self.results[: self.last['step'] + 1]
         iou = np.full((len(rows), sum(self.sizes)), np.nan)
-        for row, result in zip(iou, rows):
+        for row, result in zip(iou, rows, strict=True):
             if result is not None:
                 values = result_iou(result, absent)
                 row[: len(values)] = values
@@ -177,14 +177,14 @@ def read_run(path: str | Path) -> RunRecord:
         raise ConfigError(f'{path / "run.json"}: {type(info).__name__} instead of a dictionary')
     info = info or {}
     check_keys(path / 'run.json', info, RUN_KEYS)
-    found = {index: _result(folder / 'result.json', index) for index, folder in steps.items()}
-    last = max((index for index, result in found.items() if result is not None), default=-1)
-    count = info.get('num_steps') or max(found, default=-1) + 1
+    results = {index: _result(folder / 'result.json', index) for index, folder in steps.items()}
+    last = max((index for index, result in results.items() if result is not None), default=-1)
+    count = info.get('num_steps') or max(results, default=-1) + 1
     if count <= last:
         raise ConfigError(
             f'{path / "run.json"}: num_steps: {count}, but step_{last} has a result; is it of another run?'
         )
-    return RunRecord(path, info, tuple(found.get(index) for index in range(count)))
+    return RunRecord(path, info, tuple(results.get(index) for index in range(count)))
 
 
 def _read(path: Path) -> Any | None:

@@ -54,8 +54,8 @@ def result_iou(result: Mapping[str, Any], absent: str = 'exclude') -> np.ndarray
     """Returns the IoU ``(n,)`` of every class in percent: that of the confusion matrix, unless the result has its own.
 
     Args:
-        result: The content of a step's ``result.json``. Under ``iou`` it has percent or None per class where classes are
-            judged on different images.
+        result: The content of a step's ``result.json``. Under ``iou`` it has percent or None per class where classes
+            are judged on different images.
         absent: See :func:`step_scores`.
     """
     if result.get('iou') is None:
@@ -89,5 +89,5 @@ def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, flo
     confusion, iou = np.asarray(result['confusion']), result_iou(result, absent)
     scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent, iou)
     flat = {f'ciss/{name}': value for name, value in scores.items()}
-    flat.update({f'ciss/IoU/{name}': value for name, value in zip(result['classes'], iou)})
+    flat.update({f'ciss/IoU/{name}': value for name, value in zip(result['classes'], iou, strict=True)})
     return {name: float(value) for name, value in flat.items() if not math.isnan(value)}

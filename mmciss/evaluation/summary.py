@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmciss.evaluation.continual import backward_transfer, forgetting, learned_at, summarize
-from mmciss.evaluation.published import published
+from mmciss.evaluation.published import PublishedResult, published
 from mmciss.evaluation.run_record import RunRecord
 from mmciss.evaluation.scores import result_iou, step_scores
 
@@ -85,7 +85,7 @@ def _several_test_sets(result: Mapping[str, Any]) -> bool:
     return len(set(result.get('judged_on') or ()) - {None}) > 1
 
 
-def published_beside(record: RunRecord) -> tuple:
+def published_beside(record: RunRecord) -> tuple[PublishedResult, ...]:
     """Returns the published results of the method, which are for the natural class order only."""
     if record.info.get('order') not in (None, 'a'):
         return ()
@@ -113,7 +113,7 @@ def _step(record: RunRecord, index: int) -> dict[str, Any]:
 
 
 def _absent(record: RunRecord) -> list[str]:
-    return [name for name, iou in zip(record.last['classes'], record.iou()[-1]) if np.isnan(iou)]
+    return [name for name, iou in zip(record.last['classes'], record.iou()[-1], strict=True) if np.isnan(iou)]
 
 
 def plain(value: Any) -> Any:

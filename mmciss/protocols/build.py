@@ -22,7 +22,7 @@ KEYS = (
     'holdout',
     'label_policy',
 )
-"""What the config key ``protocol`` may hold; ``label_policy`` is read by :func:`mmciss.protocols.labels.label_policy`."""
+"""Keys of the config key ``protocol``; :func:`mmciss.protocols.labels.label_policy` reads ``label_policy``."""
 
 
 def build_protocol(
@@ -113,7 +113,7 @@ def _domain_protocol(
                 f"protocol.{key}: not allowed with setting='domain', where every step learns all classes; "
                 f'see protocol.domains'
             )
-    domains = values.get('domains')
+    domains: Any = values.get('domains')
     lists = domains is not None and not all(isinstance(item, str) for item in domains)
     if not lists and 'name' not in values:
         raise ConfigError("protocol.name: needed beside a flat list of domains, for example '11-5'")

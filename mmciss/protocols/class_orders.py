@@ -21,7 +21,7 @@ def _numbers(order: str) -> tuple[int, ...]:
 
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {name: tuple(data['classes']) for name, data in _DATA.items()}
-"""Foreground class names by class number, as MMSegmentation writes them; of ADE20K the first ones, enough to know it by."""
+"""Foreground class names by class number, as MMSegmentation writes them; of ADE20K only the first."""
 
 NUM_CLASSES: dict[str, int] = {name: data.get('num_classes', len(data['classes'])) for name, data in _DATA.items()}
 """Foreground classes of the data sets whose orders are published."""

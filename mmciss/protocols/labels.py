@@ -175,7 +175,7 @@ def class_of_id(num_classes: int, first_id: int) -> np.ndarray:
 
 
 def dataset_id_table(reduce_zero_label: bool = False, label_map: Mapping[int, int] | None = None) -> np.ndarray:
-    """Returns the (256,) uint8 table from an id in a mask file to the data set's id, as ``LoadAnnotations`` converts it.
+    """Returns the (256,) uint8 table from an id in a mask file to the data set's id, as ``LoadAnnotations`` maps it.
 
     Args:
         reduce_zero_label: Turns 0 into 255 (ignored) and lowers every other id by one; 255 stays.

@@ -91,7 +91,7 @@ def parse_name(name: str, total: int, what: str = 'classes') -> tuple[int, ...]:
     if 0 in sizes:
         raise ConfigError(f'protocol.name: {name!r} has a step with no {what}')
     if len(sizes) == 2:
-        return _repeat_increment(name, *sizes, total, what)
+        return _repeat_increment(name, sizes[0], sizes[1], total, what)
     if sum(sizes) != total:
         raise ConfigError(f'protocol.name: the steps of {name!r} have {sum(sizes)} {what}, the data set has {total}')
     return tuple(sizes)

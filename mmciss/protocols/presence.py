@@ -85,7 +85,7 @@ class ClassPresence:
 
     def has_any(self, numbers: Sequence[int]) -> np.ndarray:
         """Returns (images,) bool: whether the image shows any of the classes."""
-        return self.matrix[:, list(numbers)].any(axis=1)
+        return np.asarray(self.matrix[:, list(numbers)].any(axis=1))
 
     def images_with(self, numbers: Sequence[int]) -> np.ndarray:
         """Returns the sorted indices of the images that show any of the classes."""

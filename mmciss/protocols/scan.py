@@ -96,7 +96,7 @@ def count_ids(path: str) -> np.ndarray:
 
 
 def scan_masks(
-    paths: Sequence[str | os.PathLike],
+    paths: Sequence[str | os.PathLike[str]],
     workers: int | None = None,
     progress: bool = True,
     start_method: str | None = None,

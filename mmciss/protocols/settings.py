@@ -56,9 +56,9 @@ def partition(presence: ClassPresence, seed: int = 0) -> np.ndarray:
     totals = presence.matrix.sum(axis=0).tolist()
     given = [0] * len(totals)
     owner = np.zeros(presence.num_images, dtype=np.int64)
-    images, numbers = np.nonzero(presence.matrix[:, 1:])
+    images, columns = np.nonzero(presence.matrix[:, 1:])
     starts = np.searchsorted(images, np.arange(presence.num_images + 1)).tolist()
-    numbers = (numbers + 1).tolist()
+    numbers = (columns + 1).tolist()
     # NumPy never changes RandomState's stream, so a seed always gives the same partition.
     for image in np.random.RandomState(seed).permutation(presence.num_images).tolist():
         shown = numbers[starts[image] : starts[image + 1]]
@@ -93,7 +93,7 @@ def hold_out(indices: np.ndarray, share: float, seed: int = 1) -> tuple[np.ndarr
         [8, 2]
     """
     shuffled = np.random.RandomState(seed).permutation(indices)
-    kept = len(shuffled) - int(round(share * len(shuffled)))
+    kept = len(shuffled) - round(share * len(shuffled))
     return np.sort(shuffled[:kept]), np.sort(shuffled[kept:])
 
 

@@ -113,7 +113,7 @@ def scalar(kind: Any, raw: Any = b'') -> Any:
     return np.frombuffer(_bytes(raw), dtype_of(kind), count=1)[0]
 
 
-def empty_mapping(*args: Any) -> OrderedDict:
+def empty_mapping(*args: Any) -> OrderedDict[Any, Any]:
     """Stands for ``defaultdict``."""
     return OrderedDict()
 
@@ -123,7 +123,7 @@ def empty_bytes(*args: Any) -> bytes:
     return b''
 
 
-def as_list(items: Any = (), *args: Any) -> list:
+def as_list(items: Any = (), *args: Any) -> list[Any]:
     """Stands for ``deque``."""
     return list(items) if isinstance(items, list | tuple) else []
 
@@ -145,7 +145,8 @@ def dtype_of(kind: Any) -> np.dtype:
         raise UnpicklingError(f'Unsupported global: GLOBAL numpy.dtype of {name!r} was not allowed')
     found = np.dtype(name)
     order = kind.state[1] if isinstance(kind.state, tuple) and len(kind.state) > 1 else '='
-    return found.newbyteorder(order) if isinstance(order, str) and order in ('<', '>', '=', '|') else found
+    known = isinstance(order, str) and order in ('<', '>', '=', '|')
+    return found.newbyteorder(order) if known else found  # type: ignore[arg-type]
 
 
 def _real_array(found: ArrayStandIn, seen: dict[int, tuple[Any, Any]]) -> np.ndarray:
@@ -198,7 +199,7 @@ def real(value: Any, seen: dict[int, tuple[Any, Any]] | None = None) -> Any:
     return value
 
 
-def _real_dict(value: dict, seen: dict[int, tuple[Any, Any]]) -> dict:
+def _real_dict(value: dict[Any, Any], seen: dict[int, tuple[Any, Any]]) -> dict[Any, Any]:
     # A pickle may give an ordered dictionary attributes that hide its methods.
     hidden = getattr(value, '__dict__', {}).keys() - {'_metadata'}
     result = OrderedDict(type(value).items(value)) if hidden else value

@@ -21,8 +21,10 @@ MMDET = (
     'needs MMDetection and an mmcv with compiled operations: pip install "mmciss[mask2former]" && pip install '
     '--no-build-isolation --no-binary onedl-mmcv --no-cache-dir --force-reinstall --no-deps onedl-mmcv'
 )
-"""How to install what ``mmdet.models`` needs, for messages. By default pip builds mmcv where it cannot see torch, and so
-without compiled operations."""
+"""How to install what ``mmdet.models`` needs, for messages.
+
+By default pip builds mmcv where it cannot see torch, and so without compiled operations.
+"""
 
 
 def set_thread_defaults() -> None:
@@ -75,11 +77,11 @@ def _stub_torchvision() -> Iterator[None]:
         module = types.ModuleType(name)
         module.__spec__ = importlib.util.spec_from_loader(name, loader=None)
         sys.modules[name] = module
-    sys.modules['torchvision'].ops = sys.modules['torchvision.ops']
-    sys.modules['torchvision.ops'].boxes = sys.modules['torchvision.ops.boxes']
-    for module, attributes in ((names[1], ('nms', 'roi_align', 'RoIAlign')), (names[2], ('box_area', 'box_iou'))):
+    vars(sys.modules['torchvision'])['ops'] = sys.modules['torchvision.ops']
+    vars(sys.modules['torchvision.ops'])['boxes'] = sys.modules['torchvision.ops.boxes']
+    for name, attributes in ((names[1], ('nms', 'roi_align', 'RoIAlign')), (names[2], ('box_area', 'box_iou'))):
         for attribute in attributes:
-            setattr(sys.modules[module], attribute, None)
+            setattr(sys.modules[name], attribute, None)
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def check_regular(path: str | os.PathLike) -> None:
+def check_regular(path: str | os.PathLike[str]) -> None:
     """Refuses anything but a regular file; links are followed. Opening a FIFO would wait for a writer for ever.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -18,7 +19,6 @@ def stop_on_sigterm() -> None:
 
     Forked children (data workers) still end immediately and silently.
     """
-    global _children_are_told
     if threading.current_thread() is not threading.main_thread():
         return
     owner = os.getpid()
@@ -31,12 +31,13 @@ def stop_on_sigterm() -> None:
         raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
-    if not _children_are_told:
-        os.register_at_fork(after_in_child=drop_broken_connections)
-        _children_are_told = True
+    _tell_children()
 
 
-_children_are_told = False
+@functools.cache
+def _tell_children() -> None:
+    """Registers what forked children do first; once, since it cannot be taken back."""
+    os.register_at_fork(after_in_child=drop_broken_connections)
 
 
 def drop_broken_connections() -> None:

@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset, Compose
 from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
-from mmciss.datasets.image_pairs import check_sizes
+from mmciss.datasets.image_pairs import ImagePair, check_sizes
 from mmciss.errors import ConfigError
 from tests.datasets.exif import save_turned
 
@@ -39,6 +39,14 @@ def pair(folder: Path, name: str, image: tuple[int, int], mask: tuple[int, int])
 
 def test_equal_sizes_pass(tmp_path: Path) -> None:
     check_sizes(Pairs(pair(tmp_path, 'a', (8, 6), (8, 6)), dict(img_path=str(tmp_path / 'unlabelled.jpg'))))
+
+
+def test_an_image_without_a_mask_has_a_key_and_no_size_to_compare(tmp_path: Path) -> None:
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.jpg')
+    alone = ImagePair(str(tmp_path / 'a.jpg'), None)
+    assert alone.check_size() is None and alone.problems() == []
+    assert alone.key() is not None
+    assert ImagePair(str(tmp_path / 'missing.jpg'), None).key() is None
 
 
 def test_the_first_mask_of_another_size_is_named(tmp_path: Path) -> None:

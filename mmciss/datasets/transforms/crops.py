@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,8 @@ class SegRandomResizedCrop(BaseTransform):
         scale: tuple[float, float] = (0.5, 2.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
     ) -> None:
-        self.crop_size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
+        height, width = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
+        self.crop_size = (height, width)
         ranges = dict(crop_size=(1, min(self.crop_size)), scale=scale, ratio=ratio)
         for key, (low, high) in ranges.items():
             if not 0 < low <= high:
@@ -55,7 +57,7 @@ class SegRandomResizedCrop(BaseTransform):
     def random_box(self, height: int, width: int) -> Box:
         """Draws the box to crop, (top, left, height, width) in pixels."""
         for _ in range(self.TRIES):
-            area = height * width * np.random.uniform(*self.scale)
+            area = height * width * np.random.uniform(self.scale[0], self.scale[1])
             aspect = math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < box_width <= width and 0 < box_height <= height:
@@ -73,7 +75,7 @@ class SegRandomResizedCrop(BaseTransform):
         wanted_height = min(height, max(1, round(width / self.ratio[0])))
         return central_box((height, width), (wanted_height, wanted_width))
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Crops and resizes the image and its labels."""
         height, width = results['img'].shape[:2]
         box = self.random_box(height, width)
@@ -109,7 +111,7 @@ class SegCenterCrop(BaseTransform):
             raise ValueError(f'SegCenterCrop.crop_size: must be at least 1, got {crop_size}.')
         self.crop_size = crop_size
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resizes and crops the image and its labels."""
         height, width = results['img'].shape[:2]
         short = min(height, width)

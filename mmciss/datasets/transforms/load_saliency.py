@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ class LoadSaliency(BaseTransform):
         """Returns the map's path for an image's path."""
         return osp.join(self.folder, osp.splitext(osp.basename(image))[0] + self.suffix)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Adds the map.
 
         Raises:
@@ -81,7 +82,7 @@ class PackSaliencyInputs(PackSegInputs):
     Added to the sample: ``gt_saliency``, ``PixelData`` with ``data`` (1, H, W) uint8.
     """
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Packs the results."""
         packed = super().transform(results)
         if 'gt_saliency' in results:

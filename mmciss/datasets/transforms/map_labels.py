@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -34,7 +36,7 @@ class MapLabels(BaseTransform):
             )
         self.table = np.ascontiguousarray(entries, dtype=np.uint8)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Maps ``results['gt_seg_map']``."""
         labels = results.get('gt_seg_map')
         if labels is not None:
