@@ -16,8 +16,8 @@ from mmciss.evaluation.summary import plain
 class IncrementalEvaluator(Evaluator):
     """Evaluates several metrics, of which ours is the first; later ones may use the same names.
 
-    mmengine refuses a name that two metrics give, after the first evaluation. Here the later one is put under the name of
-    its class: ``'IoUMetric/aAcc'``.
+    mmengine refuses a name that two metrics give, after the first evaluation. Here the later one is put under the name
+    of its class: ``'IoUMetric/aAcc'``.
     """
 
     def evaluate(self, size: int) -> dict[str, Any]:
@@ -49,7 +49,8 @@ def kept_metrics(evaluator: Any) -> list[Any]:
     """Returns the metrics that a step evaluates beside ours: all but MMSegmentation's mean IoU, which ours replaces.
 
     Examples:
-        >>> kept_metrics([dict(type='IoUMetric'), dict(type='mmseg.IoUMetric', iou_metrics=['mDice']), dict(type='Mine')])
+        >>> dice = dict(type='mmseg.IoUMetric', iou_metrics=['mDice'])
+        >>> kept_metrics([dict(type='IoUMetric'), dice, dict(type='Mine')])
         [{'type': 'mmseg.IoUMetric', 'iou_metrics': ['mDice']}, {'type': 'Mine'}]
     """
     return [metric for metric in listed_metrics(evaluator) if not _is_replaced(metric)]

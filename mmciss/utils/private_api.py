@@ -75,7 +75,7 @@ def stop_workers(runner: Runner) -> None:
     """
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         loader = getattr(loop, 'dataloader', None)
-        iterators = [getattr(loader, '_iterator', None)]
+        iterators: list[Any] = [getattr(loader, '_iterator', None)]
         iterators.append(getattr(getattr(loop, 'dataloader_iterator', None), '_iterator', None))
         for iterator in iterators:
             if hasattr(iterator, '_shutdown_workers'):

@@ -30,7 +30,7 @@ def test_norms_and_dropouts_of_any_dimension_and_of_mmengine_are_known() -> None
     assert all(isinstance(norm, NORMS) for norm in (*norms, revert_sync_batchnorm(nn.SyncBatchNorm(2))))
     assert all(isinstance(layer, DROPOUTS) for layer in (nn.Dropout(), nn.Dropout2d(), nn.AlphaDropout()))
     others = nn.GroupNorm(1, 2), nn.LayerNorm(2), nn.Conv2d(1, 1, 1)
-    assert not any(isinstance(layer, NORMS) or isinstance(layer, DROPOUTS) for layer in others)
+    assert not any(isinstance(layer, (NORMS, DROPOUTS)) for layer in others)
 
 
 class Doubled(AdaptsState):
