@@ -171,8 +171,15 @@ class ReplayOptions:
             ConfigError: If a key is unknown or missing.
         """
         memory = (method or {}).get('memory')
-        if memory is None:
-            return None
+        return None if memory is None else cls.from_dict(memory)
+
+    @classmethod
+    def from_dict(cls, memory: Mapping[str, Any]) -> ReplayOptions:
+        """Reads the config key ``method.memory``.
+
+        Raises:
+            ConfigError: If a key is unknown or missing.
+        """
         known = [field.name for field in fields(cls)]
         for key in memory:
             if key not in known:

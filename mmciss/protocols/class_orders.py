@@ -96,14 +96,15 @@ def class_number(item: Any, class_names: Sequence[str], key: str) -> int:
         raise ConfigError(f'{key}: unknown class {item!r}.{hint}')
     if not isinstance(item, Integral) or isinstance(item, bool):
         raise ConfigError(f'{key}: {item!r} is neither the number nor the name of a class')
-    if item == 0:
+    number = int(item)
+    if number == 0:
         raise ConfigError(
             f'{key}: 0 is the background, which the first step always includes; '
             f'list only the classes 1 to {len(class_names)}'
         )
-    if not 1 <= item <= len(class_names):
-        raise ConfigError(f'{key}: there is no class {item}; allowed are 1 to {len(class_names)}')
-    return int(item)
+    if not 1 <= number <= len(class_names):
+        raise ConfigError(f'{key}: there is no class {number}; allowed are 1 to {len(class_names)}')
+    return number
 
 
 def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: str) -> None:
@@ -144,10 +145,11 @@ def read_order(order: Any, class_names: Sequence[str], dataset: str | None = Non
     if isinstance(order, str):
         return _published_order(order, total, dataset)
     if isinstance(order, Integral) and not isinstance(order, bool):
-        if not 0 <= order < 2**32:
-            raise ConfigError(f'{key}: the seed {order} is outside 0 to {2**32 - 1}')
+        seed = int(order)
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f'{key}: the seed {seed} is outside 0 to {2**32 - 1}')
         # NumPy never changes RandomState's stream, so a seed always gives the same order.
-        return tuple(int(number) + 1 for number in np.random.RandomState(int(order)).permutation(total))
+        return tuple(int(number) + 1 for number in np.random.RandomState(seed).permutation(total))
     if not isinstance(order, Iterable):
         raise ConfigError(f'{key}: {order!r}; allowed are a letter, a seed, a list of all classes, or None')
     numbers = tuple(class_number(item, class_names, key) for item in order)

@@ -149,8 +149,8 @@ def _concatenate(parts: Sequence[MaskScan]) -> MaskScan:
 
 
 def load_or_scan(
-    paths: Sequence[str | os.PathLike],
-    cache_dir: str | os.PathLike | None = None,
+    paths: Sequence[str | os.PathLike[str]],
+    cache_dir: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> MaskScan:
@@ -206,10 +206,11 @@ def _relative(files: Sequence[str]) -> list[str]:
 
 
 def _folder(files: Sequence[str]) -> str:
-    return os.path.dirname(os.path.commonprefix([min(files), max(files)])) if files else ''
+    common = os.path.commonprefix([min(files), max(files)]) if files else ''  # noqa: RUF071 - dirname cuts it
+    return os.path.dirname(common)
 
 
-def _cache_files(files: Sequence[str], cache_dir: str | os.PathLike | None) -> list[Path]:
+def _cache_files(files: Sequence[str], cache_dir: str | os.PathLike[str] | None) -> list[Path]:
     """Returns where the cache may be, in order of preference."""
     folder = _folder(files) or '.'
     names = _digest(_relative(files))[:16]
