@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .pixel_loss import pixel_losses
 from .reduction import reduce_pixels
@@ -46,26 +49,33 @@ def binary_cross_entropy(
         >>> binary_cross_entropy(logits, torch.tensor([[[1, 255]]])) / torch.tensor(2.).log()
         tensor(3.)
     """
-    rule = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
-    loss = pixel_losses(rule, logits, (target,), target.shape[-2:], align_corners)
+    formula = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
+    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners)
     return reduce_pixels(loss, target, reduction, ignore_index, weight)
 
 
-def _of_pixels(
-    scores: Tensor,
-    label: Tensor,
-    scratch: Tensor,
-    upstream: Tensor | None,
-    ignore_index: int,
-    negative_index: int | None,
-) -> tuple[Tensor | None, Tensor | None]:
-    """Computes the loss of P pixels or its derivative, see ``PixelRule``."""
-    ignored = label == ignore_index
-    unlabelled = ignored if negative_index is None else ignored | (label == negative_index)
-    label = label.masked_fill(unlabelled, 0).unsqueeze(0)
-    if upstream is not None:
-        factor = (upstream * ~ignored).expand(scores.shape[1:])
-        scores.sigmoid_().mul_(factor)
-        return None, scores.scatter_add_(0, label, (-factor * ~unlabelled).unsqueeze(0))
-    positive = scores.gather(0, label)[0].masked_fill_(unlabelled, 0)
-    return (F.softplus(scores).sum(0) - positive).masked_fill_(ignored, 0), None
+def _of_pixels(scores: Tensor, target: Tensor, ignore_index: int, negative_index: int | None) -> Tensor:
+    ignored = target == ignore_index
+    negative = ignored if negative_index is None else ignored | (target == negative_index)
+    own = scores.gather(0, target.masked_fill(negative, 0).unsqueeze(0))[0]
+    return (softplus(scores).sum(0) - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
+
+
+class _Softplus(torch.autograd.Function):
+    """``log(1 + exp(x))`` with the derivative ``sigmoid(x)``, a fraction of the time of PyTorch's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return F.softplus(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x.sigmoid().mul_(upstream)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Computes the softplus of scores of any shape."""
+    return _Softplus.apply(x)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .channel_argmax import first_hit
 from .exponentials import exponentials
-from .upsampled_blocks import UpsampledBlocks, view_of
+from .upsampled_blocks import UpsampledBlocks, wide_type
 
 
 def normalised_entropy(
@@ -36,18 +36,14 @@ def normalised_entropy(
     """
     num_old = teacher_logits.shape[1]
     size = tuple(teacher_logits.shape[-2:] if size is None else size)
-    blocks = UpsampledBlocks(teacher_logits.detach(), size, align_corners)
-    entropy = blocks.buffer.new_empty((len(teacher_logits), *size))
+    entropy = teacher_logits.new_empty((len(teacher_logits), *size), dtype=wide_type(teacher_logits))
     predicted = torch.empty_like(entropy, dtype=torch.long)
-    scratch = torch.empty_like(blocks.buffer)
+    blocks = UpsampledBlocks(teacher_logits.detach(), size, align_corners)
     for place in blocks:
-        found = exponentials(blocks.block(*place))
-        work = view_of(scratch, found.values.shape)
-        torch.eq(found.values, 1, out=work)
-        predicted[place] = first_hit(work, 0).view_as(predicted[place])
+        found = exponentials(blocks.read(*place))
+        predicted[place] = first_hit((found.values == 1).to(entropy), 0)
         q = found.values.mul_(found.total.reciprocal())
-        torch.add(q, 1e-8, out=work).log_().mul_(q)
-        entropy[place] = work.sum(0).view_as(entropy[place])
+        entropy[place] = torch.add(q, 1e-8).log_().mul_(q).sum(0)
     # A teacher with one channel has entropy 0; its ln 1 must not divide.
     scale = num_old * max(math.log(num_old), 1e-8) * max(math.log(num_seen), 1e-8)
     return entropy.div_(-scale), predicted

@@ -24,16 +24,10 @@ class Exponentials(NamedTuple):
         return self.total.log().add_(self.highest)
 
 
-def exponentials(scores: Tensor, out: Tensor | None = None) -> Exponentials:
-    """Computes ``exp(scores - max)`` and its sum over channels.
-
-    Args:
-        scores: Shape ``(C, P)`` with at least one channel; overwritten unless ``out`` is given.
-        out: Where the exponentials go.
-    """
+def exponentials(scores: Tensor) -> Exponentials:
+    """Computes ``exp(scores - max)`` and its sum over channels, of scores ``(C, ...)`` with at least one channel."""
     highest = scores.amax(0)
-    values = torch.sub(scores, highest, out=scores if out is None else out)
-    exp_of_negatives(values)
+    values = exp_of_negatives(scores - highest)
     return Exponentials(values, values.sum(0), highest)
 
 

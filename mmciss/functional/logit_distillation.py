@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from .channels import check_old_channels
-from .exponentials import exponentials
 from .pixel_loss import mean_pixel_loss
 
 
@@ -38,21 +36,9 @@ def logit_distillation(
         ValueError: If the student has fewer channels than the teacher.
     """
     num_old = check_old_channels(logits, teacher_logits)
-    rule = partial(_of_pixels, num_old=num_old)
-    return mean_pixel_loss(rule, logits, (teacher_logits,), size, align_corners) / num_old
+    formula = partial(_cross_entropy, num_old=num_old)
+    return mean_pixel_loss(formula, logits, (teacher_logits,), size, align_corners) / num_old
 
 
-def _of_pixels(
-    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int
-) -> tuple[Tensor, Tensor | None]:
-    """Computes ``C_old`` times the loss of P pixels and its derivative, see ``PixelRule``."""
-    target = exponentials(teacher)
-    matched = torch.mul(target.values, scores[:num_old], out=scratch[:num_old]).sum(0)
-    student = exponentials(scores[:num_old])
-    loss = student.logsumexp() - matched / target.total
-    if upstream is None:
-        return loss, None
-    student.values.mul_(upstream / student.total)
-    student.values.addcmul_(target.values, upstream / target.total, value=-1)
-    scores[num_old:] = 0
-    return loss, scores
+def _cross_entropy(scores: Tensor, teacher: Tensor, num_old: int) -> Tensor:
+    return -(teacher.softmax(0) * scores[:num_old].log_softmax(0)).sum(0)

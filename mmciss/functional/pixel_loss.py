@@ -1,38 +1,26 @@
-"""Losses of upsampled logits without a map of their size: block by block, in memory that stays in the cache."""
+"""Losses of upsampled logits, block by block: no map of the image's size has more than one channel.
+
+A loss is given as a formula: a differentiable function of a block of scores ``(C, ...)`` and of the same pixels of
+whatever else it looks at, which returns what each pixel costs, ``(...)``. Autograd finds its derivative, one block at a
+time. A formula must not write to its arguments, nor hold tensors that need a gradient.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .upsampled_blocks import BlockGradient, UpsampledBlocks, view_of, wide_type
+from .upsampled_blocks import BlockGradient, UpsampledBlocks, wide_type
 
-
-class PixelRule(Protocol):
-    """What a pixel costs and how that depends on its scores."""
-
-    def __call__(
-        self, scores: Tensor, *others: Tensor, scratch: Tensor, upstream: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Returns the loss ``(P,)`` of P pixels and, where asked for, its derivative ``(C, P)``.
-
-        Scores of either kind may be overwritten, and the derivative may take their place; labels may not. A rule of
-        :func:`pixel_losses` may leave out the loss where the derivative is asked for.
-
-        Args:
-            scores: Shape ``(C, P)``, at least float32.
-            *others: The same pixels of what else the loss looks at: scores ``(C', P)`` or labels ``(P,)``.
-            scratch: Memory to work in, shaped like the scores.
-            upstream: Factor of the derivative, ``(P,)`` or a scalar; None where no derivative is wanted.
-        """
+Formula = Callable[..., Tensor]
 
 
 def pixel_losses(
-    rule: PixelRule,
+    formula: Formula,
     logits: Tensor,
     others: Sequence[Tensor] = (),
     size: tuple[int, int] | None = None,
@@ -40,12 +28,11 @@ def pixel_losses(
 ) -> Tensor:
     """Computes what each pixel costs.
 
-    The backward pass works block by block, as the forward pass does, and computes the scores of a block again:
-    beside the gradient itself nothing larger than one channel is kept.
+    The backward pass computes each block again, with its derivative. Nothing larger than one channel is kept for it.
 
     Args:
-        rule: The loss of one pixel. It must not hold tensors that need a gradient.
-        logits: Scores, shape ``(N, C, h, w)``, the only input with a gradient.
+        formula: The loss of each pixel, called with blocks of ``logits`` and ``others``.
+        logits: Scores, shape ``(N, C, h, w)``; only they get a gradient.
         others: Scores ``(N, C', h', w')``, upsampled like the logits, or labels ``(N, H, W)``.
         size: Height and width to which scores are upsampled bilinearly; None for the size they have.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
@@ -53,11 +40,11 @@ def pixel_losses(
     Returns:
         Shape ``(N, H, W)``, at least float32.
     """
-    return _PixelLosses.apply(logits, rule, _size(logits, size), align_corners, *others)
+    return _PixelLosses.apply(logits, formula, _size(logits, size), align_corners, *others)
 
 
 def mean_pixel_loss(
-    rule: PixelRule,
+    formula: Formula,
     logits: Tensor,
     others: Sequence[Tensor] = (),
     size: tuple[int, int] | None = None,
@@ -65,14 +52,14 @@ def mean_pixel_loss(
 ) -> Tensor:
     """Computes the mean over all pixels of :func:`pixel_losses`.
 
-    Where logits are upsampled, their gradient is as small as they are. Then it is computed together with the value,
-    and the backward pass costs nothing.
+    The gradient for logits that are upsampled is small. It is computed along with the value, so that no block is
+    computed twice.
     """
     size = _size(logits, size)
     if size == tuple(logits.shape[-2:]):
-        return pixel_losses(rule, logits, others, size, align_corners).mean()
-    gradient = torch.is_grad_enabled() and logits.requires_grad
-    return _MeanPixelLoss.apply(logits, rule, size, align_corners, gradient, *others)
+        return pixel_losses(formula, logits, others, size, align_corners).mean()
+    needs_gradient = torch.is_grad_enabled() and logits.requires_grad
+    return _MeanPixelLoss.apply(logits, formula, size, align_corners, needs_gradient, *others)
 
 
 def _size(logits: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
@@ -88,16 +75,21 @@ class _Blocks:
         self.others = [
             UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x for x in others
         ]
-        self.scratch = torch.empty_like(self.scores.buffer)
 
-    def __iter__(self) -> Iterator[tuple[tuple[slice, slice], list[Tensor], Tensor]]:
-        """Yields images and rows; the pixels there of logits and others; memory to work in."""
+    def __iter__(self) -> Iterator[tuple[tuple[slice, slice], list[Tensor]]]:
+        """Yields images and rows, and the pixels there of logits and others."""
         for place in self.scores:
-            pixels = [
-                x.block(*place) if isinstance(x, UpsampledBlocks) else x[place].reshape(-1)
-                for x in (self.scores, *self.others)
-            ]
-            yield place, pixels, view_of(self.scratch, pixels[0].shape)
+            others = [x.read(*place) if isinstance(x, UpsampledBlocks) else x[place] for x in self.others]
+            yield place, [self.scores.read(*place), *others]
+
+
+def _differentiate(formula: Formula, pixels: Sequence[Tensor], upstream: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the losses of a block, and the gradient of ``upstream`` times them for the block's scores."""
+    scores = pixels[0].detach().requires_grad_(True)
+    with torch.enable_grad():
+        loss = formula(scores, *pixels[1:])
+    (gradient,) = torch.autograd.grad(loss, scores, upstream.expand_as(loss))
+    return loss.detach(), gradient
 
 
 class _PixelLosses(torch.autograd.Function):
@@ -105,25 +97,24 @@ class _PixelLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, rule: PixelRule, size: tuple[int, int], align_corners: bool, *others: Tensor
+        ctx: Any, logits: Tensor, formula: Formula, size: tuple[int, int], align_corners: bool, *others: Tensor
     ) -> Tensor:
         ctx.save_for_backward(logits, *others)
-        ctx.arguments = rule, size, align_corners
+        ctx.arguments = formula, size, align_corners
         loss = logits.new_empty((len(logits), *size), dtype=wide_type(logits))
-        for place, pixels, scratch in _Blocks(logits, others, size, align_corners):
-            found, _ = rule(*pixels, scratch=scratch, upstream=None)
-            loss[place] = found.view_as(loss[place])
+        for place, pixels in _Blocks(logits, others, size, align_corners):
+            loss[place] = formula(*pixels)
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, *others = ctx.saved_tensors
-        blocks = _Blocks(logits, others, *ctx.arguments[1:])
+        formula, size, align_corners = ctx.arguments
+        blocks = _Blocks(logits, others, size, align_corners)
         gradient = BlockGradient(blocks.scores)
-        for place, pixels, scratch in blocks:
-            factor = upstream[place].reshape(-1)
-            gradient.put(*place, ctx.arguments[0](*pixels, scratch=scratch, upstream=factor)[1])
+        for place, pixels in blocks:
+            gradient.put(*place, _differentiate(formula, pixels, upstream[place])[1])
         return (gradient.total.to(logits.dtype), None, None, None, *(None for _ in others))
 
 
@@ -134,26 +125,28 @@ class _MeanPixelLoss(torch.autograd.Function):
     def forward(
         ctx: Any,
         logits: Tensor,
-        rule: PixelRule,
+        formula: Formula,
         size: tuple[int, int],
         align_corners: bool,
         needs_gradient: bool,
         *others: Tensor,
     ) -> Tensor:
         blocks = _Blocks(logits, others, size, align_corners)
+        number = len(logits) * size[0] * size[1]
+        share = logits.new_tensor(1 / number, dtype=wide_type(logits))
+        total = torch.zeros_like(share)
         gradient = BlockGradient(blocks.scores) if needs_gradient else None
-        pixels_in_all = len(logits) * size[0] * size[1]
-        factor = blocks.scratch.new_tensor(1 / pixels_in_all) if needs_gradient else None
-        total = blocks.scratch.new_zeros(())
-        for place, pixels, scratch in blocks:
-            loss, derivative = rule(*pixels, scratch=scratch, upstream=factor)
-            total += loss.sum()
-            if gradient is not None:
+        for place, pixels in blocks:
+            if gradient is None:
+                loss = formula(*pixels)
+            else:
+                loss, derivative = _differentiate(formula, pixels, share)
                 gradient.put(*place, derivative)
+            total += loss.sum()
         if gradient is not None:
             ctx.save_for_backward(gradient.total)
         ctx.dtype, ctx.number_of_others = logits.dtype, len(others)
-        return total / pixels_in_all
+        return total / number
 
     @staticmethod
     @once_differentiable

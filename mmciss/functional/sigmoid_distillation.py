@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .binary_cross_entropy import softplus
 from .channels import check_old_channels
 from .pixel_loss import mean_pixel_loss
 
@@ -37,16 +36,8 @@ def sigmoid_distillation(
     """
     num_old = check_old_channels(logits, teacher_logits)
     # The scores of new channels are not read at all.
-    return mean_pixel_loss(_of_pixels, logits[:, :num_old], (teacher_logits,), size, align_corners)
+    return mean_pixel_loss(_cross_entropy, logits[:, :num_old], (teacher_logits,), size, align_corners)
 
 
-def _of_pixels(
-    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """Computes the loss of P pixels and its derivative, see ``PixelRule``."""
-    target = teacher.sigmoid_()
-    loss = torch.mul(target, scores, out=scratch).sum(0).neg_()
-    loss += F.softplus(scores).sum(0)
-    if upstream is None:
-        return loss, None
-    return loss, scores.sigmoid_().sub_(target).mul_(upstream)
+def _cross_entropy(scores: Tensor, teacher: Tensor) -> Tensor:
+    return softplus(scores).sum(0) - (teacher.sigmoid() * scores).sum(0)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from .exponentials import exponentials
 from .pixel_loss import mean_pixel_loss
 
 
@@ -46,33 +44,21 @@ def soft_relation(
     Returns:
         A scalar.
     """
-    rule = partial(_soft_of_pixels, num_old=num_old)
-    loss = mean_pixel_loss(rule, logits, (teacher_logits, target), size, align_corners)
+    formula = partial(_soft_of_pixels, num_old=num_old)
+    loss = mean_pixel_loss(formula, logits, (teacher_logits, target), size, align_corners)
     return loss / logits.shape[1]
 
 
-def _soft_of_pixels(
-    scores: Tensor, teacher: Tensor, label: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int
-) -> tuple[Tensor, Tensor | None]:
-    """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
-    num_classes = len(scores)
-    q_old = teacher.sigmoid_().exp_()  # not yet normalised
-    is_new = (label >= num_old) & (label < num_classes)
-    label = label.masked_fill(~is_new, 0).unsqueeze(0)
+def _soft_of_pixels(scores: Tensor, teacher: Tensor, target: Tensor, num_old: int) -> Tensor:
+    """Returns ``C`` times the loss of each pixel."""
+    log_p = scores.log_softmax(0)
+    is_new = (target >= num_old) & (target < len(scores))
+    own = log_p.gather(0, target.masked_fill(~is_new, 0).unsqueeze(0))[0]
     # exp(0) for each new channel, exp(1) for the labelled one: no one-hot tensor.
+    q_old = teacher.sigmoid().exp()
     bonus = is_new * (math.e - 1)
-    norm = q_old.sum(0).add_(bonus + (num_classes - num_old))
-    matched = torch.mul(q_old, scores[:num_old], out=scratch[:num_old]).sum(0)
-    matched += scores[num_old:].sum(0) + bonus * scores.gather(0, label)[0]
-    student = exponentials(scores)
-    loss = student.logsumexp() - matched / norm
-    if upstream is None:
-        return loss, None
-    share = upstream / norm
-    student.values.mul_(upstream / student.total)
-    scores[:num_old].addcmul_(q_old, share, value=-1)
-    scores[num_old:].sub_(share)
-    return loss, scores.scatter_add_(0, label, (bonus * -share).unsqueeze(0))
+    norm = q_old.sum(0) + bonus + (len(scores) - num_old)
+    return -((q_old * log_p[:num_old]).sum(0) + log_p[num_old:].sum(0) + bonus * own) / norm
 
 
 def sharp_relation(logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False) -> Tensor:
@@ -92,17 +78,9 @@ def sharp_relation(logits: Tensor, size: tuple[int, int] | None = None, align_co
     Returns:
         A scalar.
     """
-    loss = mean_pixel_loss(_sharp_of_pixels, logits, (), size, align_corners)
-    return loss / logits.shape[1]
+    return mean_pixel_loss(_entropy, logits, (), size, align_corners) / logits.shape[1]
 
 
-def _sharp_of_pixels(scores: Tensor, scratch: Tensor, upstream: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Computes ``C`` times the loss of P pixels and its derivative, see ``PixelRule``."""
-    student = exponentials(scores, out=scratch)
-    share = student.values.div_(student.total)
-    log_p = scores.sub_(student.logsumexp())
-    loss = -(share * log_p).sum(0)
-    if upstream is None:
-        return loss, None
-    # d/dz_c of -sum p log p
-    return loss, log_p.add_(loss).mul_(share).mul_(-upstream)
+def _entropy(scores: Tensor) -> Tensor:
+    log_p = scores.log_softmax(0)
+    return -(log_p.exp() * log_p).sum(0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .pixel_loss import pixel_losses
 from .reduction import reduce_pixels
-from .split_logsumexp import split_logsumexp
 
 
 def unbiased_cross_entropy(
@@ -50,18 +52,24 @@ def unbiased_cross_entropy(
         >>> unbiased_cross_entropy(logits, target, 3, reduction='none').exp()
         tensor([[[1.3333, 4.0000]]])
     """
+    formula = partial(_of_pixels, num_old=num_old, ignore_index=ignore_index)
+    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners)
+    return reduce_pixels(loss, target, reduction, ignore_index, weight)
+
+
+def _of_pixels(scores: Tensor, target: Tensor, num_old: int, ignore_index: int) -> Tensor:
     ignored = target == ignore_index
-    is_old = (target < num_old) & ~ignored
-    nothing_new = ignored | is_old
-    label = target.masked_fill(nothing_new, min(num_old, logits.shape[1] - 1))
-    old, new, own = split_logsumexp(logits, label, num_old, align_corners)
+    is_new = (target >= num_old) & ~ignored
+    if num_old == len(scores):
+        return scores[0] * 0
+    new = scores[num_old:].logsumexp(0)
+    # Of pixels without a new class any channel will do.
+    own = scores.gather(0, target.masked_fill(~is_new, num_old).unsqueeze(0))[0]
+    # log p_y = log p_new + log p_(y | new)
+    within = (new - own).masked_fill(~is_new, 0)
     if num_old == 0:
-        loss = new - own
-    elif num_old == logits.shape[1]:
-        loss = old * 0
-    else:
-        # Two sums over disjoint channels: softplus(new - old) keeps its digits where the old
-        # classes hold nearly all probability. And log p_y = log p_new + log p_(y | new).
-        odds = new - old
-        loss = F.softplus(torch.where(is_old, odds, -odds)) + (new - own).masked_fill(nothing_new, 0)
-    return reduce_pixels(loss.masked_fill(ignored, 0), target, reduction, ignore_index, weight)
+        return within
+    # Two sums over disjoint channels: softplus(new - old) keeps its digits where the old classes hold nearly all
+    # probability.
+    odds = new - scores[:num_old].logsumexp(0)
+    return (F.softplus(torch.where(is_new, -odds, odds)) + within).masked_fill(ignored, 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .channels import check_old_channels
 from .exponentials import exp_of_negatives, exponentials
@@ -44,36 +45,39 @@ def unbiased_distillation(
         ValueError: If the student has fewer channels than the teacher.
     """
     num_old = check_old_channels(logits, teacher_logits)
-    rule = partial(_of_pixels, num_old=num_old, alpha=alpha)
-    return mean_pixel_loss(rule, logits, (teacher_logits,), size, align_corners) / num_old
+
+    def formula(scores: Tensor, teacher: Tensor) -> Tensor:
+        return _CrossEntropy.apply(scores, teacher, num_old, alpha)
+
+    return mean_pixel_loss(formula, logits, (teacher_logits,), size, align_corners) / num_old
 
 
-def _of_pixels(
-    scores: Tensor, teacher: Tensor, scratch: Tensor, upstream: Tensor | None, num_old: int, alpha: float
-) -> tuple[Tensor, Tensor | None]:
-    """Computes ``C_old`` times the loss of P pixels and its derivative, see ``PixelRule``."""
-    target = exponentials(teacher if alpha == 1 else teacher.mul_(alpha))
-    # sum_c q_c log u_c = sum_c q_c v_c - logsumexp(scores) with v the merged scores: no
-    # log-probabilities are ever made.
-    rest = torch.mul(target.values[1:], scores[1:num_old], out=scratch[1:num_old]).sum(0)
-    # The background and the new classes are summed apart from the old ones: the sum must keep its
-    # digits where they are all improbable.
-    background, new = scores[:1], scores[num_old:]
-    merged = background[0].clone()  # the scores are overwritten
-    if len(new):
-        merged = torch.logaddexp(merged, exponentials(new, scratch[num_old:]).logsumexp())
-    if upstream is not None:
-        exp_of_negatives(torch.sub(background, merged, out=scratch[:1]))
-        exp_of_negatives(torch.sub(new, merged, out=scratch[num_old:]))
-    matched = (target.values[0] * merged + rest) / target.total
-    student = exponentials(scores)
-    loss = student.logsumexp() - matched
-    if upstream is None:
-        return loss, None
-    share = student.values.mul_(upstream / student.total)
-    certainty = upstream / target.total
-    share[1:num_old].addcmul_(target.values[1:], certainty, value=-1)
-    certainty = target.values[0] * certainty
-    share[:1].addcmul_(scratch[:1], certainty, value=-1)
-    share[num_old:].addcmul_(scratch[num_old:], certainty, value=-1)
-    return loss, share
+class _CrossEntropy(torch.autograd.Function):
+    """``C_old`` times the loss of each pixel of a block, and its derivative by hand."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, teacher: Tensor, num_old: int, alpha: float) -> Tensor:
+        target = exponentials(teacher if alpha == 1 else teacher * alpha)
+        student = exponentials(scores)
+        # The background and the new classes are summed apart from the old ones: the sum must keep its digits where they
+        # are all improbable.
+        merged = scores[0]
+        if len(scores) > num_old:
+            merged = torch.logaddexp(merged, exponentials(scores[num_old:]).logsumexp())
+        # sum_c q_c log u_c = sum_c q_c v_c - logsumexp(scores) with v the merged scores: no log-probabilities are made.
+        matched = target.values[0] * merged + (target.values[1:] * scores[1:num_old]).sum(0)
+        ctx.save_for_backward(scores, merged, student.values, student.total, target.values, target.total)
+        return student.logsumexp() - matched / target.total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+        scores, merged, student, student_total, target, target_total = ctx.saved_tensors
+        num_old = len(target)
+        gradient = student * (upstream / student_total)
+        factor = upstream / target_total
+        gradient[1:num_old].addcmul_(target[1:], factor, value=-1)
+        factor = target[0] * factor
+        for part in (slice(1), slice(num_old, None)):
+            gradient[part].addcmul_(exp_of_negatives(scores[part] - merged), factor, value=-1)
+        return gradient, None, None, None

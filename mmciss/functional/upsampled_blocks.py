@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -71,16 +70,16 @@ def wide_type(values: Tensor) -> torch.dtype:
 class UpsampledBlocks:
     """Maps as they would be after bilinear upsampling, made block by block.
 
-    Upsampling is separable: a product with a small matrix along the height, at the width that the
-    maps have, then one along the width. So no map of the full size ever exists, and the adjoint,
-    which brings gradients back, is the same two products transposed.
+    Upsampling is separable: a product with a small matrix along the height, at the width that the maps have, then one
+    along the width. So no map of the full size ever exists, and the adjoint, which brings gradients back, is the same
+    two products transposed, see :class:`BlockGradient`.
 
     Args:
         maps: Shape ``(N, C, h, w)``; half precision is widened block by block.
         size: Height and width ``(H, W)`` after upsampling.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
-        shape: Most images and rows in one block; several images only with all their rows. None for
-            what suits the maps.
+        shape: Most images and rows in one block; several images only with all their rows. None for what suits the
+            maps.
     """
 
     def __init__(
@@ -89,112 +88,68 @@ class UpsampledBlocks:
         self.maps = maps
         self.size = size
         self.shape = block_shape(maps.shape, size, maps.device) if shape is None else shape
+        self.dtype = wide_type(maps)
         self.upsamples = tuple(maps.shape[-2:]) != tuple(size)
-        images, rows = self.shape
-        self.buffer = maps.new_empty(maps.shape[1] * images * rows * size[1], dtype=wide_type(maps))
-        self._first_image = -1
         if self.upsamples:
+            like = maps.new_empty(0, dtype=self.dtype)
             self.vertical, self.horizontal = (
-                interpolation_matrix(old, new, align_corners, self.buffer) for old, new in zip(maps.shape[-2:], size)
+                interpolation_matrix(old, new, align_corners, like) for old, new in zip(maps.shape[-2:], size)
             )
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
-        """Yields the images and rows of each block."""
+        """Yields the images and rows of each block, those of an image in order."""
         number, height = len(self.maps), self.size[0]
         images, rows = self.shape
         for image in range(0, number, images):
             for first in range(0, height, rows):
                 yield slice(image, min(image + images, number)), slice(first, min(first + rows, height))
 
-    def block(self, images: slice, rows: slice) -> Tensor:
-        """Returns a block, shape ``(C, P)``, its pixels in the order image, row, column.
-
-        It may be overwritten; the next one takes its place.
-        """
-        block = view_of(self.buffer, self.block_size(images, rows))
-        if not self.upsamples:
-            block.copy_(self.maps[images, :, rows].transpose(0, 1))
-            return block.flatten(1)
-        with full_precision(self.maps):
-            if images.start != self._first_image:
-                self._first_image = images.start
-                # (C, images, H, w)
-                maps = self.maps[images].transpose(0, 1).to(self.buffer.dtype)
-                self._stretched = self.vertical.T @ maps
-            narrow = self._stretched[:, :, rows].flatten(0, 2)
-            torch.mm(narrow, self.horizontal, out=block.view(len(narrow), -1))
-        return block.flatten(1)
-
     def read(self, images: slice, rows: slice) -> Tensor:
-        """Returns a block as ``(C, images, rows, W)``, not to be overwritten."""
-        if self.upsamples or self.maps.dtype != self.buffer.dtype:
-            return self.block(images, rows).view(self.block_size(images, rows))
-        return self.maps[images, :, rows].transpose(0, 1)
+        """Returns a block, shape ``(C, images, rows, W)``, at least float32, which may be a part of the maps.
 
-    def block_size(self, images: slice, rows: slice) -> tuple[int, int, int, int]:
-        """Returns channels, images, rows and columns of a block."""
-        return (self.maps.shape[1], images.stop - images.start, rows.stop - rows.start, self.size[1])
+        Blocks are read in the order in which they are yielded.
+        """
+        if not self.upsamples:
+            return self.maps[images, :, rows].transpose(0, 1).to(self.dtype)
+        with full_precision(self.maps):
+            if rows.start == 0:
+                # All rows of these images at the width of the maps, (C, images, H, w): small, and every block of the
+                # images is cut from it.
+                self._stretched = self.vertical.T @ self.maps[images].transpose(0, 1).to(self.dtype)
+            narrow = self._stretched[:, :, rows]
+            return (narrow.flatten(0, 2) @ self.horizontal).view(*narrow.shape[:3], -1)
 
 
 class BlockGradient:
-    """Collects what flows back into maps that :class:`UpsampledBlocks` upsampled.
-
-    Every block comes once, those of an image in order: :meth:`put`, or :meth:`place` and then
-    :meth:`done`.
+    """Brings the gradients of blocks back to the maps that :class:`UpsampledBlocks` upsampled.
 
     Attributes:
-        total: The gradient, shape ``(N, C, h, w)``, once every block has come.
+        total: The gradient, shape ``(N, C, h, w)``, once :meth:`put` was called for every block, in order.
 
     Args:
-        blocks: The upsampling to turn round.
+        blocks: The upsampled maps.
     """
 
     def __init__(self, blocks: UpsampledBlocks) -> None:
-        maps = blocks.maps
         self._blocks = blocks
-        kind = blocks.buffer.dtype if blocks.upsamples else maps.dtype
-        # A few rows of every channel lie apart in memory, where exponentials are slow.
-        whole = blocks.shape == (1, blocks.size[0])
-        self._direct = whole and not blocks.upsamples and kind == blocks.buffer.dtype
-        self.total = maps.new_empty(maps.shape, dtype=kind)
-        if not self._direct:
-            self._memory = torch.empty_like(blocks.buffer)
-        if blocks.upsamples:
-            self._stretched = maps.new_empty(
-                maps.shape[1] * blocks.shape[0] * blocks.size[0] * maps.shape[3], dtype=kind
-            )
-
-    def place(self, images: slice, rows: slice) -> Tensor:
-        """Returns where to write the gradient of a block, ``(C, images, rows, W)``."""
-        if self._direct:
-            return self.total[images, :, rows].transpose(0, 1)
-        return view_of(self._memory, self._blocks.block_size(images, rows))
-
-    def done(self, images: slice, rows: slice) -> None:
-        """Takes what was written to :meth:`place`."""
-        if not self._direct:
-            self.put(images, rows, self.place(images, rows))
+        # Of maps that are not upsampled the gradient is as large as they are: kept in their own precision.
+        kind = blocks.dtype if blocks.upsamples else blocks.maps.dtype
+        self.total = blocks.maps.new_empty(blocks.maps.shape, dtype=kind)
 
     def put(self, images: slice, rows: slice, gradient: Tensor) -> None:
-        """Takes the gradient of a block, ``(C, P)`` or ``(C, images, rows, W)``."""
+        """Takes the gradient of a block, shape ``(C, images, rows, W)``."""
         blocks = self._blocks
-        size = blocks.block_size(images, rows)
-        gradient = gradient.view(size)
         if not blocks.upsamples:
             self.total[images, :, rows] = gradient.transpose(0, 1)
             return
-        width = self.total.shape[3]
-        stretched = view_of(self._stretched, (*size[:2], blocks.size[0], width))
+        channels, number, _, _ = gradient.shape
         with full_precision(gradient):
+            if rows.start == 0:
+                self._stretched = gradient.new_empty(channels, number, blocks.size[0], self.total.shape[3])
             narrow = gradient.flatten(0, 2) @ blocks.horizontal.T
-            stretched[:, :, rows] = narrow.view(*size[:3], width)
+            self._stretched[:, :, rows] = narrow.view(*gradient.shape[:3], -1)
             if rows.stop == blocks.size[0]:
-                self.total[images] = (blocks.vertical @ stretched).transpose(0, 1)
-
-
-def view_of(memory: Tensor, shape: Sequence[int]) -> Tensor:
-    """Returns the first numbers of a flat tensor in another shape."""
-    return memory[: math.prod(shape)].view(shape)
+                self.total[images] = (blocks.vertical @ self._stretched).transpose(0, 1)
 
 
 def full_precision(like: Tensor) -> torch.autocast:

@@ -45,7 +45,6 @@ def test_blocks_are_the_upsampled_maps(old: tuple, new: tuple, align: bool, shap
     for images, rows in blocks:
         part = expected[images, :, rows].transpose(0, 1)
         torch.testing.assert_close(blocks.read(images, rows), part)
-        torch.testing.assert_close(blocks.block(images, rows), part.flatten(1))
         seen[images, rows] += 1
     assert (seen == 1).all()
 
@@ -53,8 +52,7 @@ def test_blocks_are_the_upsampled_maps(old: tuple, new: tuple, align: bool, shap
 @SIZES
 @ALIGN
 @SHAPES
-@parametrize('direct', [False, True])
-def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, shape: tuple | None, direct: bool) -> None:
+def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, shape: tuple | None) -> None:
     maps = torch.randn(3, 4, *old, dtype=torch.float64, requires_grad=True)
     upstream = torch.randn(3, 4, *new, dtype=torch.float64)
     full = maps * 1 if old == new else F.interpolate(maps, new, mode='bilinear', align_corners=align)
@@ -63,11 +61,7 @@ def test_the_gradient_is_the_adjoint(old: tuple, new: tuple, align: bool, shape:
     gradient = BlockGradient(blocks)
     for images, rows in blocks:
         part = upstream[images, :, rows].transpose(0, 1)
-        if direct:
-            gradient.place(images, rows).copy_(part)
-            gradient.done(images, rows)
-        else:
-            gradient.put(images, rows, part.flatten(1))
+        gradient.put(images, rows, part)
     torch.testing.assert_close(gradient.total, expected)
 
 
@@ -77,7 +71,7 @@ def test_half_precision_is_widened(dtype: torch.dtype) -> None:
     for size in ((3, 3), (6, 6)):
         blocks = UpsampledBlocks(maps, size)
         place = next(iter(blocks))
-        assert blocks.read(*place).dtype == blocks.block(*place).dtype == torch.float32
+        assert blocks.read(*place).dtype == torch.float32
 
 
 @parametrize(
