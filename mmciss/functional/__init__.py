@@ -6,46 +6,50 @@ The classes of a step are channels: background first, then classes in order of a
 
 from __future__ import annotations
 
-from .auxiliary_classifier import auxiliary_classifier_loss
 from .background_attribution import (
     attribution_scores,
     attribution_sum,
     background_attribution,
+    integrated_gradients,
     masked_sum,
+    select_channels,
     upsampling_gain,
 )
-from .binary_cross_entropy import binary_cross_entropy
-from .channels import merge_new_into_background
-from .class_features import ClassSums, class_sums
-from .decomposed_distillation import decompose, decomposed_distillation
-from .elastic_weight_consolidation import update_fisher
-from .entropy_pseudo_labels import entropy_pseudo_labels, normalised_entropy
-from .entropy_thresholds import entropy_histogram, entropy_thresholds, histogram_medians, binned_thresholds
-from .feature_attraction import feature_attraction
+from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
+from .channels import channel_argmax, merge_new_into_background
+from .contrastive_learning import feature_attraction, feature_repulsion
+from .entropy_thresholds import binned_thresholds, entropy_histogram, entropy_thresholds, histogram_medians
 from .feature_distillation import feature_distillation
-from .feature_repulsion import feature_repulsion
 from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
 from .gradient_compensation import gradient_compensation
-from .importance_penalty import importance_penalty, normalise_importance
-from .integrated_gradients import integrated_gradients
+from .importance import (
+    accumulate_path,
+    accumulate_walk,
+    finish_walk,
+    importance_penalty,
+    normalise_importance,
+    path_importance,
+    update_fisher,
+)
 from .labels_at import labels_at
 from .local_pod import local_pod
 from .logit_distillation import logit_distillation
 from .merge_parallel_branches import ConvNorm, merge_parallel_branches
-from .new_class_bce import new_class_bce
-from .path_integral import accumulate_path, path_importance
 from .pooled_cube_distillation import pooled_cube_distillation
 from .precision import at_least_float32
 from .prototype_matching import prototype_matching
-from .prototype_relabel import prototype_relabel, rectified_log_probabilities
-from .prototypes import update_prototypes
+from .prototypes import ClassSums, class_sums, update_prototypes
+from .pseudo_labels import (
+    entropy_pseudo_labels,
+    normalised_entropy,
+    prototype_relabel,
+    rectified_log_probabilities,
+    threshold_pseudo_labels,
+)
 from .reduction import reduce_pixels
-from .riemannian_walk import accumulate_walk, finish_walk
-from .select_channels import select_channels
-from .sigmoid_distillation import sigmoid_distillation
+from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
-from .threshold_pseudo_labels import threshold_pseudo_labels
 from .unbiased_cross_entropy import unbiased_cross_entropy
 from .unbiased_distillation import unbiased_distillation
 
@@ -60,6 +64,7 @@ __all__ = [
     'balance_factor',
     'binary_cross_entropy',
     'binned_thresholds',
+    'channel_argmax',
     'class_sums',
     'ClassSums',
     'ConvNorm',

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .labels_at import labels_at
 from .precision import at_least_float32
+
 
 MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
 
@@ -111,3 +114,57 @@ def upsampling_gain(size: tuple[int, int], image_size: tuple[int, int], align_co
 def _axis_gain(size: int, out: int, align_corners: bool) -> Tensor:
     unit = torch.eye(size, dtype=torch.float64).unsqueeze(0)
     return F.interpolate(unit, out, mode='linear', align_corners=align_corners)[0].sum(1).float()
+
+
+def select_channels(scores: Tensor, fraction: float = 0.25) -> Tensor:
+    """Marks the top fraction of channels, as AWT does (WACV 2023, arXiv 2210.07207).
+
+    Args:
+        scores: Shape ``(D,)``, or ``(K, D)`` for one choice per class.
+        fraction: Part of the channels to choose, rounded to a whole number and at least one: of 256
+            channels 26, 64, 128 and 192 for 0.1, 0.25, 0.5 and 0.75.
+
+    Returns:
+        Boolean mask of the same shape. Equal scores are chosen in channel order.
+
+    Raises:
+        ValueError: If ``fraction`` is outside ``(0, 1]``.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f'fraction: {fraction} is not in (0, 1]')
+    count = max(1, round(fraction * scores.shape[-1]))
+    best = scores.argsort(dim=-1, descending=True, stable=True)[..., :count]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True)
+
+
+def integrated_gradients(
+    function: Callable[[Tensor], Tensor], inputs: Tensor, baseline: Tensor, steps: int = 50
+) -> Tensor:
+    r"""Computes integrated gradients (Sundararajan et al., ICML 2017, arXiv 1703.01365).
+
+    .. math:: A = (x - x^0) \odot \frac{1}{n} \sum_{k=1}^{n}
+              \nabla f\left( x^0 + \tfrac{k - 1/2}{n} (x - x^0) \right)
+
+    the midpoint rule, whose error falls with the square of ``n``; for linear ``f`` one step is exact.
+
+    Args:
+        function: Gives one number per image, ``(N, ...)`` to ``(N,)``, each from its image alone.
+        inputs: Where to attribute, ``(N, ...)``.
+        baseline: Where attribution is 0, broadcastable to ``inputs``.
+        steps: Number n of gradients.
+
+    Returns:
+        Attributions, shape of ``inputs``; they add up to ``f(x) - f(x0)``.
+
+    Raises:
+        ValueError: If ``steps`` is not positive.
+    """
+    if steps < 1:
+        raise ValueError(f'steps: {steps} is not positive')
+    difference = inputs.detach() - baseline.detach()
+    gradients = torch.zeros_like(difference)
+    with torch.enable_grad():
+        for k in range(steps):
+            point = (inputs.detach() - (1 - (k + 0.5) / steps) * difference).requires_grad_(True)
+            gradients += torch.autograd.grad(function(point).sum(), point)[0]
+    return difference * gradients / steps

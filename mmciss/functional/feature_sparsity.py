@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .class_features import class_of_pixels
+from .prototypes import class_of_pixels
 from .precision import at_least_float32
 from .processes import max_over_processes, mean_count, sum_over_processes
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .pooled_maps import weighted_mean_over_maps
+from .feature_distillation import weighted_mean_over_maps
+from .precision import full_precision
 
 
 def local_pod(
@@ -65,8 +66,7 @@ def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
             )
     down, kept_rows = _strips(height, scales, difference)
     along, kept_columns = _strips(width, scales, difference)
-    # Under autocast the products would be taken in half precision.
-    with torch.autocast(difference.device.type, enabled=False):
+    with full_precision(difference):
         means = [difference @ along, down.T @ difference]
     # What is left out along the other side has no part in the means of a scale.
     if not kept_rows.all():

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .upsampled_blocks import BlockGradient, UpsampledBlocks, wide_type
+from .precision import wide_type
+from .upsampled_blocks import BlockGradient, UpsampledBlocks
 
 Formula = Callable[..., Tensor]
 

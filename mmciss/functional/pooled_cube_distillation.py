@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .pooled_maps import weighted_mean_over_maps
+from .feature_distillation import weighted_mean_over_maps
+from .precision import full_precision
 
 
 def pooled_cube_distillation(
@@ -68,8 +69,7 @@ def _norm(pooled: Tensor) -> Tensor:
 def _spatial_distance(difference: Tensor, kernels: Sequence[int]) -> Tensor:
     """Returns the mean over window sizes of the pooled norm of each image, shape ``(N,)``."""
     norms = []
-    # Under autocast the products would be taken in half precision.
-    with torch.autocast(difference.device.type, enabled=False):
+    with full_precision(difference):
         for side in kernels:
             # Sliding means along one axis after the other, as products with band matrices: several
             # times faster than pooling with windows this large, and as exact.

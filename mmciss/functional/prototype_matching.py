@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .channel_argmax import channel_argmax
-from .class_features import class_sums, released_pixel_means
+from .channels import channel_argmax
+from .prototypes import class_sums, released_pixel_means
 from .labels_at import labels_at
 from .upsampled_blocks import sample_upsampled
 

@@ -1,10 +1,138 @@
-"""Running mean features of classes."""
+"""Sums, means and running means of the feature vectors of each class."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
-from .class_features import ClassSums
+from .channels import channel_argmax
+from .labels_at import labels_at
+from .precision import at_least_float32, full_precision
+from .processes import sum_over_processes
+
+
+class ClassSums(NamedTuple):
+    """Sums ``(C, D)`` of the feature vectors of each class, and their numbers ``(C,)``."""
+
+    sums: Tensor
+    counts: Tensor
+
+    @property
+    def means(self) -> Tensor:
+        """Mean feature of each class, shape ``(C, D)``; 0 for a class without pixels."""
+        return self.sums / self.counts.clamp(min=1).to(self.sums).unsqueeze(1)
+
+    @property
+    def present(self) -> Tensor:
+        """Which classes have a pixel, shape ``(C,)``."""
+        return self.counts > 0
+
+    def over_processes(self) -> ClassSums:
+        """Returns those of the batch that all processes share, see :mod:`.processes`."""
+        return ClassSums(sum_over_processes(self.sums), sum_over_processes(self.counts))
+
+
+def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:
+    """Returns class membership at feature resolution, boolean, shape ``(N, C, h * w)``.
+
+    Labels outside ``[0, num_classes)``, such as 255, belong to no class.
+    """
+    small = labels_at(labels, size).flatten(1).unsqueeze(1)
+    return small == torch.arange(num_classes, device=labels.device).view(1, -1, 1)
+
+
+def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns each pixel's class at feature resolution, 0 for labels that are none.
+
+    Returns:
+        The classes ``(N, h * w)``, which of them are meant, and how many pixels each class has,
+        shape ``(C,)``.
+    """
+    small = labels_at(labels, size).flatten(1)
+    inside = (small >= 0) & (small < num_classes)
+    chosen = small.long().masked_fill(~inside, 0)
+    counts = torch.zeros(num_classes, dtype=torch.long, device=labels.device)
+    return chosen, inside, counts.index_add(0, chosen.flatten(), inside.flatten().long())
+
+
+def class_sums(features: Tensor, labels: Tensor, num_classes: int, compat: bool = False) -> ClassSums:
+    """Adds up the feature vectors of each class.
+
+    One matrix product for all classes: no loop, and the same result on every run.
+
+    Args:
+        features: Shape ``(N, D, h, w)``.
+        labels: Shape ``(N, H, W)``, downsampled to ``(h, w)`` by nearest neighbour.
+        num_classes: Number C of classes.
+        compat: Whether to mix channels as SDR's release does, see :func:`released_dimension`.
+    """
+    features = at_least_float32(features)
+    member = one_hot_at(labels, num_classes, features.shape[-2:])
+    counts = member.sum((0, 2))
+    if compat:
+        sums = _scattered_sums(features, member, released_dimension(features, member, by_pixel=False))
+    else:
+        with full_precision(features):
+            # In this order the gradient is laid out as the features are; contiguous, since ranks
+            # add up memory.
+            sums = torch.bmm(features.flatten(2), member.to(features).transpose(1, 2)).sum(0)
+            sums = sums.T.contiguous()
+    return ClassSums(sums, counts)
+
+
+def released_dimension(features: Tensor, member: Tensor, by_pixel: bool) -> Tensor:
+    """Returns which dimension SDR's release takes each feature value for.
+
+    The release selects the features of a class by a boolean mask, which lays them out in the order
+    image, channel, pixel, and reshapes the result. Cut into ``D`` rows (``by_pixel=False``) values
+    stay in their dimension for a single image only; cut into rows of ``D`` (``by_pixel=True``)
+    never.
+
+    Args:
+        features: Shape ``(N, D, h, w)``.
+        member: Class membership, boolean, shape ``(N, C, h * w)``.
+        by_pixel: Which of the two reshapes.
+
+    Returns:
+        A dimension in ``[0, D)`` for each value, shape ``(N, D, h * w)``; 0 for pixels of no class.
+    """
+    dim = features.shape[1]
+    per_image = member.sum(2)  # (N, C)
+    total = per_image.sum(0)
+    before = (per_image.cumsum(0) - per_image) * dim
+    rank = member.cumsum(2) - 1  # of a pixel within its image and class
+    channel = torch.arange(dim, device=features.device).view(1, -1, 1)
+    chosen = channel_argmax(member.float()).unsqueeze(1)  # (N, 1, h * w): the pixel's class
+
+    def at_pixels(table: Tensor) -> Tensor:
+        return table.expand(member.shape).gather(1, chosen)
+
+    position = at_pixels(before.unsqueeze(2)) + channel * at_pixels(per_image.unsqueeze(2)) + at_pixels(rank)
+    if by_pixel:
+        result = position % dim
+    else:
+        result = position.div(at_pixels(total.view(1, -1, 1)).clamp(min=1), rounding_mode='floor')
+    return result.masked_fill(~member.any(1, keepdim=True), 0)
+
+
+def _scattered_sums(features: Tensor, member: Tensor, dimension: Tensor) -> Tensor:
+    """Adds every value to the class of its pixel and the given dimension, shape ``(C, D)``."""
+    num_classes, dim = member.shape[1], features.shape[1]
+    labelled = member.any(1, keepdim=True)
+    slot = channel_argmax(member.float()).unsqueeze(1) * dim + dimension
+    values = (features.flatten(2) * labelled).flatten()
+    sums = values.new_zeros(num_classes * dim).index_add(0, slot.flatten(), values)
+    return sums.view(num_classes, dim)
+
+
+def released_pixel_means(features: Tensor, labels: Tensor, num_classes: int) -> ClassSums:
+    """Sums features as SDR's release does for its matching loss, mixed even for one image."""
+    features = at_least_float32(features)
+    member = one_hot_at(labels, num_classes, features.shape[-2:])
+    dimension = released_dimension(features, member, by_pixel=True)
+    return ClassSums(_scattered_sums(features, member, dimension), member.sum((0, 2)))
 
 
 def update_prototypes(prototypes: Tensor, counts: Tensor, batch: ClassSums) -> tuple[Tensor, Tensor]:

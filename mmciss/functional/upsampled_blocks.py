@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .labels_at import sampled_places
+from .precision import full_precision, wide_type
 
 BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Numbers in one block: a few blocks stay in a CPU's caches, or keep a GPU busy."""
@@ -60,11 +61,6 @@ def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
     )
     with full_precision(maps):
         return vertical[:, rows].T @ maps @ horizontal[:, columns]
-
-
-def wide_type(values: Tensor) -> torch.dtype:
-    """Returns float64 for float64 and float32 for all other types."""
-    return torch.promote_types(values.dtype, torch.float32)
 
 
 class UpsampledBlocks:
@@ -150,8 +146,3 @@ class BlockGradient:
             self._stretched[:, :, rows] = narrow.view(*gradient.shape[:3], -1)
             if rows.stop == blocks.size[0]:
                 self.total[images] = (blocks.vertical @ self._stretched).transpose(0, 1)
-
-
-def full_precision(like: Tensor) -> torch.autocast:
-    """Returns a context without autocast, which would take products in half precision."""
-    return torch.autocast(like.device.type, enabled=False)

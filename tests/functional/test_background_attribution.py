@@ -1,4 +1,4 @@
-"""Tests of AWT's channel attribution."""
+"""Tests of attribution and of the choice of channels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mmciss.functional import (
     attribution_scores,
     attribution_sum,
     background_attribution,
+    integrated_gradients,
     select_channels,
     upsampling_gain,
 )
@@ -106,3 +107,55 @@ def test_equals_the_captum_package() -> None:
         found = background_attribution(f, f0, head.weight[0], mask, upsampling_gain((8, 8), (32, 32)))
     torch.testing.assert_close(found, expected.detach())
     assert_same_choice(select_channels(found), select_channels(expected), expected, 1e-9 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize('fraction, count', [(0.1, 26), (0.25, 64), (0.5, 128), (0.75, 192), (1, 256), (1e-6, 1)])
+def test_counts_of_the_paper(fraction: float, count: int) -> None:
+    scores = torch.randn(256, generator=torch.Generator().manual_seed(0))
+    mask = select_channels(scores, fraction)
+    assert mask.dtype == torch.bool and mask.sum() == count
+    assert count == 256 or scores[mask].min() > scores[~mask].max()
+
+
+def test_one_choice_per_class_and_ties_in_channel_order() -> None:
+    scores = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 3.0, -9.0, 2.0]])
+    assert select_channels(scores, 0.5).tolist() == [[True, True, False, False], [False, True, False, True]]
+
+
+@pytest.mark.parametrize('fraction', [0, -0.1, 25])
+def test_fraction_outside_its_range(fraction: float) -> None:
+    with pytest.raises(ValueError, match='fraction'):
+        select_channels(torch.zeros(4), fraction)
+
+
+def cubic(x: Tensor) -> Tensor:
+    return (x**3).sum(1) + x[:, 0] * x[:, 1]
+
+
+def test_one_step_is_exact_for_a_linear_function() -> None:
+    weight = torch.tensor([1.0, -2.0, 3.0])
+    x, x0 = torch.randn(4, 3), torch.randn(1, 3)
+    found = integrated_gradients(lambda point: point @ weight, x, x0, steps=1)
+    torch.testing.assert_close(found, (x - x0) * weight)
+
+
+def test_attributions_add_up_and_equal_the_package() -> None:
+    torch.manual_seed(0)
+    x, x0 = torch.randn(4, 3).double(), torch.randn(1, 3).double()
+    found = integrated_gradients(cubic, x, x0, steps=400)
+    torch.testing.assert_close(found.sum(1), cubic(x) - cubic(x0), rtol=1e-4, atol=1e-4)
+    attr = pytest.importorskip('captum.attr', reason='captum is not installed')
+    expected = attr.IntegratedGradients(cubic).attribute(x, x0.expand_as(x), n_steps=50)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_works_where_gradients_are_off_and_leaves_inputs_alone() -> None:
+    x = torch.randn(2, 3, requires_grad=True)
+    with torch.no_grad():
+        found = integrated_gradients(cubic, x, torch.zeros(1, 3), steps=8)
+    assert not found.requires_grad and x.grad is None
+
+
+def test_steps_must_be_positive() -> None:
+    with pytest.raises(ValueError, match='steps: 0'):
+        integrated_gradients(cubic, torch.ones(1, 3), torch.zeros(1, 3), steps=0)

@@ -1,4 +1,4 @@
-"""Tests of the feature distillation."""
+"""Tests of feature distillation and its weighting."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmciss.functional import feature_distillation
+from mmciss.functional.feature_distillation import adaptive_factor, squared_difference
 from tests.functional import closed_form as cf
 
 
@@ -27,3 +28,14 @@ def test_half_precision_does_not_overflow() -> None:
 def test_shapes_that_would_broadcast_are_refused() -> None:
     with pytest.raises(ValueError, match='differ in shape'):
         feature_distillation(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+
+
+def test_adaptive_factor() -> None:
+    assert adaptive_factor(16, 17) == 17**0.5
+    assert adaptive_factor(19, 19) == 1
+
+
+def test_squared_difference_merges_new_channels_before_squaring() -> None:
+    student, teacher = cf.logits(), cf.teacher_logits()
+    merged = torch.cat([student[:, :1] + student[:, 4:5] + student[:, 5:], student[:, 1:4]], 1)
+    torch.testing.assert_close(squared_difference(teacher, student), teacher**2 - merged**2)

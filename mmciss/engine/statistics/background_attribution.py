@@ -13,10 +13,15 @@ from torch import Tensor, nn
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional.background_attribution import MODES, attribution_scores, masked_sum, upsampling_gain
-from mmciss.functional.integrated_gradients import integrated_gradients
-from mmciss.functional.precision import at_least_float32
-from mmciss.functional.select_channels import select_channels
+from mmciss.functional import (
+    at_least_float32,
+    attribution_scores,
+    integrated_gradients,
+    masked_sum,
+    select_channels,
+    upsampling_gain,
+)
+from mmciss.functional.background_attribution import MODES
 from mmciss.models.initializers.attribution_initializer import SOURCES
 from mmciss.models.outputs import SegOutput
 from mmciss.models.readout import main_classifier

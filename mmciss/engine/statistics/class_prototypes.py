@@ -7,8 +7,7 @@ from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
-from mmciss.functional.class_features import class_sums
-from mmciss.functional.labels_at import labels_at
+from mmciss.functional import class_sums, labels_at
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher

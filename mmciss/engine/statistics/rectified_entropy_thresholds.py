@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
-from mmciss.functional.prototype_relabel import rectified_log_probabilities
+from mmciss.functional import rectified_log_probabilities
 from mmciss.models.outputs import SegOutput
 from mmciss.registry import STATISTICS
 

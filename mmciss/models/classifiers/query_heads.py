@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.functional.labels_at import labels_at
+from mmciss.functional import labels_at
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 from mmciss.utils.environment import MMDET
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mmciss.errors import unknown_name
-from mmciss.functional.entropy_pseudo_labels import entropy_pseudo_labels
+from mmciss.functional import entropy_pseudo_labels
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

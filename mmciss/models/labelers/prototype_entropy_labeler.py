@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mmciss.errors import ConfigError
-from mmciss.functional.prototype_relabel import rectified_log_probabilities
+from mmciss.functional import rectified_log_probabilities
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

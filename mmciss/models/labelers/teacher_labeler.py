@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mmciss.errors import ConfigError
-from mmciss.functional.channel_argmax import channel_argmax
+from mmciss.functional import channel_argmax
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

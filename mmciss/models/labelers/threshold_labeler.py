@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmciss.functional.threshold_pseudo_labels import threshold_pseudo_labels
+from mmciss.functional import threshold_pseudo_labels
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

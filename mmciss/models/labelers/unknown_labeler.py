@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional.threshold_pseudo_labels import threshold_pseudo_labels
+from mmciss.functional import threshold_pseudo_labels
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

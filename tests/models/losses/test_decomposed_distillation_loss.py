@@ -9,7 +9,7 @@ from mmciss.functional import decomposed_distillation
 from mmciss.models.losses import DecomposedDistillationLoss
 from mmciss.models.outputs import SegOutput
 from tests.functional import closed_form as cf
-from tests.functional.test_decomposed_distillation import inputs
+from tests.functional.test_sigmoid_distillation import inputs
 from tests.models.losses import samples
 
 

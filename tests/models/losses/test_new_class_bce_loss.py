@@ -7,7 +7,7 @@ import torch
 from mmciss.functional import new_class_bce
 from mmciss.models.losses import NewClassBCELoss
 from tests.functional import closed_form as cf
-from tests.functional.test_new_class_bce import logits_and_labels
+from tests.functional.test_binary_cross_entropy import logits_and_labels
 from tests.models.losses import samples
 
 

@@ -1,4 +1,4 @@
-"""Features of a class gather around its prototype."""
+"""Features gather around the prototype of their class, and class means keep apart."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .class_features import class_of_pixels, one_hot_at, released_dimension
-from .precision import at_least_float32
+from .prototypes import class_of_pixels, class_sums, one_hot_at, released_dimension
+from .precision import at_least_float32, full_precision
 from .processes import sum_over_processes
 
 
@@ -92,7 +92,30 @@ class _SquaredDistance(torch.autograd.Function):
 
 def _difference(features: Tensor, centre: Tensor, member: Tensor, out: Tensor) -> Tensor:
     """Writes one image's features ``(D, P)`` less its pixels' prototypes to ``out``."""
-    # Under autocast the product would be taken in half precision.
-    with torch.autocast(features.device.type, enabled=False):
+    with full_precision(features):
         torch.mm(centre.T, member, out=out)
     return torch.sub(features, out, out=out)
+
+
+def feature_repulsion(features: Tensor, labels: Tensor, prototypes: Tensor, compat: bool = False) -> Tensor:
+    r"""Computes the repulsive half of SDR's contrastive learning (arXiv 2103.06342).
+
+    .. math:: L = \operatorname{mean}_{i \ne j \in K} \frac{1}{\| \bar f_i - \bar f_j \|_2}
+
+    over the classes K that occur in the batch, with their mean features in the batch.
+
+    Args:
+        features: Shape ``(N, D, h, w)``.
+        labels: Channels or 255, shape ``(N, H, W)``.
+        prototypes: Shape ``(C, D)``; only the number of classes is taken from it.
+        compat: Whether to mix the dimensions of features as the release does.
+
+    Returns:
+        A scalar, 0 with fewer than two classes. Pairs of equal means take no part.
+    """
+    found = class_sums(features, labels, prototypes.shape[0], compat).over_processes()
+    distance = torch.cdist(found.means, found.means, compute_mode='donot_use_mm_for_euclid_dist')
+    pair = found.present[:, None] & found.present & (distance > 0)
+    # Dividing by 1 outside the pairs keeps infinities, and their NaN gradients, away.
+    inverse = distance.masked_fill(~pair, 1.0).reciprocal() * pair
+    return inverse.sum() / pair.sum().clamp(min=1)

@@ -1,0 +1,181 @@
+"""Labels of old classes, taken from a teacher where it can be trusted."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .channels import channel_argmax, first_hit
+from .exponentials import exponentials
+from .precision import at_least_float32, wide_type
+from .upsampled_blocks import UpsampledBlocks
+
+
+def threshold_pseudo_labels(
+    target: Tensor, teacher_logits: Tensor, threshold: float = 0.7, num_background: int = 1
+) -> Tensor:
+    """Completes labels by SSUL's rule (NeurIPS 2021, arXiv 2106.11562).
+
+    A pixel without a class label becomes the channel ``c`` of the teacher's largest score where
+    ``c`` is a class and ``sigmoid(score) >= threshold``; every other label stays.
+
+    Args:
+        target: Channels or the label of ignored pixels, shape ``(N, H, W)``.
+        teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
+        threshold: Smallest accepted probability.
+        num_background: Number of leading channels that are no classes: 1 for a background, 2 where
+            an unknown channel stands before it.
+
+    Returns:
+        New labels, shape ``(N, H, W)``.
+    """
+    scores = at_least_float32(teacher_logits)
+    score, predicted = scores.amax(1), channel_argmax(scores)
+    accepted = (torch.sigmoid(score) >= threshold) & (predicted >= num_background)
+    return torch.where(accepted & (target < num_background), predicted, target)
+
+
+def normalised_entropy(
+    teacher_logits: Tensor, num_seen: int, size: tuple[int, int] | None = None, align_corners: bool = False
+) -> tuple[Tensor, Tensor]:
+    r"""Returns how uncertain a teacher is and what it predicts, pixel by pixel.
+
+    With ``q = softmax(teacher_logits)`` over ``C_old`` channels and C channels in all:
+
+    .. math:: v = -\frac{1}{C_{old} \ln C_{old} \ln C} \sum_c q_c \ln(q_c + 10^{-8})
+
+    PLOP normalises twice, by ``C_old ln C_old`` and by ``ln C``; since thresholds are quantiles of
+    the same quantity this changes nothing but their scale and their floor.
+
+    Args:
+        teacher_logits: Shape ``(N, C_old, H, W)``.
+        num_seen: Number C of all channels.
+        size: Height and width to which scores are upsampled bilinearly first, without a map of that
+            size being made; None for the size they have.
+        align_corners: How they are upsampled.
+
+    Returns:
+        ``v`` in ``[0, 1 / (C_old ln C)]`` and the predicted channels, both ``(N, H, W)``.
+    """
+    num_old = teacher_logits.shape[1]
+    size = tuple(teacher_logits.shape[-2:] if size is None else size)
+    entropy = teacher_logits.new_empty((len(teacher_logits), *size), dtype=wide_type(teacher_logits))
+    predicted = torch.empty_like(entropy, dtype=torch.long)
+    blocks = UpsampledBlocks(teacher_logits.detach(), size, align_corners)
+    for place in blocks:
+        found = exponentials(blocks.read(*place))
+        predicted[place] = first_hit((found.values == 1).to(entropy), 0)
+        q = found.values.mul_(found.total.reciprocal())
+        entropy[place] = torch.add(q, 1e-8).log_().mul_(q).sum(0)
+    # A teacher with one channel has entropy 0; its ln 1 must not divide.
+    scale = num_old * max(math.log(num_old), 1e-8) * max(math.log(num_seen), 1e-8)
+    return entropy.div_(-scale), predicted
+
+
+def entropy_pseudo_labels(
+    target: Tensor,
+    teacher_logits: Tensor,
+    thresholds: Tensor,
+    num_old: int,
+    num_seen: int,
+    ignore_index: int = 255,
+    minimum_factor: float = 0.0,
+    full_factor: float = 0.0,
+    align_corners: bool = False,
+) -> tuple[Tensor, Tensor]:
+    r"""Completes labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
+
+    A pixel labelled with an old channel (background, under labels that hide old classes) becomes
+    the teacher's prediction ``c`` where the teacher's entropy ``v < thresholds[c]``, and
+    ``ignore_index`` elsewhere. The factor of an image, ``nu``, is the fraction of those pixels that
+    got a label; the cross-entropy of the image is multiplied by it.
+
+    Args:
+        target: Channels or ``ignore_index``, shape ``(N, H, W)``.
+        teacher_logits: Teacher scores, shape ``(N, C_old, h, w)``, upsampled bilinearly where that
+            is not the size of ``target``. Log-probabilities are scores too.
+        thresholds: Largest entropy accepted per predicted channel, shape ``(C,)`` with
+            ``C >= C_old``.
+        num_old: Number of old channels, background included.
+        num_seen: Number of all channels, background included.
+        ignore_index: Label of ignored pixels; they stay ignored.
+        minimum_factor: Lower bound of ``nu``.
+        full_factor: ``nu`` of an image without any background pixel. 0 is the release's
+            ``0 / (0 + 1e-6)``, which throws away the image's labels; 1 keeps them.
+        align_corners: How scores are upsampled.
+
+    Returns:
+        New labels ``(N, H, W)`` and factors ``(N,)``.
+    """
+    entropy, predicted = normalised_entropy(teacher_logits, num_seen, target.shape[-2:], align_corners)
+    background = (target < num_old) & (target != ignore_index)
+    accepted = background & (entropy < thresholds.to(entropy)[predicted])
+    labels = torch.where(background, predicted.masked_fill(~accepted, ignore_index), target)
+    count = background.flatten(1).sum(1)
+    factor = accepted.flatten(1).sum(1) / (count + 1e-6)
+    factor = factor.masked_fill(count == 0, full_factor)
+    return labels, factor.clamp(min=minimum_factor)
+
+
+def prototype_relabel(
+    target: Tensor,
+    teacher_logits: Tensor,
+    teacher_features: Tensor,
+    prototypes: Tensor,
+    num_old: int,
+    temperature: float = 1.0,
+    ignore_index: int = 255,
+) -> Tensor:
+    r"""Computes the prototypical pseudo re-labelling of GSC (arXiv 2307.10822).
+
+    .. math:: \omega_c = \operatorname{softmax}_c(-\tau \| \hat f - \eta_c \|_2), \qquad
+              \hat y = \arg\max_c\, \omega_c \operatorname{softmax}(\hat z)_c
+
+    replaces the labels of old channels (the background, under labels that hide old classes).
+
+    Certain from the abstract: background pixels get pseudo labels of old classes from distances to
+    prototypes. The formula comes from related code of the same authors; the paper's equations could
+    not be checked.
+
+    Args:
+        target: Channels or ``ignore_index``, shape ``(N, H, W)``.
+        teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
+        teacher_features: Teacher features, shape ``(N, D, h, w)``.
+        prototypes: Mean teacher features of the old channels, shape ``(C_old, D)``.
+        num_old: Number of old channels, background included.
+        temperature: Factor tau on the distances.
+        ignore_index: Label of ignored pixels; they stay ignored.
+
+    Returns:
+        New labels, shape ``(N, H, W)``.
+    """
+    scores = rectified_log_probabilities(teacher_logits, teacher_features, prototypes[:num_old], temperature)
+    background = (target < num_old) & (target != ignore_index)
+    return torch.where(background, channel_argmax(scores), target)
+
+
+def rectified_log_probabilities(
+    teacher_logits: Tensor, teacher_features: Tensor, prototypes: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """Returns ``log(omega * softmax(teacher_logits))``, normalised, shape ``(N, C_old, H, W)``.
+
+    It can take the place of teacher logits, for example in
+    :func:`~mmciss.functional.pseudo_labels.entropy_pseudo_labels`. Distances are measured
+    at the resolution of the features and upsampled, which is the same as upsampling features up to
+    the interpolation of a norm, at a small part of the memory. A class whose prototype is NaN, that
+    of no pixel, has no distance to compare and gets probability 0.
+    """
+    vectors = at_least_float32(teacher_features).flatten(2).transpose(1, 2)
+    absent = prototypes.isnan().any(1).to(vectors.device)
+    distance = torch.cdist(vectors, at_least_float32(prototypes).to(vectors).nan_to_num())
+    distance = distance.transpose(1, 2).unflatten(2, teacher_features.shape[-2:])
+    if distance.shape[-2:] != teacher_logits.shape[-2:]:
+        distance = F.interpolate(distance, teacher_logits.shape[-2:], mode='bilinear')
+    scores = at_least_float32(teacher_logits) - temperature * distance
+    if not absent.all():
+        # Not minus infinity, which no interpolation survives.
+        scores = scores.masked_fill(absent.view(1, -1, 1, 1), -1e30)
+    return torch.log_softmax(scores, 1)
