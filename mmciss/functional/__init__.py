@@ -1,7 +1,7 @@
 """The mathematics of the methods: pure tensor functions, one file per idea, no state.
 
-The classes of a step are channels: background first, then classes in order of arrival; the first
-``num_old`` are those of the teacher. Each function computes in at least float32.
+The classes of a step are channels: background first, then classes in order of arrival; the first ``num_old`` are those
+of the teacher. Each function computes in at least float32.
 """
 
 from __future__ import annotations

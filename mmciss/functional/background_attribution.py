@@ -1,4 +1,4 @@
-"""Which channels of an embedding make a model call a region background."""
+"""Attribution of the background score to the channels of the embedding, and the choice of channels, as in AWT."""
 
 from __future__ import annotations
 
@@ -25,25 +25,23 @@ def background_attribution(
 ) -> Tensor:
     r"""Scores the channels as AWT does (WACV 2023, arXiv 2210.07207).
 
-    AWT attributes the sum of the background logit over the image to the classifier's input by
-    integrated gradients. The sum is linear in that input, so the integral has a closed form:
+    AWT attributes the sum of the background logit over the image to the classifier's input by integrated gradients. The
+    sum is linear in that input, so the integral has a closed form:
 
     .. math:: A_c(u, v) = S(u, v)\, w_c\, ( f_c(u, v) - f^0_c(u, v) )
 
-    with ``f0`` the embedding of an all-zero image and S the derivative of the upsampling. The score
-    of a channel is the largest value, over positions, of the mean of ``A_c * mask`` over the images
-    whose mask is not empty. It is signed.
+    with ``f0`` the embedding of an all-zero image and S the derivative of the upsampling. The score of a channel is the
+    largest value, over positions, of the mean of ``A_c * mask`` over the images whose mask is not empty. It is signed.
 
     Args:
         embedding: Input of the classifier, shape ``(N, D, h, w)``.
         baseline: Embedding of the baseline image, shape ``(1, D, h, w)``.
         background_weight: Row of the background in the classifier, ``D`` values of any shape.
-        mask: Pixels of new classes, ``(N, h, w)``, or larger and then downsampled by nearest
-            neighbour.
-        scale: S, a number or a map ``(h, w)``, see :func:`upsampling_gain`. A constant changes the
-            scores but not their order.
-        mode: ``'max_of_mean'`` (the paper's), or ``'mean_of_max'`` and ``'mean_of_mean'``, which
-            first take the maximum or the mean over positions and then the mean over images.
+        mask: Pixels of new classes, ``(N, h, w)``, or larger and then downsampled by nearest neighbour.
+        scale: S, a number or a map ``(h, w)``, see :func:`upsampling_gain`. A constant changes the scores but not their
+            order.
+        mode: ``'max_of_mean'`` (the paper's), or ``'mean_of_max'`` and ``'mean_of_mean'``, which first take the maximum
+            or the mean over positions and then the mean over images.
 
     Returns:
         Channel scores, shape ``(D,)``; 0 where every mask is empty.
@@ -63,13 +61,13 @@ def attribution_sum(
     scale: float | Tensor = 1.0,
     mode: str = 'max_of_mean',
 ) -> tuple[Tensor, Tensor]:
-    """Returns what one batch adds to the scores, so that batches and ranks can be added up.
+    """Returns the part of one batch in the scores, a sum that adds up over batches and processes.
 
     Args: see :func:`background_attribution`.
 
     Returns:
-        Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first,
-        and the number of images whose mask is not empty.
+        Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first, and the number of
+        images whose mask is not empty.
     """
     weight = at_least_float32(background_weight).reshape(-1, 1, 1)
     attribution = (at_least_float32(embedding) - at_least_float32(baseline)) * (weight * scale)
@@ -77,7 +75,7 @@ def attribution_sum(
 
 
 def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
-    """Reduces attributions ``(N, D, h, w)``, however they were found, as :func:`attribution_sum`."""
+    """Sums attributions ``(N, D, h, w)`` over the masks, as :func:`attribution_sum` does with those it computes."""
     if mode not in MODES:
         raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
     inside = labels_at(mask.bool(), attribution.shape[-2:])
@@ -91,12 +89,12 @@ def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> 
 
 
 def attribution_scores(total: Tensor, count: Tensor | int) -> Tensor:
-    """Turns sums over all images, from :func:`attribution_sum`, into channel scores ``(D,)``."""
+    """Turns the sums of :func:`attribution_sum` over all images into channel scores ``(D,)``."""
     return (total / max(int(count), 1)).amax((1, 2))
 
 
 def upsampling_gain(size: tuple[int, int], image_size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """Returns how much each small pixel weighs in the sum over a bilinearly upsampled map.
+    """Returns the weight of each small pixel in the sum over a bilinearly upsampled map.
 
     Args:
         size: Height and width ``(h, w)`` of the small map.
@@ -104,8 +102,8 @@ def upsampling_gain(size: tuple[int, int], image_size: tuple[int, int], align_co
         align_corners: As in the upsampling.
 
     Returns:
-        Gains, shape ``(h, w)``; all equal where the ratio of sizes is whole and corners are not
-        aligned, such as 256 for 32 to 512.
+        Weights, shape ``(h, w)``; all equal if the ratio of sizes is whole and corners are not aligned: 256 from 32 to
+        512.
     """
     rows, columns = (_axis_gain(n, out, align_corners) for n, out in zip(size, image_size))
     return rows[:, None] * columns
@@ -121,11 +119,10 @@ def select_channels(scores: Tensor, fraction: float = 0.25) -> Tensor:
 
     Args:
         scores: Shape ``(D,)``, or ``(K, D)`` for one choice per class.
-        fraction: Part of the channels to choose, rounded to a whole number and at least one: of 256
-            channels 26, 64, 128 and 192 for 0.1, 0.25, 0.5 and 0.75.
+        fraction: Fraction of the channels to choose, rounded to a whole number of channels, at least one.
 
     Returns:
-        Boolean mask of the same shape. Equal scores are chosen in channel order.
+        Boolean mask of the same shape. Ties go to the first channels.
 
     Raises:
         ValueError: If ``fraction`` is outside ``(0, 1]``.
@@ -145,13 +142,13 @@ def integrated_gradients(
     .. math:: A = (x - x^0) \odot \frac{1}{n} \sum_{k=1}^{n}
               \nabla f\left( x^0 + \tfrac{k - 1/2}{n} (x - x^0) \right)
 
-    the midpoint rule, whose error falls with the square of ``n``; for linear ``f`` one step is exact.
+    This is the midpoint rule: its error falls with the square of ``n``, and for linear ``f`` one step is exact.
 
     Args:
-        function: Gives one number per image, ``(N, ...)`` to ``(N,)``, each from its image alone.
-        inputs: Where to attribute, ``(N, ...)``.
-        baseline: Where attribution is 0, broadcastable to ``inputs``.
-        steps: Number n of gradients.
+        function: Maps images ``(N, ...)`` to one number each, ``(N,)``, that depends on that image only.
+        inputs: Points to attribute to, ``(N, ...)``.
+        baseline: Point of zero attribution, broadcastable to ``inputs``.
+        steps: Number n of points on the way.
 
     Returns:
         Attributions, shape of ``inputs``; they add up to ``f(x) - f(x0)``.

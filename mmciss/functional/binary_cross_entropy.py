@@ -28,20 +28,18 @@ def binary_cross_entropy(
 ) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
-    A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, which is the sum over all channels
-    of the binary cross-entropy; no one-hot tensor is made. SSUL (NeurIPS 2021, arXiv 2106.11562)
-    averages it over valid pixels, LwF-MC (the segmentation form of iCaRL's classifier, arXiv
-    1611.07725) over all pixels.
+    A pixel labelled ``y`` costs ``sum_c softplus(z_c) - z_y``, the binary cross-entropy summed over all channels,
+    without a one-hot tensor. SSUL (NeurIPS 2021, arXiv 2106.11562) averages it over valid pixels, LwF-MC (the
+    segmentation form of iCaRL's classifier, arXiv 1611.07725) over all pixels.
 
     Args:
-        logits: Scores, shape ``(N, C, H, W)``. Scores of another size than the labels are upsampled
-            bilinearly, without a map of that size being made.
+        logits: Scores, shape ``(N, C, H, W)``. Scores of another size than the labels are upsampled bilinearly, without
+            a map of that size being made.
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'valid_mean'`` (SSUL), ``'pixel_mean'`` (LwF-MC) or ``'none'``.
         weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
-        negative_index: Label of pixels that belong to none of the channels and so are a negative
-            example for every one of them.
+        negative_index: Label of pixels of no channel, which are negative examples for all of them.
         align_corners: How scores are upsampled.
 
     Returns:
@@ -61,11 +59,11 @@ def _of_pixels(scores: Tensor, target: Tensor, ignore_index: int, negative_index
     ignored = target == ignore_index
     negative = ignored if negative_index is None else ignored | (target == negative_index)
     own = scores.gather(0, target.masked_fill(negative, 0).unsqueeze(0))[0]
-    return (softplus(scores).sum(0) - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
+    return (_Softplus.apply(scores).sum(0) - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
 
 
 class _Softplus(torch.autograd.Function):
-    """``log(1 + exp(x))`` with the derivative ``sigmoid(x)``, a fraction of the time of PyTorch's."""
+    """``log(1 + exp(x))``. PyTorch takes its derivative by an exponential; ``sigmoid`` is several times as fast."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -77,11 +75,6 @@ class _Softplus(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return x.sigmoid().mul_(upstream)
-
-
-def softplus(x: Tensor) -> Tensor:
-    """Computes the softplus of scores of any shape."""
-    return _Softplus.apply(x)
 
 
 def new_class_bce(
@@ -98,15 +91,14 @@ def new_class_bce(
               \left[ w\,[y = k] \operatorname{softplus}(-z_k)
               + [y \ne k] \operatorname{softplus}(z_k) \right]
 
-    Every pixel with another label is a negative example for a class. No one-hot tensor is made.
+    A pixel is a negative example for every class but its own. No one-hot tensor is made.
 
     Args:
         logits: Scores, shape ``(N, C, H, W)``; channel k is that of label k.
         target: Labels, shape ``(N, H, W)``.
         class_ids: The new classes' labels, without repetition.
         pos_weight: Factor of positive examples.
-        ignore_index: Label of pixels that cost nothing. DKD has none: there void pixels are
-            negative examples too.
+        ignore_index: Label of pixels that cost nothing. None, as in DKD, makes void pixels negative examples too.
         reduction: ``'mean'`` over all pixels, or ``'none'``.
 
     Returns:
@@ -134,15 +126,14 @@ def new_class_bce(
 
 
 def auxiliary_classifier_loss(logits: Tensor, positive: Tensor | None = None, ignored: Tensor | None = None) -> Tensor:
-    """Trains classifiers whose target is "no" everywhere, or "yes" on given pixels.
+    """Trains auxiliary channels towards "no" on every pixel but given ones.
 
-    The auxiliary classifier of DKD (NeurIPS 2022, arXiv 2210.05941) is a negative for
-    every pixel: ``mean softplus(z)``. With ``positive`` it is the binary cross-entropy of a class
-    such as SSUL's unknown.
+    The auxiliary classifier of DKD (NeurIPS 2022, arXiv 2210.05941) learns "no" everywhere: ``mean softplus(z)``. With
+    ``positive`` this is the binary cross-entropy of a class such as SSUL's unknown.
 
     Args:
         logits: Scores of auxiliary channels, shape ``(N, A, H, W)``; summed over A.
-        positive: Pixels whose answer is yes, boolean, shape ``(N, H, W)``; None for nowhere.
+        positive: Pixels whose target is "yes", boolean, shape ``(N, H, W)``; None for no pixel.
         ignored: Pixels left out of the sum and of the mean, boolean, ``(N, H, W)``.
 
     Returns:

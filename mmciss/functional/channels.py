@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def check_old_channels(student: Tensor, teacher: Tensor) -> int:
-    """Returns the number of old channels, which is the teacher's number of channels.
+    """Returns the number of old channels, the teacher's, once the student is known to extend them.
 
     Args:
         student: Scores, shape ``(N, C, H, W)``.
@@ -46,11 +46,10 @@ def merge_new_into_background(scores: Tensor, num_old: int) -> Tensor:
 def channel_argmax(scores: Tensor, dim: int = 1) -> Tensor:
     """Returns what ``scores.argmax(dim)`` returns, in a tenth of its time on a CPU.
 
-    There PyTorch compares element by element along a dimension that is not the last one. Of equal
-    scores the first channel is taken, always.
+    PyTorch's own is not vectorised there, unless ``dim`` is the last one. Ties always go to the first channel.
 
     Args:
-        scores: Channels along ``dim``, at least one.
+        scores: Any shape, with at least one channel along ``dim``.
         dim: A dimension counted from the front.
 
     Examples:
@@ -65,7 +64,7 @@ def channel_argmax(scores: Tensor, dim: int = 1) -> Tensor:
 
 
 def first_hit(hit: Tensor, dim: int) -> Tensor:
-    """Returns the first channel whose entry is 1, where the others are 0; ``hit`` is overwritten.
+    """Returns the first channel whose entry is 1; all others are 0. Overwrites ``hit``.
 
     Args:
         hit: Floating point.

@@ -1,4 +1,4 @@
-"""Features gather around the prototype of their class, and class means keep apart."""
+"""SDR's contrastive learning: features are drawn to the prototype of their class, class means pushed apart."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .prototypes import class_of_pixels, class_sums, one_hot_at, released_dimension
 from .precision import at_least_float32, full_precision
 from .processes import sum_over_processes
+from .prototypes import class_of_pixels, class_sums, one_hot_at, released_dimension
 
 
 def feature_attraction(
@@ -22,16 +22,16 @@ def feature_attraction(
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{n_c} \sum_{i : y_i = c}
               \frac{1}{D} \| f_i - P_c \|_2^2
 
-    over the classes K that occur in the batch, with ``n_c`` pixels each.
+    over the classes K in the batch, with ``n_c`` pixels each.
 
     Args:
         features: Shape ``(N, D, h, w)``.
         labels: Channels or 255, shape ``(N, H, W)``.
         prototypes: Shape ``(C, D)``; no gradient flows into them.
-        include_background: Whether class 0 takes part. It should not where no prototype of the
-            background is kept: its zero vector would pull background features towards 0.
-        compat: Whether to mix dimensions and to divide by ``|K|`` inside the sum, as the release
-            does: the i-th of the classes present, in ascending order, weighs ``|K|^(i - |K| - 1)``.
+        include_background: Whether class 0 takes part. Without a prototype of the background it should not: the zero
+            vector in its place would pull background features towards 0.
+        compat: Whether to mix dimensions and to divide by ``|K|`` inside the sum, as the release does: the i-th of the
+            classes present, in ascending order, weighs ``|K|^(i - |K| - 1)``.
 
     Returns:
         A scalar, 0 where no class is present.
@@ -57,7 +57,7 @@ def feature_attraction(
         share = present / number
         member = one_hot_at(labels, len(prototypes), size).to(features)
         distance = _SquaredDistance.apply(features.flatten(2), centre, member)
-    # The mean over processes of these sums is the sum over the batch that they share.
+    # Averaged over the processes, these sums are the sum over the whole batch.
     weight = (share * present / counts.clamp(min=1) * get_world_size()).to(distance)
     return (distance * weight[chosen] * inside).sum()
 
@@ -65,8 +65,8 @@ def feature_attraction(
 class _SquaredDistance(torch.autograd.Function):
     """Mean squared distance of each pixel's feature from its prototype, shape ``(N, P)``.
 
-    Prototypes are brought to the pixels by a product with the one-hot map, which is exact and many
-    times faster than gathering them; differences are computed again in the backward pass.
+    A product with the one-hot map brings the prototypes to the pixels: exact, and many times as fast as gathering them.
+    The backward pass computes the differences again.
     """
 
     @staticmethod
@@ -102,7 +102,7 @@ def feature_repulsion(features: Tensor, labels: Tensor, prototypes: Tensor, comp
 
     .. math:: L = \operatorname{mean}_{i \ne j \in K} \frac{1}{\| \bar f_i - \bar f_j \|_2}
 
-    over the classes K that occur in the batch, with their mean features in the batch.
+    over the classes K in the batch and their mean features in it.
 
     Args:
         features: Shape ``(N, D, h, w)``.
@@ -111,11 +111,11 @@ def feature_repulsion(features: Tensor, labels: Tensor, prototypes: Tensor, comp
         compat: Whether to mix the dimensions of features as the release does.
 
     Returns:
-        A scalar, 0 with fewer than two classes. Pairs of equal means take no part.
+        A scalar, 0 with fewer than two classes. Pairs of equal means are left out.
     """
     found = class_sums(features, labels, prototypes.shape[0], compat).over_processes()
     distance = torch.cdist(found.means, found.means, compute_mode='donot_use_mm_for_euclid_dist')
     pair = found.present[:, None] & found.present & (distance > 0)
-    # Dividing by 1 outside the pairs keeps infinities, and their NaN gradients, away.
+    # A divisor of 1 outside the pairs avoids infinities and their NaN gradients.
     inverse = distance.masked_fill(~pair, 1.0).reciprocal() * pair
     return inverse.sum() / pair.sum().clamp(min=1)

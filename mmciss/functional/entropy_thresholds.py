@@ -1,4 +1,4 @@
-"""The entropy up to which a teacher's prediction is believed, class by class."""
+"""Entropy thresholds: below its class's, a teacher's prediction is accepted as a pseudo label."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def entropy_thresholds(entropies: Tensor, classes: Tensor, num_classes: int, min
     Args:
         entropies: Normalised entropies of pixels, any shape.
         classes: The teacher's prediction at the same pixels, same shape.
-        num_classes: Number of thresholds wanted.
-        minimum: Lower bound of a threshold, and the threshold of classes never predicted.
+        num_classes: Number of thresholds.
+        minimum: Lower bound of the thresholds, and the threshold of classes that were never predicted.
 
     Returns:
         Thresholds, shape ``(num_classes,)``.
@@ -35,7 +35,7 @@ def entropy_thresholds(entropies: Tensor, classes: Tensor, num_classes: int, min
     present = counts > 0
     last = (counts.cumsum(0) - 1)[present]
     first = last - counts[present] + 1
-    # The mean of the two middle values, which are one value where their number is odd.
+    # The mean of the two middle values, which are the same one if the number of values is odd.
     median = (entropies[(first + last).div(2, rounding_mode='floor')] + entropies[(first + last + 1) // 2]) / 2
     thresholds = entropies.new_full((num_classes,), minimum)
     thresholds[present] = median.clamp(min=minimum)
@@ -45,7 +45,7 @@ def entropy_thresholds(entropies: Tensor, classes: Tensor, num_classes: int, min
 def entropy_histogram(
     entropies: Tensor, classes: Tensor, num_classes: int, bins: int = BINS, maximum: float = 1.0
 ) -> Tensor:
-    """Counts entropies per class in equal bins, a summary that adds up over batches and ranks.
+    """Counts entropies per class in equal bins, a summary that adds up over batches and processes.
 
     Args:
         entropies: Normalised entropies, any shape.
@@ -66,9 +66,8 @@ def histogram_medians(histogram: Tensor, minimum: float = 0.001, maximum: float 
     """Returns each row's median, interpolated inside its bin.
 
     Args:
-        histogram: Counts from :func:`entropy_histogram`, shape ``(C, bins)``. The error is below
-            ``maximum / bins``; as in the exact median, an even number of values has the mean of
-            the two middle ones.
+        histogram: Counts from :func:`entropy_histogram`, shape ``(C, bins)``. The error is below ``maximum / bins``. As
+            with the exact median, an even number of values gives the mean of the two middle ones.
         minimum: Lower bound of a median, and the value of empty rows.
         maximum: Upper end of the last bin.
 
@@ -87,12 +86,11 @@ def histogram_medians(histogram: Tensor, minimum: float = 0.001, maximum: float 
 
 
 def binned_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
-    """Returns the thresholds of PLOP's release, found by walking over 100 bins.
+    """Returns the thresholds of PLOP's released code, found by walking over 100 bins.
 
-    The walk is meant to stop in the bin with the median, but adds a bin's index where its count is
-    meant. Where one bin holds half of a class it interpolates inside that bin: with the entropies of
-    a trained teacher this is the first one, and the threshold lies between 0.005 and 0.01. Elsewhere
-    it ends at the lower bound or at infinity.
+    The walk should stop in the bin of the median, but it adds up the bins' indices in place of their counts. Where one
+    bin holds half of a class it interpolates inside that bin: with the entropies of a trained teacher this is the first
+    one, and the threshold lies between 0.005 and 0.01. Elsewhere it ends at the lower bound or at infinity.
 
     Args:
         histogram: Counts in 100 bins over ``[0, 1]``, shape ``(C, 100)``.
@@ -114,7 +112,7 @@ def _walked_median(counts: list[int]) -> float:
         inside = counts[int(lower * BINS)]  # floating point: bin k - 1 for k = 29, 57, 58
         if running <= half <= running + inside:
             break
-        running += lower * BINS  # the index, where the count was meant
+        running += lower * BINS  # the index, in place of the count
     missing = half - running
     if inside:
         return lower + missing / inside / BINS

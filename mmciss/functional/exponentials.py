@@ -1,4 +1,4 @@
-"""Exponentials of a block of scores that neither overflow nor need memory."""
+"""Exponentials of scores that neither overflow nor leave the range of normal numbers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor
 
 
 FLOOR = -60.0
-"""Smaller arguments count as this one: 1e-26 of the largest."""
+"""Smaller arguments are raised to this one, whose exponential is 1e-26."""
 
 
 class Exponentials(NamedTuple):
-    """Exponentials ``(C, P)`` of scores less the highest of each pixel, and their sum ``(P,)``."""
+    """Exponentials ``(C, ...)`` of scores minus the highest score of each pixel, their sum ``(...)`` and that score."""
 
     values: Tensor
     total: Tensor
     highest: Tensor
 
     def logsumexp(self) -> Tensor:
-        """Returns the log-sum-exp of the scores, shape ``(P,)``."""
+        """Returns the log-sum-exp of the scores, shape ``(...)``."""
         return self.total.log().add_(self.highest)
 
 
@@ -34,8 +34,8 @@ def exponentials(scores: Tensor) -> Exponentials:
 def exp_of_negatives(values: Tensor) -> Tensor:
     """Replaces values, none above 0, by their exponentials and returns them.
 
-    On a CPU an exponential that leaves the range of normal numbers takes a hundred times as long as
-    another one, and so does arithmetic with it; hence the floor.
+    On a CPU an exponential below the range of normal numbers, and arithmetic with it, takes up to a hundred times as
+    long as others; hence the floor.
     """
     if values.device.type == 'cpu':
         values.clamp_(min=FLOOR)

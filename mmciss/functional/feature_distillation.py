@@ -1,4 +1,4 @@
-"""Distillation of feature maps: the plain mean square, and what the pooled ones share."""
+"""Distillation of feature maps: ILT's mean square, and what Local POD and pooled cubes share."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def adaptive_factor(num_old: int, num_seen: int) -> float:
 def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
     """Returns ``teacher^2 - student^2``, shape ``(N, D, H, W)``.
 
-    Where the student has more channels than the teacher the maps are logits, and its new channels
-    are first added to the background.
+    If the student has more channels than the teacher, the maps are logits, and the new channels are first added to the
+    background.
 
     Raises:
         ValueError: If batch or spatial sizes differ, or the student has fewer channels.
@@ -61,14 +61,13 @@ def squared_difference(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 class _SquaredDifference(torch.autograd.Function):
-    """Keeps nothing but the student's map, which is kept anyway."""
+    """Saves the student's map only, in its own precision; autograd would save a float32 copy of half-precision maps."""
 
     @staticmethod
     def forward(ctx: Any, teacher: Tensor, student: Tensor) -> Tensor:
         ctx.save_for_backward(student)
-        # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are
-        # rounded alike, so equal maps differ by exactly 0; a fused multiply-add leaves noise, and
-        # its norm a gradient of full length.
+        # Widened before squaring: a square leaves the range of float16 from 256 on. Both squares are rounded alike, so
+        # equal maps differ by exactly 0; a fused multiply-add leaves noise, and its norm a gradient of full length.
         student, teacher = at_least_float32(student), at_least_float32(teacher)
         return (teacher * teacher).sub_(student * student)
 
@@ -92,8 +91,8 @@ def weighted_mean_over_maps(
     Args:
         student: Maps ``(N, D_l, H_l, W_l)``.
         teacher: Maps of the same shapes; logits may have fewer channels.
-        factors: Weight of each map. A map of weight 0 costs no time and counts in the average.
-        distance: Gives the distance of each image ``(N,)`` from the squared difference.
+        factors: Weight of each map. A map of weight 0 is not computed, but counts in the average.
+        distance: Maps the difference of squares to a distance for each image, ``(N,)``.
         num_old: Number of old channels, background included.
         num_seen: Number of all channels.
 

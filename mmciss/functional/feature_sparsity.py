@@ -1,4 +1,4 @@
-"""Features concentrate on few channels."""
+"""SDR's sparsity loss: features that concentrate on few channels."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .prototypes import class_of_pixels
 from .precision import at_least_float32
 from .processes import max_over_processes, mean_count, sum_over_processes
+from .prototypes import class_of_pixels
 
 
 def feature_sparsity(features: Tensor, labels: Tensor, prototypes: Tensor, compat: bool = False) -> Tensor:
     r"""Computes the sparsity loss of SDR (CVPR 2021, arXiv 2103.06342).
 
-    With ``g_i = f_i / max`` the feature of pixel i over the largest value of its class in the
-    batch:
+    With ``g_i`` the feature of pixel i divided by the largest value of its class in the batch:
 
     .. math:: L = \operatorname{mean}_i \frac{\sum_d \exp(g_{i,d})}{\sum_d g_{i,d}}
 
     Args:
-        features: Shape ``(N, D, h, w)``; negative values, which the equation has no meaning for,
-            count as 0.
+        features: Shape ``(N, D, h, w)``; negative values, which the equation does not cover, count as 0.
         labels: Channels or 255, shape ``(N, H, W)``.
         prototypes: Shape ``(C, D)``; only the number of classes is taken from it.
-        compat: The release averages over all pixels, takes 255 for a class of its own, divides
-            by ``1e-15`` at a pixel whose features are all 0 and uses negative values as they are.
-            By default such pixels and ignored ones take no part.
+        compat: The release averages over all pixels, takes 255 for a class of its own, divides by ``1e-15`` at a pixel
+            whose features are all 0 and uses negative values as they are. By default such pixels and ignored ones take
+            no part.
 
     Returns:
-        A scalar, 0 where no pixel takes part.
+        A scalar, 0 if no pixel takes part.
     """
     size = features.shape[-2:]
     features = at_least_float32(features).flatten(2)

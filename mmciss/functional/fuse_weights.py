@@ -1,4 +1,4 @@
-"""A model between the old one and the new one."""
+"""Fusion of the old model's weights with the new one's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 def balance_factor(num_old: int, num_seen: int, power: float = 0.5) -> float:
     r"""Returns the weight of the old model when fusing, :math:`1 - \beta`.
 
-    Endpoints Weight Fusion (CVPR 2023) gives the trained weights
-    :math:`\beta = \sqrt{N / C}` with N new classes of C channels known after the step, as its release does: the
-    more the old model knows, the more it weighs. The background counts as a channel.
+    Endpoints Weight Fusion (CVPR 2023) gives the trained weights :math:`\beta = \sqrt{N / C}` with N new classes of C
+    channels known after the step, as its release does: the more the old model knows, the more it weighs. The background
+    counts as a channel.
 
     Args:
         num_old: Channels known before the step, ``C - N``.
@@ -27,7 +27,9 @@ def balance_factor(num_old: int, num_seen: int, power: float = 0.5) -> float:
         0.757
     """
     if not 0 <= num_old <= num_seen or not num_seen:
-        raise ValueError(f'num_old = {num_old} and num_seen = {num_seen} are no numbers of classes')
+        raise ValueError(
+            f'num_old = {num_old} and num_seen = {num_seen}: must be 0 <= num_old <= num_seen and num_seen > 0'
+        )
     if power < 0:
         raise ValueError(f'power = {power} must not be negative')
     return 1 - ((num_seen - num_old) / num_seen) ** power
@@ -36,9 +38,9 @@ def balance_factor(num_old: int, num_seen: int, power: float = 0.5) -> float:
 def fuse_weights(old: Mapping[str, Tensor], new: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """Fuses two models, EWF (Endpoints Weight Fusion for CISS, CVPR 2023).
 
-    ``alpha * old + (1 - alpha) * new`` for every floating-point tensor. Where a tensor of the new
-    model has more rows (the classifier), the new rows stay as they are. Tensors that the old model
-    lacks, and integers such as batch counters, are the new model's.
+    ``alpha * old + (1 - alpha) * new`` for every floating-point tensor. Where a tensor of the new model has more rows
+    (the classifier), the new rows stay as they are. Tensors that the old model lacks, and integers such as batch
+    counters, are the new model's.
 
     Args:
         old: State of the model before the step.

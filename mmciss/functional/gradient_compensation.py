@@ -24,19 +24,18 @@ def gradient_compensation(
 ) -> Tensor:
     r"""Computes the step-aware gradient compensation of GSC (IEEE TMM 2024, arXiv 2307.10822).
 
-    With ``p`` the probability of a pixel's own label and ``G_k`` the pixels whose label was learned
-    in step k:
+    With ``p`` the probability of a pixel's own label and ``G_k`` the pixels whose label was learned in step k:
 
     .. math:: g_i = |p_i - 1|^{C_{old} / C}, \qquad
               w_i = g_i \Big/ \operatorname{mean}_{j \in G_{k(i)}} g_j
 
-    for labels of old steps, and ``w_i = 1`` for the newest ones. So the pixels of every old step
-    weigh 1 on average, and within a step those that are learned worst weigh most.
+    for labels of old steps, and ``w_i = 1`` for the newest ones. So the pixels of each old step weigh 1 on average, and
+    within a step the worst-learned ones weigh most.
 
-    Certain from the abstract: gradients are re-weighted per step to balance forgetting. The form of
-    g, its mean over the batch and the exponent come from related code of the same authors, not from
-    the paper's equations, which could not be checked; that code's overlapping groups for the third
-    and later steps are taken for a mistake and not reproduced.
+    Certain from the abstract: gradients are re-weighted per step to balance forgetting. The form of g, its mean over
+    the batch and the exponent come from related code of the same authors, not from the paper's equations, which could
+    not be checked; that code's overlapping groups for the third and later steps are taken for a mistake and not
+    reproduced.
 
     Args:
         logits: Scores, shape ``(N, C, H, W)``; the weights carry no gradient.

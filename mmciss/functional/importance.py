@@ -1,4 +1,4 @@
-"""Importance of parameters, and the penalty on moving those that matter: EWC, PI and RW."""
+"""Importance of parameters by EWC, PI and RW, and the penalty on changing important ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def importance_penalty(
     Args:
         parameters: Current parameters.
         anchors: The same parameters at the end of the step before.
-        importances: Importance of every element; EWC and PI pass the min-max normalised score of
-            each tensor, RW the sum of two normalised scores.
+        importances: Importance of every element; EWC and PI pass the min-max normalised score of each tensor, RW the
+            sum of two normalised scores.
 
     Returns:
         A scalar.
@@ -42,11 +42,11 @@ def importance_penalty(
 def update_fisher(fisher: Tensor, gradient: Tensor, rate: float = 0.9) -> Tensor:
     """Continues the running diagonal Fisher information of EWC (PNAS 2017, arXiv 1612.00796).
 
-    ``rate * gradient^2 + (1 - rate) * fisher`` after every iteration, from the gradient of the
-    task's loss alone, through all steps; the running form is that of RW (ECCV 2018, arXiv 1801.10112).
+    ``rate * gradient^2 + (1 - rate) * fisher`` after every iteration, from the gradient of the task's loss alone,
+    through all steps; the running form is that of RW (ECCV 2018, arXiv 1801.10112).
 
     Args:
-        fisher: Running value, ones for parameters that are new.
+        fisher: Running value; ones for new parameters.
         gradient: Gradient of the same parameter.
         rate: Weight of the newest gradient.
     """
@@ -58,14 +58,13 @@ def accumulate_path(path: Tensor, gradient: Tensor, before: Tensor, after: Tenso
 
     Args:
         path: Integral so far.
-        gradient: In the paper the gradient that the update used; in the release of MiB's authors (arXiv
-            2002.00718) the one after it, that of the next update.
+        gradient: In the paper the gradient of this update; in the release of MiB (arXiv 2002.00718) that of the next.
         before: The parameter before the update.
         after: The parameter after it.
 
     Returns:
-        ``path + gradient * (before - after)``, the loss that the update saved; with the gradient after it, to
-        first order from the other end.
+        ``path + gradient * (before - after)``: what the update took off the loss, to first order. Either gradient will
+        do for that.
     """
     return path + gradient * (before - after)
 
@@ -91,18 +90,15 @@ def accumulate_walk(score: Tensor, gradient: Tensor, before: Tensor, after: Tens
     Args:
         score: Score so far.
         gradient: Gradient at the end of the stretch.
-        before: The parameter at its beginning; the release of MiB (arXiv 2002.00718) takes stretches of 10
-            iterations.
+        before: The parameter at its beginning; in the release of MiB (arXiv 2002.00718) ten iterations earlier.
         after: The parameter at its end, with which ``gradient`` was computed.
-        fisher: Running Fisher information, see
-            :func:`update_fisher`; in that release without
-            ``gradient``.
+        fisher: Running Fisher information, see :func:`update_fisher`; in that release not yet updated with ``gradient``.
     """
     saved = gradient * (before - after)
     return score + saved / (0.5 * fisher * (after - before).square() + 1e-8)
 
 
 def finish_walk(score: Tensor, previous: Tensor | None = None) -> Tensor:
-    """Closes a step: ``relu(score)``, averaged with the score of the steps before, if any."""
+    """Returns the score at the end of a step: ``relu(score)``, averaged with that of the steps before, if any."""
     score = torch.relu(score)
     return score if previous is None else (score + previous) / 2

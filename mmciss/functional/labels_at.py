@@ -7,17 +7,17 @@ from torch import Tensor
 
 
 def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Downsamples labels by nearest neighbour, without a detour over floating point.
+    """Downsamples labels by nearest neighbour, without going through floating point.
 
-    The rule is that of ``torch.nn.functional.interpolate(mode='nearest')``: row ``i`` of ``h``
-    takes row ``floor(i * H / h)``.
+    The rule is that of ``torch.nn.functional.interpolate(mode='nearest')``: row ``i`` of ``h`` takes row ``floor(i * H
+    / h)``.
 
     Args:
         labels: Any integer or boolean map, shape ``(N, H, W)``.
-        size: Wanted height and width.
+        size: Height and width ``(h, w)``.
 
     Returns:
-        Shape ``(N, h, w)``; the input itself where the size is right already.
+        Shape ``(N, h, w)``; the input itself if it already has the size.
     """
     if tuple(labels.shape[-2:]) == tuple(size):
         return labels
@@ -26,5 +26,5 @@ def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def sampled_places(old: int, new: int, device: torch.device) -> Tensor:
-    """Returns which of ``old`` rows the ``new`` ones are taken from, shape ``(new,)``."""
+    """Returns the indices of the ``new`` rows among the ``old`` ones, shape ``(new,)``."""
     return torch.arange(new, device=device) * old // new

@@ -1,4 +1,4 @@
-"""Distillation of feature maps pooled over strips at several scales."""
+"""PLOP's distillation of feature maps pooled over strips at several scales."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def local_pod(
 ) -> Tensor:
     r"""Computes Local POD of PLOP (CVPR 2021, arXiv 2011.11390).
 
-    ``phi`` cuts a map into ``s x s`` regions for each scale ``s`` and keeps every region's means
-    along its width and along its height. With L pairs of maps, squared element by element:
+    ``phi`` cuts a map into ``s x s`` regions for each scale ``s`` and keeps the means of each region along its width
+    and along its height. With L pairs of maps, squared element by element:
 
     .. math:: L = \frac{1}{L} \sum_l \lambda_l \sqrt{C / N}
               \operatorname{mean}_n \| \phi(a_l^2)_n - \phi(b_l^2)_n \|_2
 
-    (a norm, not its square). Where the student's map has more channels, as the logits do, its
-    new ones are added to the background first. Since ``phi`` is linear it is applied once, to the
-    difference. Without new classes the factor ``sqrt(C / N)`` is 1.
+    (a norm, not its square). Where the student's map has more channels, as the logits do, its new ones are added to the
+    background first. Since ``phi`` is linear it is applied once, to the difference. Without new classes the factor
+    ``sqrt(C / N)`` is 1.
 
     Args:
         student: Maps ``(N, D_l, H_l, W_l)``, the last being the logits.
@@ -37,8 +37,8 @@ def local_pod(
         factors: ``lambda_l``; in the paper's VOC runs 0.01 for features and 0.0005 for logits.
         num_old: Number of old channels, background included.
         num_seen: Number of all channels, background included.
-        scales: Numbers of regions along each side. Rows and columns that do not fill a last
-            region of equal size are left out.
+        scales: Numbers of regions along each side. Rows and columns that do not fill a last region of equal size are
+            left out.
 
     Returns:
         A scalar.
@@ -54,8 +54,8 @@ def local_pod(
 def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
     """Returns the norm of all strip means of each image, shape ``(N,)``.
 
-    The means of all regions of all scales are two products with small matrices: no loop over
-    regions, and the map is read twice in all.
+    The means of all regions of all scales are two products with small matrices: no loop over regions, and the map is
+    read twice in all.
     """
     height, width = difference.shape[-2:]
     for scale in scales:
@@ -73,8 +73,7 @@ def _strip_distance(difference: Tensor, scales: Sequence[int]) -> Tensor:
         means[0] = means[0] * kept_rows.to(difference)
     if not kept_columns.all():
         means[1] = means[1] * kept_columns.T.to(difference)
-    # vector_norm has gradient 0, not NaN, at 0, which is where training starts when student and
-    # teacher are equal.
+    # vector_norm has gradient 0, not NaN, at 0, which is where training starts when student and teacher are equal.
     norms = [torch.linalg.vector_norm(x.flatten(1), dim=1) for x in means]
     return torch.linalg.vector_norm(torch.stack(norms), dim=0)
 

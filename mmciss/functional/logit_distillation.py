@@ -25,8 +25,8 @@ def logit_distillation(
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
-        size: Height and width to which both are upsampled first, without a map of that size being
-            made; None to compare them as they are.
+        size: Height and width to which both are upsampled first, without a map of that size being made; None to compare
+            them as they are.
         align_corners: How they are upsampled.
 
     Returns:

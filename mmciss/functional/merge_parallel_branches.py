@@ -1,4 +1,4 @@
-"""Two parallel convolutions with batch norm become one convolution."""
+"""Merges two parallel convolutions with batch norm into one convolution."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ class ConvNorm(NamedTuple):
 
     Attributes:
         kernel: Shape ``(O, I, kH, kW)``.
-        gamma: Scale of the norm, ``(O,)``. In-place activated batch norm scales by
-            ``|gamma| + eps``; pass that.
+        gamma: Scale of the norm, ``(O,)``. In-place activated batch norm scales by ``|gamma| + eps``; pass that.
         beta: Shift of the norm, ``(O,)``.
         mean: Running mean, ``(O,)``.
         variance: Running variance, ``(O,)``.
@@ -31,7 +30,7 @@ class ConvNorm(NamedTuple):
     bias: Tensor | None = None
 
     def fused(self) -> tuple[Tensor, Tensor]:
-        """Returns kernel and bias of the one convolution that does the same."""
+        """Returns kernel and bias of the equivalent single convolution."""
         scale = self.gamma / torch.sqrt(self.variance + self.eps)
         shift = self.mean if self.bias is None else self.mean - self.bias
         return self.kernel * scale.view(-1, 1, 1, 1), self.beta - shift * scale
@@ -45,8 +44,7 @@ def merge_parallel_branches(first: ConvNorm, second: ConvNorm) -> tuple[Tensor, 
         second: The other, with the same stride, padding and dilation.
 
     Returns:
-        Kernel ``(O, I, kH, kW)`` and bias ``(O,)`` of a convolution equal to half the sum of the
-        branches.
+        Kernel ``(O, I, kH, kW)`` and bias ``(O,)`` of a convolution equal to half the sum of the branches.
 
     Raises:
         ValueError: If the kernels differ in shape.

@@ -1,4 +1,4 @@
-"""Distillation of feature maps pooled by sliding windows in space or over channels."""
+"""RCIL's distillation of feature maps pooled by sliding windows, in space or over channels."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ def pooled_cube_distillation(
     .. math:: L_{channel} = \frac{1}{L} \sum_l \lambda_l \sqrt{C / N}
               \operatorname{mean}_n \| \operatorname{avgpool}_{channels}(d_l)_n \|_2
 
-    Windows move by 1 and are padded with zeros, which count in the mean. The spatial half takes the
-    logits as its last map, with new channels added to the background; the channel half takes
-    features only.
+    Windows move by 1 and are padded with zeros, which count in the mean. The spatial half takes the logits as its last
+    map, with new channels added to the background; the channel half takes features only.
 
     Args:
         student: Maps ``(N, D_l, H_l, W_l)``.
@@ -71,8 +70,8 @@ def _spatial_distance(difference: Tensor, kernels: Sequence[int]) -> Tensor:
     norms = []
     with full_precision(difference):
         for side in kernels:
-            # Sliding means along one axis after the other, as products with band matrices: several
-            # times faster than pooling with windows this large, and as exact.
+            # Sliding means along one axis after the other, as products with band matrices: several times faster than
+            # pooling with windows this large, and as exact.
             rows, columns = (_sliding_mean(n, side, difference) for n in difference.shape[-2:])
             norms.append(_norm(rows @ (difference @ columns.T)))
     return torch.stack(norms).mean(0)

@@ -1,4 +1,4 @@
-"""Which floating-point type the mathematics is done in."""
+"""The floating-point type of the computations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def at_least_float32(values: Tensor) -> Tensor:
     """Returns half-precision values as float32, all others unchanged.
 
     Sums of exponentials and of squares leave the range of float16 and lose all digits of bfloat16, so every function of
-    this package starts here. float64 stays float64.
+    this package widens its inputs. float64 stays float64.
     """
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 

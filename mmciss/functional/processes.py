@@ -1,8 +1,8 @@
-"""Sums over a batch that several processes share.
+"""Sums over a batch that is spread over several processes.
 
-A loss with a mean per class, a maximum per class, or a mean over the pixels that count, does not fall apart into losses of
-parts of the batch. With these sums every process computes its part of the loss of the whole batch, and the average of
-the gradients over processes, which DistributedDataParallel takes, is the gradient that one process would find.
+A loss with a mean per class, a maximum per class, or a mean over the pixels that count, is not the mean of the losses
+of parts of the batch. With these sums every process computes its part of the loss of the whole batch, and the average
+of the gradients over processes, which DistributedDataParallel takes, is the gradient that one process would find.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.distributed.nn.functional import all_reduce as differentiable_all_red
 def sum_over_processes(values: Tensor) -> Tensor:
     """Adds up the values of all processes.
 
-    The gradient is added up, too: each process's values act on the losses of all.
+    Gradients are added up too, since the values of each process enter the losses of all.
 
     Args:
         values: Any shape, the same on every process; not boolean.
@@ -42,9 +42,10 @@ def max_over_processes(values: Tensor) -> Tensor:
 
 
 def mean_count(chosen: Tensor) -> Tensor:
-    """Returns how many are chosen, on average over the processes; of all of them at least one.
+    """Returns the number of chosen entries, averaged over the processes; the total counts as at least one.
 
-    A sum over a part of the batch, divided by this, is on average over the processes the mean over the whole batch.
+    Each process divides the sum over its part of the batch by this; the average over processes is then the mean over
+    the whole batch.
 
     Args:
         chosen: Boolean, any shape.

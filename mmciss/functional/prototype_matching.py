@@ -1,12 +1,12 @@
-"""Old classes keep the mean feature that they had."""
+"""SDR's prototype matching: the mean features of old classes stay at their prototypes."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from .channels import channel_argmax
-from .prototypes import class_sums, released_pixel_means
 from .labels_at import labels_at
+from .prototypes import class_sums, released_pixel_means
 from .upsampled_blocks import sample_upsampled
 
 
@@ -25,17 +25,16 @@ def prototype_matching(
 
     .. math:: L = \frac{1}{|K|} \sum_{c \in K} \frac{1}{D} \| \bar f_c - P_c \|_2^2
 
-    with ``f_c`` the batch's mean feature of class c and K the old foreground classes in the batch.
-    Where labels hide old classes these are where the teacher finds them in the background; where
-    labels keep them (the sequential setting) they are the labels below ``num_old``.
+    with ``f_c`` the batch's mean feature of class c and K the old foreground classes in the batch. Where labels hide
+    old classes these are where the teacher finds them in the background; where labels keep them (the sequential
+    setting) they are the labels below ``num_old``.
 
     Args:
         features: Student features, shape ``(N, D, h, w)``.
         labels: Channels or 255, shape ``(N, H, W)``, background 0.
         prototypes: Shape ``(C, D)``; no gradient flows into them.
-        teacher_logits: Teacher scores ``(N, C_old, H', W')`` of any resolution; None to take old
-            classes from the labels. What the teacher sees at a pixel of the features is what it
-            sees there at the size of the image.
+        teacher_logits: Teacher scores ``(N, C_old, H', W')`` of any resolution; None to take old classes from the
+            labels. Its class at a feature's pixel is the one it predicts there at image size.
         num_old: Number of old channels; needed without ``teacher_logits``.
         compat: Whether to mix the dimensions of features as the release does.
         known: Which classes have a prototype, boolean, shape ``(C,)``; None for all.

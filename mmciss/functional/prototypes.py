@@ -14,7 +14,7 @@ from .processes import sum_over_processes
 
 
 class ClassSums(NamedTuple):
-    """Sums ``(C, D)`` of the feature vectors of each class, and their numbers ``(C,)``."""
+    """Sums ``(C, D)`` of the feature vectors of each class, and the numbers of pixels ``(C,)``."""
 
     sums: Tensor
     counts: Tensor
@@ -30,7 +30,7 @@ class ClassSums(NamedTuple):
         return self.counts > 0
 
     def over_processes(self) -> ClassSums:
-        """Returns those of the batch that all processes share, see :mod:`.processes`."""
+        """Returns the sums over the batches of all processes, see :mod:`.processes`."""
         return ClassSums(sum_over_processes(self.sums), sum_over_processes(self.counts))
 
 
@@ -44,11 +44,11 @@ def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
 
 
 def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns each pixel's class at feature resolution, 0 for labels that are none.
+    """Returns each pixel's class at feature resolution, 0 if its label is no class.
 
     Returns:
-        The classes ``(N, h * w)``, which of them are meant, and how many pixels each class has,
-        shape ``(C,)``.
+        The classes, a mask of the pixels whose label is a class, both ``(N, h * w)``, and the number of pixels of each
+        class, ``(C,)``.
     """
     small = labels_at(labels, size).flatten(1)
     inside = (small >= 0) & (small < num_classes)
@@ -75,25 +75,23 @@ def class_sums(features: Tensor, labels: Tensor, num_classes: int, compat: bool 
         sums = _scattered_sums(features, member, released_dimension(features, member, by_pixel=False))
     else:
         with full_precision(features):
-            # In this order the gradient is laid out as the features are; contiguous, since ranks
-            # add up memory.
+            # This order gives the gradient the layout of the features. Contiguous for all_reduce.
             sums = torch.bmm(features.flatten(2), member.to(features).transpose(1, 2)).sum(0)
             sums = sums.T.contiguous()
     return ClassSums(sums, counts)
 
 
 def released_dimension(features: Tensor, member: Tensor, by_pixel: bool) -> Tensor:
-    """Returns which dimension SDR's release takes each feature value for.
+    """Returns the dimension to which SDR's released code counts each feature value.
 
-    The release selects the features of a class by a boolean mask, which lays them out in the order
-    image, channel, pixel, and reshapes the result. Cut into ``D`` rows (``by_pixel=False``) values
-    stay in their dimension for a single image only; cut into rows of ``D`` (``by_pixel=True``)
-    never.
+    The release selects the features of a class by a boolean mask, which lays them out in the order image, channel,
+    pixel, and reshapes the result. Cut into ``D`` rows (``by_pixel=False``) values stay in their dimension for a single
+    image only; cut into rows of ``D`` (``by_pixel=True``) never.
 
     Args:
         features: Shape ``(N, D, h, w)``.
         member: Class membership, boolean, shape ``(N, C, h * w)``.
-        by_pixel: Which of the two reshapes.
+        by_pixel: Whether the reshape is into rows of ``D``.
 
     Returns:
         A dimension in ``[0, D)`` for each value, shape ``(N, D, h * w)``; 0 for pixels of no class.
@@ -136,12 +134,12 @@ def released_pixel_means(features: Tensor, labels: Tensor, num_classes: int) -> 
 
 
 def update_prototypes(prototypes: Tensor, counts: Tensor, batch: ClassSums) -> tuple[Tensor, Tensor]:
-    """Continues running means over all pixels seen, the prototypes of SDR (arXiv 2103.06342).
+    """Updates running means over all pixels seen, the prototypes of SDR (arXiv 2103.06342).
 
     Args:
         prototypes: Means so far, shape ``(C, D)``.
-        counts: Numbers of pixels behind them, shape ``(C,)``, int64.
-        batch: Sums and numbers of pixels of one batch, over all ranks; classes without pixels stay.
+        counts: Numbers of pixels they are means of, shape ``(C,)``, int64.
+        batch: Sums and numbers of pixels of one batch, over all processes. Classes without pixels keep their means.
 
     Returns:
         New prototypes and counts.

@@ -1,4 +1,4 @@
-"""Labels of old classes, taken from a teacher where it can be trusted."""
+"""Pseudo labels: a teacher's predictions of old classes, where they can be trusted."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .upsampled_blocks import UpsampledBlocks
 def threshold_pseudo_labels(
     target: Tensor, teacher_logits: Tensor, threshold: float = 0.7, num_background: int = 1
 ) -> Tensor:
-    """Completes labels by SSUL's rule (NeurIPS 2021, arXiv 2106.11562).
+    """Adds pseudo labels by SSUL's rule (NeurIPS 2021, arXiv 2106.11562).
 
-    A pixel without a class label becomes the channel ``c`` of the teacher's largest score where
-    ``c`` is a class and ``sigmoid(score) >= threshold``; every other label stays.
+    A pixel without a class label becomes the channel ``c`` of the teacher's largest score where ``c`` is a class and
+    ``sigmoid(score) >= threshold``; every other label stays.
 
     Args:
         target: Channels or the label of ignored pixels, shape ``(N, H, W)``.
         teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
         threshold: Smallest accepted probability.
-        num_background: Number of leading channels that are no classes: 1 for a background, 2 where
-            an unknown channel stands before it.
+        num_background: Number of leading channels that are no classes: 1 for the background, 2 if a channel for unknown
+            classes comes first.
 
     Returns:
         New labels, shape ``(N, H, W)``.
@@ -41,20 +41,20 @@ def threshold_pseudo_labels(
 def normalised_entropy(
     teacher_logits: Tensor, num_seen: int, size: tuple[int, int] | None = None, align_corners: bool = False
 ) -> tuple[Tensor, Tensor]:
-    r"""Returns how uncertain a teacher is and what it predicts, pixel by pixel.
+    r"""Returns the uncertainty and the prediction of a teacher for each pixel.
 
     With ``q = softmax(teacher_logits)`` over ``C_old`` channels and C channels in all:
 
     .. math:: v = -\frac{1}{C_{old} \ln C_{old} \ln C} \sum_c q_c \ln(q_c + 10^{-8})
 
-    PLOP normalises twice, by ``C_old ln C_old`` and by ``ln C``; since thresholds are quantiles of
-    the same quantity this changes nothing but their scale and their floor.
+    PLOP normalises twice, by ``C_old ln C_old`` and by ``ln C``; since thresholds are quantiles of the same quantity
+    this changes nothing but their scale and their floor.
 
     Args:
         teacher_logits: Shape ``(N, C_old, H, W)``.
         num_seen: Number C of all channels.
-        size: Height and width to which scores are upsampled bilinearly first, without a map of that
-            size being made; None for the size they have.
+        size: Height and width to which scores are upsampled bilinearly first, without a map of that size being made;
+            None for the size they have.
         align_corners: How they are upsampled.
 
     Returns:
@@ -70,7 +70,7 @@ def normalised_entropy(
         predicted[place] = first_hit((found.values == 1).to(entropy), 0)
         q = found.values.mul_(found.total.reciprocal())
         entropy[place] = torch.add(q, 1e-8).log_().mul_(q).sum(0)
-    # A teacher with one channel has entropy 0; its ln 1 must not divide.
+    # With one channel the entropy is 0, and so is ln 1, by which it must not be divided.
     scale = num_old * max(math.log(num_old), 1e-8) * max(math.log(num_seen), 1e-8)
     return entropy.div_(-scale), predicted
 
@@ -86,25 +86,23 @@ def entropy_pseudo_labels(
     full_factor: float = 0.0,
     align_corners: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    r"""Completes labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
+    r"""Adds pseudo labels by PLOP's rule (CVPR 2021, arXiv 2011.11390).
 
-    A pixel labelled with an old channel (background, under labels that hide old classes) becomes
-    the teacher's prediction ``c`` where the teacher's entropy ``v < thresholds[c]``, and
-    ``ignore_index`` elsewhere. The factor of an image, ``nu``, is the fraction of those pixels that
-    got a label; the cross-entropy of the image is multiplied by it.
+    A pixel labelled with an old channel (background, under labels that hide old classes) becomes the teacher's
+    prediction ``c`` where the teacher's entropy ``v < thresholds[c]``, and ``ignore_index`` elsewhere. The factor of an
+    image, ``nu``, is the fraction of those pixels that got a label; the cross-entropy of the image is multiplied by it.
 
     Args:
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
-        teacher_logits: Teacher scores, shape ``(N, C_old, h, w)``, upsampled bilinearly where that
-            is not the size of ``target``. Log-probabilities are scores too.
-        thresholds: Largest entropy accepted per predicted channel, shape ``(C,)`` with
-            ``C >= C_old``.
+        teacher_logits: Teacher scores, shape ``(N, C_old, h, w)``, upsampled bilinearly where that is not the size of
+            ``target``. Log-probabilities are scores too.
+        thresholds: Largest entropy accepted per predicted channel, shape ``(C,)`` with ``C >= C_old``.
         num_old: Number of old channels, background included.
         num_seen: Number of all channels, background included.
         ignore_index: Label of ignored pixels; they stay ignored.
         minimum_factor: Lower bound of ``nu``.
-        full_factor: ``nu`` of an image without any background pixel. 0 is the release's
-            ``0 / (0 + 1e-6)``, which throws away the image's labels; 1 keeps them.
+        full_factor: ``nu`` of an image without any background pixel. 0 is the release's ``0 / (0 + 1e-6)``, which
+            throws away the image's labels; 1 keeps them.
         align_corners: How scores are upsampled.
 
     Returns:
@@ -136,9 +134,8 @@ def prototype_relabel(
 
     replaces the labels of old channels (the background, under labels that hide old classes).
 
-    Certain from the abstract: background pixels get pseudo labels of old classes from distances to
-    prototypes. The formula comes from related code of the same authors; the paper's equations could
-    not be checked.
+    Certain from the abstract: background pixels get pseudo labels of old classes from distances to prototypes. The
+    formula comes from related code of the same authors; the paper's equations could not be checked.
 
     Args:
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
@@ -163,10 +160,9 @@ def rectified_log_probabilities(
     """Returns ``log(omega * softmax(teacher_logits))``, normalised, shape ``(N, C_old, H, W)``.
 
     It can take the place of teacher logits, for example in
-    :func:`~mmciss.functional.pseudo_labels.entropy_pseudo_labels`. Distances are measured
-    at the resolution of the features and upsampled, which is the same as upsampling features up to
-    the interpolation of a norm, at a small part of the memory. A class whose prototype is NaN, that
-    of no pixel, has no distance to compare and gets probability 0.
+    :func:`~mmciss.functional.pseudo_labels.entropy_pseudo_labels`. Distances are measured at the resolution of the
+    features and upsampled, which is the same as upsampling features up to the interpolation of a norm, at a small part
+    of the memory. A class whose prototype is NaN, that of no pixel, has no distance to compare and gets probability 0.
     """
     vectors = at_least_float32(teacher_features).flatten(2).transpose(1, 2)
     absent = prototypes.isnan().any(1).to(vectors.device)

@@ -1,11 +1,10 @@
-"""Distillation of sigmoid probabilities, of whole logits or of their positive and negative parts."""
+"""Distillation of sigmoid probabilities, of logits or of their positive and negative parts."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from .binary_cross_entropy import softplus
 from .channels import check_old_channels
 from .pixel_loss import mean_pixel_loss
 from .precision import at_least_float32
@@ -19,15 +18,15 @@ def sigmoid_distillation(
     .. math:: L = \sum_{c < C_{old}} \operatorname{mean}_{n,h,w}
               \left[ \operatorname{softplus}(z_c) - \sigma(\hat z_c) z_c \right]
 
-    summed over old channels, averaged over pixels: the distillation of DKD (NeurIPS 2022, arXiv
-    2210.05941), which takes foreground channels only, and that of LwF-MC, which is
-    published as ``10 * C_old * mean``, so 10 times this sum over all old channels.
+    summed over old channels, averaged over pixels: the distillation of DKD (NeurIPS 2022, arXiv 2210.05941), which
+    takes foreground channels only, and that of LwF-MC, which is published as ``10 * C_old * mean``, so 10 times this
+    sum over all old channels.
 
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first; the others take no part.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
-        size: Height and width to which both are upsampled first, without a map of that size being
-            made; None to compare them as they are.
+        size: Height and width to which both are upsampled first, without a map of that size being made; None to compare
+            them as they are.
         align_corners: How they are upsampled.
 
     Returns:
@@ -42,14 +41,14 @@ def sigmoid_distillation(
 
 
 def _cross_entropy(scores: Tensor, teacher: Tensor) -> Tensor:
-    return softplus(scores).sum(0) - (teacher.sigmoid() * scores).sum(0)
+    return F.binary_cross_entropy_with_logits(scores, teacher.sigmoid(), reduction='none').sum(0)
 
 
 def decompose(embedding: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Splits the logits of a linear classifier by the sign of its weights.
 
-    For a non-negative embedding the first part is never negative, the second never positive; with
-    the bias they add up to the logit.
+    For a non-negative embedding the first part is never negative and the second never positive. With the bias they add
+    up to the logit.
 
     Args:
         embedding: Input of the classifier, shape ``(N, D, H, W)``.
@@ -71,8 +70,8 @@ def decomposed_distillation(
     .. math:: \sum_k \operatorname{mean}_{n,h,w}
               \left[ \operatorname{softplus}(z^\pm_k) - \sigma(\hat z^\pm_k) z^\pm_k \right]
 
-    Teacher values come from the teacher's embedding and the teacher's weight. The method assumes a
-    non-negative embedding, such as the output of a ReLU.
+    Teacher values come from the teacher's embedding and the teacher's weight. The method assumes a non-negative
+    embedding, such as the output of a ReLU.
 
     Args:
         embedding: Student embedding, shape ``(N, D, H, W)``.

@@ -1,4 +1,4 @@
-"""Distillation of how classes relate, and sharpening of predictions."""
+"""GSC's semantic relation distillation: soft targets over all classes, and sharp predictions."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ def soft_relation(
 
     with ``p = softmax(logits)``. No pixel is masked: an ignored or old label has no one-hot entry.
 
-    Certain from the abstract: soft labels carry inter-class relations from the old model. The
-    formula comes from two related code bases of the same authors, which agree; the paper's
-    equations could not be checked.
+    Certain from the abstract: soft labels carry inter-class relations from the old model. The formula comes from two
+    related code bases of the same authors, which agree; the paper's equations could not be checked.
 
     Args:
         logits: Scores of all classes, shape ``(N, C, H, W)``.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
         target: Channels, or any label outside the new channels, shape ``(N, H, W)``.
         num_old: Number of old channels, background included.
-        size: Height and width to which both are upsampled first, without a map of that size being
-            made; None to compare them as they are.
+        size: Height and width to which both are upsampled first, without a map of that size being made; None to compare
+            them as they are.
         align_corners: How they are upsampled.
 
     Returns:
@@ -66,13 +65,12 @@ def sharp_relation(logits: Tensor, size: tuple[int, int] | None = None, align_co
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C} \sum_c p_c \log p_c
 
-    the entropy of the prediction over the number of classes. Its source is that of
-    :func:`soft_relation`.
+    the entropy of the prediction divided by the number of classes. For its source see :func:`soft_relation`.
 
     Args:
         logits: Scores, shape ``(N, C, H, W)``.
-        size: Height and width to which they are upsampled first, without a map of that size being
-            made; None to take them as they are.
+        size: Height and width to which they are upsampled first, without a map of that size being made; None to take
+            them as they are.
         align_corners: How they are upsampled.
 
     Returns:

@@ -28,14 +28,13 @@ def unbiased_cross_entropy(
     .. math:: -\log \sum_{c < num\_old} p_c \;\text{ if } y < num\_old, \qquad
               -\log p_y \;\text{ else},
 
-    because the labels of a step call everything but its new classes background. ``num_old`` of 0 or
-    1 gives the ordinary cross-entropy.
+    because everything but the new classes of a step is labelled background. ``num_old`` of 0 or 1 gives the ordinary
+    cross-entropy.
 
     Args:
-        logits: Scores of all classes seen so far, shape ``(N, C, H, W)``. Scores of another
-            size than the labels are upsampled bilinearly, without a map of that size being made.
-        target: Channels or ``ignore_index``, shape ``(N, H, W)``. Any old channel counts as
-            background.
+        logits: Scores of all classes seen so far, shape ``(N, C, H, W)``. Scores of another size than the labels are
+            upsampled bilinearly, without a map of that size being made.
+        target: Channels or ``ignore_index``, shape ``(N, H, W)``. Any old channel counts as background.
         num_old: Number of old channels, background included.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'none'``, ``'pixel_mean'`` (the paper's) or ``'valid_mean'``, see
@@ -63,7 +62,7 @@ def _of_pixels(scores: Tensor, target: Tensor, num_old: int, ignore_index: int) 
     if num_old == len(scores):
         return scores[0] * 0
     new = scores[num_old:].logsumexp(0)
-    # Of pixels without a new class any channel will do.
+    # Pixels without a new class need some valid channel.
     own = scores.gather(0, target.masked_fill(~is_new, num_old).unsqueeze(0))[0]
     # log p_y = log p_new + log p_(y | new)
     within = (new - own).masked_fill(~is_new, 0)

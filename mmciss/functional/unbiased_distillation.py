@@ -22,20 +22,20 @@ def unbiased_distillation(
 ) -> Tensor:
     r"""Computes the unbiased distillation of MiB (CVPR 2020, arXiv 2002.00718).
 
-    With ``q = softmax(alpha * teacher_logits)`` over ``C_old`` channels, ``p = softmax(logits)``
-    over all, ``u_0 = p_0 + sum_{c >= C_old} p_c`` and ``u_c = p_c`` for the other old classes:
+    With ``q = softmax(alpha * teacher_logits)`` over ``C_old`` channels, ``p = softmax(logits)`` over all, ``u_0 = p_0
+    + sum_{c >= C_old} p_c`` and ``u_c = p_c`` for the other old classes:
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C_{old}} \sum_{c < C_{old}} q_c \log u_c
 
-    The factor ``1 / C_old`` is part of the published loss. Without new channels the loss is the
-    plain distillation, :func:`~mmciss.functional.logit_distillation.logit_distillation`.
+    The factor ``1 / C_old`` is part of the published loss. Without new channels the loss is the plain distillation,
+    :func:`~mmciss.functional.logit_distillation.logit_distillation`.
 
     Args:
         logits: Student scores, shape ``(N, C, H, W)``, old channels first.
         teacher_logits: Teacher scores, shape ``(N, C_old, H, W)``.
         alpha: Factor on the teacher's logits; above 1 makes its targets harder.
-        size: Height and width to which both are upsampled first, without a map of that size being
-            made; None to compare them as they are.
+        size: Height and width to which both are upsampled first, without a map of that size being made; None to compare
+            them as they are.
         align_corners: How they are upsampled.
 
     Returns:

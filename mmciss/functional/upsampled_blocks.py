@@ -1,4 +1,4 @@
-"""Bilinear upsampling a few rows at a time, and its adjoint."""
+"""Bilinear upsampling of a few rows at a time, and its adjoint."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .labels_at import sampled_places
 from .precision import full_precision, wide_type
 
 BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
-"""Numbers in one block: a few blocks stay in a CPU's caches, or keep a GPU busy."""
+"""Elements of one block: few enough for several blocks to stay in a CPU's caches, enough to keep a GPU busy."""
 
 
 def block_shape(shape: Sequence[int], size: tuple[int, int], device: torch.device) -> tuple[int, int]:
-    """Returns how many images and rows are worked on at a time: some rows, or whole images.
+    """Returns the number of images and of rows in a block: rows of one image, or several whole images.
 
-    Blocks of one image are equally large but for the last one.
+    The blocks of an image are equally large, except for the last one.
 
     Args:
         shape: Shape ``(N, C, h, w)`` of the maps.
         size: Their height and width after upsampling.
-        device: Where they are.
+        device: Their device.
     """
     limit = BLOCK_ELEMENTS.get(device.type, BLOCK_ELEMENTS['cuda'])
     row = max(1, shape[1] * size[1])
@@ -39,9 +39,9 @@ def interpolation_matrix(old: int, new: int, align_corners: bool, like: Tensor) 
 
 
 def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """Returns what nearest-neighbour downsampling to ``grid`` finds in maps upsampled to ``size``.
+    """Upsamples maps to ``size`` and samples them at ``grid`` by nearest neighbour.
 
-    Only the pixels that are found are computed.
+    Only the sampled pixels are computed.
 
     Args:
         maps: Shape ``(N, C, h, w)``.
@@ -66,16 +66,15 @@ def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int],
 class UpsampledBlocks:
     """Maps as they would be after bilinear upsampling, made block by block.
 
-    Upsampling is separable: a product with a small matrix along the height, at the width that the maps have, then one
-    along the width. So no map of the full size ever exists, and the adjoint, which brings gradients back, is the same
-    two products transposed, see :class:`BlockGradient`.
+    Bilinear upsampling is two products with small matrices, ``vertical.T @ maps @ horizontal``. The first one is taken
+    for whole images, at the width of the maps; the second one for a few rows at a time, so no map of the full size ever
+    exists. Gradients come back through the same two products, transposed, see :class:`BlockGradient`.
 
     Args:
         maps: Shape ``(N, C, h, w)``; half precision is widened block by block.
         size: Height and width ``(H, W)`` after upsampling.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
-        shape: Most images and rows in one block; several images only with all their rows. None for what suits the
-            maps.
+        shape: Images and rows in one block; with several images, all rows. None for :func:`block_shape`.
     """
 
     def __init__(
