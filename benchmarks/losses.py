@@ -1,10 +1,12 @@
 """Unbiased cross-entropy and unbiased distillation, forward and backward, against their formulas on whole maps.
 
     python benchmarks/losses.py [--classes 151] [--size 512] [--batch 4] [--stride 16] [--rounds 5] [--dtype float32]
+    python benchmarks/losses.py --each [--classes 21 --batch 2]
 
 First with logits of the size of the labels, then with the upsampling inside: logits at ``--stride`` in, losses out. The
 formulas are those of ``plain_losses.py``: log_softmax, one_hot and sums. Memory is what a run needs at most beyond its
-inputs, the gradient included. Last, the memory of one to four losses that share logits at ``--stride``.
+inputs, the gradient included. Last, the memory of one to four losses that share logits at ``--stride``. ``--each``
+compares every loss by itself, with the upsampling inside, and leaves out the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ import torch.nn.functional as F
 from timing import alternate, arguments, device, machine, median_ms, peak_memory, ratio
 from torch import Tensor
 
-from mmciss.functional import logit_distillation, sharp_relation, unbiased_cross_entropy, unbiased_distillation
+from mmciss.functional import (
+    binary_cross_entropy,
+    logit_distillation,
+    sharp_relation,
+    sigmoid_distillation,
+    soft_relation,
+    unbiased_cross_entropy,
+    unbiased_distillation,
+)
 
 PLAIN, OURS = 'formulas on whole maps', 'mmciss'
 WEIGHT = 10.0
@@ -50,6 +60,7 @@ def main() -> int:
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--stride', type=int, default=16)
     parser.add_argument('--dtype', choices=('float32', 'float16', 'bfloat16'), default='float32')
+    parser.add_argument('--each', action='store_true', help='compare every loss by itself')
     parser.add_argument('--compile', action='store_true', help='show the formulas under torch.compile too')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -72,9 +83,12 @@ def main() -> int:
     def backward(loss: Tensor, logits: Tensor) -> list[Tensor]:
         return [loss.detach().float(), torch.autograd.grad(loss, logits)[0].float()]
 
+    def upsampled(*maps: Tensor) -> list[Tensor]:
+        full = [F.interpolate(x, size, mode='bilinear') if x.shape[-1] != args.size else x for x in maps]
+        return [x.float() for x in full]
+
     def plain(logits: Tensor, teacher: Tensor) -> Tensor:
-        full = [F.interpolate(x, size, mode='bilinear') if x.shape[-1] != args.size else x for x in (logits, teacher)]
-        full = [x.float() for x in full]
+        full = upsampled(logits, teacher)
         return plain_losses.unbiased_cross_entropy(*full, target, old) + WEIGHT * plain_losses.unbiased_distillation(
             *full, target, old
         )
@@ -83,6 +97,26 @@ def main() -> int:
         return unbiased_cross_entropy(logits, target, old) + WEIGHT * unbiased_distillation(logits, teacher, size=size)
 
     small = max(1, args.size // args.stride)
+    if args.each:
+        logits, teacher = draw(small)
+        each = {
+            'unbiased_cross_entropy': lambda: unbiased_cross_entropy(logits, target, old),
+            'binary_cross_entropy': lambda: binary_cross_entropy(logits, target),
+            'unbiased_distillation': lambda: unbiased_distillation(logits, teacher, size=size),
+            'logit_distillation': lambda: logit_distillation(logits, teacher, size=size),
+            'sigmoid_distillation': lambda: sigmoid_distillation(logits, teacher, size=size),
+            'soft_relation': lambda: soft_relation(logits, teacher, target, old, size=size),
+            'sharp_relation': lambda: sharp_relation(logits, size=size),
+        }
+        for name, loss in each.items():
+            sides = {
+                PLAIN: lambda name=name: backward(
+                    getattr(plain_losses, name)(*upsampled(logits, teacher), target, old), logits
+                ),
+                OURS: lambda loss=loss: backward(loss(), logits),
+            }
+            show(name, sides, args.rounds)
+        return 0
     for title, side in (
         ('logits of the size of the labels', args.size),
         (f'logits at stride {args.stride}, upsampling inside', small),

@@ -53,7 +53,12 @@ def unbiased_distillation(
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """``C_old`` times the loss of each pixel of a block, and its derivative by hand."""
+    """``C_old`` times the loss of each pixel of a block.
+
+    The derivative is written by hand. Autograd's rounds differently in the last bit, so models trained by earlier
+    versions could not be reproduced bit by bit; and it takes 1.3 to 1.6 times as long, which is less than 1 % of an
+    iteration of the published network and would not be a reason (see docs/performance.md).
+    """
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, teacher: Tensor, num_old: int, alpha: float) -> Tensor:
