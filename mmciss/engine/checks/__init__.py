@@ -1,1 +1,1 @@
-"""What is wrong with a config is found here, before anything is built from it."""
+"""Checks of configs, before anything is built from them."""
