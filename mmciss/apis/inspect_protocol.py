@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 from mmengine.config import Config
@@ -21,14 +21,14 @@ TINY_STEP = 20
 """A step with fewer images than this gets a warning."""
 
 
-def inspect_protocol(cfg: Config) -> dict:
+def inspect_protocol(cfg: Config) -> dict[str, Any]:
     """Resolves a config and describes every step, as :func:`inspect_experiment` does."""
     from mmciss.engine.experiment import Experiment
 
     return inspect_experiment(Experiment.from_cfg(cfg))
 
 
-def inspect_experiment(experiment: Experiment) -> dict:
+def inspect_experiment(experiment: Experiment) -> dict[str, Any]:
     """Describes every step of an experiment.
 
     Returns:
@@ -85,7 +85,7 @@ def inspect_experiment(experiment: Experiment) -> dict:
     }
 
 
-def _unlabelled(found: dict) -> list[str]:
+def _unlabelled(found: dict[str, Any]) -> list[str]:
     """Says what happens to pixels of no class, where the data set has no background class."""
     if found['unlabelled'] is None:
         return []
@@ -102,7 +102,7 @@ def _unlabelled(found: dict) -> list[str]:
     return lines
 
 
-def describe(found: dict) -> str:
+def describe(found: dict[str, Any]) -> str:
     """Turns a result of :func:`inspect_experiment` into text."""
     lines = [
         f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',

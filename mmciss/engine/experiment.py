@@ -219,7 +219,7 @@ def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
             )
 
 
-def pipelines(dataset: dict) -> list[Any]:
+def pipelines(dataset: dict[str, Any]) -> list[Any]:
     """Returns every pipeline inside a data set config."""
     found = [dataset['pipeline']] if 'pipeline' in dataset else []
     for inner in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
@@ -228,14 +228,14 @@ def pipelines(dataset: dict) -> list[Any]:
     return found
 
 
-def dataset_type(dataset: dict) -> str:
+def dataset_type(dataset: dict[str, Any]) -> str:
     """Returns the type of the innermost data set."""
     while 'dataset' in dataset or 'datasets' in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return str(dataset.get('type'))
 
 
-def model_name(model: dict) -> str:
+def model_name(model: dict[str, Any]) -> str:
     """Returns a short name such as ``ASPPHead + ResNetV1c-101``."""
     head = model['decode_head']
     head = head[-1] if isinstance(head, list | tuple) else head

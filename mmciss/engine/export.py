@@ -122,7 +122,7 @@ def training_record(cfg: Config) -> dict[str, Any]:
     return found
 
 
-def test_pipeline(cfg: Config) -> list[dict]:
+def test_pipeline(cfg: Config) -> list[dict[str, Any]]:
     """Returns the test pipeline of a config; a data set inside wrappers is found too."""
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset') or {}
     while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):

@@ -14,7 +14,7 @@ PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 """The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
 
 
-def replace_main_loss(model: dict, main_loss: dict) -> None:
+def replace_main_loss(model: dict[str, Any], main_loss: dict[str, Any]) -> None:
     """Puts a method's loss where every pixel cross entropy was, in place, keeping the weight of each.
 
     Raises:
@@ -30,7 +30,7 @@ def replace_main_loss(model: dict, main_loss: dict) -> None:
             )
 
 
-def _replace_in(head: dict, main_loss: dict) -> int:
+def _replace_in(head: dict[str, Any], main_loss: dict[str, Any]) -> int:
     losses = head.get('loss_decode') or {'type': 'CrossEntropyLoss'}
     many = isinstance(losses, list | tuple)
     replaced = 0

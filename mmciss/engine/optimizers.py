@@ -41,7 +41,7 @@ class SegmentorOptimWrapperConstructor:
         paramwise_cfg: Options of the inner constructor.
     """
 
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
         config = dict(optim_wrapper_cfg)
         inner = config.pop('inner_constructor')
         self.inner: Any = OPTIM_WRAPPER_CONSTRUCTORS.build(

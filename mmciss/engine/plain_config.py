@@ -12,7 +12,7 @@ OURS = 'mmciss.register_all'
 """The module that registers everything in mmciss."""
 
 
-def without_mmciss(pipeline: Sequence[dict]) -> list[dict]:
+def without_mmciss(pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns a test pipeline for plain MMSegmentation: a crop of mmciss becomes the resizing that it starts with."""
     result = []
     for transform in pipeline:

@@ -34,7 +34,7 @@ class StepPlan:
     global_batch: int | None = None
 
 
-def step_options(steps: dict | None, index: int) -> dict[str, Any]:
+def step_options(steps: dict[str, Any] | None, index: int) -> dict[str, Any]:
     """Returns the options of one step: ``base`` or ``later``, overridden by the entry with its number.
 
     Raises:
@@ -56,7 +56,7 @@ def step_options(steps: dict | None, index: int) -> dict[str, Any]:
 
 
 def plan_step(
-    steps: dict | None, index: int, num_images: int, global_batch: int, default_iterations: int | None
+    steps: dict[str, Any] | None, index: int, num_images: int, global_batch: int, default_iterations: int | None
 ) -> StepPlan:
     """Decides the length and the learning rate of a step.
 

@@ -59,7 +59,7 @@ class StepFiles:
         return {'model': self.model, 'state': self.state, 'memory': self.memory}
 
 
-def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
+def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     """Returns the slots that a method fills at a step.
 
     Args:
@@ -85,7 +85,7 @@ def method_slots(method: dict | None, step: Step) -> dict[str, Any]:
     return {key: base.get(key, carried.get(key)) for key in METHOD_SLOTS}
 
 
-def passes_after_training(statistics: Any) -> dict[str, dict] | None:
+def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
     """Returns those passes over the data that look at the model a step has learned; the base step has them too."""
     if not isinstance(statistics, Mapping):
         return None  # refused where the slots are built
@@ -144,7 +144,7 @@ def make_step_config(
     return out
 
 
-def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> None:
+def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepFiles | None) -> None:
     segmentor = copy.deepcopy(out.model)
     preprocessor = segmentor.pop('data_preprocessor', None) or out.pop('data_preprocessor', None)
     out.pop('data_preprocessor', None)
@@ -175,8 +175,8 @@ def _model(out: Config, slots: dict, step: Step, previous: StepFiles | None) -> 
 def _data(
     out: Config,
     step: Step,
-    protocol: dict,
-    slots: dict,
+    protocol: dict[str, Any],
+    slots: dict[str, Any],
     global_batch: int | None,
     previous: StepFiles | None,
     classes: Sequence[str] | None,
@@ -205,7 +205,7 @@ def _data(
 
 
 def _training_data(
-    loader: ConfigDict, slots: dict, seed: int, global_batch: int | None, previous: StepFiles | None
+    loader: ConfigDict, slots: dict[str, Any], seed: int, global_batch: int | None, previous: StepFiles | None
 ) -> None:
     """Adds the stored images, if there are any, and a sampler that can resume anywhere."""
     options = ReplayOptions.from_method(slots)
@@ -272,7 +272,7 @@ def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence
         out[loop] = out.get(loop) or ConfigDict(type=f'{split.capitalize()}Loop')
 
 
-def _housekeeping(out: Config, step: Step, slots: dict) -> None:
+def _housekeeping(out: Config, step: Step, slots: dict[str, Any]) -> None:
     work_dir = out.get('work_dir') or './work_dirs/unnamed'
     out.work_dir = f'{work_dir}/step_{step.index}'
     # Two runners in one process share loggers and visualizers of the same name; a name per step keeps them apart.

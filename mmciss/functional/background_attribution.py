@@ -93,7 +93,7 @@ def attribution_scores(total: Tensor, count: Tensor | int) -> Tensor:
     return (total / max(int(count), 1)).amax((1, 2))
 
 
-def upsampling_gain(size: tuple[int, int], image_size: tuple[int, int], align_corners: bool = False) -> Tensor:
+def upsampling_gain(size: tuple[int, ...], image_size: tuple[int, ...], align_corners: bool = False) -> Tensor:
     """Returns the weight of each small pixel in the sum over a bilinearly upsampled map.
 
     Args:

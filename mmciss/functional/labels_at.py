@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:
+def labels_at(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     """Downsamples labels by nearest neighbour, without going through floating point.
 
     The rule is that of ``torch.nn.functional.interpolate(mode='nearest')``: row ``i`` of ``h`` takes row ``floor(i * H

@@ -11,7 +11,7 @@ from .pixel_loss import mean_pixel_loss
 
 
 def logit_distillation(
-    logits: Tensor, teacher_logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False
+    logits: Tensor, teacher_logits: Tensor, size: tuple[int, ...] | None = None, align_corners: bool = False
 ) -> Tensor:
     r"""Computes the distillation of LwF (ECCV 2016, arXiv 1606.09282) as used in segmentation.
 

@@ -25,7 +25,7 @@ def pixel_losses(
     formula: Formula,
     logits: Tensor,
     others: Sequence[Tensor] = (),
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
     """Computes what each pixel costs.
@@ -49,7 +49,7 @@ def mean_pixel_loss(
     formula: Formula,
     logits: Tensor,
     others: Sequence[Tensor] = (),
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
     """Computes the mean over all pixels of :func:`pixel_losses`.
@@ -64,7 +64,7 @@ def mean_pixel_loss(
     return _MeanPixelLoss.apply(logits, formula, size, align_corners, needs_gradient, *others)
 
 
-def _size(logits: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
+def _size(logits: Tensor, size: tuple[int, ...] | None) -> tuple[int, int]:
     height, width = logits.shape[-2:] if size is None else size
     return int(height), int(width)
 
@@ -72,7 +72,7 @@ def _size(logits: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
 class _Blocks:
     """Walks over logits and what belongs to them, a few rows or images at a time."""
 
-    def __init__(self, logits: Tensor, others: Sequence[Tensor], size: tuple[int, int], align_corners: bool) -> None:
+    def __init__(self, logits: Tensor, others: Sequence[Tensor], size: tuple[int, ...], align_corners: bool) -> None:
         self.scores = UpsampledBlocks(logits, size, align_corners)
         self.others = [
             UpsampledBlocks(x, size, align_corners, self.scores.shape) if x.dim() == 4 else x for x in others
@@ -99,7 +99,7 @@ class _PixelLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, formula: Formula, size: tuple[int, int], align_corners: bool, *others: Tensor
+        ctx: Any, logits: Tensor, formula: Formula, size: tuple[int, ...], align_corners: bool, *others: Tensor
     ) -> Tensor:
         ctx.save_for_backward(logits, *others)
         ctx.arguments = formula, size, align_corners
@@ -128,7 +128,7 @@ class _MeanPixelLoss(torch.autograd.Function):
         ctx: Any,
         logits: Tensor,
         formula: Formula,
-        size: tuple[int, int],
+        size: tuple[int, ...],
         align_corners: bool,
         needs_gradient: bool,
         *others: Tensor,

@@ -18,7 +18,7 @@ def prototype_matching(
     num_old: int | None = None,
     compat: bool = False,
     known: Tensor | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: tuple[int, ...] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
     r"""Computes prototype matching of SDR (CVPR 2021, arXiv 2103.06342).

@@ -34,7 +34,7 @@ class ClassSums(NamedTuple):
         return ClassSums(sum_over_processes(self.sums), sum_over_processes(self.counts))
 
 
-def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:
+def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, ...]) -> Tensor:
     """Returns class membership at feature resolution, boolean, shape ``(N, C, h * w)``.
 
     Labels outside ``[0, num_classes)``, such as 255, belong to no class.
@@ -43,7 +43,7 @@ def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
     return small == torch.arange(num_classes, device=labels.device).view(1, -1, 1)
 
 
-def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Returns each pixel's class at feature resolution, 0 if its label is no class.
 
     Returns:

@@ -39,7 +39,7 @@ def threshold_pseudo_labels(
 
 
 def normalised_entropy(
-    teacher_logits: Tensor, num_seen: int, size: tuple[int, int] | None = None, align_corners: bool = False
+    teacher_logits: Tensor, num_seen: int, size: tuple[int, ...] | None = None, align_corners: bool = False
 ) -> tuple[Tensor, Tensor]:
     r"""Returns the uncertainty and the prediction of a teacher for each pixel.
 

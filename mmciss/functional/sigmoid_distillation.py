@@ -11,7 +11,7 @@ from .precision import at_least_float32
 
 
 def sigmoid_distillation(
-    logits: Tensor, teacher_logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False
+    logits: Tensor, teacher_logits: Tensor, size: tuple[int, ...] | None = None, align_corners: bool = False
 ) -> Tensor:
     r"""Computes binary cross-entropy between teacher and student probabilities.
 

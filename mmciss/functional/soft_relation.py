@@ -15,7 +15,7 @@ def soft_relation(
     teacher_logits: Tensor,
     target: Tensor,
     num_old: int,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
     r"""Computes the soft half of GSC's semantic relation distillation (arXiv 2307.10822).
@@ -60,7 +60,7 @@ def _soft_of_pixels(scores: Tensor, teacher: Tensor, target: Tensor, num_old: in
     return -((q_old * log_p[:num_old]).sum(0) + log_p[num_old:].sum(0) + bonus * own) / norm
 
 
-def sharp_relation(logits: Tensor, size: tuple[int, int] | None = None, align_corners: bool = False) -> Tensor:
+def sharp_relation(logits: Tensor, size: tuple[int, ...] | None = None, align_corners: bool = False) -> Tensor:
     r"""Computes the sharp half of GSC's semantic relation distillation (arXiv 2307.10822).
 
     .. math:: L = -\operatorname{mean}_{n,h,w} \frac{1}{C} \sum_c p_c \log p_c

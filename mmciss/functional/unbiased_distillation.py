@@ -17,7 +17,7 @@ def unbiased_distillation(
     logits: Tensor,
     teacher_logits: Tensor,
     alpha: float = 1.0,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
     r"""Computes the unbiased distillation of MiB (CVPR 2020, arXiv 2002.00718).

@@ -15,7 +15,7 @@ BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Elements of one block: few enough for several blocks to stay in a CPU's caches, enough to keep a GPU busy."""
 
 
-def block_shape(shape: Sequence[int], size: tuple[int, int], device: torch.device) -> tuple[int, int]:
+def block_shape(shape: Sequence[int], size: tuple[int, ...], device: torch.device) -> tuple[int, int]:
     """Returns the number of images and of rows in a block: rows of one image, or several whole images.
 
     The blocks of an image are equally large, except for the last one.
@@ -38,7 +38,7 @@ def interpolation_matrix(old: int, new: int, align_corners: bool, like: Tensor) 
     return F.interpolate(unit, new, mode='linear', align_corners=align_corners)[0]
 
 
-def sample_upsampled(maps: Tensor, size: tuple[int, int], grid: tuple[int, int], align_corners: bool = False) -> Tensor:
+def sample_upsampled(maps: Tensor, size: tuple[int, ...], grid: tuple[int, ...], align_corners: bool = False) -> Tensor:
     """Upsamples maps to ``size`` and samples them at ``grid`` by nearest neighbour.
 
     Only the sampled pixels are computed.
@@ -78,7 +78,7 @@ class UpsampledBlocks:
     """
 
     def __init__(
-        self, maps: Tensor, size: tuple[int, int], align_corners: bool = False, shape: tuple[int, int] | None = None
+        self, maps: Tensor, size: tuple[int, ...], align_corners: bool = False, shape: tuple[int, ...] | None = None
     ) -> None:
         self.maps = maps
         self.size = size

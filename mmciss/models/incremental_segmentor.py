@@ -55,19 +55,19 @@ class IncrementalSegmentor(BaseModel):
 
     def __init__(
         self,
-        segmentor: dict,
-        step: Step | dict | None = None,
-        losses: dict | None = None,
-        labeler: dict | None = None,
-        initializer: dict | None = None,
-        freeze: dict | None = None,
-        classifier: dict | None = None,
-        structure: dict | None = None,
-        decision: dict | None = None,
-        previous: dict | None = None,
+        segmentor: dict[str, Any],
+        step: Step | dict[str, Any] | None = None,
+        losses: dict[str, Any] | None = None,
+        labeler: dict[str, Any] | None = None,
+        initializer: dict[str, Any] | None = None,
+        freeze: dict[str, Any] | None = None,
+        classifier: dict[str, Any] | None = None,
+        structure: dict[str, Any] | None = None,
+        decision: dict[str, Any] | None = None,
+        previous: dict[str, Any] | None = None,
         checkpoint: str | None = None,
-        data_preprocessor: dict | None = None,
-        shared: dict | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        shared: dict[str, Any] | None = None,
         context: StepContext | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
@@ -175,7 +175,7 @@ class IncrementalSegmentor(BaseModel):
             apply_modes(self.segmentor, **self._freeze)
         return self
 
-    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
         """Same contract as :meth:`mmseg.models.segmentors.BaseSegmentor.forward`."""
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -183,7 +183,7 @@ class IncrementalSegmentor(BaseModel):
             return self.predict(inputs, data_samples)
         return run_segmentor(self.segmentor, inputs)
 
-    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
         """Computes the main losses of the segmentor and the extra losses.
 
         Args:
@@ -224,7 +224,7 @@ class IncrementalSegmentor(BaseModel):
             for loss in curious:
                 loss.outputs = None
 
-    def _labels(self, inputs: Tensor, data_samples: list, teacher: Any) -> tuple[Tensor | None, list]:
+    def _labels(self, inputs: Tensor, data_samples: list[Any], teacher: Any) -> tuple[Tensor | None, list[Any]]:
         if self.labeler is None and not self.losses and not self.shared:
             return None, data_samples
         target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
@@ -240,14 +240,14 @@ class IncrementalSegmentor(BaseModel):
             relabelled.append(sample)
         return labels.target, relabelled
 
-    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+    def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """Predicts, with the method's own decision where it has one."""
         if self.decision is None:
             return self.segmentor.predict(inputs, data_samples)
         postprocess = self.segmentor.postprocess_result
         classes = self.step.num_seen
 
-        def decide(seg_logits: Tensor, samples: list | None = None) -> list:
+        def decide(seg_logits: Tensor, samples: list[Any] | None = None) -> list[Any]:
             auxiliary = seg_logits[:, classes:] if seg_logits.shape[1] > classes else None
             return postprocess(self.decision(seg_logits[:, :classes], auxiliary), samples)
 

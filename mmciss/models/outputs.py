@@ -50,7 +50,7 @@ class SegOutput:
         if self.auxiliary is None and self.embedding is not None and has_auxiliary:
             self.auxiliary = self.classifier.auxiliary_logits(self.embedding)
 
-    def logits_at(self, size: tuple[int, int]) -> Tensor:
+    def logits_at(self, size: tuple[int, ...]) -> Tensor:
         """Returns the logits upsampled bilinearly to ``size`` (H, W), computed once.
 
         At 512 x 512 with 151 classes and 24 images one copy takes 3.5 GiB, hence the cache. At their own size the
@@ -69,7 +69,7 @@ class SegOutput:
         """
         return flat_maps(self.features[name] for name in names)
 
-    def auxiliary_at(self, size: tuple[int, int]) -> Tensor | None:
+    def auxiliary_at(self, size: tuple[int, ...]) -> Tensor | None:
         """Returns the auxiliary channels upsampled to ``size`` (H, W), or None without any."""
         if self.auxiliary is None:
             return None
@@ -91,7 +91,7 @@ class SegOutput:
             )
         self._full[(full.shape[-2], full.shape[-1])] = full
 
-    def _resized(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
+    def _resized(self, maps: Tensor, size: tuple[int, ...]) -> Tensor:
         if tuple(maps.shape[-2:]) == size:
             return maps
         return F.interpolate(maps, size, mode='bilinear', align_corners=self.align_corners)

@@ -139,7 +139,7 @@ class Readout:
 
         return patched(module, method, recorded)
 
-    def _remember(self, module: nn.Module, args: tuple) -> None:
+    def _remember(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self._full = args[0] if args else None
 
     def output(self) -> SegOutput:

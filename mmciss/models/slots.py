@@ -26,7 +26,7 @@ NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows', 'teacher')
 NAMED_NEEDS = ('statistics', 'shared', 'sample')
 
 
-def named_configs(configs: Mapping[str, dict | None] | None, key: str) -> dict[str, dict]:
+def named_configs(configs: Mapping[str, dict[str, Any] | None] | None, key: str) -> dict[str, dict[str, Any]]:
     """Returns the configs of a slot that holds several by name, without those set to None.
 
     Raises:
@@ -39,12 +39,12 @@ def named_configs(configs: Mapping[str, dict | None] | None, key: str) -> dict[s
     return {name: config for name, config in (configs or {}).items() if config is not None}
 
 
-def build_slot(name: str, config: dict | None) -> Slot | None:
+def build_slot(name: str, config: dict[str, Any] | None) -> Slot | None:
     """Builds the one slot of a kind, such as ``'labeler'``."""
     return None if config is None else SINGLE_SLOTS[name].build(config)
 
 
-def build_named(name: str, configs: Mapping[str, dict | None] | None) -> nn.ModuleDict:
+def build_named(name: str, configs: Mapping[str, dict[str, Any] | None] | None) -> nn.ModuleDict:
     """Builds the slots of a kind that has several, such as ``'losses'``.
 
     Raises:

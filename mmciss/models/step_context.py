@@ -98,7 +98,7 @@ class StepContext:
         self.statistics: dict[str, Any] = dict(statistics or {})
         self.model: IncrementalSegmentor | None = None
 
-    def __deepcopy__(self, memo: dict) -> StepContext:
+    def __deepcopy__(self, memo: dict[str, Any]) -> StepContext:
         # An EMA copies the model with its slots; the copy works in the same step.
         return self
 

@@ -212,7 +212,7 @@ def flat_maps(values: Iterable[Any]) -> list[Any]:
 
 
 def _input_hook(records: dict[str, Any], name: str, module: nn.Module, clone: bool) -> Callable[..., None]:
-    def record(caller: nn.Module, args: tuple, kwargs: dict) -> None:
+    def record(caller: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if caller is module:  # not a copy of it
             value = args[0] if args else next(iter(kwargs.values()), None)
             records[name] = value.clone() if clone and isinstance(value, Tensor) else value
@@ -221,7 +221,7 @@ def _input_hook(records: dict[str, Any], name: str, module: nn.Module, clone: bo
 
 
 def _output_hook(records: dict[str, Any], name: str, module: nn.Module, clone: bool) -> Callable[..., None]:
-    def record(caller: nn.Module, args: tuple, output: Any) -> None:
+    def record(caller: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if caller is module:
             records[name] = output.clone() if clone and isinstance(output, Tensor) else output
 

@@ -146,7 +146,7 @@ class ImportanceHook(MethodHook):
         }
 
     @torch.no_grad()
-    def _before(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.updates += 1
         rates = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
         self._used = {}
@@ -167,7 +167,7 @@ class ImportanceHook(MethodHook):
         return self.stiffness[name].clamp(max=1 / rate) if excess else self.stiffness[name]
 
     @torch.no_grad()
-    def _after(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+    def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for name, (gradient, before) in self._used.items():
             self.after_update(name, self.parameters[name].detach(), gradient, before)
         self._used = {}
@@ -181,7 +181,11 @@ class ImportanceHook(MethodHook):
         return float(torch.stack(terms).sum()) / 2 if terms else 0.0
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Logs the penalty now and then."""
         if self.stiffness and (self.every_n_train_iters(runner, 10) or not runner.iter):
@@ -193,11 +197,11 @@ class ImportanceHook(MethodHook):
             handle.remove()
         self._handles = []
 
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds the state, so that the step can be resumed."""
         checkpoint[self._key] = {'updates': self.updates, 'start': self.start, 'state': self.running}
 
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Remembers the state of a checkpoint that the step is resumed from."""
         self._loaded = checkpoint.get(self._key)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import random
 
 import numpy as np
@@ -22,7 +24,7 @@ class ReproducibleRandomHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
         """Seeds python, NumPy and torch."""
         seed = self.seed_of(int(runner.seed or 0), runner.iter, runner.rank)
         random.seed(seed)

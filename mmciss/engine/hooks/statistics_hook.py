@@ -45,7 +45,7 @@ class StatisticsHook(Hook):
 
     priority = 'HIGH'
 
-    def __init__(self, passes: dict[str, dict]) -> None:
+    def __init__(self, passes: dict[str, dict[str, Any]]) -> None:
         configs = {name: dict(config) for name, config in passes.items() if config is not None}
         self.key = value_checksum(configs)
         self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
@@ -130,7 +130,7 @@ class StatisticsHook(Hook):
             return run_passes(passes, context, model, batches)
 
 
-def pass_loader(runner: Runner) -> DataLoader:
+def pass_loader(runner: Runner) -> DataLoader[Any]:
     """Returns a loader of the step's training images: each once, with training augmentation."""
     loader = runner.train_dataloader
     return DataLoader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
@@ -54,7 +54,7 @@ class WeightFusionHook(MethodHook):
         self._start: dict[str, Tensor] | None = None
         self._old_lengths: dict[str, tuple[int, int]] = {}
 
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Remembers what a resumed step began with; the checkpoint is read but not loaded yet."""
         self._remember(runner)
 

@@ -155,7 +155,7 @@ class BackgroundAttribution(DataPass):
             )
         return auxiliary
 
-    def _attribution(self, inputs: Tensor, size: tuple[int, int], output: SegOutput) -> Tensor:
+    def _attribution(self, inputs: Tensor, size: tuple[int, ...], output: SegOutput) -> Tensor:
         embedding = at_least_float32(output.embedding)
         if self.baseline is None or self.baseline.shape[-2:] != embedding.shape[-2:]:
             self.baseline = at_least_float32(self.model(torch.zeros_like(inputs[:1])).embedding)

@@ -103,7 +103,7 @@ def check_class_weights(head: dict[str, Any], num_classes: int, key: str) -> Non
             )
 
 
-def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+def heads_of(model: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields the key and config of every head of a segmentor config, cascades and lists included."""
     for key in ('decode_head', 'auxiliary_head'):
         heads = model.get(key)
@@ -115,7 +115,7 @@ def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
             yield f'model.{key}', heads
 
 
-def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
+def segmentation_heads(model: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Returns the heads that predict the segmentor's classes; a boundary head with two classes is none."""
     heads = list(heads_of(model))
     main = [(key, head) for key, head in heads if key.startswith('model.decode_head')]
@@ -127,14 +127,14 @@ def segmentation_heads(model: dict) -> list[tuple[str, dict]]:
     return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
 
 
-def _classes(head: dict) -> int | None:
+def _classes(head: dict[str, Any]) -> int | None:
     try:
         return num_classes_of(head)
     except ConfigError:
         return None
 
 
-def set_num_classes(model: dict, num_classes: int) -> None:
+def set_num_classes(model: dict[str, Any], num_classes: int) -> None:
     """Sets the number of channels in every head that predicts the segmentor's classes, in place."""
     for key, head in segmentation_heads(model):
         changed = with_num_classes(head, num_classes, key)

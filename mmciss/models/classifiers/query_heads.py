@@ -77,7 +77,7 @@ class PixelScores:
     loss = BaseDecodeHead.loss
     _stack_batch_gt = BaseDecodeHead._stack_batch_gt
 
-    def __init__(self, loss_decode: dict | Sequence[dict] | None = None, **kwargs: Any) -> None:
+    def __init__(self, loss_decode: dict[str, Any] | Sequence[dict[str, Any]] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         losses = loss_decode or dict(type='CrossEntropyLoss')
         self.loss_decode = (
@@ -86,7 +86,7 @@ class PixelScores:
         # The query head's own sampler chooses among queries; a sampler of pixels has the same name.
         self.sampler = None
 
-    def forward(self, inputs: Sequence[Tensor], batch_data_samples: list | None = None) -> Any:
+    def forward(self, inputs: Sequence[Tensor], batch_data_samples: list[Any] | None = None) -> Any:
         """Returns scores ``(N, C, h, w)``, in training a list of every decoder layer's scores, the last at the end.
 
         With samples it returns what the head itself does.
@@ -113,7 +113,7 @@ class PixelScores:
         return losses
 
 
-def _labelled_at(size: tuple[int, int], samples: list[SegDataSample]) -> list[SegDataSample]:
+def _labelled_at(size: tuple[int, ...], samples: list[SegDataSample]) -> list[SegDataSample]:
     labels = [labels_at(sample.gt_sem_seg.data, size) for sample in samples]
     return [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -91,7 +93,7 @@ class UnknownLabeler(Labeler):
         return torch.where(unknown.amax(1) > logits.amax(1), target, labels)
 
     @staticmethod
-    def _saliency(samples: list, target: Tensor) -> Tensor:
+    def _saliency(samples: list[Any], target: Tensor) -> Tensor:
         maps = []
         for sample in samples:
             salient = sample.gt_saliency.data.reshape(sample.gt_saliency.data.shape[-2:]) > 0
