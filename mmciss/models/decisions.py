@@ -73,7 +73,7 @@ class SigmoidThresholdDecision(Decision):
         ConfigError: If the threshold is no probability.
     """
 
-    needs = ('classifier',)
+    needs: tuple[str, ...] = ('classifier',)
 
     def __init__(self, threshold: float = 0.5) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class UnknownToBackgroundDecision(Decision):
         ConfigError: If the choice is unknown.
     """
 
-    needs = ('classifier',)
+    needs: tuple[str, ...] = ('classifier',)
     needs_auxiliary = True
     plain = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import BaseModel
@@ -27,6 +27,14 @@ from mmciss.models.step_context import StepContext, StepState
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.utils.patched import patched
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
+    from mmciss.models.decisions import Decision
+    from mmciss.models.initializers.initializer import Initializer
+    from mmciss.models.labelers.labeler import Labeler
+    from mmciss.models.structures.structure import Structure
 
 
 @MODELS.register_module()
@@ -77,17 +85,17 @@ class IncrementalSegmentor(BaseModel):
         self.context = context
         context.model = self
         self.classifier_options = dict(classifier or {})
-        self.segmentor = build_grown_segmentor(
+        self.segmentor: BaseSegmentor = build_grown_segmentor(
             segmentor, self.step.sizes, self.classifier_options, self.step.num_future
         )
-        self.structure = build_slot('structure', structure)
+        self.structure: Structure | None = build_slot('structure', structure)
         if self.structure is not None:
             self.structure.install(self.segmentor, self.step)
         self.shared = build_named('shared', shared)
         self.losses = build_named('losses', losses)
-        self.labeler = build_slot('labeler', labeler)
-        self.initializer = build_slot('initializer', initializer)
-        self.decision = build_slot('decision', decision)
+        self.labeler: Labeler | None = build_slot('labeler', labeler)
+        self.initializer: Initializer | None = build_slot('initializer', initializer)
+        self.decision: Decision | None = build_slot('decision', decision)
         self.checkpoint = checkpoint
         self._freeze = dict(freeze or {})
         self.layers: list[str] = []

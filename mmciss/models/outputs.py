@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class SegOutput:
     logits: Tensor
     embedding: Tensor | None = None
     features: dict[str, Tensor] = field(default_factory=dict)
-    classifier: nn.Module | None = None
+    classifier: Any = None
     align_corners: bool = False
     auxiliary: Tensor | None = None
     refined: SegOutput | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -13,9 +13,12 @@ from mmciss.models.classifiers.old_rows import claim_future_rows, load_old_rows
 from mmciss.models.step_context import StepState
 from mmciss.utils.checkpoints import read_plain_checkpoint
 
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
 
 def check_fit(
-    segmentor: nn.Module,
+    segmentor: BaseSegmentor,
     weights: dict[str, Tensor],
     missing: list[str],
     unexpected: list[str],
@@ -42,7 +45,7 @@ def check_fit(
         )
 
 
-def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_rows: bool = False) -> None:
+def load_plain_checkpoint(segmentor: BaseSegmentor, path: str | Path, key: str, old_rows: bool = False) -> None:
     """Loads a plain MMSegmentation checkpoint into a grown segmentor, all of it or not at all.
 
     Args:
@@ -64,7 +67,7 @@ def load_plain_checkpoint(segmentor: nn.Module, path: str | Path, key: str, old_
     check_fit(segmentor, weights, missing, unexpected, path, key)
 
 
-def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+def _load(segmentor: BaseSegmentor, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     result = segmentor.load_state_dict(weights, strict=False)
     # Some layers drop entries that they compute themselves; those were there all the same.
     missing = [
@@ -75,7 +78,7 @@ def _load(segmentor: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], 
     return missing, list(result.unexpected_keys)
 
 
-def load_auxiliary(segmentor: nn.Module, state: Mapping[str, Any]) -> None:
+def load_auxiliary(segmentor: BaseSegmentor, state: Mapping[str, Any]) -> None:
     """Loads the channels that are no classes, which a plain checkpoint does not hold.
 
     Rows of future classes are another step's in part, see
@@ -89,7 +92,7 @@ def load_auxiliary(segmentor: nn.Module, state: Mapping[str, Any]) -> None:
     segmentor.load_state_dict(known, strict=False)
 
 
-def load_previous_step(segmentor: nn.Module, previous: StepState) -> None:
+def load_previous_step(segmentor: BaseSegmentor, previous: StepState) -> None:
     """Loads what the step before left into the network of the new step, whose new rows stay as they are.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 from mmseg.models.decode_heads import PointHead
@@ -17,11 +17,14 @@ from mmciss.models.outputs import SegOutput
 from mmciss.models.taps import FeatureTap
 from mmciss.utils.patched import patched
 
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
 SIDE = 64
 """Side of the empty image that :func:`feature_channels` runs a model on, in pixels."""
 
 
-def main_head(segmentor: nn.Module) -> tuple[str, nn.Module]:
+def main_head(segmentor: BaseSegmentor) -> tuple[str, BaseDecodeHead]:
     """Returns the name and module of the head whose logits are the segmentor's answer.
 
     In a cascade this is the last head that predicts every pixel.
@@ -33,20 +36,20 @@ def main_head(segmentor: nn.Module) -> tuple[str, nn.Module]:
     return 'decode_head', head
 
 
-def main_classifier(segmentor: nn.Module) -> tuple[str, nn.Module] | None:
+def main_classifier(segmentor: BaseSegmentor) -> tuple[str, Any] | None:
     """Returns the name and module of the layer whose output is the main head's logits, if there is one."""
     name, head = main_head(segmentor)
     classifier = getattr(head, 'conv_seg', None)
     return None if classifier is None else (f'{name}.conv_seg', classifier)
 
 
-def refining_head(segmentor: nn.Module) -> nn.Module | None:
+def refining_head(segmentor: BaseSegmentor) -> PointHead | None:
     """Returns the last head if it refines chosen points of the head before it (PointRend, arXiv 1912.08193)."""
     heads = getattr(segmentor, 'decode_head', None)
     return heads[-1] if isinstance(heads, nn.ModuleList) and isinstance(heads[-1], PointHead) else None
 
 
-def run_segmentor(segmentor: nn.Module, inputs: Tensor) -> Any:
+def run_segmentor(segmentor: BaseSegmentor, inputs: Tensor) -> Any:
     """Runs a segmentor in mode ``'tensor'``, which MMSegmentation cannot do if the last head refines points.
 
     Args:
@@ -62,7 +65,7 @@ def run_segmentor(segmentor: nn.Module, inputs: Tensor) -> Any:
     return logits
 
 
-def refined_everywhere(head: nn.Module, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:
+def refined_everywhere(head: PointHead, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:
     """Returns what the refining head says at every place of the coarse map, ``(N, C, h, w)``.
 
     In training it sees random points. To compare a student with its teacher, both must look at the same points, and
@@ -94,7 +97,7 @@ class Readout:
             instead of upsampling twice.
     """
 
-    def __init__(self, segmentor: nn.Module, layers: Iterable[str] = (), losses_too: bool = False) -> None:
+    def __init__(self, segmentor: BaseSegmentor, layers: Iterable[str] = (), losses_too: bool = False) -> None:
         self.segmentor = segmentor
         self.layers = tuple(layers)
         self.head_name, self.head = main_head(segmentor)
@@ -110,8 +113,8 @@ class Readout:
         )
         self._cleanup = ExitStack()
         self._full: Tensor | None = None
-        self._head_output: object = None
-        self._maps: object = None
+        self._head_output: Any = None
+        self._maps: Any = None
 
     def __enter__(self) -> Readout:
         with ExitStack() as stack:
@@ -168,7 +171,7 @@ class Readout:
 
 
 @contextmanager
-def auxiliary_appended(segmentor: nn.Module) -> Iterator[int]:
+def auxiliary_appended(segmentor: BaseSegmentor) -> Iterator[int]:
     """Makes the main classifier return ``(N, C + A, h, w)`` instead of ``(N, C, h, w)`` inside a ``with`` block.
 
     The auxiliary channels then go through whatever the segmentor does with its logits, such as upsampling and sliding
@@ -199,7 +202,7 @@ def auxiliary_appended(segmentor: nn.Module) -> Iterator[int]:
         segmentor.out_channels -= count
 
 
-def feature_channels(segmentor: nn.Module, layers: Iterable[str], key: str) -> dict[str, int]:
+def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) -> dict[str, int]:
     """Runs a model once to find the number of channels of each layer's output; of several maps, that of the last.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from mmengine.registry import Registry
 from mmseg.registry import MODELS
@@ -14,6 +14,9 @@ from mmciss.models.readout import main_classifier
 from mmciss.models.slot import Slot
 from mmciss.models.taps import check_names
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 SINGLE_SLOTS: dict[str, Registry] = {
     'structure': STRUCTURES,
@@ -39,7 +42,7 @@ def named_configs(configs: Mapping[str, dict[str, Any] | None] | None, key: str)
     return {name: config for name, config in (configs or {}).items() if config is not None}
 
 
-def build_slot(name: str, config: dict[str, Any] | None) -> Slot | None:
+def build_slot(name: str, config: dict[str, Any] | None) -> Any:
     """Builds the one slot of a kind, such as ``'labeler'``."""
     return None if config is None else SINGLE_SLOTS[name].build(config)
 
@@ -54,7 +57,7 @@ def build_named(name: str, configs: Mapping[str, dict[str, Any] | None] | None) 
     return nn.ModuleDict({item: NAMED_SLOTS[name].build(config) for item, config in found.items()})
 
 
-def check_needs(segmentor: nn.Module, slot: Any, key: str, shared: Iterable[str] = ()) -> None:
+def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[str] = ()) -> None:
     """Refuses a slot that needs what the model does not have.
 
     Args:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mmciss.errors import ConfigError, close_matches
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 PORTS = ('output', 'input')
 STAGES = 'stages'
@@ -92,7 +95,7 @@ def expand(root: nn.Module, name: str) -> tuple[str, ...]:
     return stage_taps(root, port == PRE_ACTIVATION) if module == STAGES else (name,)
 
 
-def stage_taps(segmentor: nn.Module, pre_activation: bool = False) -> tuple[str, ...]:
+def stage_taps(segmentor: BaseSegmentor, pre_activation: bool = False) -> tuple[str, ...]:
     """Returns the names of the taps that ``'stages'`` or ``'stages:pre_activation'`` stands for.
 
     A backbone that names the layers that are its stages (``res_layers``: ResNet and its relatives, in MMSegmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from mmciss.models.classifiers.growable import Growable
 from mmciss.models.outputs import SegOutput
 from mmciss.models.readout import Readout, run_segmentor
 from mmciss.utils.patched import patched
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 class Teacher:
@@ -27,7 +30,7 @@ class Teacher:
         source: The checkpoint it came from, for messages.
     """
 
-    def __init__(self, segmentor: nn.Module, source: str | Path = '') -> None:
+    def __init__(self, segmentor: BaseSegmentor, source: str | Path = '') -> None:
         segmentor.requires_grad_(False)
         segmentor.eval()
         self.segmentor = segmentor
@@ -70,7 +73,7 @@ class SharedTrunkTeacher(Teacher):
         source: The checkpoint it came from, for messages.
     """
 
-    def __init__(self, segmentor: nn.Module, classifier: Growable, source: str | Path = '') -> None:
+    def __init__(self, segmentor: BaseSegmentor, classifier: Growable, source: str | Path = '') -> None:
         self.segmentor = segmentor
         self.classifier = classifier.requires_grad_(False).eval()
         self.source = str(source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -11,7 +13,7 @@ from torch import nn
 from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 
 
-def unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> Any:
     """Returns the model inside DistributedDataParallel and the like."""
     return model.module if is_model_wrapper(model) else model
 

@@ -52,8 +52,8 @@ class BackgroundAttribution(DataPass):
         steps: Number of gradients where the closed form does not hold.
     """
 
-    needs = ('logits', 'embedding', 'classifier')
-    finds = ('attribution', 'channel_mask')
+    needs: tuple[str, ...] = ('logits', 'embedding', 'classifier')
+    finds: tuple[str, ...] = ('attribution', 'channel_mask')
 
     def __init__(
         self,

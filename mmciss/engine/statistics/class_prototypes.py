@@ -26,8 +26,8 @@ class ClassPrototypes(DataPass):
         layer: Module whose output ``(N, D, h, w)`` is averaged; of several maps the last.
     """
 
-    needs = ('logits', 'features')
-    finds = ('prototypes', 'prototype_counts')
+    needs: tuple[str, ...] = ('logits', 'features')
+    finds: tuple[str, ...] = ('prototypes', 'prototype_counts')
 
     def __init__(self, layer: str) -> None:
         self.layers = (layer,)

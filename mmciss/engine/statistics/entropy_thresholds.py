@@ -37,7 +37,7 @@ class EntropyThresholds(DataPass):
         minimum: Lower bound of a threshold, and the threshold of classes never predicted.
     """
 
-    finds = ('entropy_thresholds', 'entropy_medians')
+    finds: tuple[str, ...] = ('entropy_thresholds', 'entropy_medians')
     prefix = ''
 
     def __init__(self, minimum: float = 0.001) -> None:

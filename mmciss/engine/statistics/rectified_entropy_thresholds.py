@@ -28,9 +28,9 @@ class RectifiedEntropyThresholds(EntropyThresholds):
         **options: Arguments of :class:`EntropyThresholds`.
     """
 
-    needs = ('logits', 'features')
+    needs: tuple[str, ...] = ('logits', 'features')
     requires = ('prototypes',)
-    finds = ('rectified_entropy_thresholds', 'rectified_entropy_medians', 'rectified_temperature')
+    finds: tuple[str, ...] = ('rectified_entropy_thresholds', 'rectified_entropy_medians', 'rectified_temperature')
     prefix = 'rectified_'
 
     def __init__(self, layer: str, temperature: float = 1.0, **options: Any) -> None:

@@ -9,7 +9,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 from mmseg.registry import MODELS
@@ -18,6 +18,9 @@ from torch.nn.utils import skip_init
 
 from mmciss.models.classifiers.growable import Growable, growable_layers, joined_rows
 from mmciss.models.classifiers.head_config import num_classes_of, with_num_classes
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 HEAD_SLOTS = ('decode_head', 'auxiliary_head')
 
@@ -76,7 +79,7 @@ def _plain_layer(layer: Growable) -> nn.Module:
     return plain
 
 
-def plain_state_dict(segmentor: nn.Module) -> OrderedDict[str, Tensor]:
+def plain_state_dict(segmentor: BaseSegmentor) -> OrderedDict[str, Tensor]:
     """Returns the weights under the names and in the order of a plain segmentor.
 
     The groups of each growable layer become one ``weight`` and one ``bias``. Auxiliary channels and rows of future

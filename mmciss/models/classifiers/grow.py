@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 from mmseg.registry import MODELS
@@ -23,6 +23,9 @@ from mmciss.models.classifiers.head_config import (
 )
 from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.classifiers.query_heads import check_complete, score_pixels
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 MAIN_CLASSIFIER = 'conv_seg'
 """Name that MMSegmentation gives a head's classifier; auxiliary channels belong to it."""
@@ -57,7 +60,7 @@ def build_grown_segmentor(
 
 
 def grow_segmentor(
-    segmentor: nn.Module,
+    segmentor: BaseSegmentor,
     config: dict[str, Any],
     sizes: Sequence[int],
     auxiliary: int = 0,
@@ -114,7 +117,7 @@ def grow_segmentor(
     return [f'{name}.{leaf}' for _, leaves, name, *_ in plans for leaf in leaves]
 
 
-def growing_heads(segmentor: nn.Module) -> dict[str, nn.Module]:
+def growing_heads(segmentor: BaseSegmentor) -> dict[str, nn.Module]:
     """Returns the heads that predict the segmentor's classes, by name, auxiliary heads included.
 
     A head with another number of classes (the boundary head of STDC) does not grow.

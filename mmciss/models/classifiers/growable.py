@@ -50,7 +50,7 @@ class Growable(AdaptsState):
     def __init__(
         self,
         sizes: Sequence[int],
-        new_layer: Callable[[int], nn.Module],
+        new_layer: Callable[[int], Any],
         auxiliary: int = 0,
         detach_auxiliary: bool = True,
         rest: int = 0,
@@ -75,23 +75,23 @@ class Growable(AdaptsState):
         self.auxiliary = new_layer(auxiliary) if auxiliary else None
 
     @property
-    def all_groups(self) -> list[nn.Module]:
+    def all_groups(self) -> list[Any]:
         """The groups in the order of the output: background, steps, future classes, rest; empty ones left out."""
         groups = (self.background, *self.steps, self.future, self.rest)
         return [group for group in groups if group is not None and not isinstance(group, nn.Identity)]
 
     @property
-    def groups(self) -> list[nn.Module]:
+    def groups(self) -> list[Any]:
         """The same without future classes."""
         return [group for group in self.all_groups if group is not self.future]
 
     @property
-    def output_groups(self) -> list[nn.Module]:
+    def output_groups(self) -> list[Any]:
         """The groups that the output has in the present mode: future classes in training mode only."""
         return self.all_groups if self.training else self.groups
 
     @property
-    def background_group(self) -> nn.Module:
+    def background_group(self) -> Any:
         """The group whose first row is the background's, in protocols that have one."""
         return self.steps[0] if self.background is None else self.background
 
@@ -200,7 +200,7 @@ class Growable(AdaptsState):
         return covered
 
 
-def joined_rows(groups: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
+def joined_rows(groups: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
     """Returns weight and bias (or None) of several groups as one layer's."""
     first = groups[0]
     if len(groups) == 1:

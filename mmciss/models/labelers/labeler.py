@@ -48,7 +48,7 @@ class Labels:
 class Labeler(Slot):
     """Base class: completes the labels of a step with what the teacher knows."""
 
-    needs = ('logits', 'teacher')
+    needs: tuple[str, ...] = ('logits', 'teacher')
 
     def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:
         """Returns new labels.

@@ -36,7 +36,7 @@ class AuxiliaryClassifierLoss(ExtraLoss):
         ConfigError: If ``resolution`` is unknown or contradicts the other arguments.
     """
 
-    needs = ('embedding', 'classifier')
+    needs: tuple[str, ...] = ('embedding', 'classifier')
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class DecomposedDistillationLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs = ('embedding', 'rows', 'teacher')
+    needs: tuple[str, ...] = ('embedding', 'rows', 'teacher')
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class ExtraLoss(Slot):
             :class:`~mmciss.models.taps.FeatureTap`.
     """
 
-    needs = ('logits', 'teacher')
+    needs: tuple[str, ...] = ('logits', 'teacher')
 
     def __init__(self, loss_weight: float = 1.0, layers: str | Iterable[str] = ()) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class FeatureDistillationLoss(ExtraLoss):
         loss_weight: Factor of the loss.
     """
 
-    needs = ('features', 'teacher')
+    needs: tuple[str, ...] = ('features', 'teacher')
 
     def __init__(self, layer: str = 'backbone', loss_weight: float = 100.0) -> None:
         super().__init__(loss_weight, (layer,))

@@ -34,7 +34,7 @@ class LocalPODLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs = ('logits', 'embedding', 'features', 'teacher')
+    needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')
 
     def __init__(
         self,

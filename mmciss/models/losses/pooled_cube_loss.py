@@ -36,7 +36,7 @@ class PooledCubeLoss(ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs = ('logits', 'embedding', 'features', 'teacher')
+    needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')
 
     def __init__(
         self,

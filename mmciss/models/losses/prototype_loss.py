@@ -66,7 +66,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         loss_weight: Factor of the whole.
     """
 
-    needs = ('logits', 'features')
+    needs: tuple[str, ...] = ('logits', 'features')
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from mmciss.utils.private_api import NORMS
 
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 DEFAULT = {'backbone.*': 3, 'decode_head.*': 3}
@@ -65,7 +66,7 @@ class ParallelBranches(Structure):
         self.alone = alone
         self.kept: tuple[str, ...] = ()
 
-    def install(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Puts two branches in the place of each layer.
 
         Raises:
@@ -94,7 +95,7 @@ class ParallelBranches(Structure):
             _put(segmentor, name, conv)
             _put(segmentor, norm_name, norm)
 
-    def _refusal(self, segmentor: nn.Module, pattern: str, others: list[str]) -> str:
+    def _refusal(self, segmentor: BaseSegmentor, pattern: str, others: list[str]) -> str:
         sides = ' or '.join(f'{side}x{side}' for side in self.convolutions[pattern])
         parts = ' and '.join(type(part).__name__ for part in (segmentor.backbone, segmentor.decode_head))
         if others:
@@ -106,7 +107,7 @@ class ParallelBranches(Structure):
             f'{parts}; {instead}'
         )
 
-    def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
+    def initialise(self, segmentor: BaseSegmentor, initialise: Callable[[], None]) -> None:
         """Initialises the first branches and all other layers as in the plain model, then the second branches.
 
         The second branches come from another plain model, built and initialised once more: pretrained weights are
@@ -125,7 +126,7 @@ class ParallelBranches(Structure):
         for name, layer in layers.items():
             layer.branches[1].load_state_dict(other.get_submodule(name).state_dict())
 
-    def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
+    def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Merges the branches."""
         for name, norm_name in conv_norm_pairs(segmentor):
             conv, norm = segmentor.get_submodule(name), segmentor.get_submodule(norm_name)
@@ -138,7 +139,7 @@ class ParallelBranches(Structure):
                 weights.update({f'{path}.{leaf}': tensor for leaf, tensor in tensors.items()})
 
 
-def conv_norm_pairs(segmentor: nn.Module) -> list[tuple[str, str]]:
+def conv_norm_pairs(segmentor: BaseSegmentor) -> list[tuple[str, str]]:
     """Returns the names of convolutions and of the batch norms that follow them.
 
     OpenMMLab's layers name the norm of their child ``conv2`` in the attribute ``norm2_name``, that

@@ -21,6 +21,7 @@ from mmciss.registry import STRUCTURES
 
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 @STRUCTURES.register_module()
@@ -49,7 +50,7 @@ class StepHeads(Structure):
         self.channels = channels
         self.freeze_norms = freeze_norms
 
-    def install(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Puts heads in the place of the main classifier.
 
         Raises:
@@ -82,10 +83,10 @@ class StepHeads(Structure):
             heads.freeze_norms()
         head.conv_seg = heads
 
-    def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
+    def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Leaves the weights as they are: the exported model has the heads."""
 
-    def export_config(self, segmentor: nn.Module, model: dict[str, Any]) -> None:
+    def export_config(self, segmentor: BaseSegmentor, model: dict[str, Any]) -> None:
         """Wraps the main head's config."""
         name = main_head(segmentor)[0]
         slot, _, index = name.partition('.')

@@ -11,6 +11,7 @@ from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 class Structure(Slot):
@@ -32,7 +33,7 @@ class Structure(Slot):
     in_plain_model: ClassVar[bool] = True
     changes_trunk: ClassVar[bool] = True
 
-    def install(self, segmentor: nn.Module, step: Step) -> None:
+    def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Changes a built segmentor, before any weights are loaded and before it is wrapped.
 
         Args:
@@ -41,7 +42,7 @@ class Structure(Slot):
         """
         raise NotImplementedError
 
-    def initialise(self, segmentor: nn.Module, initialise: Callable[[], None]) -> None:
+    def initialise(self, segmentor: BaseSegmentor, initialise: Callable[[], None]) -> None:
         """Lets MMSegmentation fill a base step's layers with random or pretrained weights.
 
         Args:
@@ -50,7 +51,7 @@ class Structure(Slot):
         """
         initialise()
 
-    def export(self, segmentor: nn.Module, weights: MutableMapping[str, Tensor]) -> None:
+    def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Replaces the structure's own tensors by those of the plain layers, in place.
 
         Args:
@@ -59,7 +60,7 @@ class Structure(Slot):
         """
         raise NotImplementedError
 
-    def export_config(self, segmentor: nn.Module, model: dict[str, Any]) -> None:
+    def export_config(self, segmentor: BaseSegmentor, model: dict[str, Any]) -> None:
         """Changes the exported model's config where the plain model cannot hold the structure, in place.
 
         Args:
