@@ -14,12 +14,12 @@ from mmciss.apis.overrides import CfgOptions
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mmciss.extend.extension import Extension
+    from mmciss.extend.runner import Extension
 
 DATA_FLAGS = {
     'images': 'folder of new images',
-    'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes '
-    'in the order of --classes, 0 is not labelled, 255 ignored',
+    'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes in the order of --classes, 0 is '
+    'not labelled, 255 ignored',
     'data_config': 'instead of folders: a config of MMSegmentation with train_dataloader.dataset',
     'val_images': 'folder of validation images; without, a part of the new images is held out',
     'val_masks': 'folder of their masks: new classes, or the ids of the extended model',
@@ -29,8 +29,6 @@ DATA_FLAGS = {
     'image_suffix': 'end of the names of images, such as _leftImg8bit.png',
     'mask_suffix': 'end of the names of masks',
 }
-
-
 _FLAGLESS = {'config': 'MODEL_CONFIG', 'checkpoint': 'CHECKPOINT'}
 
 
@@ -76,14 +74,16 @@ def extend(
     """
     import mmciss.register_all  # noqa: F401
     from mmciss.extend.data import ExtensionData
-    from mmciss.extend.extension import Extender
+    from mmciss.extend.extension import ExtensionExperiment
     from mmciss.extend.old_model import read_old_model
-    from mmciss.extend.settings import Wishes
+    from mmciss.extend.runner import ExtensionRunner
+    from mmciss.extend.settings import GivenSettings
 
-    given = ExtensionData(images=images, masks=masks, **data)
-    wishes = Wishes(method, iters, lr, batch_size, crop_size)
+    given_data = ExtensionData(images=images, masks=masks, **data)
+    given = GivenSettings(method, iters, lr, batch_size, crop_size)
     old = read_old_model(config, checkpoint, background)
-    return Extender(old, classes, given, work_dir, wishes, seed, cfg_options).run(resume)
+    experiment = ExtensionExperiment.resolve(old, classes, given_data, work_dir, given, seed, cfg_options)
+    return ExtensionRunner(experiment, resume).run()
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:

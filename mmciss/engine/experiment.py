@@ -123,7 +123,8 @@ class Experiment:
             previous: Paths of what the step before left, as in the step's config.
         """
         state = None if previous is None else StepState.from_dict(previous)
-        return StepContext(self.protocol[index], state, self.plans[index], data=self.dataset(index, 'train'))
+        data = None if self.datasets is None else self.dataset(index, 'train')
+        return StepContext(self.protocol[index], state, self.plans[index], data=data)
 
     def identity(self) -> dict[str, Any]:
         """Returns what decides the results; two runs with equal identities are the same experiment."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import barrier, is_main_process
@@ -35,6 +36,9 @@ from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.environment import drop_frozen_parameter_notes
 from mmciss.utils.files import file_checksum, write_json
 
+if TYPE_CHECKING:
+    from mmciss.evaluation.report import Section
+
 
 @RUNNERS.register_module()
 class IncrementalRunner:
@@ -46,12 +50,13 @@ class IncrementalRunner:
 
     Args:
         cfg: The user's config: an MMSegmentation config with ``protocol``, ``method`` and ``steps``.
+        experiment: What to run, where it is resolved already.
 
     Raises:
         ConfigError: If the config cannot work, before any model is built.
     """
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: Config, experiment: Experiment | None = None) -> None:
         self.cfg = prepare_config(cfg)
         check_work_dir(self.cfg.work_dir)
         init_distributed(self.cfg)
@@ -61,18 +66,18 @@ class IncrementalRunner:
             barrier()
         elif self.cfg.get('check_data'):
             print_log(f'{require_intact_data(self.cfg)}.', 'current')
-        self.experiment = Experiment.from_cfg(self.cfg)
+        self.experiment = Experiment.from_cfg(self.cfg) if experiment is None else experiment
         memory_options(self.experiment)  # fails before any model is built
         check_run_steps(self.cfg.get('run_steps'), self.experiment.protocol)
         if self._adopts():
-            check_base_step(self.cfg.base_from, self.experiment)
+            self._check_base()
         if is_main_process():
             steps = len(self.experiment.protocol)
             first = self.folder.first_open_step(steps)
             if first == 0 and not self._adopts():
                 check_pretrained(self.cfg.model)
             if first < steps:
-                rehearse(self.experiment)
+                self._rehearse()
             barrier()
 
     @classmethod
@@ -122,10 +127,20 @@ class IncrementalRunner:
                 f'done{why}). Add --resume to continue it, or choose another --work-dir.'
             )
         if self._adopts():
-            adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+            self._adopt()
 
     def _adopts(self) -> bool:
+        """Whether step 0 is taken from somewhere else instead of being learned."""
         return bool(self.cfg.get('base_from')) and self.folder.result(0) is None
+
+    def _check_base(self) -> None:
+        check_base_step(self.cfg.base_from, self.experiment)
+
+    def _adopt(self) -> None:
+        adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+
+    def _rehearse(self) -> None:
+        rehearse(self.experiment)
 
     def _train(self) -> list[dict[str, Any]]:
         steps = len(self.experiment.protocol)
@@ -148,12 +163,15 @@ class IncrementalRunner:
             self._run_step(index)
         results = [result for result in map(self.folder.result, range(steps)) if result is not None]
         if is_main_process():
-            from mmciss.evaluation.report import write_report  # it loads matplotlib
-
-            path = write_report(self.folder.path)
-            self.logger.info(f'The report is in {path}.')
+            self._report()
         barrier()
         return results
+
+    def _report(self, sections: Sequence[Section] = ()) -> None:
+        from mmciss.evaluation.report import write_report  # it loads matplotlib
+
+        path = write_report(self.folder.path, sections=sections)
+        self.logger.info(f'The report is in {path}.')
 
     def _previous(self, index: int) -> StepFiles | None:
         if index == 0:
@@ -191,27 +209,42 @@ class IncrementalRunner:
         try:
             runner.train()
             found = finish_step(runner)
-            folder = self.folder.step(index)
             if is_main_process():
-                export_step(runner, self.cfg, folder, found)
+                self._export(index, runner, found)
             barrier()
-            found = runner.test()
+            tested = self._test(index, runner)
             if is_main_process():
-                save_samples(runner, self.experiment, folder / 'samples.npz')
-                result = self._result(index, runner, time.perf_counter() - start) | {'metrics': other_results(found)}
-                runner.visualizer.add_scalars(scalars(result), step=index)
-                write_json(folder / 'result.json', result)
+                result = {**self._result(index, runner, time.perf_counter() - start), **tested}
+                if tested:
+                    runner.visualizer.add_scalars(scalars(result), step=index)
+                write_json(self.folder.step(index) / 'result.json', result)
                 self._remove_training_checkpoints(index)
             barrier()
         finally:
             close_runner(runner)
 
+    def _export(self, index: int, runner: Runner, found: Mapping[str, Any]) -> None:
+        export_step(runner, self.cfg, self.folder.step(index), found)
+
+    def _test(self, index: int, runner: Runner) -> dict[str, Any]:
+        """Tests a step and returns what its result says of that, on the first process."""
+        found = runner.test()
+        if not is_main_process():
+            return {}
+        save_samples(runner, self.experiment, self.folder.step(index) / 'samples.npz')
+        ours = next(metric for metric in runner.test_evaluator.metrics if isinstance(metric, IncrementalIoUMetric))
+        dataset = runner.test_dataloader.dataset
+        return {
+            'confusion': ours.confusion.tolist(),
+            'palette': [list(map(int, color)) for color in dataset.metainfo['palette']],
+            'num_images': len(dataset),
+            'metrics': other_results(found),
+        }
+
     def _result(self, index: int, runner: Runner, seconds: float) -> dict[str, Any]:
         step = self.experiment.protocol[index]
-        meta = runner.test_dataloader.dataset.metainfo
         folder = self.folder.step(index)
         background = [0] if step.background else []
-        ours = next(metric for metric in runner.test_evaluator.metrics if isinstance(metric, IncrementalIoUMetric))
         return {
             'step': index,
             'sizes': list(self.experiment.protocol.report_sizes(index)),
@@ -219,9 +252,6 @@ class IncrementalRunner:
             'class_numbers': background + list(step.seen),
             'background': step.background,
             'data_background': self.experiment.classes[0] == BACKGROUND,
-            'confusion': ours.confusion.tolist(),
-            'palette': [list(map(int, color)) for color in meta['palette']],
-            'num_images': len(runner.test_dataloader.dataset),
             'train_images': self.experiment.num_images[index],
             'iterations': self.experiment.plans[index].iterations,
             'seconds': round(seconds, 3),

@@ -95,11 +95,14 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
         images.append(thumbnail(image, nearest=False))
         labels.append(thumbnail(label, nearest=True))
         predictions.append(thumbnail(prediction, nearest=True))
+    write_samples(path, np.stack(images), np.stack(labels), np.stack(predictions))
+
+
+def write_samples(path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
+    """Writes images ``(M, S, S, 3)`` RGB with labels and predictions ``(M, S, S)``, channels or 255."""
 
     def write(temporary: Path) -> None:
         with open(temporary, 'wb') as file:
-            np.savez_compressed(
-                file, images=np.stack(images), labels=np.stack(labels), predictions=np.stack(predictions)
-            )
+            np.savez_compressed(file, images=images, labels=labels, predictions=predictions)
 
     write_atomically(path, write)

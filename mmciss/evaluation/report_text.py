@@ -209,7 +209,7 @@ def _literature(rows: Sequence[Sequence[Any]]) -> str:
 def _setup(report: Mapping[str, Any]) -> str:
     experiment, run = report['experiment'], report['run']
     facts = {
-        'method': experiment['method'] or run['method'],
+        'method': experiment['method'] if isinstance(experiment['method'], dict) else run['method'],
         'model': run['model'],
         'data set': run['dataset'],
         'protocol': f'{run["protocol"]}, {run["setting"]}',

@@ -81,8 +81,8 @@ def run_scores(record: RunRecord, count_background: bool, rule: str = RULES[0]) 
 
 
 def _several_test_sets(result: Mapping[str, Any]) -> bool:
-    """Whether classes are judged on different images; a mean over them would look like an mIoU without being one."""
-    return len(set(result.get('judged_on') or ()) - {None}) > 1
+    """Whether classes are judged on different images, or some on none; a mean over all would look like an mIoU."""
+    return len(set(result.get('judged_on') or ())) > 1
 
 
 def published_beside(record: RunRecord) -> tuple[PublishedResult, ...]:
@@ -113,6 +113,9 @@ def _step(record: RunRecord, index: int) -> dict[str, Any]:
 
 
 def _absent(record: RunRecord) -> list[str]:
+    """Names the classes without ground truth, where a single set of test images ought to show all of them."""
+    if record.last.get('judged_on'):
+        return []
     return [name for name, iou in zip(record.last['classes'], record.iou()[-1], strict=True) if np.isnan(iou)]
 
 

@@ -1,4 +1,4 @@
-"""All data of an extension: new images, exemplars, validation, and what is held out."""
+"""All data of an extension: new images, exemplars, test sets, and what is held out."""
 
 from __future__ import annotations
 
@@ -11,28 +11,35 @@ import numpy as np
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.errors import ConfigError
 from mmciss.evaluation.markdown import names
-from mmciss.extend.holdout import hold_out
-from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, check_tells, read_masks
-from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
+from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, check_shows, read_masks
+from mmciss.extend.pairs import LabelledData, Pair, data_of_config, data_of_folders
+from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum
 
 FEW_IMAGES = 10
+FEWEST_TO_HOLD_OUT = 5
+MOST_HELD_OUT = 100
+Readers = tuple[Reader | None, Reader | None]
 
 
 @dataclass(frozen=True)
 class ExtensionData:
-    """What the user gave; :meth:`read` checks it.
+    """The data that the user gave; :meth:`read` checks it.
 
     Attributes:
-        images, masks: The new images and masks.
+        images, masks: The new images and their masks.
         data_config: Instead of folders, a config of MMSegmentation with a training set.
         val_images, val_masks: Validation images with labels of new classes, old ones, or both.
         old_val_config: A config of MMSegmentation with a test set of the old classes.
         exemplar_images, exemplar_masks: A few images of the old data, masks with the old model's ids.
-        mask_ids: What the ids of the new masks (and of the validation masks) mean.
+        mask_ids: What the ids of the new masks (and of the validation masks) mean, see
+            :data:`mmciss.extend.mask_ids.CONVENTIONS`.
         image_suffix, mask_suffix: Ends of file names.
         holdout: Share of the new images to keep for testing, where there are no validation images.
+
+    Raises:
+        ConfigError: If two of them do not go together.
     """
 
     images: str | Path | None = None
@@ -57,18 +64,27 @@ class ExtensionData:
         if isinstance(self.holdout, bool) or not 0 <= self.holdout < 1:
             raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
 
-    def read(
-        self, step: Step, seed: int = 0, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
-    ) -> ReadData:
+    def check_apart_from(self, work_dir: str | Path) -> None:
+        """Refuses a work directory inside a folder of the data: its figures would be read as images later.
+
+        Raises:
+            ConfigError: Naming the flag of that folder.
+        """
+        for name in ('images', 'masks', 'val_images', 'val_masks', 'exemplar_images', 'exemplar_masks'):
+            folder = getattr(self, name)
+            if folder is not None and Path(work_dir).resolve().is_relative_to(Path(folder).resolve()):
+                raise ConfigError(f'--work-dir: {work_dir} lies in the folder of {_flag(name)}; choose another')
+
+    def read(self, step: Step, seed: int = 0, readers: Readers = (IMAGES, MASKS)) -> ReadData:
         """Reads and checks everything.
 
         Args:
             step: Old and new classes.
             seed: Seed of what is held out.
-            readers: How images are going to be decoded, and how masks.
+            readers: How images are decoded in training, and how masks are.
 
         Raises:
-            ConfigError: Naming the flag and file.
+            ConfigError: Naming the flag and the file.
         """
         if self.data_config is not None:
             data, flag = data_of_config(self.data_config, '--data-config'), '--data-config'
@@ -76,77 +92,29 @@ class ExtensionData:
             data, flag = self._folders('images', 'masks'), '--masks'
         new = read_masks(data, step, flag, self.mask_ids, training=True)
         check_every_new_class(new, step, flag)
-        lines = [
-            f'{len(data.pairs)} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
-            f'{new.meaning}.'
-        ]
-        labels = ', '.join(
-            f'{step.names[channel]} {int((new.pixels[:, channel] > 0).sum())}'
-            for channel in range(step.num_old, step.num_seen)
-        )
-        lines.append(f'Images with each new class: {labels}.')
-        val = self._read_val(step, readers, new)
-        old_val = self._read_old_val(step, readers)
+        val = old_val = exemplars = None
+        if self.val_images is not None:
+            val_data = self._folders('val_images', 'val_masks')
+            val_data.check_sizes(readers)
+            val = read_masks(val_data, step, '--val-masks', self.mask_ids, like=new)
+            check_shows(val, range(step.num_seen), 'any class', '--val-masks')
+        if self.old_val_config is not None:
+            old_data = data_of_config(self.old_val_config, '--old-val-config', split='test')
+            old_data.check_sizes(readers)
+            old_val = read_masks(old_data, step, '--old-val-config')
+            check_shows(old_val, range(step.num_old), 'an old class', f'--old-val-config {self.old_val_config}')
         presence = new.pixels[:, step.num_old : step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
-        if val is None:
-            lines.append(
-                f'No validation images were given: {len(held)} of the {len(data.pairs)} new images are held out '
-                f'for testing (seed {seed}).'
-                if len(held)
-                else 'No validation images were given and too few new ones to hold any out: new classes are '
-                'tested on the images that they are learned from'
-                + (', but for those that --old-val-config labels.' if old_val is not None else '.')
-            )
-        if len(train) < FEW_IMAGES:
-            lines.append(f'Only {len(train)} images to train on: expect little.')
-        exemplars = self._read_exemplars(step, readers)
-        if exemplars is not None:
-            lines.append(
-                f'{len(exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
-                f'with the new ones.'
-            )
-        for name, masks in (('validation', val), ('old validation', old_val)):
-            if masks is not None:
-                lines.append(
-                    f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
-                    f'{_which(masks.labelled, step)}.'
-                )
-        return ReadData(new, train, held, val, old_val, exemplars, check_sizes(data, readers), lines)
+        if self.exemplar_images is not None:
+            exemplar_data = self._folders('exemplar_images', 'exemplar_masks')
+            exemplar_data.check_sizes(readers)
+            exemplars = read_masks(exemplar_data, step, '--exemplar-masks', 'old')
+        sizes = data.check_sizes(readers)
+        return ReadData(step, new, train, held, val, old_val, exemplars, sizes, seed)
 
     def _folders(self, images: str, masks: str) -> LabelledData:
-        return data_of_folders(
-            getattr(self, images),
-            getattr(self, masks),
-            self.image_suffix,
-            self.mask_suffix,
-            (_flag(images), _flag(masks)),
-        )
-
-    def _read_val(self, step: Step, readers: tuple[Reader | None, Reader | None], new: ReadMasks) -> ReadMasks | None:
-        if self.val_images is None:
-            return None
-        data = self._folders('val_images', 'val_masks')
-        check_sizes(data, readers)
-        masks = read_masks(data, step, '--val-masks', self.mask_ids, like=new)
-        check_tells(masks, range(step.num_seen), 'any class', '--val-masks')
-        return masks
-
-    def _read_old_val(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
-        if self.old_val_config is None:
-            return None
-        data = data_of_config(self.old_val_config, '--old-val-config', split='test')
-        check_sizes(data, readers)
-        masks = read_masks(data, step, '--old-val-config')
-        check_tells(masks, range(step.num_old), 'an old class', f'--old-val-config {self.old_val_config}')
-        return masks
-
-    def _read_exemplars(self, step: Step, readers: tuple[Reader | None, Reader | None]) -> ReadMasks | None:
-        if self.exemplar_images is None:
-            return None
-        data = self._folders('exemplar_images', 'exemplar_masks')
-        check_sizes(data, readers)
-        return read_masks(data, step, '--exemplar-masks', 'old')
+        folders = getattr(self, images), getattr(self, masks)
+        return data_of_folders(*folders, self.image_suffix, self.mask_suffix, (_flag(images), _flag(masks)))
 
 
 class TestSet(NamedTuple):
@@ -162,16 +130,18 @@ class ReadData:
     """Data that was read and checked.
 
     Attributes:
+        step: Old and new classes.
         new: The new images.
         train_indices: Those of them to train on.
         held_indices: Those of them that are held out.
         val: Validation images, or None.
         old_val: Images with labels of old classes, or None.
         exemplars: Images of the old data to train on, or None.
-        sizes: Height and width of the new images.
-        lines: What there is to say about all this.
+        sizes: Height and width of the new images, in pixels.
+        seed: Seed of what is held out.
     """
 
+    step: Step
     new: ReadMasks
     train_indices: np.ndarray
     held_indices: np.ndarray
@@ -179,7 +149,7 @@ class ReadData:
     old_val: ReadMasks | None
     exemplars: ReadMasks | None
     sizes: list[tuple[int, int]]
-    lines: list[str]
+    seed: int
 
     @property
     def train(self) -> list[Pair]:
@@ -187,37 +157,115 @@ class ReadData:
         return [self.new.data.pairs[index] for index in self.train_indices]
 
     @property
-    def num_exemplars(self) -> int:
-        """Number of images of the old data to train on."""
-        return 0 if self.exemplars is None else len(self.exemplars.data.pairs)
+    def num_train(self) -> int:
+        """Number of images to train on, exemplars included."""
+        return len(self.train_indices) + (0 if self.exemplars is None else len(self.exemplars.data.pairs))
 
+    def sources(self, unlabelled: int) -> list[tuple[list[Pair], dict[int, int]]]:
+        """Returns the images to train on with their tables from ids in the masks to labels.
+
+        Args:
+            unlabelled: The label that the method wants where new images do not say which class a pixel shows.
+        """
+        found = [(self.train, self.new.training_table(unlabelled))]
+        if self.exemplars is not None:
+            found.append((list(self.exemplars.data.pairs), self.exemplars.training_table(IGNORE)))
+        return found
+
+    @property
     def tests(self) -> dict[str, TestSet]:
-        """Returns the test sets: ``'new'``, given or of the new images, and ``'old'`` if there is one."""
+        """The test sets: ``'new'``, given or taken from the new images, and ``'old'`` if there is one."""
         if self.val is not None:
             found = {'new': TestSet('validation images', list(self.val.data.pairs), self.val)}
         else:
-            held = len(self.held_indices) > 0
-            pairs = [self.new.data.pairs[index] for index in (self.held_indices if held else self.train_indices)]
-            found = {'new': TestSet('held-out new images' if held else 'images learned from', pairs, self.new)}
+            held = [self.new.data.pairs[index] for index in self.held_indices]
+            title = 'held-out new images' if held else 'images learned from'
+            found = {'new': TestSet(title, held or self.train, self.new)}
         if self.old_val is not None:
             found['old'] = TestSet('old validation images', list(self.old_val.data.pairs), self.old_val)
         return found
 
     @property
     def judges(self) -> tuple[str, ...]:
-        """Names of test sets in the order in which new classes are looked for; old ones first in ``'old'``."""
+        """Names of test sets in the order in which they are asked for a new class; old classes ask ``'old'`` first."""
         return ('new', 'old') if self.val is not None else ('old', 'new')
 
     def checksum(self) -> str:
         """Returns a checksum of what is trained on."""
-        sources = [
-            [[pair.image, pair.mask] for pair in self.train],
-            sorted(self.new.table.items()),
-            self.new.totals.tolist(),
-        ]
+        sources = [self.train, sorted(self.new.table.items()), self.new.totals.tolist()]
         if self.exemplars is not None:
-            sources.append([[pair.image, pair.mask] for pair in self.exemplars.data.pairs])
+            sources.append(list(self.exemplars.data.pairs))
         return value_checksum(sources)
+
+    def lines(self) -> list[str]:
+        """Says what the data is, in sentences."""
+        step, count, data = self.step, len(self.new.data.pairs), self.new.data
+        shown = {
+            step.names[channel]: (self.new.pixels[:, channel] > 0).sum()
+            for channel in range(step.num_old, step.num_seen)
+        }
+        lines = [
+            f'{count} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: {self.new.meaning}.',
+            f'Images with each new class: {", ".join(f"{name} {images}" for name, images in shown.items())}.',
+        ]
+        if self.val is None and len(self.held_indices):
+            lines.append(
+                f'No validation images were given: {len(self.held_indices)} of the {count} new images are held out '
+                f'for testing (seed {self.seed}).'
+            )
+        elif self.val is None:
+            but = '' if self.old_val is None else ', except for those that --old-val-config labels'
+            lines.append(
+                f'No validation images were given and too few new ones to hold any out: new classes are tested on the '
+                f'images that they are learned from{but}.'
+            )
+        if len(self.train_indices) < FEW_IMAGES:
+            lines.append(f'Only {len(self.train_indices)} images to train on: expect little.')
+        if self.exemplars is not None:
+            lines.append(
+                f'{len(self.exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
+                f'with the new ones.'
+            )
+        for name, masks in (('validation', self.val), ('old validation', self.old_val)):
+            if masks is not None:
+                lines.append(
+                    f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
+                    f'{_which(masks.labelled, step)}.'
+                )
+        return lines
+
+
+def hold_out(presence: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Keeps a share of the images for testing, such that every class stays in training.
+
+    Args:
+        presence: Which image shows which new class, boolean ``(images, classes)``.
+        share: Share of the images, at most :data:`MOST_HELD_OUT` images; none of fewer than
+            :data:`FEWEST_TO_HOLD_OUT`.
+        seed: The same data and seed give the same images.
+
+    Returns:
+        Sorted positions to train on, sorted positions to test on.
+
+    Examples:
+        >>> train, test = hold_out(np.ones((10, 1), dtype=bool))
+        >>> len(train), len(test)
+        (8, 2)
+    """
+    count = len(presence)
+    wanted = min(MOST_HELD_OUT, max(1, round(share * count))) if count >= FEWEST_TO_HOLD_OUT and share > 0 else 0
+    left = presence.sum(0)
+    kept: list[int] = []
+    # NumPy has frozen RandomState's stream, so the same images are held out in every version.
+    for image in np.random.RandomState(seed).permutation(count).tolist():
+        if len(kept) == wanted:
+            break
+        remaining = left - presence[image]
+        if (remaining >= 1).all():
+            kept.append(image)
+            left = remaining
+    test = np.sort(np.array(kept, dtype=np.int64))
+    return np.setdiff1d(np.arange(count), test), test
 
 
 def _which(labelled: frozenset[int], step: Step) -> str:

@@ -10,10 +10,10 @@ from mmciss.extend.comparison import Comparison
 
 
 def told_apart(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
-    """Returns counts without the pixels of which the labels cannot tell whether the prediction is right.
+    """Returns counts without the pixels whose labels cannot tell whether the prediction is right.
 
-    Where a test set does not label a class, its 'background' means 'background, or one of the classes that nobody
-    labelled here'. A model that sees such a class there may be right: this counts neither for nor against it.
+    Where a test set does not label a class, its 'background' means 'background, or a class that is not labelled here'.
+    A model that sees such a class there may be right: this counts neither for nor against it.
 
     Args:
         table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
@@ -54,12 +54,12 @@ def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) ->
 
 
 def open_pixels(counts: Comparison) -> int:
-    """Returns how many pixels of :func:`told_apart` the extended model's counts leave out."""
+    """Returns how many pixels :func:`told_apart` leaves out of the extended model's counts."""
     return int((counts.after - told_apart(counts.after, counts.labelled, counts.background)).sum())
 
 
 def background_if_wrong(counts: Comparison) -> float | None:
-    """Returns the extended model's IoU of the background in percent with the pixels that are left out as mistakes.
+    """Returns the background's IoU in percent if the pixels that are left out count as mistakes of the extended model.
 
     This is what MMSegmentation's ``IoUMetric`` measures with the same labels.
     """
@@ -92,7 +92,7 @@ def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
 
 
 def agreement_iou(table: np.ndarray) -> tuple[float | None, list[float | None]]:
-    """Compares the models where no new class is labelled, the old one taken for the truth.
+    """Compares the models where no new class is labelled; the old model's classes count as true.
 
     Args:
         table: ``agreement`` of :class:`Comparison`.

@@ -11,8 +11,7 @@ from mmciss.protocols.labels import dataset_id_table
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.extend.old_model import BACKGROUND_NAMES
 from mmciss.extend.pairs import LabelledData
-from mmciss.models.labelers.teacher_labeler import UNLABELLED
-from mmciss.protocols.labels import IGNORE
+from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.protocols.scan import MaskScan
 from mmciss.protocols.scan import load_or_scan
 from mmciss.protocols.step import Step
@@ -26,15 +25,15 @@ _OF_MODEL = 'ids of the {} model'
 
 @dataclass(frozen=True)
 class ReadMasks:
-    """Masks whose ids are understood.
+    """Masks with the meaning of their ids.
 
     Attributes:
         data: The pairs.
-        table: Id in the file to label: a channel of the extended model, :data:`UNLABELLED` (any class but the new
-            ones), or 255 (ignored).
+        table: From the id in the file to the label: a channel of the extended model, :data:`UNKNOWN` (any class but
+            the new ones) or 255 (ignored).
         meaning: The convention, in words.
-        pixels: Pixels per label and image, ``(images, 256)``.
-        labelled: The channels that the masks label: a pixel of any other class does not say so.
+        pixels: Pixels per image and label, ``(images, 256)``.
+        labelled: The channels that the masks label; they do not tell where any other class is.
     """
 
     data: LabelledData
@@ -48,9 +47,9 @@ class ReadMasks:
         """Pixels per label, ``(256,)``."""
         return self.pixels.sum(0)
 
-    def has(self, channels: Sequence[int]) -> bool:
-        """Whether any of some channels is labelled."""
-        return bool(self.totals[list(channels)].any())
+    def training_table(self, unlabelled: int) -> dict[int, int]:
+        """Returns the table for training, with the label that the method wants in the place of :data:`UNKNOWN`."""
+        return {raw: unlabelled if label == UNKNOWN else label for raw, label in self.table.items()}
 
 
 def read_masks(
@@ -61,15 +60,15 @@ def read_masks(
     training: bool = False,
     like: ReadMasks | None = None,
 ) -> ReadMasks:
-    """Finds out what the ids of masks mean.
+    """Works out what the ids of masks mean.
 
     Args:
         data: The pairs.
         step: Old and new classes.
         flag: The flag that named the masks.
-        convention: One of :data:`CONVENTIONS`; a data set of MMSegmentation has class names that decide.
-        training: Whether new classes must be labelled, which rules meanings of ids out.
-        like: Masks of the same user: what their ids mean is tried first.
+        convention: One of :data:`CONVENTIONS`; where there are class names (data sets of MMSegmentation), they decide.
+        training: Whether new classes must be labelled, which rules some meanings out.
+        like: Masks of the same user, whose meaning is tried first.
 
     Raises:
         ConfigError: If masks are unreadable or hold ids that match no class.
@@ -85,7 +84,7 @@ def read_masks(
     else:
         _check_named_ids(scan, data)
         table, meaning = _named_table(data, step)
-        labelled = frozenset(table.values()) - {UNLABELLED, IGNORE}
+        labelled = frozenset(table.values()) - {UNKNOWN, IGNORE}
     lookup = np.full(256, IGNORE, dtype=np.int64)
     lookup[list(table)] = list(table.values())
     dense = scan.dense()
@@ -126,7 +125,7 @@ def _folder_table(
     new = frozenset(range(num_old, total))
     if chosen == 'new':
         return (
-            {0: UNLABELLED, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
+            {0: UNKNOWN, **{1 + index: num_old + index for index in range(num_new)}, IGNORE: IGNORE},
             f'1 to {num_new} are the new classes in the order of --classes, 0 is not labelled',
             new,
         )
@@ -147,8 +146,8 @@ def _rest(step: Step, only_new: bool) -> dict[int, int]:
     Masks that show no old class at all label the new ones only.
     """
     if step.background:
-        return {0: UNLABELLED if only_new else 0, IGNORE: IGNORE}
-    return {IGNORE: UNLABELLED if only_new else IGNORE}
+        return {0: UNKNOWN if only_new else 0, IGNORE: IGNORE}
+    return {IGNORE: UNKNOWN if only_new else IGNORE}
 
 
 def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
@@ -167,11 +166,11 @@ def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
     labels_old = any(step.background <= known[name] < step.num_old for name in fitting)
     by_id: dict[int, int] = {}
     for index, name in enumerate(names):
-        by_id[index] = known.get(name, UNLABELLED)
+        by_id[index] = known.get(name, UNKNOWN)
         if name in BACKGROUND_NAMES:
-            by_id[index] = 0 if step.background and labels_old else UNLABELLED
+            by_id[index] = 0 if step.background and labels_old else UNKNOWN
     # Without a background class, what is labelled is all there is to know: 255 is everything else.
-    by_id[IGNORE] = IGNORE if names[0] in BACKGROUND_NAMES or labels_old else UNLABELLED
+    by_id[IGNORE] = IGNORE if names[0] in BACKGROUND_NAMES or labels_old else UNKNOWN
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     return (
         {raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
@@ -191,22 +190,17 @@ def _check_named_ids(scan: MaskScan, data: LabelledData) -> None:
         )
 
 
-def check_tells(masks: ReadMasks, channels: range, what: str, flag: str) -> None:
-    """Refuses test sets in which none of some channels has a pixel: there is nothing to measure.
+def check_shows(masks: ReadMasks, channels: range, what: str, flag: str) -> None:
+    """Refuses test sets in which none of some channels has a pixel: there would be nothing to measure.
 
     Raises:
         ConfigError: Naming the flag.
     """
-    if not masks.has(channels):
+    if not masks.totals[channels].any():
         raise ConfigError(
             f'{flag}: no pixel of {what} is labelled in {len(masks.data.pairs)} masks ({masks.meaning}); '
             f'there is nothing to measure.'
         )
-
-
-def training_table(masks: ReadMasks, step: Step, unlabelled: int) -> dict[int, int]:
-    """Returns the table for training, in which the label of open pixels is what the method can use."""
-    return {raw: unlabelled if label == UNLABELLED else label for raw, label in masks.table.items()}
 
 
 def check_every_new_class(masks: ReadMasks, step: Step, flag: str) -> None:

@@ -30,8 +30,8 @@ class OldModel:
 
     Attributes:
         cfg: Its whole config.
-        config: Where that came from.
-        checkpoint: Where the weights came from.
+        config: The file of that config.
+        checkpoint: The file of the weights.
         weights: The weights, exactly those that the model has.
         names: Class names by id.
         named_by: Where the names were found.
@@ -60,8 +60,7 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
     Args:
         config: An MMSegmentation config.
         checkpoint: Weights that belong to it.
-        background: ``'yes'``: class 0 means 'none of the classes'; ``'no'``: every class is a thing or a material;
-            ``'auto'`` decides by the name of class 0.
+        background: Whether class 0 means 'none of the classes': ``'yes'``, ``'no'``, or ``'auto'``, by its name.
 
     Raises:
         ConfigError: If the model cannot be built, its heads cannot grow, or the weights do not fit.
@@ -91,7 +90,7 @@ def _read_config(path: str | Path) -> Config:
 
 
 def check_heads(cfg: Config, where: str) -> int:
-    """Refuses models whose heads cannot grow, and returns the number of classes.
+    """Returns the number of classes, after checking that every head can grow.
 
     Raises:
         ConfigError: Naming the head and the heads that can.
@@ -110,7 +109,7 @@ def check_heads(cfg: Config, where: str) -> int:
             find_growable(head, key)
     except ConfigError as error:
         raise ConfigError(f'MODEL_CONFIG: {where}: {error}') from error
-    except Exception as error:  # whatever a head of the user raises, the config is what has to change
+    except Exception as error:  # a user's head may raise anything
         raise ConfigError(
             f'MODEL_CONFIG: {where}: a head cannot be built ({error}); a missing package, or a missing '
             f'custom_imports in the config?'
@@ -137,7 +136,7 @@ def build_plain(cfg: Config, where: str) -> nn.Module:
     """
     try:
         return MODELS.build(plain_model(cfg))
-    except Exception as error:  # whatever a model of the user raises, the config is what has to change
+    except Exception as error:  # a user's model may raise anything
         raise ConfigError(f'MODEL_CONFIG: {where}: the model cannot be built: {error}') from error
 
 
@@ -190,12 +189,12 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
 
 
 def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ...], tuple, str]:
-    """Finds names and colours: in the checkpoint, else in the config, else numbers.
+    """Finds names and colours in the checkpoint, else in the config; else classes are named by number.
 
     Args:
         cfg: The model's config.
         meta: The key ``meta`` of the checkpoint, if it has one.
-        num_classes: How many there must be; a list of another length is not about this model.
+        num_classes: Number of classes; lists of another length belong to other models.
 
     Returns:
         The names, the colours (empty if not known), and where they were found.

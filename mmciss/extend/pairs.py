@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGES, MASKS, Reader
@@ -21,9 +21,8 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
 
 
-@dataclass(frozen=True)
-class Pair:
-    """An image and its mask, as paths."""
+class Pair(NamedTuple):
+    """Paths of an image and its mask."""
 
     image: str
     mask: str
@@ -36,10 +35,9 @@ class LabelledData:
     Attributes:
         source: What the user named, for messages.
         pairs: The pairs, sorted by image.
-        names: Class names by the ids that the masks hold after reading; None for folders, whose masks speak for
-            themselves.
+        names: Class names by the ids that the masks hold once read; None for folders.
         reduce_zero_label: Whether 0 is read as 255 and every other id as one less.
-        label_map: What MMSegmentation's data set makes of ids then.
+        label_map: What MMSegmentation's data set turns these ids into.
     """
 
     source: str
@@ -47,6 +45,31 @@ class LabelledData:
     names: tuple[str, ...] | None = None
     reduce_zero_label: bool = False
     label_map: dict[int, int] | None = None
+
+    def check_sizes(self, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)) -> list[tuple[int, int]]:
+        """Compares the sizes of images and masks, reading only the headers of the files.
+
+        Args:
+            readers: How images are decoded in training, and how masks are.
+
+        Returns:
+            Height and width of every image as training sees it, in pixels.
+
+        Raises:
+            ConfigError: If a file cannot be read, or the sizes of a pair differ.
+        """
+        sizes = []
+        for pair in self.pairs:
+            try:
+                size = ImagePair(pair.image, pair.mask, *readers).check_size()
+            except ConfigError as error:
+                raise ConfigError(f'{self.source}: {error}') from error
+            if size is None:
+                raise ConfigError(
+                    f'{self.source}: {pair.image} or {pair.mask} has an unknown format; its size is unknown'
+                )
+            sizes.append((size.height, size.width))
+        return sizes
 
 
 def data_of_folders(
@@ -56,13 +79,13 @@ def data_of_folders(
     mask_suffix: str | None = None,
     flags: Sequence[str] = ('--images', '--masks'),
 ) -> LabelledData:
-    """Pairs the files of two folders, searched with their subfolders, by their names without suffix.
+    """Pairs the files of two folders and their subfolders by name without suffix.
 
     Args:
         images: Folder of images.
         masks: Folder of masks.
-        image_suffix: End of the names of images, such as ``'_leftImg8bit.png'``; usual ones if None.
-        mask_suffix: End of the names of masks, such as ``'_labels.png'``; usual ones if None.
+        image_suffix: End of the names of images, such as ``'_leftImg8bit.png'``; the usual ones if None.
+        mask_suffix: End of the names of masks, such as ``'_labels.png'``; the usual ones if None.
         flags: The flags that name the folders.
 
     Raises:
@@ -70,21 +93,14 @@ def data_of_folders(
     """
     found_images = _files(images, (image_suffix,) if image_suffix else IMAGE_SUFFIXES, flags[0])
     found_masks = _files(masks, (mask_suffix,) if mask_suffix else MASK_SUFFIXES, flags[1])
-    lonely_images = sorted(found_images.keys() - found_masks.keys())
-    lonely_masks = sorted(found_masks.keys() - found_images.keys())
-    if lonely_images or lonely_masks:
-        parts = [
-            f'{len(names)} {what} (such as {names[0]})'
-            for names, what in (
-                (lonely_images, f'images in {images} have no mask'),
-                (lonely_masks, f'masks in {masks} have no image'),
-            )
-            if names
-        ]
+    unpaired = {
+        f'images in {images} have no mask': sorted(found_images.keys() - found_masks.keys()),
+        f'masks in {masks} have no image': sorted(found_masks.keys() - found_images.keys()),
+    }
+    if parts := [f'{len(names)} {what} (such as {names[0]})' for what, names in unpaired.items() if names]:
         raise ConfigError(
-            f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs the mask '
-            f'of the same name; if names end differently, say how with --image-suffix and '
-            f'--mask-suffix.'
+            f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs a mask of the same '
+            f'name; if the names end differently, give the ends with --image-suffix and --mask-suffix.'
         )
     if same := next((name for name in found_images if os.path.samefile(found_images[name], found_masks[name])), None):
         raise ConfigError(f'{flags[0]}, {flags[1]}: {found_images[same]} is given as an image and as its mask')
@@ -94,6 +110,7 @@ def data_of_folders(
 
 
 def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
+    """Returns the files of a folder with one of some suffixes, by their path without it."""
     root = Path(folder)
     if not root.is_dir():
         raise ConfigError(f'{flag}: no folder {folder}')
@@ -118,7 +135,7 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
         path: A config with ``train_dataloader`` (or, for testing, ``test_dataloader`` or ``val_dataloader``), or with
             a data set under ``dataset``.
         flag: The flag that named it.
-        split: Which loader to read first, ``'train'`` or ``'test'``.
+        split: Which loader to look for first, ``'train'`` or ``'test'``.
 
     Raises:
         ConfigError: If there is no such data set, or it has no class names.
@@ -133,52 +150,17 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     try:
         check_layout(config)
         parts = parts_of(build_dataset(config))
-    except ConfigError as error:
-        raise ConfigError(f'{flag}: {path}: {error}') from error
-    names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
-    if not names:
-        raise ConfigError(f'{flag}: {path}: the data set has no class names (metainfo.classes)')
-    try:
+        names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
+        if not names:
+            raise ConfigError('the data set has no class names (metainfo.classes)')
         pairs = [Pair(info['img_path'], info['seg_map_path']) for part in parts for info in checked_infos(part)]
+        readings = {(bool(part.reduce_zero_label), tuple(sorted((part.label_map or {}).items()))) for part in parts}
+        if len(readings) > 1:
+            raise ConfigError(
+                f'its {len(parts)} data sets read their masks differently (reduce_zero_label, classes); give one at a '
+                f'time, or masks with the same ids'
+            )
     except ConfigError as error:
         raise ConfigError(f'{flag}: {path}: {error}') from error
-    readings = {(bool(part.reduce_zero_label), tuple(sorted((part.label_map or {}).items()))) for part in parts}
-    if len(readings) > 1:
-        raise ConfigError(
-            f'{flag}: {path}: its {len(parts)} data sets read their masks differently (reduce_zero_label, '
-            f'classes); give one at a time, or masks with the same ids'
-        )
-    return LabelledData(
-        f'{flag} {path}',
-        tuple(pairs),
-        names,
-        bool(parts[0].reduce_zero_label),
-        dict(parts[0].label_map) if parts[0].label_map else None,
-    )
-
-
-def check_sizes(
-    data: LabelledData, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)
-) -> list[tuple[int, int]]:
-    """Compares the sizes of images and masks, reading only the heads of the files.
-
-    Args:
-        data: The pairs.
-        readers: How images are going to be decoded, and how masks.
-
-    Returns:
-        Height and width of every image, as training sees it.
-
-    Raises:
-        ConfigError: If a file cannot be read, or the sizes of a pair differ.
-    """
-    sizes = []
-    for pair in data.pairs:
-        try:
-            size = ImagePair(pair.image, pair.mask, *readers).check_size()
-        except ConfigError as error:
-            raise ConfigError(f'{data.source}: {error}') from error
-        if size is None:
-            raise ConfigError(f'{data.source}: the size of {pair.image} or {pair.mask} cannot be told: unknown format')
-        sizes.append((size.height, size.width))
-    return sizes
+    ((reduce_zero_label, label_map),) = readings
+    return LabelledData(f'{flag} {path}', tuple(pairs), names, reduce_zero_label, dict(label_map) or None)

@@ -1,4 +1,4 @@
-"""Pipelines: the model's own where it has them, plain ones where it has not."""
+"""Pipelines: the model's own where its config has them, MMSegmentation's usual ones where it has not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import copy
 
 from mmengine.config import Config
 
-from mmciss.datasets.image_files import Reader
-from mmciss.datasets.image_files import readers_of_configs
+from mmciss.datasets.image_files import Reader, readers_of_configs
+from mmciss.engine.plain_config import without_mmciss
 
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
+DEFAULT_TEST_PIPELINE = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'))
 
 
 def config_pipeline(cfg: Config, split: str) -> list[dict] | None:
@@ -67,14 +68,26 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
     ]
 
 
-def default_test_pipeline() -> list[dict]:
-    """Returns a pipeline that looks at images as they are."""
-    return [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict]:
+    """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one.
+
+    Args:
+        cfg: The model's config.
+        crop: Height and width of the crop in pixels.
+        size: Usual height and width of the images in pixels.
+    """
+    own = config_pipeline(cfg, 'train')
+    return with_crop(default_train_pipeline(min(crop), size) if own is None else with_labels(own), crop)
+
+
+def plain_test_pipeline(cfg: Config) -> list[dict]:
+    """Returns the model's test pipeline for plain MMSegmentation, with labels; images as they are if it has none."""
+    return with_labels(without_mmciss(config_pipeline(cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
 
 
 def model_readers(cfg: Config) -> tuple[Reader | None, Reader | None]:
     """Returns how the model's pipelines decode images, and how masks."""
-    return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or default_test_pipeline()))
+    return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or list(DEFAULT_TEST_PIPELINE)))
 
 
 def crop_of(pipeline: list[dict] | None) -> tuple[int, int] | None:

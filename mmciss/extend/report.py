@@ -1,150 +1,133 @@
-"""The report of an extension: what it did, what it kept, what it learned."""
+"""What the report of an extension says beside that of every run: settings, data, what was judged where, what was kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from mmciss.evaluation.markdown import duration, number, table
-from mmciss.evaluation.plots import save_figure
-from mmciss.extend.comparison import Comparison
-from mmciss.extend.figures import plot_changes, plot_classes, plot_confusion
-from mmciss.extend.judging import judging_lines
-from mmciss.utils.files import write_atomically, write_json
+from mmciss.evaluation.markdown import EMPTY, names, number, table
+from mmciss.evaluation.plots import ALL, FAINT, NEW, OLD, new_figure, style
+from mmciss.evaluation.report import Section
+from mmciss.extend.settings import value_text
 
-FIGURES = 'figures'
-
-
-def write_extension_report(
-    path: Path, summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], palette: Sequence
-) -> Path:
-    """Writes ``report.json``, ``report.md`` and the figures, and returns the path of ``report.md``."""
-    write_json(path / 'report.json', summary)
-    figures = path / FIGURES
-    names = [item['name'] for item in summary['classes']]
-    key, title = (
-        ('before', 'IoU in percent') if summary['measured'] else (None, 'agreement with the old model, percent')
-    )
-    before = [item['before'] for item in summary['classes']]
-    after = [item['after'] if key or item['new'] else item['agreement'] for item in summary['classes']]
-    save_figure(plot_classes(names, before, after, summary['num_old'], title), figures / 'classes.png')
-    save_figure(plot_confusion(np.asarray(summary['confusion']), names, summary['num_old']), figures / 'confusion.png')
-    pictures = [picture for item in comparisons.values() for picture in item.pictures]
-    if pictures:
-        pictures = sorted(pictures, key=lambda picture: -picture.weight)[:6]
-        save_figure(plot_changes(pictures, names, palette, summary['background']), figures / 'changes.png')
-    text = report_text(summary, bool(pictures))
-    write_atomically(path / 'report.md', lambda temporary: temporary.write_text(text, encoding='utf-8'))
-    return path / 'report.md'
+FEW_IMAGES = 20
+"""From so many test images on, nothing is said about their number."""
+MOST_CLASSES = 40
+"""Figures show at most this many classes; that of confusions those with most pixels, and all new ones."""
 
 
-def report_text(summary: Mapping[str, Any], pictures: bool = True) -> str:
-    """Writes the report in Markdown."""
-    new = [item['name'] for item in summary['classes'] if item['new']]
-    parts = [
-        f'# Extended by {", ".join(new)}',
-        '',
-        f'{summary["num_old"]} old classes, {summary["num_new"]} new. {_moved(summary)}; new classes have '
-        f'the ids {summary["num_old"]} to {summary["num_old"] + summary["num_new"] - 1}. '
-        f'Training took {duration(summary["seconds"])} for {summary["settings"]["iters"]["value"]} iterations.',
-        '',
-        '`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.',
-        '',
-        '## Result',
-        '',
-        _headline(summary),
-        '',
-        _class_table(summary),
-        '',
-        *(f'- {line}' for line in judging_lines(summary)),
-        '',
-        f'![classes]({FIGURES}/classes.png)',
-        '',
-        '## Old and new',
-        '',
-        _confusion_text(summary),
-        '',
-        f'![confusion]({FIGURES}/confusion.png)',
-        '',
+def extension_sections(summary: Mapping[str, Any]) -> list[Section]:
+    """Returns the sections.
+
+    Args:
+        summary: The result of :func:`mmciss.extend.summary.summarize`.
+    """
+    class_names = [item['name'] for item in summary['classes']]
+    confusion = plot_confusion(np.asarray(summary['confusion']), class_names, summary['num_old'])
+    return [
+        Section('What was kept', _kept(summary), {'classes': plot_classes(summary)}),
+        Section('Old and new', _confusion_text(summary), {'confusion': confusion}),
+        Section('How it was learned', _settings_table(summary)),
+        Section('Data', '\n'.join(f'- {line}' for line in summary['data'])),
     ]
-    if pictures:
-        parts += ['## What changed', '', f'![what changed]({FIGURES}/changes.png)', '']
-    parts += [
-        '## How it was learned',
-        '',
-        _settings_table(summary),
-        '',
-        '## Data',
-        '',
-        *(f'- {line}' for line in summary['data']),
-        '',
-    ]
-    if summary['notes']:
-        parts += ['## Notes', '', *(f'- {line}' for line in summary['notes']), '']
-    return '\n'.join(parts)
 
 
-def _moved(summary: Mapping[str, Any]) -> str:
-    moved = ', '.join(map(str, summary['moved']))
-    return f'These ids moved: {moved}' if moved else 'No id of an old class moved'
-
-
-def _headline(summary: Mapping[str, Any]) -> str:
-    rows = []
-    if summary['measured']:
-        rows.append(['old classes, mean IoU', _iou(summary['old_before']), _iou(summary['old_after'])])
-    rows.append(['old classes, agreement with the old model (mean IoU)', '100.00', _iou(summary['agreement'])])
-    rows.append(['new classes, mean IoU', '–', _iou(summary['new_after'])])
-    if summary['all_after'] is not None and summary['measured']:
-        rows.append(['all classes, mean IoU', '–', _iou(summary['all_after'])])
-    text = table(['percent', 'before', 'after'], rows)
+def headline(summary: Mapping[str, Any]) -> str:
+    """Says in a line what was kept and learned, in percent."""
+    new = f'New classes have a mean IoU of {number(summary["new_after"], 2)}'
+    agreement = f'they agree with those of the old model with a mean IoU of {number(summary["agreement"], 2)}'
     if not summary['measured']:
-        text += (
-            "\n\nNo labels of old classes were given, so what was forgotten is estimated: the old model's answers "
-            'count as true wherever no new class is labelled. Give --old-val-config for a measurement.'
+        return (
+            f'{new}. No labels of old classes were given, so forgetting is estimated: where no new class is labelled, the '
+            f"old model's answers count as true, and {agreement.replace('they', 'old classes')}. Give --old-val-config to "
+            f'measure it.'
         )
-    return text
+    return (
+        f'{new}. Old classes had {number(summary["old_before"], 2)} before and have {number(summary["old_after"], 2)} '
+        f'now; {agreement}.'
+    )
 
 
-def _class_table(summary: Mapping[str, Any]) -> str:
+def judging_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Says on which test set each class is judged, and what the labels of that set cannot tell."""
+    judges = list(dict.fromkeys(item['judged_on'] for item in summary['classes'] if item['judged_on']))
+    lines = []
+    for key in judges:
+        found = summary['sets'][key]
+        judged = [item['name'] for item in summary['classes'] if item['judged_on'] == key]
+        few = ' With so few images, an IoU is a rough guide.' if found['images'] < FEW_IMAGES else ''
+        lines.append(f'Judged on the {found["images"]} {found["title"]}: {names(judged)}.{few}')
+    without = [item['name'] for item in summary['classes'] if item['judged_on'] is None]
+    if without:
+        lines.append(f'No test image has a pixel labelled as {names(without)}: these have no IoU and are in no mean.')
+    if len(judges) > 1:
+        lines.append(
+            'A class is judged only where it is labelled. So the means of old and new classes stand on different '
+            'images, and there is no mean over all.'
+        )
+    return [*lines, *(line for found in summary['sets'].values() for line in _what_labels_cannot_tell(found, summary))]
+
+
+def _what_labels_cannot_tell(found: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if found['open_pixels']:
+        missing = [item['name'] for item in summary['classes'] if item['name'] not in found['labelled']]
+        background = summary['classes'][0]['name']
+        lines.append(
+            f'The {found["title"]} do not label {names(missing)}: such an object is {background!r} in their masks. '
+            f'The extended model sees one in {number(found["open_share"], 2)} % of the pixels labelled {background!r}. '
+            f'These labels cannot tell whether it is right, so the pixels are left out; counted as mistakes, '
+            f'{background} has {number(found["background_if_wrong"], 2)} instead of '
+            f'{number(found["classes"][0]["after"], 2)}.'
+        )
+    means = [(found[f'mean_{when}'], found[f'plain_mean_{when}']) for when in ('before', 'after')]
+    if any(mean is not None and number(mean, 2) != number(plain, 2) for mean, plain in means):
+        before = '' if means[0][0] is None else f'{number(means[0][1], 2)} before and '
+        lines.append(
+            f"MMSegmentation's mIoU over the classes that the {found['title']} label is {before}"
+            f'{number(means[1][1], 2)} after: it counts what is left out here as mistakes, and a class that no pixel '
+            f'shows as 0 once the model predicts it.'
+        )
+    return lines
+
+
+def _kept(summary: Mapping[str, Any]) -> str:
+    num_old, num_new = summary['num_old'], summary['num_new']
+    parts = [
+        f'Old classes keep their ids, 0 to {num_old - 1}; new ones have {num_old} to {num_old + num_new - 1}. '
+        f'`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.'
+    ]
     rows = [
-        [
-            item['id'],
-            f'**{item["name"]}** (new)' if item['new'] else item['name'],
-            summary['sets'][item['judged_on']]['title'] if item['judged_on'] else '–',
-            _iou(item['before']),
-            _iou(item['after']),
-            _iou(item['agreement']),
-        ]
+        [item['id'], f'**{item["name"]}** (new)' if item['new'] else item['name'], _judge(summary, item)]
+        + [number(item[key], 2) for key in ('before', 'after', 'agreement')]
         for item in summary['classes']
     ]
-    text = table(['id', 'class', 'judged on', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=3)
-    return '\n\n'.join([text, *_other_tables(summary)])
-
-
-def _other_tables(summary: Mapping[str, Any]) -> list[str]:
-    """Writes a table for every test set that also labels classes that are judged on another one."""
-    texts = []
+    rows.append(
+        ['', 'mean of the old', '', *(number(summary[key], 2) for key in ('old_before', 'old_after', 'agreement'))]
+    )
+    rows.append(['', 'mean of the new', '', *(number(value, 2) for value in (None, summary['new_after'], None))])
+    parts.append(table(['id', 'class', 'judged on', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=3))
+    parts.append(
+        '*agreement*: IoU of the two models where no new class is labelled; the old model counts as true there.'
+    )
     for key, found in summary['sets'].items():
         rows = [
-            [item['id'], item['name'], _iou(item['before']), _iou(item['after'])]
+            [item['id'], item['name'], number(item['before'], 2), number(item['after'], 2)]
             for item in found['classes']
             if item['after'] is not None and summary['classes'][item['id']]['judged_on'] != key
         ]
         if rows:
-            texts += [
-                f'Also labelled in the {found["images"]} {found["title"]}:',
-                table(['id', 'class', 'IoU before', 'IoU after'], rows, text_columns=2),
-            ]
-    return texts
+            parts.append(f'Also labelled in the {found["images"]} {found["title"]}:')
+            parts.append(table(['id', 'class', 'IoU before', 'IoU after'], rows, text_columns=2))
+    return '\n\n'.join(parts)
 
 
-def _iou(value: float | None) -> str:
-    """Writes percent as MMSegmentation prints it."""
-    return number(value, 2)
+def _judge(summary: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    return summary['sets'][item['judged_on']]['title'] if item['judged_on'] else EMPTY
 
 
 def _confusion_text(summary: Mapping[str, Any]) -> str:
@@ -158,18 +141,66 @@ def _confusion_text(summary: Mapping[str, Any]) -> str:
 
 def _settings_table(summary: Mapping[str, Any]) -> str:
     rows = [
-        [name.replace('_', ' '), _short(item['value']), item['reason']] for name, item in summary['settings'].items()
+        [name.replace('_', ' '), value_text(item['value']), item['reason']]
+        for name, item in summary['settings'].items()
     ]
     return table(['setting', 'value', 'why'], rows, text_columns=3)
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return str((value.get('optimizer') or {}).get('type'))
-    return (
-        'x'.join(map(str, value))
-        if isinstance(value, list | tuple)
-        else f'{value:g}'
-        if isinstance(value, float)
-        else str(value)
-    )
+def plot_classes(summary: Mapping[str, Any]) -> Figure:
+    """Draws a bar before and after per class: the IoU, or old classes' agreement where they are not measured.
+
+    Args:
+        summary: The result of :func:`mmciss.extend.summary.summarize`.
+    """
+    key, title = ('after', 'IoU (%)') if summary['measured'] else ('agreement', 'IoU, of old classes agreement (%)')
+    items = [(item, item['after' if item['new'] else key]) for item in summary['classes']]
+    shown = [(item, value) for item, value in items if value is not None][:MOST_CLASSES]
+    figure = new_figure(5.6, 0.7 + 0.3 * max(1, len(shown)))
+    with style():
+        axes = figure.subplots()
+        for row, (item, value) in enumerate(shown):
+            place = row if item['before'] is None else row + 0.18
+            if item['before'] is not None:
+                axes.barh(row - 0.18, item['before'], 0.34, color=FAINT)
+            axes.barh(place, value, 0.34, color=NEW if item['new'] else OLD)
+            axes.text(value + 1, place, f'{value:.1f}', va='center', fontsize=7)
+        axes.set_yticks(range(len(shown)), [item['name'] for item, _ in shown])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 108)
+        axes.set_xlabel(title)
+        kinds = {'old model': FAINT, 'extended, old class': OLD, 'extended, new class': NEW}
+        handles = [Patch(color=color, label=label) for label, color in kinds.items()]
+        axes.legend(handles=handles, fontsize=7, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
+
+
+def plot_confusion(counts: np.ndarray, class_names: list[str], num_old: int) -> Figure:
+    """Draws the share of each true class that is given to each class, old and new parted by a line.
+
+    Args:
+        counts: ``after`` of :class:`mmciss.extend.comparison.Comparison`.
+        class_names: Names of all classes.
+        num_old: Number of old classes.
+    """
+    totals = counts.sum(1)
+    labels = [*class_names, 'not labelled']
+    frequent = [index for index in np.argsort(-totals)[:MOST_CLASSES] if totals[index]]
+    # New classes and the pixels that are none of them are what the figure is about.
+    rows = sorted({*frequent, *(index for index in range(num_old, len(labels)) if totals[index])})
+    columns = sorted({*(index for index in rows if index < len(class_names)), *range(num_old, len(class_names))})
+    share = 100 * counts[np.ix_(rows, columns)] / np.maximum(1, totals[rows])[:, None]
+    figure = new_figure(1.8 + 0.36 * len(columns), 1.2 + 0.32 * len(rows))
+    with style():
+        axes = figure.subplots()
+        axes.imshow(share, vmin=0, vmax=100, cmap='Blues', aspect='auto')
+        axes.set_xticks(range(len(columns)), [labels[index] for index in columns], rotation=60, ha='right', fontsize=7)
+        axes.set_yticks(range(len(rows)), [labels[index] for index in rows], fontsize=7)
+        for (row, column), value in np.ndenumerate(share):
+            if value >= 0.5:
+                color = 'white' if value > 60 else ALL
+                axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=6, color=color)
+        axes.axvline(sum(index < num_old for index in columns) - 0.5, color=NEW, linewidth=1)
+        axes.set_xlabel('the extended model says')
+        axes.set_ylabel('true class')
+    return figure

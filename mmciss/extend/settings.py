@@ -1,4 +1,4 @@
-"""How the new classes are learned: derived from the model's own config and the amount of data, each with a reason."""
+"""How the new classes are learned: settings derived from the model's config and the amount of data, with reasons."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from mmciss.engine.checks.values import is_number
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import config_pipeline, crop_of
+from mmciss.protocols.labels import IGNORE, UNKNOWN
+from mmciss.registry import INITIALIZERS, LABELERS
+from mmciss.utils.configs import load_method, method_names
 
 EPOCHS = 30
 FEWEST_ITERATIONS = 300
@@ -45,12 +48,25 @@ class Setting:
     reason: str
 
     def __str__(self) -> str:
-        return f'{self.value} ({self.reason})'
+        return f'{value_text(self.value)} ({self.reason})'
+
+
+def value_text(value: Any) -> str:
+    """Writes the value of a setting in a word."""
+    if isinstance(value, Mapping):
+        return str((value.get('optimizer') or {}).get('type'))
+    if isinstance(value, list | tuple):
+        return 'x'.join(map(str, value))
+    return f'{value:g}' if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the user decided; None leaves it to :func:`derive`."""
+class GivenSettings:
+    """What the user decided; None leaves it to :func:`derive`.
+
+    Raises:
+        ConfigError: If a number cannot be meant.
+    """
 
     method: str | None = None
     iters: int | None = None
@@ -68,7 +84,7 @@ class Wishes:
 
 
 def derive(
-    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], wishes: Wishes = Wishes()
+    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: GivenSettings = GivenSettings()
 ) -> dict[str, Setting]:
     """Decides on method, batch, crop, learning rate and iterations.
 
@@ -76,31 +92,29 @@ def derive(
         old: The model.
         num_images: Images to train on.
         sizes: Height and width of the images.
-        wishes: What the user decided.
+        given: What the user decided.
 
     Returns:
         ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``, ``new_rows_lr``,
         ``batch_size``, ``crop_size`` (height and width), ``iters``.
     """
-    settings = {'method': _method(old)}
-    optimizer, settings['lr'] = _learning_rate(old)
-    settings['batch_size'] = _batch_size(old.cfg, num_images)
-    settings['crop_size'] = _crop_size(old.cfg, sizes)
-    given = {
-        'method': wishes.method,
-        'lr': wishes.lr,
-        'batch_size': wishes.batch_size,
-        'crop_size': wishes.crop_size and (wishes.crop_size,) * 2,
+    optimizer, lr = _learning_rate(old)
+    settings = {
+        'method': _method(old),
+        'lr': lr,
+        'batch_size': _batch_size(old.cfg, num_images),
+        'crop_size': _crop_size(old.cfg, sizes),
     }
-    settings.update({key: Setting(value, 'as given') for key, value in given.items() if value is not None})
+    chosen = {**vars(given), 'crop_size': given.crop_size and (given.crop_size,) * 2}
+    settings.update({key: Setting(chosen[key], 'as given') for key in settings if chosen[key] is not None})
     settings['iters'] = _iterations(old.cfg, num_images, settings['batch_size'].value)
-    if wishes.iters is not None:
-        settings['iters'] = Setting(wishes.iters, 'as given')
+    if given.iters is not None:
+        settings['iters'] = Setting(given.iters, 'as given')
     optimizer.optimizer.lr = settings['lr'].value
     rows = faster_new_rows(optimizer, growing_layers(old.cfg.model))
     if rows:
         settings['new_rows_lr'] = Setting(
-            rows, f'{1 / LR_FACTOR:g} times the rate of the rows beside them: new classes have everything to learn'
+            rows, f'{1 / LR_FACTOR:g} times the rate of the old rows: new classes have everything to learn'
         )
     settings['optimizer'] = Setting(optimizer, 'that of the model')
     return settings
@@ -147,7 +161,7 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
     return wrapper, Setting(
         own * LR_FACTOR,
-        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: what is known shall move little',
+        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: what is known should move little',
     )
 
 
@@ -208,3 +222,54 @@ def _iterations(cfg: Config, num_images: int, batch: int) -> Setting:
     if wanted < FEWEST_ITERATIONS:
         return Setting(FEWEST_ITERATIONS, f'{text}, would be {wanted}; but new classes need some {FEWEST_ITERATIONS}')
     return Setting(wanted, text)
+
+
+def extension_method(name: str, background: bool) -> dict:
+    """Loads a method and refuses one that does not fit, by what it fills and never by its name.
+
+    Args:
+        name: A name out of ``configs/_base_/methods``, or a path.
+        background: Whether the model has a background class.
+
+    Raises:
+        ConfigError: Saying why, and which methods fit.
+    """
+    config = load_method(name)
+    reason = unfit_because(config, background)
+    if reason:
+        fitting = [item for item in method_names() if not unfit_because(load_method(item), background)]
+        raise ConfigError(f'--method {name}: {reason}. Methods that can extend this model: {", ".join(fitting)}.')
+    return config.method.to_dict()
+
+
+def unfit_because(config: Config, background: bool) -> str | None:
+    """Returns why a method cannot extend a finished model; None if it can."""
+    method = config.method
+    if config.get('protocol'):
+        return 'it changes the protocol (joint training needs all data)'
+    if method.get('base'):
+        return 'it shapes the training of the first classes too, which is over'
+    if method.get('memory'):
+        return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
+    initializer = method.get('initializer')
+    if not background and initializer and getattr(INITIALIZERS.get(initializer['type']), 'needs_background', False):
+        return 'it starts new classes from the background, which this model does not have'
+    if background and labels_unlabelled(method):
+        return 'it is for models without a background class'
+    return None
+
+
+def labels_unlabelled(method: dict) -> bool:
+    """Whether a method's labeler labels the pixels that show any class but the new ones."""
+    labeler = method.get('labeler')
+    return bool(labeler) and bool(getattr(LABELERS.get(labeler['type']), 'labels_unlabelled', False))
+
+
+def unlabelled_value(method: dict, background: bool) -> int:
+    """Returns the training label of pixels that show no new class.
+
+    It is the background where there is one, else :data:`UNKNOWN` where the method's labeler reads that, else 255.
+    """
+    if background:
+        return 0
+    return UNKNOWN if labels_unlabelled(method) else IGNORE

@@ -1,4 +1,4 @@
-"""Every number of an extension's report."""
+"""Every number of the comparison of two models, from their counts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,9 @@ from mmciss.protocols.step import Step
 
 
 def summarize(
-    step: Step,
-    comparisons: Mapping[str, Comparison],
-    titles: Mapping[str, str],
-    judges: Sequence[str],
-    facts: Mapping[str, Any],
+    step: Step, comparisons: Mapping[str, Comparison], titles: Mapping[str, str], judges: Sequence[str]
 ) -> dict[str, Any]:
-    """Computes everything that the report says.
+    """Computes every number of the comparison.
 
     Each class is judged on one test set, which labels and shows it: an old class on ``'old'`` if it can be, a new
     class on the first of ``judges`` that can. So every IoU is that of one set, as MMSegmentation measures it there.
@@ -36,35 +32,32 @@ def summarize(
         step: Old and new classes.
         comparisons: Counts by test set: ``'new'``, and ``'old'`` if there is one.
         titles: What the test sets are called.
-        judges: Names of test sets in the order in which they are asked for the new classes.
-        facts: What is not computed from predictions: settings, data, times, files.
+        judges: Names of test sets in the order in which they are asked for a new class.
     """
     num_old = step.num_old
     sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
-    judged_on = [
-        _judge(comparisons, index, ('old', 'new') if index < num_old else judges) for index in range(step.num_seen)
-    ]
-    classes = []
     same, agreement = agreement_iou(sum(counts.agreement for counts in comparisons.values()))
+    classes = []
     for index, name in enumerate(step.names):
-        judge = sets[judged_on[index]]['classes'][index] if judged_on[index] else {}
+        judge = _judge(comparisons, index, ('old', 'new') if index < num_old else judges)
+        found = sets[judge]['classes'][index] if judge else {}
         classes.append(
             {
                 'id': index,
                 'name': name,
                 'new': index >= num_old,
-                'judged_on': judged_on[index],
-                'before': judge.get('before'),
-                'after': judge.get('after'),
-                'pixels': judge.get('pixels', 0),
+                'judged_on': judge,
+                'before': found.get('before'),
+                'after': found.get('after'),
+                'pixels': found.get('pixels', 0),
                 'agreement': agreement[index] if index < num_old else None,
             }
         )
+    judged_on = [item['judged_on'] for item in classes]
     before, after = [item['before'] for item in classes], [item['after'] for item in classes]
     confusion, confusion_before = (_joined(comparisons, judged_on, step, key) for key in ('after', 'before'))
     old, new = confusion[:num_old], confusion[num_old : step.num_seen]
     return {
-        **facts,
         'num_old': num_old,
         'num_new': step.num_new,
         'background': step.background,

@@ -1,4 +1,4 @@
-"""The config of the one step in which the new classes are learned."""
+"""The training config of an extension, as a user would write it but for the data set."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.checks.config import check_dictionaries, check_settings
 from mmciss.engine.checks.keys import apply_cfg_options
-from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import StepFiles, make_step_config
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, plain_model
-from mmciss.extend.pipelines import config_pipeline, default_train_pipeline, with_crop, with_labels
+from mmciss.extend.pipelines import train_pipeline
 from mmciss.extend.settings import Setting
 from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
 
-STILL = dict(norm='eval', dropout='eval')
-"""What methods that freeze nothing get: the statistics of batch norms stay those of the old data, of which there is
-more, and the student is compared with its teacher without dropout's noise."""
+DEFAULT_FREEZE = dict(norm='eval', dropout='eval')
+"""For methods that freeze nothing: batch norms keep the statistics of the old data, of which there is more, and the model
+is compared with its teacher without the noise of dropout."""
 
 NOT_READ = {
     'protocol': '--classes',
@@ -36,7 +34,11 @@ NOT_READ = {
     'resume': '--resume',
     'launcher': '',
 }
-"""What training reads and an extension does not, with the flag that says it."""
+"""Keys that training reads and an extension does not, with the flag to use instead."""
+DICTIONARIES = (
+    *('model', 'train_dataloader', 'train_dataloader.dataset', 'optim_wrapper', 'optim_wrapper.optimizer'),
+    *('train_cfg', 'method', 'default_hooks', 'env_cfg'),
+)
 
 
 def training_config(
@@ -49,38 +51,42 @@ def training_config(
     cfg_options: Mapping[str, Any] | None = None,
     size: tuple[int, int] = (512, 512),
 ) -> Config:
-    """Returns a training config in the form that a user would write, but for the data set.
+    """Returns the training config.
 
     Args:
         old: The model.
         step: Old and new classes.
         method: The method's slots.
-        settings: Decisions of :func:`mmciss.extend.settings.derive`.
-        work_dir: Where the run goes.
-        seed: Seed.
-        cfg_options: Changes of the user, last of all.
-        size: Usual height and width of the images, for the augmentation of models without a training pipeline.
+        settings: The result of :func:`mmciss.extend.settings.derive`.
+        work_dir: The folder of the run.
+        seed: Seed of training.
+        cfg_options: Changes of the user by dotted keys, made last.
+        size: Usual height and width of the images in pixels, for models without a training pipeline.
+
+    Raises:
+        ConfigError: If a change cannot work, naming the key.
     """
     crop, iters = settings['crop_size'].value, settings['iters'].value
-    model = training_model(old.cfg, crop)
+    dataset = dict(type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size))
     cfg = Config(
         dict(
             default_scope='mmseg',
             custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
-            model=model,
+            model=training_model(old.cfg, crop),
             train_dataloader=dict(
                 batch_size=settings['batch_size'].value,
                 num_workers=0,
                 persistent_workers=False,
                 sampler=dict(type='InfiniteSampler', shuffle=True),
-                dataset=dict(
-                    type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size)
-                ),
+                dataset=dataset,
             ),
             optim_wrapper=settings['optimizer'].value.to_dict(),
             param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
             train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
-            method={'freeze': dict(STILL), **{key: value for key, value in method.items() if value is not None}},
+            method={
+                'freeze': dict(DEFAULT_FREEZE),
+                **{key: value for key, value in method.items() if value is not None},
+            },
             protocol={},
             steps={},
             default_hooks=dict(
@@ -109,35 +115,26 @@ def training_config(
     )
     check_read(cfg_options or {})
     apply_cfg_options(cfg, cfg_options)
-    check_dictionaries(
-        cfg,
-        (
-            'model',
-            'train_dataloader',
-            'train_dataloader.dataset',
-            'optim_wrapper',
-            'optim_wrapper.optimizer',
-            'train_cfg',
-            'method',
-            'default_hooks',
-            'env_cfg',
-        ),
-    )
+    check_dictionaries(cfg, DICTIONARIES)
     check_settings(cfg)
     return cfg
 
 
 def check_read(options: Mapping[str, Any]) -> None:
-    """Refuses changes of what an extension does not read: it is one step, tested by itself.
+    """Refuses changes of keys that an extension does not read.
 
     Raises:
-        ConfigError: Naming the key.
+        ConfigError: Naming the key, and the flag to use instead.
     """
     for key in options:
         first = key.split('.')[0]
         if first in NOT_READ or re.fullmatch('(val|test)_(dataloader|cfg|evaluator)', first):
             use = f'; use {NOT_READ[first]}' if NOT_READ.get(first) else ''
             raise ConfigError(f'--cfg-options {key}: an extension does not read {first!r}{use}')
+        if key.startswith('method.memory'):
+            raise ConfigError(
+                f'--cfg-options {key}: an extension keeps no images; use --exemplar-images and --exemplar-masks'
+            )
 
 
 def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
@@ -164,38 +161,3 @@ def drop_class_weights(model: dict) -> int:
     for node in fixed:
         node.pop('class_weight')
     return len(fixed)
-
-
-def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict]:
-    """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one."""
-    own = config_pipeline(cfg, 'train')
-    if own is None:
-        return (
-            default_train_pipeline(crop[0], size)
-            if crop[0] == crop[1]
-            else with_crop(default_train_pipeline(min(crop), size), crop)
-        )
-    return with_crop(with_labels(own), crop)
-
-
-def step_config(cfg: Config, step: Step, previous: StepFiles, manifest: str, palette: tuple) -> Config:
-    """Turns :func:`training_config` into the plain config of mmengine's runner.
-
-    Args:
-        cfg: The training config.
-        step: Old and new classes.
-        previous: The old model's files.
-        manifest: The training images.
-        palette: Colours of all classes.
-    """
-    iters = cfg.train_cfg.max_iters
-    plan = StepPlan(iters, global_batch=int(cfg.train_dataloader.batch_size))
-    out = make_step_config(cfg, step, plan, previous)
-    # The step's images are listed; no protocol has to choose them.
-    dataset = copy.deepcopy(cfg.train_dataloader.dataset)
-    dataset.update(manifest=manifest, palette=[list(colour) for colour in palette], step_index=step.index)
-    out.train_dataloader.dataset = dataset
-    for key in ('val_cfg', 'test_cfg', 'val_evaluator', 'test_evaluator'):
-        out.pop(key, None)
-    out.custom_hooks.append(ConfigDict(type='ProgressHook', name='extend', step=0, iterations=[iters]))
-    return out

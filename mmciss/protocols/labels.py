@@ -21,7 +21,13 @@ from mmciss.errors import ConfigError, unknown_name
 from mmciss.protocols.step import Step
 
 IGNORE = 255
-"""The label that losses and metrics skip."""
+"""The label of pixels that losses and metrics skip."""
+
+UNKNOWN = 254
+"""The label of pixels that show something, but none of the classes that are told apart: no channel, and not ignored.
+
+In data that label only new classes this is any other class; after SSUL's labeler it is an object without a name.
+"""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     'void_train': ('background', 'ignore'),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import torch
 
 from mmciss.extend.comparison import Comparison
-from mmciss.models.labelers.teacher_labeler import UNLABELLED
+from mmciss.protocols.labels import UNKNOWN
 
-U = UNLABELLED
-LABEL = np.array([[0, 0, 1, 1], [2, 2, U, 255]])
-BEFORE = np.array([[0, 1, 1, 1], [0, 1, 0, 0]])
-AFTER = np.array([[0, 2, 1, 2], [2, 1, 2, 1]])
+U = UNKNOWN
+LABEL = torch.tensor([[0, 0, 1, 1], [2, 2, U, 255]])
+BEFORE = torch.tensor([[0, 1, 1, 1], [0, 1, 0, 0]])
+AFTER = torch.tensor([[0, 2, 1, 2], [2, 1, 2, 1]])
 
 
 def counted(labelled: set[int], background: bool = True) -> Comparison:

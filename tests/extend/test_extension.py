@@ -9,14 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
+from mmciss.evaluation.report import write_report
 from mmciss.extend.comparison import load_plain
-from mmciss.extend.extension import Extension
+from mmciss.extend.runner import Extension
+from mmciss.utils.files import write_json
 from tests.interruption import resumed_at
 from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
 
@@ -59,19 +62,37 @@ def test_everything_is_there(extended: Extension) -> None:
     meta = torch.load(extended.checkpoint, weights_only=True)['meta']['dataset_meta']
     assert tuple(meta['classes']) == extended.classes and len({tuple(colour) for colour in meta['palette']}) == 5
     assert meta['palette'][:3] == [[0, 0, 0], [10, 0, 0], [20, 0, 0]], 'old colours stay'
-    for name in ('classes', 'confusion', 'changes'):
+    for name in ('classes', 'confusion', 'heatmap', 'curves', 'contact_sheet'):
         assert (folder / 'figures' / f'{name}.png').stat().st_size > 1000
     assert not list(folder.glob('step_1/iter_*.pth'))
 
 
 def test_the_report_says_what_was_decided_and_found(extended: Extension) -> None:
     text = extended.report.read_text(encoding='utf-8')
-    summary = json.loads(extended.report.with_name('report.json').read_text(encoding='utf-8'))
-    assert 'No id of an old class moved' in text and '**pallet** (new)' in text and '1 of the 6 new images' in text
-    assert 'what was forgotten is estimated' in text and not summary['measured']
-    assert summary['settings']['iters'] == {'value': 2, 'reason': 'as given'} and summary['moved'] == []
+    summary = json.loads(extended.report.with_name('extension.json').read_text(encoding='utf-8'))
+    assert text.startswith('# Extended by fork, pallet') and 'Old classes keep their ids, 0 to 2' in text
+    assert '**pallet** (new)' in text and '1 of the 6 new images' in text and 'forgetting is estimated' in text
+    assert summary == json.loads(json.dumps(extended.summary)) and not summary['measured']
+    assert summary['settings']['iters'] == {'value': 2, 'reason': 'as given'}
+    assert any(line.startswith('Batch norms keep the statistics') for line in summary['notes'])
     assert summary['agreement'] is not None and summary['images'] == {'new': 1}
     assert [item['id'] for item in summary['classes'] if item['new']] == [3, 4]
+
+
+def test_the_report_of_any_run_reads_an_extension(extended: Extension, tmp_path: Path) -> None:
+    text = write_report(extended.config.parent, tmp_path).read_text(encoding='utf-8')
+    assert text == extended.report.read_text(encoding='utf-8')
+    report = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
+    assert report['run']['method'] == 'MiB' and report['complete'] and report['sizes'] == [3, 2]
+    assert report['iou'] == [[None] * 5, [*[None] * 3, *(item['after'] for item in extended.summary['classes'][3:])]], (
+        'nobody labelled old classes'
+    )
+    with_background = report['summary']['exclude']['with_background']
+    assert with_background['new'] == pytest.approx(extended.summary['new_after']) and with_background['all'] is None
+    with np.load(extended.config.parent / 'step_1' / 'samples.npz') as after:
+        with np.load(extended.config.parent / 'step_0' / 'samples.npz') as before:
+            assert np.array_equal(before['labels'], after['labels']) and before['predictions'].shape == (1, 256, 256)
+        assert set(np.unique(after['labels'])) == {3, 4, 255}, 'what is not labelled is white'
 
 
 @pytest.mark.parametrize(('names', 'kind'), [(STUFF, 'fcn'), (OLD, 'segformer')])
@@ -149,7 +170,20 @@ def test_a_done_extension_is_not_done_again(
     weights = (folder / 'model.pth').read_bytes()
     (folder / 'report.md').unlink()
     options = dict(classes=['fork', 'pallet'], work_dir=folder, **TINY)
-    assert extend(*model, *images, **options).report.is_file()
+    # As an older version left it: the results say nothing of tests.
+    known = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
+    write_json(folder / 'run.json', {key: known[key] for key in ('experiment', 'classes')})
+    for index, keys in enumerate((('step', 'model', 'sha256'), ('step', 'model', 'sha256', 'files', 'previous'))):
+        path = folder / f'step_{index}' / 'result.json'
+        result = json.loads(path.read_text(encoding='utf-8'))
+        more = {'sizes': result['sizes'], 'classes': result['classes'], 'background': True}
+        write_json(
+            path, {**{key: result[key] for key in keys}, **more, **({'plain': True, 'seconds': 1} if index else {})}
+        )
+    found = extend(*model, *images, **options)
+    assert found.report.read_text(encoding='utf-8').startswith('# Extended by fork, pallet')
+    assert found.summary['sets'] == extended.summary['sets']
+    assert 'All 2 steps of 2-2 are done' in (folder / 'run.log').read_text(encoding='utf-8')
     assert (folder / 'model.pth').read_bytes() == weights
     with pytest.raises(ConfigError, match=r'(?s)belongs to a different experiment.*seed: found 0, now 1'):
         extend(*model, *images, seed=1, **options)
@@ -175,7 +209,7 @@ def test_interrupted_and_resumed(
         with pytest.raises(KeyboardInterrupt):
             extend(*model, *images, **options)
     assert (tmp_path / 'run' / 'step_1' / 'iter_1.pth').is_file()
-    with pytest.raises(ConfigError, match='holds an unfinished extension. Add --resume'):
+    with pytest.raises(ConfigError, match=r'holds an unfinished run \(1 of 2 steps done\). Add --resume'):
         extend(*model, *images, **options)
     found = extend(*model, *images, resume=True, **options)
     assert resumed_at(tmp_path / 'run' / 'step_1') == [1]

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.extend.mask_ids import check_every_new_class, check_tells, read_masks, training_table
-from mmciss.extend.new_classes import extension_step
-from mmciss.models.labelers.teacher_labeler import UNLABELLED
+from mmciss.extend.classes import extension_protocol
+from mmciss.extend.mask_ids import check_every_new_class, check_shows, read_masks
+from mmciss.protocols.labels import UNKNOWN
 from tests.extend.samples import OLD, STUFF, labelled, write_images
 
-WITH = extension_step(OLD, ['fork', 'pallet'], background=True)
-WITHOUT = extension_step(STUFF, ['fork', 'pallet'], background=False)
+WITH = extension_protocol(OLD, ['fork', 'pallet'], background=True)[1]
+WITHOUT = extension_protocol(STUFF, ['fork', 'pallet'], background=False)[1]
 
 
 def table(tmp_path: Path, ids: tuple[int, ...], step, convention: str = 'auto', **options) -> dict[int, int]:
@@ -27,15 +27,15 @@ def table(tmp_path: Path, ids: tuple[int, ...], step, convention: str = 'auto', 
 
 def test_small_ids_are_new_classes_in_their_order(tmp_path: Path) -> None:
     for step in (WITH, WITHOUT):
-        assert table(tmp_path, (0, 1, 2, 255), step) == {0: UNLABELLED, 1: 3, 2: 4, 255: 255}
+        assert table(tmp_path, (0, 1, 2, 255), step) == {0: UNKNOWN, 1: 3, 2: 4, 255: 255}
 
 
 def test_final_ids(tmp_path: Path) -> None:
-    assert table(tmp_path, (0, 3, 4, 255), WITH) == {0: UNLABELLED, 3: 3, 4: 4, 255: 255}
+    assert table(tmp_path, (0, 3, 4, 255), WITH) == {0: UNKNOWN, 3: 3, 4: 4, 255: 255}
     assert table(tmp_path, (0, 1, 3, 4, 255), WITH) == {0: 0, 1: 1, 3: 3, 4: 4, 255: 255}, (
         'old classes are labelled too'
     )
-    assert table(tmp_path, (3, 4, 255), WITHOUT) == {3: 3, 4: 4, 255: UNLABELLED}
+    assert table(tmp_path, (3, 4, 255), WITHOUT) == {3: 3, 4: 4, 255: UNKNOWN}
     assert table(tmp_path, (0, 3, 4, 255), WITHOUT) == {0: 0, 3: 3, 4: 4, 255: 255}, '0 is a class here'
 
 
@@ -67,7 +67,7 @@ def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
 
 
 def test_training_masks_must_label_new_classes(tmp_path: Path) -> None:
-    step = extension_step(OLD, ['fork'], background=True)
+    step = extension_protocol(OLD, ['fork'], background=True)[1]
     images, masks = write_images(tmp_path, ids=(0, 1, 2))
     assert read_masks(labelled(images, masks), step, '--val-masks').meaning == 'ids of the final model'
     with pytest.raises(
@@ -85,10 +85,10 @@ def test_colour_masks_are_refused(tmp_path: Path) -> None:
 
 def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
     names = ('background', 'pallet', 'fork', 'truck')
-    assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {0: UNLABELLED, 1: 4, 2: 3, 3: UNLABELLED, 255: 255}
+    assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {0: UNKNOWN, 1: 4, 2: 3, 3: UNKNOWN, 255: 255}
     # Without a background class, 255 is everything that is no class.
     assert table(tmp_path, (0, 1, 2), WITHOUT, names=('fork', 'pallet'), reduce_zero_label=True) == {
-        0: UNLABELLED,
+        0: UNKNOWN,
         1: 3,
         2: 4,
     }
@@ -106,7 +106,7 @@ def test_a_test_set_must_tell_something(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=1, ids=(0, 255))
     read = read_masks(labelled(images, masks), WITH, '--val-masks')
     with pytest.raises(ConfigError, match='--val-masks: no pixel of any class is labelled in 1 masks'):
-        check_tells(read, range(5), 'any class', '--val-masks')
+        check_shows(read, range(5), 'any class', '--val-masks')
 
 
 def test_old_labels_of_a_data_set(tmp_path: Path) -> None:
@@ -120,10 +120,10 @@ def test_pixels_are_counted_by_label(tmp_path: Path) -> None:
     ids[:4], ids[4:6] = 1, 255
     Image.fromarray(ids).save(masks / '00.png')
     read = read_masks(labelled(images, masks), WITH, '--masks')
-    assert read.totals[3] == 128 and read.totals[255] == 64 and read.totals[UNLABELLED] == 1024 - 192
+    assert read.totals[3] == 128 and read.totals[255] == 64 and read.totals[UNKNOWN] == 1024 - 192
     with pytest.raises(ConfigError, match='--masks: no labelled pixel of pallet in 1 masks; labelled are fork'):
         check_every_new_class(read, WITH, '--masks')
-    assert training_table(read, WITH, 0)[0] == 0 and training_table(read, WITH, 0)[1] == 3
+    assert read.training_table(0)[0] == 0 and read.training_table(0)[1] == 3
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.extend.pairs import LabelledData, Pair, check_sizes, data_of_config, data_of_folders
+from mmciss.extend.pairs import LabelledData, Pair, data_of_config, data_of_folders
 from mmciss.extend.pipelines import model_readers
 from tests.datasets.exif import save_turned
 from tests.extend.samples import write_images
@@ -24,7 +24,7 @@ def test_files_pair_by_name_in_subfolders(tmp_path: Path) -> None:
     data = data_of_folders(images, masks)
     assert [Path(pair.image).stem for pair in data.pairs] == ['00', '01', 'x']
     assert all(Path(pair.image).stem == Path(pair.mask).stem for pair in data.pairs)
-    assert check_sizes(data) == [(32, 32), (32, 32), (8, 8)]
+    assert data.check_sizes() == [(32, 32), (32, 32), (8, 8)]
 
 
 def test_suffixes_may_differ(tmp_path: Path) -> None:
@@ -56,25 +56,25 @@ def test_sizes_of_a_pair_must_agree(tmp_path: Path) -> None:
     Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')
     with pytest.raises(ConfigError, match='m.png: the mask has 6x8 pixels, its image .*a.png has 8x6'):
-        check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)))
+        LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
     (tmp_path / 'a.png').write_bytes(b'no image')
     with pytest.raises(ConfigError, match='a.png: is not a readable image'):
-        check_sizes(LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)))
+        LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
 
 
 def test_photographs_are_as_large_as_the_model_will_see_them(tmp_path: Path) -> None:
     save_turned(tmp_path / 'a.jpg', np.zeros((6, 8, 3), np.uint8), 6)
     pair = LabelledData('--masks', (Pair(str(tmp_path / 'a.jpg'), str(tmp_path / 'm.png')),))
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / 'm.png')
-    assert check_sizes(pair) == [(6, 8)]
+    assert pair.check_sizes() == [(6, 8)]
     as_stored = [dict(type='LoadImageFromFile', color_type='color_ignore_orientation'), dict(type='PackSegInputs')]
     readers = model_readers(Config(dict(train_pipeline=as_stored)))
     with pytest.raises(ConfigError, match='--masks: .*m.png: the mask has 8x6 .*EXIF orientation 6'):
-        check_sizes(pair, readers)
+        pair.check_sizes(readers)
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')
-    assert check_sizes(pair, readers) == [(8, 6)]
+    assert pair.check_sizes(readers) == [(8, 6)]
     with pytest.raises(ConfigError, match='EXIF orientation 6'):
-        check_sizes(pair)
+        pair.check_sizes()
 
 
 def test_a_data_set_of_mmsegmentation(tmp_path: Path) -> None:

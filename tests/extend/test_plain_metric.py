@@ -16,7 +16,7 @@ from mmseg.registry import METRICS
 from PIL import Image
 
 from mmciss.apis import extend
-from mmciss.models.labelers.teacher_labeler import UNLABELLED
+from mmciss.protocols.labels import UNKNOWN
 from tests.extend.samples import OLD, SIDE, STUFF, train_model, write_images, write_model
 
 NEW = ('fork', 'pallet')
@@ -211,7 +211,7 @@ def test_without_a_background_class(case: Callable) -> None:
     on_old = plain(out.config, out.checkpoint, *data['old'], names)
     assert column(out.summary, 'after', slice(3)) == same(on_old[:3])
     # The new images label new classes alone; what is not labelled is known to be none of them.
-    unlabelled = relabel(data['new'][1], data['new'][1].parent / 'for_plain', {0: UNLABELLED, 1: 3, 2: 4})
+    unlabelled = relabel(data['new'][1], data['new'][1].parent / 'for_plain', {0: UNKNOWN, 1: 3, 2: 4})
     expected = plain(out.config, out.checkpoint, data['new'][0], unlabelled, names)[3:]
     assert column(out.summary, 'after', slice(3, 5)) == same(expected)
     # The written test set says the same to plain MMSegmentation.

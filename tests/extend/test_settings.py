@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 import mmciss.register_all  # noqa: F401
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, read_old_model
-from mmciss.extend.settings import Wishes, derive, faster_new_rows
+from mmciss.extend.settings import GivenSettings, derive, extension_method, faster_new_rows, unlabelled_value
 from tests.extend.samples import write_model
 
 
@@ -81,8 +81,8 @@ def test_limits(old: OldModel) -> None:
     assert found['batch_size'].value == 2
 
 
-def test_wishes_win(old: OldModel) -> None:
-    found = derive(old, 400, [(50, 60)], Wishes('lwf', 7, 0.5, 2, 64))
+def test_given_settings_win(old: OldModel) -> None:
+    found = derive(old, 400, [(50, 60)], GivenSettings('lwf', 7, 0.5, 2, 64))
     assert [found[key].value for key in ('method', 'iters', 'lr', 'batch_size', 'crop_size')] == [
         'lwf',
         7,
@@ -93,4 +93,26 @@ def test_wishes_win(old: OldModel) -> None:
     assert found['optimizer'].value.optimizer.lr == 0.5 and found['lr'].reason == 'as given'
     for name in ('iters', 'lr', 'batch_size', 'crop_size'):
         with pytest.raises(ConfigError, match=f'--{name.replace("_", "-")}: -1'):
-            Wishes(**{name: -1})
+            GivenSettings(**{name: -1})
+
+
+@pytest.mark.parametrize(
+    ('name', 'background', 'message'),
+    [
+        ('joint', True, '--method joint: it changes the protocol'),
+        ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, mib'),
+        ('ssul_m', False, '--method ssul_m: it shapes'),
+        ('mib', False, '--method mib: it starts new classes from the background.*lwf_unbiased'),
+        ('lwf_unbiased', True, '--method lwf_unbiased: it is for models without a background'),
+        ('mibb', True, "--method: unknown method 'mibb'.*Did you mean 'mib'"),
+    ],
+)
+def test_unfit_methods_are_refused(name: str, background: bool, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        extension_method(name, background)
+
+
+def test_label_of_open_pixels() -> None:
+    assert unlabelled_value(extension_method('mib', True), True) == 0
+    assert unlabelled_value(extension_method('lwf_unbiased', False), False) == 254
+    assert unlabelled_value(extension_method('finetuning', False), False) == 255

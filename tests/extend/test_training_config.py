@@ -1,34 +1,42 @@
-"""The config of the step."""
+"""The config of training, and of the step in which the new classes are learned."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.step_config import StepFiles
-from mmciss.extend.new_classes import extension_step
+from mmciss.errors import ConfigError
+from mmciss.extend.data import ExtensionData
+from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.old_model import read_old_model
-from mmciss.extend.settings import Wishes, derive
-from mmciss.extend.training_config import drop_class_weights, step_config, training_config, training_model
-from tests.extend.samples import OLD, write_model
+from mmciss.extend.settings import GivenSettings
+from mmciss.extend.training_config import check_read, drop_class_weights, training_model
+from tests.extend.samples import write_images, write_model
 
 
 def test_from_model_to_step(tmp_path: Path) -> None:
-    old = read_old_model(*write_model(tmp_path))
-    step = extension_step(OLD, ['fork'], background=True)
-    settings = derive(old, 40, [(50, 60)], Wishes(iters=12, crop_size=16))
-    method = dict(losses=dict(kd=dict(type='UnbiasedDistillationLoss')))
-    cfg = training_config(
-        old, step, method, settings, str(tmp_path / 'out'), seed=3, cfg_options={'method.freeze.norm': 'train'}
+    images, masks = write_images(tmp_path / 'new', count=10, ids=(0, 1))
+    experiment = ExtensionExperiment.resolve(
+        read_old_model(*write_model(tmp_path)),
+        ['fork'],
+        ExtensionData(images=images, masks=masks),
+        tmp_path / 'out',
+        GivenSettings(iters=12, crop_size=16),
+        seed=3,
+        cfg_options={'method.freeze.norm': 'train'},
     )
-    assert cfg.method['freeze'] == dict(norm='train', dropout='eval')
-    out = step_config(cfg, step, StepFiles('model.pth'), 'train.json', ((0, 0, 0),) * 4)
+    assert experiment.cfg.method['freeze'] == dict(norm='train', dropout='eval')
+    assert experiment.num_images == (0, 8) and len(experiment.protocol) == 2
+    out = experiment.step_config(1, StepFiles('model.pth'))
     assert out.model.segmentor.decode_head.num_classes == out.model.segmentor.auxiliary_head.num_classes == 4
     assert out.model.previous.model == 'model.pth' and out.model.data_preprocessor['size'] == (16, 16)
     dataset = out.train_dataloader.dataset
-    assert dataset.type == 'PairDataset' and dataset.manifest == 'train.json' and dataset.step_index == 1
+    assert dataset.type == 'PairDataset' and dataset.manifest == str(tmp_path / 'out' / 'data' / 'train.json')
+    assert dataset.step_index == 1 and len(dataset.palette) == 4
     assert [item['type'] for item in dataset.pipeline] == [
         'LoadImageFromFile',
         'LoadAnnotations',
@@ -38,9 +46,23 @@ def test_from_model_to_step(tmp_path: Path) -> None:
     ]
     assert 'reduce_zero_label' not in dataset.pipeline[1] and dataset.pipeline[2]['crop_size'] == (16, 16)
     assert out.train_dataloader.sampler.type == 'IncrementalInfiniteSampler' and out.train_dataloader.sampler.seed == 3
-    assert out.optim_wrapper.optimizer.lr == settings['lr'].value and out.train_cfg.max_iters == 12
+    assert out.optim_wrapper.optimizer.lr == experiment.settings['lr'].value and out.train_cfg.max_iters == 12
     assert out.param_scheduler[0]['end'] == 12
-    assert {'TeacherHook', 'ProgressHook'} <= {hook['type'] for hook in out.custom_hooks}
+    assert 'TeacherHook' in {hook['type'] for hook in out.custom_hooks}
+    assert not (tmp_path / 'out').exists(), 'nothing is written before the run'
+
+
+@pytest.mark.parametrize(
+    ('key', 'message'),
+    [
+        ('steps.later.iters', "does not read 'steps'; use --iters and --lr"),
+        ('val_evaluator', "does not read 'val_evaluator'"),
+        ('method.memory.size', 'keeps no images; use --exemplar-images and --exemplar-masks'),
+    ],
+)
+def test_keys_that_an_extension_does_not_read_are_refused(key: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_read({key: 1})
 
 
 def test_lists_of_class_weights_are_dropped() -> None:

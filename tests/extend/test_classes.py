@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmciss.errors import ConfigError
-from mmciss.extend.new_classes import check_new_names, extend_palette, extension_step
+from mmciss.extend.classes import check_new_names, extend_palette, extension_protocol
 
 OLD = ('background', 'person', 'car')
 
@@ -31,7 +31,8 @@ def test_wrong_names_are_refused(new: list[str], message: str) -> None:
 def test_old_ids_stay(old: int, new: int, background: bool) -> None:
     old += background
     names = [f'o{i}' for i in range(old)]
-    step = extension_step(names, [f'n{i}' for i in range(new)], background)
+    base, step = extension_protocol(names, [f'n{i}' for i in range(new)], background)
+    assert list(base.names) == names and base.num_new == old and base.num_future == new
     assert list(step.names[:old]) == names and step.num_old == old and step.num_new == new
     assert [step.channel_of[number] for number in step.new] == list(range(old, old + new))
 

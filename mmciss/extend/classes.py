@@ -1,4 +1,4 @@
-"""The classes that are added: their names and colours."""
+"""The classes that are added: their names, ids and colours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmciss.errors import ConfigError
+from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import MAX_CHANNELS, Step
 
 Colour = tuple[int, int, int]
@@ -52,23 +53,27 @@ def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def extension_step(old: Sequence[str], new: Sequence[str], background: bool) -> Step:
-    """Returns the step that adds classes behind the old ones, whose ids stay.
+def extension_protocol(old: Sequence[str], new: Sequence[str], background: bool) -> Protocol:
+    """Returns the protocol of an extension: the classes of the model, then the new ones behind them; old ids stay.
+
+    Args:
+        old: Names of the model's classes.
+        new: Names of the new ones.
+        background: Whether class 0 is the background.
 
     Examples:
-        >>> step = extension_step(['background', 'cat'], ['dog'], background=True)
+        >>> step = extension_protocol(['background', 'cat'], ['dog'], background=True)[1]
         >>> step.sizes, step.names, step.new
         ((2, 1), ('background', 'cat', 'dog'), (2,))
     """
-    known = len(old) - background
-    return Step(
-        1,
-        new=range(known + 1, known + 1 + len(new)),
-        old=range(1, known + 1),
-        sizes=(len(old), len(new)),
-        names=(*old, *new),
-        background=background,
+    known = tuple(range(1, len(old) - background + 1))
+    added = tuple(range(len(known) + 1, len(known) + len(new) + 1))
+    names = (*old, *new)
+    steps = (
+        Step(0, known, (), (len(old),), tuple(old), background, upcoming=(len(new),)),
+        Step(1, added, known, (len(old), len(new)), names, background),
     )
+    return Protocol(f'{len(known)}-{len(new)}', 'explicit', names[background:], background, steps)
 
 
 def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:

@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 import mmciss.register_all  # noqa: F401
-from mmciss.extend.test_set import write_test_set
+from mmciss.extend.export import write_test_set
 from tests.extend.samples import labelled, write_images
 
 
