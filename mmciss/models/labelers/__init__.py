@@ -3,9 +3,9 @@
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
-from mmciss.models.labelers.teacher_labeler import UNLABELLED, TeacherLabeler
+from mmciss.models.labelers.teacher_labeler import TeacherLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
-from mmciss.models.labelers.unknown_labeler import UNKNOWN, UnknownLabeler
+from mmciss.models.labelers.unknown_labeler import UnknownLabeler
 
 __all__ = [
     'EntropyLabeler',
@@ -15,7 +15,5 @@ __all__ = [
     'PrototypeEntropyLabeler',
     'TeacherLabeler',
     'ThresholdLabeler',
-    'UNKNOWN',
-    'UNLABELLED',
     'UnknownLabeler',
 ]

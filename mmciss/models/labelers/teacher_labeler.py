@@ -9,16 +9,14 @@ from mmciss.functional import channel_argmax
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext
+from mmciss.protocols.labels import UNKNOWN
 from mmciss.protocols.step import Step
 from mmciss.registry import LABELERS
-
-UNLABELLED = 254
-"""The label of pixels that show some class other than the new ones: no channel, and not ignored."""
 
 
 @LABELERS.register_module()
 class TeacherLabeler(Labeler):
-    """Gives pixels labelled :data:`UNLABELLED` the class that the teacher sees.
+    """Gives pixels labelled :data:`UNKNOWN` the class that the teacher sees.
 
     For models without a background class: data that labels only new classes says of all other pixels that they
     are none of these, so they show an old class, and the old model knows best which. With
@@ -33,9 +31,9 @@ class TeacherLabeler(Labeler):
 
     def check_step(self, step: Step) -> None:
         """Refuses a step with so many classes that the label is one of them."""
-        if step.num_seen > UNLABELLED:
+        if step.num_seen > UNKNOWN:
             raise ConfigError(
-                f'method.labeler: TeacherLabeler needs label {UNLABELLED}, but step {step.index} has '
+                f'method.labeler: TeacherLabeler needs label {UNKNOWN}, but step {step.index} has '
                 f'{step.num_seen} classes'
             )
 
@@ -45,4 +43,4 @@ class TeacherLabeler(Labeler):
         if teacher is None:
             return Labels(target)
         seen = channel_argmax(teacher.logits_at(target.shape[-2:]))
-        return Labels(torch.where(target == UNLABELLED, seen, target))
+        return Labels(torch.where(target == UNKNOWN, seen, target))

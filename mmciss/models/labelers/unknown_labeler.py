@@ -13,11 +13,9 @@ from mmciss.functional import threshold_pseudo_labels
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext
+from mmciss.protocols.labels import UNKNOWN
 from mmciss.protocols.step import Step
 from mmciss.registry import LABELERS
-
-UNKNOWN = 254
-"""The label of pixels of the unknown class: no channel, and not ignored."""
 
 SOURCES = ('background', 'saliency')
 

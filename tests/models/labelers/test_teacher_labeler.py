@@ -6,21 +6,22 @@ import pytest
 import torch
 
 from mmciss.errors import ConfigError
-from mmciss.models.labelers import UNLABELLED, TeacherLabeler
+from mmciss.models.labelers import TeacherLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.protocols.step import Step
+from mmciss.protocols.labels import UNKNOWN
 from tests.models.labelers.samples import label
 
 STEP = Step(1, new=(3,), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)
 
 
 def test_only_unlabelled_pixels_change() -> None:
-    target = torch.tensor([[[UNLABELLED, UNLABELLED], [2, 255]]])
+    target = torch.tensor([[[UNKNOWN, UNKNOWN], [2, 255]]])
     logits = torch.zeros(1, 2, 2, 2)
     logits[0, 1, 0, 1] = logits[0, 0, 0, 0] = logits[0, 1, 1] = 5.0
     found = label(TeacherLabeler(), target, SegOutput(logits), STEP)
     assert found.target.tolist() == [[[0, 1], [2, 255]]] and found.weights is None
-    assert target[0, 0, 0] == UNLABELLED, 'the labels of the batch stay as they are'
+    assert target[0, 0, 0] == UNKNOWN, 'the labels of the batch stay as they are'
 
 
 def test_too_many_classes_are_refused() -> None:

@@ -12,10 +12,11 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import GrowableConv2d
-from mmciss.models.labelers import UNKNOWN, UnknownLabeler
+from mmciss.models.labelers import UnknownLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.models.slots import check_samples
 from mmciss.protocols.step import Step
+from mmciss.protocols.labels import UNKNOWN
 from tests.models.labelers.samples import label
 from tests.models.tiny import BASE, LATER
 
