@@ -18,10 +18,11 @@ import mmciss.register_all
 from mmciss.apis.overrides import use_method
 from mmciss.engine.schedule import StepPlan
 from mmciss.engine.statistics.run_passes import run_passes
-from mmciss.engine.step_config import StepFiles, make_step_config
+from mmciss.engine.step_config import make_step_config
 from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.registry import STATISTICS
 from mmciss.utils.configs import load_config
@@ -86,7 +87,7 @@ class Students:
         """
         folder = self.folder / method
         folder.mkdir(exist_ok=True)
-        files = StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'))
+        files = StepState(str(folder / 'model.pth'), str(folder / 'state.pth'))
         base, _ = self._build(method, 0, None)
         save_tensors(files.model, {'state_dict': base.plain_weights()})
         save_tensors(files.state, base.method_state())
@@ -108,7 +109,7 @@ class Students:
             model.set_teacher(build_teacher(model, self.device, share_trunk=share))
         return model.train()
 
-    def _build(self, method: str, index: int, files: StepFiles | None) -> tuple[IncrementalSegmentor, list]:
+    def _build(self, method: str, index: int, files: StepState | None) -> tuple[IncrementalSegmentor, list]:
         own = copy.deepcopy(self.cfg)
         use_method(own, method)
         own.merge_from_dict(self.options)

@@ -22,7 +22,7 @@ from mmciss.datasets.exemplars import Exemplar, Memory
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.make_runner import close_runner
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.utils.files import save_tensors
 from tests.smoke import smoke_config
 
@@ -100,7 +100,7 @@ def step_run_config(data: Path, work_dir: Path, method: str, **options: Any) -> 
     return cfg
 
 
-def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> StepFiles:
+def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> StepState:
     """Writes what a base step leaves, with random weights, and a memory of some pictures."""
     torch.manual_seed(0)
     experiment = Experiment.from_cfg(cfg)
@@ -111,10 +111,10 @@ def untrained_base(cfg: Config, folder: Path, exemplars: Sequence[int] = ()) -> 
     root = cfg.train_dataloader.dataset.data_root
     kept = tuple(Exemplar(f'{root}/images/p{index}.png', 0, (1,)) for index in exemplars)
     Memory(0, kept, 'test').save(folder / 'memory.json')
-    return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'), str(folder / 'memory.json'))
+    return StepState(str(folder / 'model.pth'), str(folder / 'state.pth'), str(folder / 'memory.json'))
 
 
-def run_step(cfg: Config, previous: StepFiles, *hooks: Hook) -> None:
+def run_step(cfg: Config, previous: StepState, *hooks: Hook) -> None:
     """Trains step 1 with additional hooks."""
     step_config = Experiment.from_cfg(cfg).step_config(1, previous)
     runner = Runner.from_cfg(step_config)

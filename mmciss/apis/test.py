@@ -36,7 +36,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     from mmciss.engine.experiment import Experiment
     from mmciss.engine.make_runner import close_runner, make_runner
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
-    from mmciss.engine.step_config import StepFiles
+    from mmciss.models.step_context import StepState
     from mmciss.models.previous import load_plain_checkpoint
 
     cfg = prepare_config(cfg)
@@ -48,7 +48,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
             f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to {len(experiment.protocol) - 1}'
         )
     check_classes(experiment, index, checkpoint)
-    step_cfg = experiment.step_config(index, StepFiles(str(checkpoint)) if index else None)
+    step_cfg = experiment.step_config(index, StepState(checkpoint) if index else None)
     step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
     step_cfg.custom_hooks = []
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):

@@ -20,9 +20,10 @@ from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.schedule import StepPlan, plan_step
-from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
-from mmciss.models.step_context import StepContext, StepState
+from mmciss.models.step_context import StepContext
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import value_checksum
 
@@ -109,7 +110,7 @@ class Experiment:
         """Returns the data set of one step; the same one whenever it is called."""
         return self.datasets.dataset(index, split)
 
-    def step_config(self, index: int, previous: StepFiles | None) -> Config:
+    def step_config(self, index: int, previous: StepState | None) -> Config:
         """Returns the plain config of one step."""
         return make_step_config(
             self.cfg, self.protocol[index], self.plans[index], previous, self.protocol.report_sizes(index), self.classes
@@ -122,7 +123,7 @@ class Experiment:
             index: The step.
             previous: Paths of what the step before left, as in the step's config.
         """
-        state = None if previous is None else StepState.from_dict(previous)
+        state = None if previous is None else StepState(**previous)
         data = None if self.datasets is None else self.dataset(index, 'train')
         return StepContext(self.protocol[index], state, self.plans[index], data=data)
 

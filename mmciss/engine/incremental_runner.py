@@ -26,7 +26,7 @@ from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
 from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.samples import save_samples
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.evaluation.evaluator import other_results
 from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
@@ -173,13 +173,13 @@ class IncrementalRunner:
         path = write_report(self.folder.path, sections=sections)
         self.logger.info(f'The report is in {path}.')
 
-    def _previous(self, index: int) -> StepFiles | None:
+    def _previous(self, index: int) -> StepState | None:
         if index == 0:
             return None
         folder = self.folder.step(index - 1)
         memory = store_exemplars(self.folder, self.experiment, index - 1) if is_main_process() else None
         memory = broadcast_object(memory)
-        return StepFiles(str(folder / 'model.pth'), str(folder / 'state.pth'), memory and str(memory))
+        return StepState(folder / 'model.pth', folder / 'state.pth', memory)
 
     def _step_config(self, index: int) -> Config:
         cfg = self.experiment.step_config(index, self._previous(index))

@@ -21,7 +21,8 @@ from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.checks.config import check_settings
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
-from mmciss.engine.step_config import StepFiles, method_slots
+from mmciss.engine.step_config import method_slots
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.previous import load_plain_checkpoint
@@ -46,7 +47,7 @@ def rehearse(experiment: Experiment) -> None:
         _check_changed_settings(experiment)
         for index in range(min(2, len(experiment.protocol))):
             step = experiment.protocol[index]
-            cfg = experiment.step_config(index, StepFiles('model.pth') if index else None)
+            cfg = experiment.step_config(index, StepState('model.pth') if index else None)
             now = slice(1, None) if index else slice(0, 1)
             lengths = [plan.iterations for plan in experiment.plans[now]]
             model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[now], lengths)
@@ -92,7 +93,7 @@ def _check_changed_settings(experiment: Experiment) -> None:
     for index, step in enumerate(experiment.protocol):
         if experiment.plans[index].cfg or method_slots(experiment.cfg.get('method'), step)['cfg']:
             try:
-                check_settings(experiment.step_config(index, StepFiles('model.pth') if index else None))
+                check_settings(experiment.step_config(index, StepState('model.pth') if index else None))
             except ConfigError as error:
                 raise ConfigError(f'step {index}, as steps.*.cfg or method.cfg change it: {error}') from error
 

@@ -15,6 +15,7 @@ from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
 from mmciss.registry import STATISTICS
 
@@ -44,19 +45,6 @@ NEWEST = 'steps.new.'
 
 CARRIED_SLOTS = ('classifier', 'structure', 'decision', 'shared')
 """Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
-
-
-@dataclass(frozen=True)
-class StepFiles:
-    """What a finished step left, as paths."""
-
-    model: str
-    state: str | None = None
-    memory: str | None = None
-
-    def to_dict(self) -> dict[str, str | None]:
-        """Returns the paths as a plain dictionary, for configs."""
-        return {'model': self.model, 'state': self.state, 'memory': self.memory}
 
 
 def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
@@ -102,7 +90,7 @@ def make_step_config(
     cfg: Config,
     step: Step,
     plan: StepPlan,
-    previous: StepFiles | None = None,
+    previous: StepState | None = None,
     report_sizes: Sequence[int] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Config:
@@ -144,7 +132,7 @@ def make_step_config(
     return out
 
 
-def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepFiles | None) -> None:
+def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState | None) -> None:
     segmentor = copy.deepcopy(out.model)
     preprocessor = segmentor.pop('data_preprocessor', None) or out.pop('data_preprocessor', None)
     out.pop('data_preprocessor', None)
@@ -178,7 +166,7 @@ def _data(
     protocol: dict[str, Any],
     slots: dict[str, Any],
     global_batch: int | None,
-    previous: StepFiles | None,
+    previous: StepState | None,
     classes: Sequence[str] | None,
 ) -> None:
     policy = protocol.pop('label_policy', 'plop')
@@ -205,7 +193,7 @@ def _data(
 
 
 def _training_data(
-    loader: ConfigDict, slots: dict[str, Any], seed: int, global_batch: int | None, previous: StepFiles | None
+    loader: ConfigDict, slots: dict[str, Any], seed: int, global_batch: int | None, previous: StepState | None
 ) -> None:
     """Adds the stored images, if there are any, and a sampler that can resume anywhere."""
     options = ReplayOptions.from_method(slots)

@@ -14,7 +14,7 @@ from mmciss.engine.checks.values import LARGEST_SEED, is_integer
 from mmciss.engine.experiment import Experiment
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.extend.classes import Colour, check_new_names, extend_palette, extension_protocol
 from mmciss.extend.data import ExtensionData, ReadData
@@ -130,7 +130,7 @@ class ExtensionExperiment(Experiment):
             **options,
         )
 
-    def step_config(self, index: int, previous: StepFiles | None) -> Config:
+    def step_config(self, index: int, previous: StepState | None) -> Config:
         """Returns the plain config of one step, with the listed images in the place of a protocol's."""
         out = super().step_config(index, previous)
         own = self.cfg.train_dataloader.dataset.to_dict()

@@ -18,7 +18,7 @@ from mmciss.datasets.seeding import seeded
 from mmciss.engine.export import export_step
 from mmciss.engine.incremental_runner import IncrementalRunner
 from mmciss.engine.rehearsal import rehearse_step
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.evaluation.report import Section
 from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain
 from mmciss.extend.export import export_source, extended_config, model_config, write_config, write_test_set
@@ -82,7 +82,7 @@ class ExtensionRunner(IncrementalRunner):
     def _rehearse(self) -> None:
         extension = self.experiment
         step, plan = extension.protocol[1], extension.plans[1]
-        config = extension.step_config(1, StepFiles('model.pth'))
+        config = extension.step_config(1, StepState('model.pth'))
         dataset = {**copy.deepcopy(config.train_dataloader.dataset), 'lazy_init': True}
         build(DATASETS, dataset, 'train_dataloader.dataset')
         with seeded(0, 0):

@@ -81,7 +81,7 @@ class IncrementalSegmentor(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         if context is None:
             step = step if isinstance(step, Step) else Step.from_dict(step)
-            context = StepContext(step, None if previous is None else StepState.from_dict(previous))
+            context = StepContext(step, None if previous is None else StepState(**previous))
         self.context = context
         context.model = self
         self.classifier_options = dict(classifier or {})

@@ -24,28 +24,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepState:
-    """What the step before left.
+    """What a finished step left for the next one, as paths.
 
     Attributes:
         model: Its ``model.pth``, a plain checkpoint.
-        file: Its ``state.pth``. It does not exist where a plain checkpoint took the place of the step.
+        state: Its ``state.pth``. It does not exist where a plain checkpoint took the place of the step.
         memory: Its ``memory.json``, if the method stores images.
     """
 
-    model: Path
-    file: Path | None = None
-    memory: Path | None = None
+    model: str | Path
+    state: str | Path | None = None
+    memory: str | Path | None = None
 
-    @classmethod
-    def from_dict(cls, paths: Mapping[str, str | None]) -> StepState:
-        """Makes it from the paths ``model``, ``state`` and ``memory`` of a step's config."""
-        model, file, memory = (paths.get(key) and Path(paths[key]) for key in ('model', 'state', 'memory'))
-        return cls(model, file, memory)
+    def to_dict(self) -> dict[str, str | None]:
+        """Returns the paths as a plain dictionary, for configs."""
+        paths = {'model': self.model, 'state': self.state, 'memory': self.memory}
+        return {name: None if path is None else str(path) for name, path in paths.items()}
 
     @cached_property
     def content(self) -> dict[str, Any]:
         """All that ``state.pth`` holds; nothing if there is none. Read when it is first asked for."""
-        return load_tensors(self.file) if self.file is not None and self.file.is_file() else {}
+        return load_tensors(self.state) if self.state is not None and Path(self.state).is_file() else {}
 
     def slot(self, key: str) -> dict[str, Any]:
         """Returns what the slot with this key left, such as ``'losses.kd'``: empty if it left nothing."""

@@ -12,7 +12,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS
 
 from mmciss.engine.schedule import StepPlan, step_options
-from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protocol_of, strings_in
 
@@ -109,7 +110,7 @@ def first_two_steps(path: Path) -> list[tuple[Step, Config]]:
     cfg = load(path)
     plan = StepPlan(10, 0.1)
     return [
-        (step, make_step_config(cfg, step, plan, StepFiles('m.pth') if step.index else None))
+        (step, make_step_config(cfg, step, plan, StepState('m.pth') if step.index else None))
         for step in list(protocol_of(cfg))[:2]
     ]
 

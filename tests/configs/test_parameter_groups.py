@@ -11,7 +11,8 @@ from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import StepFiles, make_step_config
+from mmciss.engine.step_config import make_step_config
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.utils.configs import load_config, load_method
 from tests.paths import ROOT
@@ -26,7 +27,7 @@ def groups(method: str, **slots: Any) -> dict[str, tuple[float, float]]:
     cfg.method = load_method(method).method
     cfg.method.update(slots)
     cfg.work_dir = 'unused'
-    out = make_step_config(cfg, LATER, StepPlan(3, lr=1.0, global_batch=4), StepFiles('model.pth'))
+    out = make_step_config(cfg, LATER, StepPlan(3, lr=1.0, global_batch=4), StepState('model.pth'))
     out.model.previous = None  # nothing is loaded
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(out.model)

@@ -12,7 +12,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 from mmciss.engine.schedule import StepPlan, step_options
-from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.models.step_context import StepState
 from tests.configs.user_configs import CONFIGS, load, protocol_of
 
 RECIPES = {path.stem: path for path in CONFIGS if path.parent.name == 'recipes'}
@@ -182,7 +183,7 @@ def test_positives_weigh_35_on_ade(name: str) -> None:
 def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) -> None:
     cfg = load(RECIPES[name])
     plan = StepPlan(1000, step_options(cfg.steps, step)['lr'])
-    out = make_step_config(cfg, protocol_of(cfg)[step], plan, StepFiles('m.pth') if step else None)
+    out = make_step_config(cfg, protocol_of(cfg)[step], plan, StepState('m.pth') if step else None)
     out.model.previous = None  # nothing is loaded
     out.optim_wrapper.type = 'OptimWrapper'
     out.optim_wrapper.pop('loss_scale', None)

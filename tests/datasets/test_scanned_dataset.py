@@ -17,7 +17,7 @@ from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.scanned_dataset import match_classes
 from mmciss.engine.experiment import Experiment
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures
 
@@ -64,7 +64,7 @@ def test_classes_are_found_by_name_in_every_step(folders: tuple[Path, Path], tmp
             first, second = (
                 DATASETS.build(
                     copy.deepcopy(
-                        item.step_config(index, StepFiles('model.pth') if index else None)[
+                        item.step_config(index, StepState('model.pth') if index else None)[
                             f'{split}_dataloader'
                         ].dataset
                     )

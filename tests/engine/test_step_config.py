@@ -8,14 +8,15 @@ import pytest
 from mmengine.config import Config
 
 from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step
 
 NAMES = ('background', 'a', 'b', 'c')
 BASE = Step(0, new=(1, 2), old=(), sizes=(3,), names=NAMES[:3])
 LATER = Step(1, new=(3,), old=(1, 2), sizes=(3, 1), names=NAMES)
-PREVIOUS = StepFiles('run/step_0/model.pth', 'run/step_0/state.pth')
+PREVIOUS = StepState('run/step_0/model.pth', 'run/step_0/state.pth')
 METHOD = dict(
     name='Test',
     main_loss=dict(type='MainLoss'),

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData
 from mmciss.extend.extension import ExtensionExperiment
@@ -31,7 +31,7 @@ def test_from_model_to_step(tmp_path: Path) -> None:
     )
     assert experiment.cfg.method['freeze'] == dict(norm='train', dropout='eval')
     assert experiment.num_images == (0, 8) and len(experiment.protocol) == 2
-    out = experiment.step_config(1, StepFiles('model.pth'))
+    out = experiment.step_config(1, StepState('model.pth'))
     assert out.model.segmentor.decode_head.num_classes == out.model.segmentor.auxiliary_head.num_classes == 4
     assert out.model.previous.model == 'model.pth' and out.model.data_preprocessor['size'] == (16, 16)
     dataset = out.train_dataloader.dataset

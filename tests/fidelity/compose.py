@@ -36,7 +36,8 @@ from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.schedule import plan_step
 from mmciss.engine.statistics.run_passes import run_passes
-from mmciss.engine.step_config import StepFiles, make_step_config, method_slots
+from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 from mmciss.utils.files import save_tensors
@@ -228,14 +229,14 @@ class ComposedStep:
         for hook in self.hooks:
             hook.after_train(self.runner)
 
-    def leave(self) -> StepFiles:
+    def leave(self) -> StepState:
         """Writes what the next step starts from."""
         self.folder.mkdir(parents=True, exist_ok=True)
         save_tensors(self.folder / 'model.pth', {'state_dict': self.model.network_weights()})
         state = self.model.method_state()
         state['hooks'] = {type(hook).__name__: hook.state() for hook in self.hooks if isinstance(hook, MethodHook)}
         save_tensors(self.folder / 'state.pth', state)
-        return StepFiles(str(self.folder / 'model.pth'), str(self.folder / 'state.pth'))
+        return StepState(str(self.folder / 'model.pth'), str(self.folder / 'state.pth'))
 
 
 class Composition:

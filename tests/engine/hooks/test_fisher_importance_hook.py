@@ -31,10 +31,10 @@ def test_goes_on_from_the_step_before(kind: type[ImportanceHook], tmp_path: Path
     train(first, toy_runner(base), range(2))
     previous = leave(first, base, tmp_path)
     old = first.state()['fisher']
-    state = torch.load(previous.file, weights_only=True)
+    state = torch.load(previous.state, weights_only=True)
     for tensors in state['hooks'][kind.__name__].values():
         tensors['first.weight'] = tensors['first.weight'][:, :2]
-    save_tensors(previous.file, state)
+    save_tensors(previous.state, state)
     second = kind(weight=0.0)
     trace = train(second, toy_runner(later_toy(base, previous)), range(1))
     for name, fisher in second.state()['fisher'].items():

@@ -15,7 +15,7 @@ from yapf.yapflib import yapf_api
 import mmciss.register_all  # noqa: F401
 from mmciss.apis.train import train
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.step_config import StepFiles
+from mmciss.models.step_context import StepState
 from mmciss.utils.files import load_tensors
 from tests.models.tiny_heads import point_sample_stub, tiny_segmentor
 from tests.models.tiny_queries import query_segmentor
@@ -86,7 +86,7 @@ def test_a_step_is_held_and_fused(head: str, tmp_path: Path, monkeypatch: pytest
     torch.testing.assert_close(look.fused[name][:, :length], 0.25 * old[name] + 0.75 * look.trained[name][:, :length])
 
 
-def _trained_base(cfg: Config, folder: Path) -> StepFiles:
+def _trained_base(cfg: Config, folder: Path) -> StepState:
     cfg = cfg.copy()
     cfg.run_steps = [0]
     for split in ('val', 'test'):
@@ -94,4 +94,4 @@ def _trained_base(cfg: Config, folder: Path) -> StepFiles:
             dict(type=kind) for kind in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
         ]
     train(cfg)
-    return StepFiles(str(folder / 'run/step_0/model.pth'), str(folder / 'run/step_0/state.pth'))
+    return StepState(str(folder / 'run/step_0/model.pth'), str(folder / 'run/step_0/state.pth'))
