@@ -241,7 +241,7 @@ def model_name(model: dict[str, Any]) -> str:
     """Returns a short name such as ``ASPPHead + ResNetV1c-101``."""
     head = model['decode_head']
     head = head[-1] if isinstance(head, list | tuple) else head
-    backbone = model['backbone']
+    backbone = model.get('backbone') or model['image_encoder']
     depth = backbone.get('depth') or backbone.get('arch')
     return f'{head["type"]} + {backbone["type"]}' + (f'-{depth}' if isinstance(depth, int | str) else '')
 
