@@ -219,7 +219,7 @@ def log_file(work_dir: Path, run: Run) -> Path:
     return work_dir / 'logs' / f'{run.name}.log'
 
 
-def start_training(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> subprocess.Popen[str]:
+def start_training(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> subprocess.Popen[bytes]:
     """Starts a run, whose output is appended to its log."""
     import torch
 
@@ -253,7 +253,7 @@ def compare(options: argparse.Namespace) -> list[str]:
     runs = plan_runs(options)
     work_dir = Path(options.work_dir)
 
-    def start(run: Run, base: Path | None, place: int) -> subprocess.Popen[str]:
+    def start(run: Run, base: Path | None, place: int) -> subprocess.Popen[bytes]:
         return start_training(options.config, work_dir, run, base, place)
 
     comparison = Comparison(runs, work_dir, start, options.jobs)

@@ -67,9 +67,10 @@ def inspect_experiment(experiment: Experiment) -> dict[str, Any]:
         ]
         if not len(test):
             warnings.append(f'step {step.index} has no test image')
+    train, test = experiment.dataset(len(rows) - 1, 'train'), experiment.dataset(len(rows) - 1, 'test')
     unlabelled = (
         None
-        if experiment.classes[0] == BACKGROUND or not step.background
+        if experiment.classes[0] == BACKGROUND or not experiment.protocol[0].background
         else {
             split: round(100 * float(pixels[:, 0].sum() / max(1, pixels.sum())), 2)
             for split, pixels in (('train', train.presence.pixels), ('test', test.presence.pixels))

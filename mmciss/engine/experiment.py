@@ -102,12 +102,14 @@ class Experiment:
             )
             for index, item in enumerate(train)
         ]
+        assert datasets.classes is not None, 'the training data has them'
         return cls(
             cfg, protocol, tuple(map(len, train)), value_checksum(names), tuple(plans), data, datasets.classes, datasets
         )
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
         """Returns the data set of one step; the same one whenever it is called."""
+        assert self.datasets is not None, 'only an experiment made from a config has data'
         return self.datasets.dataset(index, split)
 
     def step_config(self, index: int, previous: StepState | None) -> Config:

@@ -21,6 +21,7 @@ from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.utils.checkpoints import load_own
 from mmciss.utils.files import save_tensors, write_atomically
+from mmciss.models.slot import SlotLife
 
 if TYPE_CHECKING:
     from mmciss.models.incremental_segmentor import IncrementalSegmentor
@@ -30,7 +31,7 @@ RECORD = 'extension'
 ``optim_wrapper``, since MMSegmentation's ``tools/test.py`` would then ask for training data."""
 
 
-def final_model(runner: Runner) -> torch.nn.Module:
+def final_model(runner: Runner) -> Any:
     """Returns the trained wrapper with the weights that a checkpoint would hold (an EMA's, if there is one)."""
     model = unwrap(runner.model)
     checkpoint = {'state_dict': model.state_dict()}
@@ -58,7 +59,8 @@ def finish_step(runner: Runner) -> dict[str, Any]:
     for hook in runner.hooks:
         if isinstance(hook, StatisticsHook):
             found.update(hook.finish(runner))
-    for slot in (*model.slots().values(), *method_hooks(runner)):
+    parts: list[SlotLife] = [*model.slots().values(), *method_hooks(runner)]
+    for slot in parts:
         slot.end(model.context)
     return found
 
@@ -110,7 +112,7 @@ def plain_config(
 def training_record(cfg: Config) -> dict[str, Any]:
     """Returns the augmentation, the optimizer and the batch size of a config, as far as it has them."""
     found: dict[str, Any] = {}
-    loader = cfg.get('train_dataloader') or {}
+    loader: Any = cfg.get('train_dataloader') or {}
     if (loader.get('dataset') or {}).get('pipeline'):
         found['train_pipeline'] = copy.deepcopy(loader.dataset.pipeline)
     if cfg.get('optim_wrapper'):

@@ -233,9 +233,11 @@ class IncrementalRunner:
             return {}
         save_samples(runner, self.experiment, self.folder.step(index) / 'samples.npz')
         ours = next(metric for metric in runner.test_evaluator.metrics if isinstance(metric, IncrementalIoUMetric))
+        confusion = ours.confusion
+        assert confusion is not None, 'the test has just run'
         dataset = runner.test_dataloader.dataset
         return {
-            'confusion': ours.confusion.tolist(),
+            'confusion': confusion.tolist(),
             'palette': [list(map(int, color)) for color in dataset.metainfo['palette']],
             'num_images': len(dataset),
             'metrics': other_results(found),
@@ -269,7 +271,10 @@ class IncrementalRunner:
         if self.cfg.get('keep_training_checkpoints'):
             return
         folder = self.folder.step(index)
-        removed = [path.unlink() or path.name for path in self.folder.checkpoints(index)]
+        removed = []
+        for path in self.folder.checkpoints(index):
+            path.unlink()
+            removed.append(path.name)
         (folder / 'last_checkpoint').unlink(missing_ok=True)
         if removed:
             self.logger.info(

@@ -72,7 +72,9 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
         )
     before: tuple[Exemplar, ...] = ()
     if index:
-        before = Memory.load(store_exemplars(folder, experiment, index - 1)).exemplars
+        last = store_exemplars(folder, experiment, index - 1)
+        assert last is not None, 'the method stores images at every step'
+        before = Memory.load(last).exemplars
     dataset = experiment.dataset(index, 'train')
     crops = in_crops(dataset, mix(seed, index)) if options.candidates == 'crops' else None
     found = candidates(before, dataset, options.labels == 'full', crops)
@@ -123,9 +125,9 @@ def candidates(
     if full_labels and before:
         for position, image in enumerate(dataset.source.counts.paths):
             if image in kept:
-                shown = [number for number in labelled if matrix[position, number]]
-                kept[image] = Exemplar(image, kept[image].step, shown)
-    for place, (position, image) in enumerate(zip(dataset.indices, dataset.paths)):
+                seen = tuple(number for number in labelled if matrix[position, number])
+                kept[image] = Exemplar(image, kept[image].step, seen)
+    for place, (position, image) in enumerate(zip(dataset.indices, dataset.paths, strict=True)):
         whole = {number for number in labelled if matrix[position, number]}
         shown = whole if crops is None else crops[place]
         known = kept.get(image)

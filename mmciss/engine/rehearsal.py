@@ -43,6 +43,8 @@ def rehearse(experiment: Experiment) -> None:
     Raises:
         ConfigError: Naming the config key of what does not work.
     """
+    inputs: Any = None
+    fields: Any = ()
     with seeded(0, 0):
         _check_changed_settings(experiment)
         for index in range(min(2, len(experiment.protocol))):
@@ -170,7 +172,7 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
             )
 
 
-def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
+def _check_maps(model: Any, inputs: Tensor) -> None:
     """Refuses tapped modules that give other maps in training than a teacher's do, in evaluation mode."""
     if not model.layers or not model.needs_teacher:
         return
@@ -183,7 +185,7 @@ def _check_maps(model: torch.nn.Module, inputs: Tensor) -> None:
         said.append(readout.output())
     for name, loss in model.losses.items():
         if isinstance(loss, ExtraLoss):
-            loss.paired_maps(*said, key=f'method.losses.{name}')
+            loss.paired_maps(said[0], said[1], key=f'method.losses.{name}')
 
 
 def _test_splits(cfg: Config) -> list[str]:
@@ -192,7 +194,7 @@ def _test_splits(cfg: Config) -> list[str]:
     return ['test', 'val'] if other else ['test']
 
 
-def _check_forward(experiment: Experiment, model: torch.nn.Module, cfg: Config) -> tuple[Tensor, list[str]]:
+def _check_forward(experiment: Experiment, model: Any, cfg: Config) -> tuple[Tensor, list[str]]:
     """Loads a sample of either kind and runs the model on one.
 
     Returns:

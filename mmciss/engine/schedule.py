@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,8 @@ def step_options(steps: dict[str, Any] | None, index: int) -> dict[str, Any]:
             if key not in STEP_KEYS:
                 raise unknown_name('option', key, STEP_KEYS, f'steps.{name}.{key}')
     common = dict(steps.get('base' if index == 0 else 'later') or {})
-    own = dict(steps.get(str(index), steps.get(index)) or {})
+    numbered: Mapping[Any, Any] = steps
+    own = dict(numbered.get(str(index), numbered.get(index)) or {})
     if {'iters', 'epochs'} & own.keys():
         common.pop('iters', None)
         common.pop('epochs', None)

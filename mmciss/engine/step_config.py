@@ -77,7 +77,9 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
     """Returns those passes over the data that look at the model a step has learned; the base step has them too."""
     if not isinstance(statistics, Mapping):
         return None  # refused where the slots are built
-    found = {name: config for name, config in statistics.items() if isinstance(config, Mapping) and _is_after(config)}
+    found: dict[str, Any] = {
+        name: config for name, config in statistics.items() if isinstance(config, Mapping) and _is_after(config)
+    }
     return found or None
 
 
@@ -222,7 +224,7 @@ def _training_data(
 
 def _name_newest_rows(out: Config, step: Step) -> None:
     """Replaces ``steps.new.`` in the names of parameter groups by the step's number."""
-    groups = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
+    groups: Any = (out.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys')
     for name in [name for name in groups if NEWEST in name] if isinstance(groups, Mapping) else ():
         options = groups.pop(name)
         if step.num_new:

@@ -105,6 +105,7 @@ def binned_thresholds(histogram: Tensor, minimum: float = 0.001) -> Tensor:
 
 def _walked_median(counts: list[int]) -> float:
     half, running = sum(counts) / 2, 0.0
+    lower, inside = 0.0, 0
     if not half:
         return 0.0
     for k in range(BINS):

@@ -47,11 +47,11 @@ def prototype_matching(
     Raises:
         ValueError: If neither ``teacher_logits`` nor ``num_old`` is given.
     """
-    if teacher_logits is None and num_old is None:
-        raise ValueError('prototype_matching needs teacher_logits or num_old')
     size = features.shape[-2:]
     small = labels_at(labels, size)
     if teacher_logits is None:
+        if num_old is None:
+            raise ValueError('prototype_matching needs teacher_logits or num_old')
         old = small.masked_fill(small >= num_old, 0)
     else:
         at_image = labels.shape[-2:] if image_size is None else image_size

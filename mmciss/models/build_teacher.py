@@ -32,18 +32,19 @@ def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share
     Raises:
         ConfigError: If the checkpoint of the step before does not fit.
     """
-    sizes = model.step.sizes[:-1]
+    sizes, previous = model.step.sizes[:-1], model.previous
+    assert previous is not None, 'only later steps have a teacher'
     config: dict[str, Any] = copy.deepcopy(model.segmentor.build_config)
     set_num_classes(config, sum(sizes))
-    segmentor = build_grown_segmentor(config, sizes, model.classifier_options)
+    segmentor: Any = build_grown_segmentor(config, sizes, model.classifier_options)
     if model.structure is not None and not model.structure.in_plain_model:
         model.structure.install(segmentor, model.step)
-    load_plain_checkpoint(segmentor, model.previous.model, key='teacher')
-    load_auxiliary(segmentor, model.previous.content)
+    load_plain_checkpoint(segmentor, previous.model, key='teacher')
+    load_auxiliary(segmentor, previous.content)
     if share_trunk:
         classifier = segmentor.decode_head.conv_seg
-        return SharedTrunkTeacher(model.segmentor, classifier.to(device), model.previous.model)
-    return Teacher(segmentor.to(device), model.previous.model)
+        return SharedTrunkTeacher(model.segmentor, classifier.to(device), previous.model)
+    return Teacher(segmentor.to(device), previous.model)
 
 
 def trunk_is_frozen(model: IncrementalSegmentor) -> bool:

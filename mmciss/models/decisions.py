@@ -151,6 +151,7 @@ class UnknownToBackgroundDecision(Decision):
         """Puts the first unknown row in the background's place, if that was asked for."""
         if not self.replaces_rows:
             return
+        assert auxiliary is not None, 'there are no unknown rows'
         unknown = auxiliary.state_dict()
         for key, tensor in rows.items():
             if tensor.shape == unknown[key].shape:  # a layer before the row, or all rows there are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -134,7 +134,7 @@ def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, s
 
 def _parameter_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
     """Returns each parameter's name, together with its name by age (old or new) if it belongs to a step."""
-    names = {name: (name,) for name, _ in module.named_parameters()}
+    names: dict[str, tuple[str, ...]] = {name: (name,) for name, _ in module.named_parameters()}
     for path, layer in growable_layers(module).items():
         prefix = f'{path}.' if path else ''
         newest = max(index for index, size in enumerate(layer.sizes) if size)
@@ -168,7 +168,7 @@ def _fits(aliases: Sequence[str], patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(alias, pattern) for alias in aliases for pattern in patterns)
 
 
-def _check_patterns(patterns: Sequence[str], names: dict[str, tuple[str, ...]], key: str) -> None:
+def _check_patterns(patterns: Collection[str], names: dict[str, tuple[str, ...]], key: str) -> None:
     if isinstance(patterns, str):
         raise ConfigError(f'{key} must be a list of patterns, found the string {patterns!r}')
     for pattern in patterns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +20,7 @@ from mmciss.models.labelers.labeler import Batch, install_pixel_weights
 from mmciss.models.losses.main_loss import MainLoss
 from mmciss.models.outputs import BatchOutputs, SegOutput
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.readout import Readout, auxiliary_appended, main_classifier, main_head, run_segmentor
+from mmciss.models.readout import Readout, auxiliary_appended, linear_classifier, main_head, run_segmentor
 from mmciss.models.slot import Slot
 from mmciss.models.slots import build_named, build_slot, check_needs
 from mmciss.models.step_context import StepContext, StepState
@@ -80,7 +80,7 @@ class IncrementalSegmentor(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
         if context is None:
-            step = step if isinstance(step, Step) else Step.from_dict(step)
+            step = step if isinstance(step, Step) else Step.from_dict(step or {})
             context = StepContext(step, None if previous is None else StepState(**previous))
         self.context = context
         context.model = self
@@ -186,7 +186,7 @@ class IncrementalSegmentor(BaseModel):
     def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
         """Same contract as :meth:`mmseg.models.segmentors.BaseSegmentor.forward`."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         return run_segmentor(self.segmentor, inputs)
@@ -198,23 +198,24 @@ class IncrementalSegmentor(BaseModel):
             inputs: Images ``(N, 3, H, W)``.
             data_samples: MMSegmentation's samples with ``gt_sem_seg``.
         """
-        teacher = self.teacher(inputs, self.layers) if self.needs_teacher else None
+        teacher: SegOutput | None = None
+        trunk: AbstractContextManager[None] = nullcontext()
+        if self.needs_teacher:
+            assert self.teacher is not None, 'TeacherHook attaches it'
+            teacher, trunk = self.teacher(inputs, self.layers), self.teacher.student_pass()
         target, data_samples = self._labels(inputs, data_samples, teacher)
-        trunk = nullcontext() if teacher is None else self.teacher.student_pass()
         reading = Readout(self.segmentor, self.layers, losses_too=True)
         with trunk, reading as readout, self._main_losses_see(readout, teacher):
             losses = self.segmentor.loss(inputs, data_samples)
         if self.losses or self.shared:
             student = readout.output()
-            for slot in self.shared.values():
+            for slot in self.context.shared.values():
                 slot.update(student, teacher, target, self.context)
             for name, loss in self.losses.items():
                 losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, target)
         return losses
 
-    def _extra_loss(
-        self, loss: nn.Module, student: SegOutput, teacher: SegOutput | None, target: Tensor | None
-    ) -> Tensor:
+    def _extra_loss(self, loss: Any, student: SegOutput, teacher: SegOutput | None, target: Tensor | None) -> Tensor:
         value = loss(student, teacher, target, self.context)
         if student.refined is not None and set(loss.needs) <= {'logits', 'teacher'}:
             value = value + loss(student.refined, teacher and teacher.refined, target, self.context)
@@ -250,16 +251,17 @@ class IncrementalSegmentor(BaseModel):
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
         """Predicts, with the method's own decision where it has one."""
-        if self.decision is None:
+        decision = self.decision
+        if decision is None:
             return self.segmentor.predict(inputs, data_samples)
         postprocess = self.segmentor.postprocess_result
         classes = self.step.num_seen
 
         def decide(seg_logits: Tensor, samples: list[Any] | None = None) -> list[Any]:
             auxiliary = seg_logits[:, classes:] if seg_logits.shape[1] > classes else None
-            return postprocess(self.decision(seg_logits[:, :classes], auxiliary), samples)
+            return postprocess(decision(seg_logits[:, :classes], auxiliary), samples)
 
-        more = auxiliary_appended(self.segmentor) if self.decision.needs_auxiliary else nullcontext()
+        more = auxiliary_appended(self.segmentor) if decision.needs_auxiliary else nullcontext()
         with more, patched(self.segmentor, 'postprocess_result', decide):
             return self.segmentor.predict(inputs, data_samples)
 
@@ -277,7 +279,7 @@ class IncrementalSegmentor(BaseModel):
                 state.setdefault(room, {}).update(left)
         kept = ['.auxiliary.', '.future.']
         if self.decision is not None and self.decision.replaces_rows:
-            name, classifier = main_classifier(self.segmentor)
+            name, classifier = linear_classifier(self.segmentor)
             kept.append(f'{name}.{classifier.background_prefix}')
         if self.structure is not None:
             kept += self.structure.kept
@@ -297,7 +299,7 @@ class IncrementalSegmentor(BaseModel):
         """Returns the weights for plain MMSegmentation, whose argmax shall come close to the method's decision."""
         weights = self.network_weights()
         if self.decision is not None and 'classifier' in self.decision.needs:
-            name, classifier = main_classifier(self.segmentor)
+            name, classifier = linear_classifier(self.segmentor)
             prefix = f'{name}.' if classifier.linear else f'{name}.{classifier.background_prefix}'
             rows = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
             self.decision.export(rows, classifier.auxiliary)

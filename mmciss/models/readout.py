@@ -43,6 +43,13 @@ def main_classifier(segmentor: BaseSegmentor) -> tuple[str, Any] | None:
     return None if classifier is None else (f'{name}.conv_seg', classifier)
 
 
+def linear_classifier(segmentor: BaseSegmentor) -> tuple[str, Any]:
+    """Returns the same where a slot's ``needs`` have already been checked, so that there is one."""
+    found = main_classifier(segmentor)
+    assert found is not None, 'check_needs refuses models without a classifier'
+    return found
+
+
 def refining_head(segmentor: BaseSegmentor) -> PointHead | None:
     """Returns the last head if it refines chosen points of the head before it (PointRend, arXiv 1912.08193)."""
     heads = getattr(segmentor, 'decode_head', None)
@@ -184,7 +191,7 @@ def auxiliary_appended(segmentor: BaseSegmentor) -> Iterator[int]:
         The number A of auxiliary channels, 0 if it has none.
     """
     found = main_classifier(segmentor)
-    classifier = None if found is None else found[1]
+    classifier: Any = None if found is None else found[1]
     if getattr(classifier, 'auxiliary', None) is None:
         yield 0
         return

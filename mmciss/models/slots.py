@@ -84,7 +84,7 @@ def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[
             f"{key}: {type(slot).__name__} needs the input of a single linear classifier ('conv_seg'), "
             f'which {type(segmentor.decode_head).__name__} (model.decode_head) does not have'
         )
-    if 'rows' in needs and not getattr(found[1], 'linear', True):
+    if 'rows' in needs and found is not None and not getattr(found[1], 'linear', True):
         raise ConfigError(
             f'{key}: {type(slot).__name__} needs rows over one embedding, which classes with heads of '
             f'their own do not share; set method.structure=None'

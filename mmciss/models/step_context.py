@@ -107,9 +107,9 @@ class StepContext:
         return None if self.model is None else self.model.teacher
 
     @property
-    def shared(self) -> Mapping[str, Slot]:
+    def shared(self) -> Mapping[str, Any]:
         """The objects that the slots of the method share, by their name in ``method.shared``."""
-        return {} if self.model is None else self.model.shared
+        return {} if self.model is None else dict(self.model.shared.items())
 
     def statistic(self, name: str, who: object, like: Tensor | None = None) -> Any:
         """Returns a statistic.

@@ -51,12 +51,13 @@ def resolve(root: nn.Module, module: str) -> str:
         '1'
     """
     parts: list[str] = []
+    node: nn.Module | None = root
     for part in filter(None, module.split('.')):
-        children = {} if root is None else dict(root.named_children())
+        children = {} if node is None else dict(node.named_children())
         if re.fullmatch(r'-[1-9][0-9]*', part) and int(part) >= -len(children):
             part = list(children)[int(part)]
         parts.append(part)
-        root = children.get(part)
+        node = children.get(part)
     return '.'.join(parts)
 
 

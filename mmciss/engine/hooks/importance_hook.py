@@ -112,7 +112,7 @@ class ImportanceHook(MethodHook):
             )
         self._handles = [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
 
-    def _prepare(self, model: nn.Module) -> None:
+    def _prepare(self, model: Any) -> None:
         carried = {} if model.previous is None else model.previous.slot(f'hooks.{type(self).__name__}')
         known = self._known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
         # What a parameter got longer by has no importance yet: it is free, and as if not measured.

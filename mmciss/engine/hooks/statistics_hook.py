@@ -114,10 +114,12 @@ class StatisticsHook(Hook):
     @staticmethod
     def _run(runner: Runner, context: StepContext, passes: dict[str, DataPass], model: Teacher) -> dict[str, Any]:
         loader = pass_loader(runner)
+        images: Any = loader.dataset
+        assert context.model is not None
         preprocessor = context.model.data_preprocessor
         model.to(next(context.model.parameters()).device)
         moment = next(iter(passes.values())).when
-        runner.logger.info(f'Looking at {len(loader.dataset)} images {moment} training: {", ".join(passes)}.')
+        runner.logger.info(f'Looking at {len(images)} images {moment} training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for batch in loader:

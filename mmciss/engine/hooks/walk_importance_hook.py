@@ -62,5 +62,5 @@ class WalkImportanceHook(ImportanceHook):
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
         """Returns the sum of both, each scaled to [0, 1]."""
-        found = [carried.get(kind, {}).get(name) for kind in ('fisher', 'score')]
-        return None if any(tensor is None for tensor in found) else sum(map(normalise_importance, found))
+        fisher, score = (carried.get(kind, {}).get(name) for kind in ('fisher', 'score'))
+        return None if fisher is None or score is None else normalise_importance(fisher) + normalise_importance(score)

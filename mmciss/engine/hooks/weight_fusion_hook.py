@@ -113,6 +113,7 @@ class WeightFusionHook(MethodHook):
         step = model.step
         alpha = self._weight_of_old(step)
         new = model.segmentor.state_dict()
+        assert self._start is not None, 'remembered before training'
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
         fused = fuse_weights(old, new, alpha)
         for name, (dim, length) in self._old_lengths.items():  # what is longer now stays as it was trained

@@ -24,7 +24,7 @@ from mmciss.functional import (
 from mmciss.functional.background_attribution import MODES
 from mmciss.models.initializers.attribution_initializer import SOURCES
 from mmciss.models.outputs import SegOutput
-from mmciss.models.readout import main_classifier
+from mmciss.models.readout import linear_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS
@@ -81,7 +81,7 @@ class BackgroundAttribution(DataPass):
         super().begin(context, model)
         if not self.step.background:
             raise ConfigError('method.statistics: background attribution needs a protocol with a background')
-        row = self._source(main_classifier(model.segmentor)[1])
+        row = self._source(linear_classifier(model.segmentor)[1])
         if not row.weight[0].any():
             raise ConfigError(
                 f'{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where '
@@ -127,12 +127,14 @@ class BackgroundAttribution(DataPass):
         K is the number of new classes, or 1. A class without a pixel in the embedding marks no
         channel.
         """
-        self.counts = sum_over_ranks(self.counts)
+        counts = sum_over_ranks(self.counts)
+        assert counts is not None
+        self.counts = counts
         totals = [sum_over_ranks(total) for total in self.sums]
-        name, classifier = main_classifier(self.model.segmentor)
+        name, classifier = linear_classifier(self.model.segmentor)
         scores = torch.zeros(len(totals), classifier.weight.shape[1], dtype=torch.float64)
         for row, total, count in zip(scores, totals, self.counts):
-            if count:
+            if count and total is not None:
                 row.copy_(attribution_scores(total, count))
         mask = select_channels(scores, self.fraction) & (self.counts.cpu() > 0).unsqueeze(1)
         if missing := [channels for channels, count in zip(self.groups, self.counts) if not count]:
@@ -143,7 +145,7 @@ class BackgroundAttribution(DataPass):
             )
         return {'attribution': scores.float(), 'channel_mask': {name: mask}}
 
-    def _source(self, classifier: nn.Module) -> nn.Module:
+    def _source(self, classifier: Any) -> Any:
         """Returns the layer whose first output is attributed."""
         if self.source == 'background':
             return classifier
@@ -156,9 +158,12 @@ class BackgroundAttribution(DataPass):
         return auxiliary
 
     def _attribution(self, inputs: Tensor, size: tuple[int, ...], output: SegOutput) -> Tensor:
+        assert output.embedding is not None
         embedding = at_least_float32(output.embedding)
         if self.baseline is None or self.baseline.shape[-2:] != embedding.shape[-2:]:
-            self.baseline = at_least_float32(self.model(torch.zeros_like(inputs[:1])).embedding)
+            baseline = self.model(torch.zeros_like(inputs[:1])).embedding
+            assert baseline is not None
+            self.baseline = at_least_float32(baseline)
         if self.linear is None:
             self.linear = is_linear(self._source(output.classifier), output.embedding)
             if not self.linear:
@@ -181,7 +186,7 @@ class BackgroundAttribution(DataPass):
         return integrated_gradients(background, embedding, self.baseline, self.steps)
 
 
-def is_linear(classifier: nn.Module, embedding: Tensor) -> bool:
+def is_linear(classifier: Any, embedding: Tensor) -> bool:
     """Whether the first logit is a weighted sum of the embedding at the same position.
 
     Args:

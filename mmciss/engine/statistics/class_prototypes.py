@@ -51,5 +51,6 @@ class ClassPrototypes(DataPass):
     def finish(self) -> dict[str, Tensor]:
         """Returns ``prototypes (C_old, D)`` and ``prototype_counts (C_old,)``."""
         sums, counts = sum_over_ranks(self.sums), sum_over_ranks(self.counts)
+        assert sums is not None and counts is not None, 'every step has an image'
         means = sums / counts.unsqueeze(1)  # 0 / 0 is NaN
         return {'prototypes': means.float(), 'prototype_counts': counts}

@@ -66,6 +66,7 @@ class EntropyThresholds(DataPass):
     def finish(self) -> dict[str, Tensor]:
         """Returns both sets of thresholds, each ``(C_old,)``."""
         coarse, fine = sum_over_ranks(self.coarse), sum_over_ranks(self.fine)
+        assert coarse is not None and fine is not None
         return {
             f'{self.prefix}entropy_thresholds': binned_thresholds(coarse, self.minimum),
             f'{self.prefix}entropy_medians': histogram_medians(fine, self.minimum, self.maximum).float(),

@@ -176,12 +176,7 @@ def grow_head(
 
 
 def grow_layer(
-    layer: nn.Module,
-    sizes: Sequence[int],
-    auxiliary: int = 0,
-    detach_auxiliary: bool = True,
-    rest: int = 0,
-    future: int = 0,
+    layer: Any, sizes: Sequence[int], auxiliary: int = 0, detach_auxiliary: bool = True, rest: int = 0, future: int = 0
 ) -> Growable:
     """Makes a growable layer with the weights of an ordinary one.
 
@@ -223,13 +218,13 @@ def grow_layer(
     return grown.train(layer.training)
 
 
-def _copy_rows(group: nn.Module, layer: nn.Module, start: int, end: int) -> None:
+def _copy_rows(group: Any, layer: Any, start: int, end: int) -> None:
     group.weight.copy_(layer.weight[start:end])
     if group.bias is not None:
         group.bias.copy_(layer.bias[start:end])
 
 
-def _set_num_classes(module: nn.Module, num_classes: int) -> None:
+def _set_num_classes(module: Any, num_classes: int) -> None:
     if getattr(module, 'out_channels', None) == module.num_classes:
         module.out_channels = num_classes
     module.num_classes = num_classes

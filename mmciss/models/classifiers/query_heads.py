@@ -74,6 +74,7 @@ class PixelScores:
         **kwargs: Arguments of the query head.
     """
 
+    training: bool
     loss = BaseDecodeHead.loss
     _stack_batch_gt = BaseDecodeHead._stack_batch_gt
 
@@ -92,12 +93,12 @@ class PixelScores:
         With samples it returns what the head itself does.
         """
         if batch_data_samples is not None:
-            return super().forward(inputs, batch_data_samples)
+            return super().forward(inputs, batch_data_samples)  # type: ignore[misc]
         # The head reads the size only to mask the padding of single images, and a training batch has none.
         size = tuple(inputs[-1].shape[-2:])
         metainfo = dict(img_shape=size, pad_shape=size, batch_input_shape=size)
         samples = [SegDataSample(metainfo=metainfo) for _ in range(len(inputs[-1]))]
-        classes, masks = super().forward(inputs, samples)
+        classes, masks = super().forward(inputs, samples)  # type: ignore[misc]
         if not self.training:
             return pixel_scores(classes[-1], masks[-1])
         return [pixel_scores(*layer) for layer in zip(classes, masks, strict=True)]

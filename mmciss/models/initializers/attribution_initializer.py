@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ class AttributionInitializer(Initializer):
                 'classes with heads of their own do not share; set method.structure=None'
             )
 
-    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Combines random rows, background row and mask."""
         group = classifier.auxiliary if self.source == 'auxiliary' else classifier.background_group
         if group is None:  # of an auxiliary head; the main one was checked when the model was built
@@ -100,7 +100,7 @@ class AttributionInitializer(Initializer):
         elif self.bias == 'copy' and new.bias is not None:
             new.bias.copy_(group.bias[:1].expand_as(new.bias))
 
-    def _mask_of(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> Tensor | None:
+    def _mask_of(self, classifier: Growable, new: Any, context: StepContext, name: str) -> Tensor | None:
         """Returns the mask in the shape of the new rows, or None for a classifier without one."""
         found = context.statistic(self.mask, self)  # without it the new rows would silently stay random
         if isinstance(found, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -49,7 +49,7 @@ class AuxiliaryInitializer(Initializer):
                     f'{count} auxiliary channels (method.classifier.auxiliary)'
                 )
 
-    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Copies the channel."""
         if classifier.auxiliary is None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -34,14 +34,14 @@ class BackgroundInitializer(Initializer):
         self.bias_shift = bias_shift
         self.bias = bias
 
-    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Copies the background's row, and shifts its bias."""
         copy_row(classifier.background_group, 0, new, bias=False)
         if self.bias:
             divide_background_bias(classifier, new, self.bias_shift)
 
 
-def divide_background_bias(classifier: Growable, new: nn.Module, shift: bool = True) -> None:
+def divide_background_bias(classifier: Growable, new: Any, shift: bool = True) -> None:
     """Gives new rows the background's bias, shifted by ``-log(N + 1)`` together with it.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,6 +31,7 @@ class Initializer(Slot):
         Raises:
             ConfigError: If the protocol or the classifiers lack what the initializer copies from.
         """
+        assert context.model is not None
         classifiers = growable_layers(context.model.segmentor)
         for classifier in classifiers.values():
             self.check(classifier, context.step)
@@ -42,6 +43,7 @@ class Initializer(Slot):
 
     def begin(self, context: StepContext) -> None:
         """Starts the new rows of every classifier."""
+        assert context.model is not None
         if context.previous is not None and context.step.num_new:
             for name, classifier in growable_layers(context.model.segmentor).items():
                 self(classifier, context, name)
@@ -80,6 +82,6 @@ class Initializer(Slot):
                 f'here: RandomInitializer.'
             )
 
-    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Gives the group ``new`` of the classifier its first values."""
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -23,6 +23,6 @@ class RandomInitializer(Initializer):
 
     needs_background = False
 
-    def start(self, classifier: Growable, new: nn.Module, context: StepContext, name: str) -> None:
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Draws the rows."""
         new.reset_parameters()

@@ -55,6 +55,7 @@ class EntropyLabeler(Labeler):
         step, target = context.step, batch.target
         if not step.num_new:
             return Labels(target)
+        assert teacher is not None
         name, full_factor = THRESHOLDS[self.thresholds]
         thresholds = context.statistic(f'{self.prefix}{name}', self, like=target)
         scores = self.teacher_scores(target, teacher, context)

@@ -81,7 +81,7 @@ class PixelWeights(BasePixelSampler):
         return weights if own is None else own * weights
 
 
-def install_pixel_weights(heads: Iterable[nn.Module]) -> list[PixelWeights]:
+def install_pixel_weights(heads: Iterable[Any]) -> list[PixelWeights]:
     """Puts a :class:`PixelWeights` before each head's sampler and returns them."""
     installed = []
     for head in heads:

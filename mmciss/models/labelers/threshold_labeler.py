@@ -28,4 +28,5 @@ class ThresholdLabeler(Labeler):
         target = batch.target
         if not context.step.num_new:
             return Labels(target)
+        assert teacher is not None
         return Labels(threshold_pseudo_labels(target, teacher.logits_at(target.shape[-2:]), self.threshold))

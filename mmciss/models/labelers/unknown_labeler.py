@@ -75,15 +75,15 @@ class UnknownLabeler(Labeler):
         """Completes the labels."""
         labels = target = batch.target
         if self.threshold is not None and teacher is not None and context.step.num_new:
-            labels = self._pseudo_labels(target, teacher)
+            labels = self._pseudo_labels(target, teacher, self.threshold)
         unknown = labels == 0
         if self.unknown == 'saliency':
             unknown &= self._saliency(batch.samples, target)
         return Labels(labels.masked_fill(unknown, UNKNOWN))
 
-    def _pseudo_labels(self, target: Tensor, teacher: SegOutput) -> Tensor:
+    def _pseudo_labels(self, target: Tensor, teacher: SegOutput, threshold: float) -> Tensor:
         logits = teacher.logits_at(target.shape[-2:])
-        labels = threshold_pseudo_labels(target, logits, self.threshold)
+        labels = threshold_pseudo_labels(target, logits, threshold)
         unknown = teacher.auxiliary_at(target.shape[-2:])
         if unknown is None:
             return labels

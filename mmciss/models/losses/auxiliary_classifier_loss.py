@@ -74,4 +74,5 @@ class AuxiliaryClassifierLoss(ExtraLoss):
         positive = None if self.positive_index is None else target == self.positive_index
         ignored = None if self.ignore_index is None else target == self.ignore_index
         logits = student.auxiliary_at(target.shape[-2:])
+        assert logits is not None
         return self.loss_weight * auxiliary_classifier_loss(logits, positive, ignored)

@@ -48,6 +48,7 @@ class DecomposedDistillationLoss(ExtraLoss):
         """Computes the weighted loss of one batch, 0 without a teacher."""
         if teacher is None:
             return student.logits.new_zeros(())
+        assert student.embedding is not None and teacher.embedding is not None
         old = slice(int(self.foreground_only and context.step.background), context.step.num_old)
         positive, negative = decomposed_distillation(
             student.embedding,

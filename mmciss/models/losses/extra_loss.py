@@ -50,7 +50,9 @@ class ExtraLoss(Slot):
         Raises:
             ConfigError: If a module gives other maps while it trains (DDRNet, PIDNet).
         """
-        new, old = ([*output.maps(self.layers), output.embedding, output.logits] for output in (student, teacher))
+        assert student.embedding is not None and teacher.embedding is not None
+        new = [*student.maps(self.layers), student.embedding, student.logits]
+        old = [*teacher.maps(self.layers), teacher.embedding, teacher.logits]
         if len(new) != len(old):
             raise ConfigError(
                 f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '

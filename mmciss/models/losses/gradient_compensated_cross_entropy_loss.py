@@ -41,7 +41,7 @@ class GradientCompensatedCrossEntropyLoss(MainLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """Returns the cross-entropy of each pixel times its weight."""
         loss = F.cross_entropy(at_least_float32(logits), target, ignore_index=ignore_index, reduction='none')
-        if not self.num_old:
+        if self.step is None or not self.num_old:
             return loss
         return loss * gradient_compensation(
             logits, target, self.step.step_of_channel, self.num_old, ignore_index, self.power, self.activation

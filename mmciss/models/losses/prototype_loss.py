@@ -68,6 +68,9 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
 
     needs: tuple[str, ...] = ('logits', 'features')
 
+    prototypes: Tensor
+    counts: Tensor
+
     def __init__(
         self,
         layer: str = 'backbone',
@@ -151,7 +154,10 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         given = features, labels, self.prototypes
         loss = features.new_zeros(())
         if self.matching_weight and context.step.num_old:
-            found_by = teacher.logits if self.labels_hide_old else None
+            found_by = None
+            if self.labels_hide_old:
+                assert teacher is not None
+                found_by = teacher.logits
             matching = prototype_matching(
                 *given,
                 found_by,

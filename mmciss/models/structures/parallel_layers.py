@@ -99,7 +99,7 @@ def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tens
     """
     first, second = (_conv_norm(conv.branches[i], norm.branches[i]) for i in range(2))
     kernel, bias = merge_parallel_branches(first, second)
-    eps = norm.branches[0].eps
+    eps: float = norm.branches[0].eps  # type: ignore[assignment]
     scale = ((first.gamma.abs() + second.gamma.abs()) / 2).clamp(min=math.sqrt(2 * eps))
     beta = (first.beta + second.beta) / 2
     plain_conv, plain_norm = (dict(layer.branches[1].state_dict()) for layer in (conv, norm))
@@ -110,7 +110,8 @@ def merge_layers(conv: ParallelConv, norm: ParallelNorm) -> tuple[dict[str, Tens
     return plain_conv, plain_norm
 
 
-def _conv_norm(conv: nn.Conv2d, norm: nn.Module) -> ConvNorm:
+def _conv_norm(conv: Any, norm: Any) -> ConvNorm:
     values = conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var
+    kernel, gamma, beta, mean, variance = (value.detach().double() for value in values)
     bias = None if conv.bias is None else conv.bias.detach().double()
-    return ConvNorm(*(value.detach().double() for value in values), norm.eps, bias)
+    return ConvNorm(kernel, gamma, beta, mean, variance, norm.eps, bias)

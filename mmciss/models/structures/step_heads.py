@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.conv_and_linear import GrowableConv2d
 from mmciss.models.classifiers.growable import Growable
-from mmciss.models.readout import main_classifier, main_head
+from mmciss.models.readout import linear_classifier, main_classifier, main_head
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 
@@ -90,7 +90,7 @@ class StepHeads(Structure):
         """Wraps the main head's config."""
         name = main_head(segmentor)[0]
         slot, _, index = name.partition('.')
-        heads = main_classifier(segmentor)[1]
+        heads = linear_classifier(segmentor)[1]
         options = ConfigDict(
             type='HeadWithHeadsPerStep',
             sizes=list(heads.sizes),
