@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmseg.apis import init_model
@@ -206,6 +207,7 @@ def test_what_needs_rows_over_one_embedding_is_refused(options: dict, message: s
 
 @pytest.mark.parametrize('name', ['IterativeDecodeHead', 'SegmenterMaskTransformerHead'])
 def test_a_head_without_a_classifier_of_its_own_is_refused(name: str) -> None:
+    init_default_scope('mmseg')  # K-Net's layers are found in it alone
     with pytest.raises(ConfigError, match=r'StepHeads replaces.*model.decode_head.*structure=None'):
         IncrementalSegmentor(tiny_segmentor(name, 3), BASE, structure=HEADS)
 
