@@ -118,7 +118,7 @@ class Experiment:
             self.cfg, self.protocol[index], self.plans[index], previous, self.protocol.report_sizes(index), self.classes
         )
 
-    def context(self, index: int, previous: Mapping[str, str | None] | None) -> StepContext:
+    def context(self, index: int, previous: Mapping[str, Any] | None) -> StepContext:
         """Makes the context of one step.
 
         Args:
