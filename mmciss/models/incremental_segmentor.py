@@ -266,7 +266,7 @@ class IncrementalSegmentor(BaseModel):
             return self.segmentor.predict(inputs, data_samples)
 
     def method_state(self) -> dict[str, dict[str, Any]]:
-        """Returns what the next step needs beside the plain model: what :meth:`StepState.slot` reads.
+        """Returns what the next step needs beside the plain model: what :meth:`~mmciss.models.step_context.StepState.slot` reads.
 
         These are the states of the slots and, under ``'auxiliary'``, rows that the plain model does not have or that
         the decision changes in it, and layers that the structure adds.

@@ -25,8 +25,8 @@ class GrowableConv(Growable):
         **options: ``stride``, ``padding``, ``dilation``, ``bias``, ``device`` and ``dtype`` of the convolution.
     """
 
-    layer: ClassVar[type[nn.Module]]
-    function: ClassVar[Callable[..., Tensor]]
+    _layer: ClassVar[type[nn.Module]]
+    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class GrowableConv(Growable):
         **options: Any,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
-            return self.layer(in_channels, rows, kernel_size, **options)
+            return self._layer(in_channels, rows, kernel_size, **options)
 
         super().__init__(sizes, new_layer, auxiliary, detach_auxiliary, rest, future)
         first = self.steps[0]
@@ -50,7 +50,7 @@ class GrowableConv(Growable):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits ``(N, C, ...)`` of an embedding ``(N, D, ...)``."""
-        return self.function(x, *joined_rows(self.output_groups), self.stride, self.padding, self.dilation)
+        return self._function(x, *joined_rows(self.output_groups), self.stride, self.padding, self.dilation)
 
 
 class GrowableConv1d(GrowableConv):
@@ -62,8 +62,8 @@ class GrowableConv1d(GrowableConv):
         torch.Size([2, 18, 5])
     """
 
-    layer = nn.Conv1d
-    function = staticmethod(F.conv1d)
+    _layer = nn.Conv1d
+    _function = staticmethod(F.conv1d)
 
 
 class GrowableConv2d(GrowableConv):
@@ -78,8 +78,8 @@ class GrowableConv2d(GrowableConv):
         ['steps.0.weight', 'steps.0.bias']
     """
 
-    layer = nn.Conv2d
-    function = staticmethod(F.conv2d)
+    _layer = nn.Conv2d
+    _function = staticmethod(F.conv2d)
 
 
 class GrowableLinear(Growable):
