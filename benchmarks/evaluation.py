@@ -15,7 +15,7 @@ from mmseg.evaluation import IoUMetric
 from timing import alternate, arguments, device, machine, median_ms, ratio
 
 from mmciss.evaluation.confusion import iou_from_confusion
-from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
+from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 
 PLAIN, OURS = 'IoUMetric', 'IncrementalIoUMetric'
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 import mmciss.register_all
 from mmciss.apis.overrides import use_method
-from mmciss.engine.schedule import StepPlan
+from mmciss.engine.runner.schedule import StepPlan
+from mmciss.engine.runner.step_config import make_step_config
 from mmciss.engine.statistics.run_passes import run_passes
-from mmciss.engine.step_config import make_step_config
 from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.classifiers.head_config import set_num_classes
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.registry import STATISTICS

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from mmciss.datasets.exemplars import Exemplar, Memory
-from mmciss.engine.experiment import Experiment
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.make_runner import close_runner
+from mmciss.engine.runner.make_runner import close_runner
 from mmciss.models.step_context import StepState
 from mmciss.utils.files import save_tensors
 from tests.smoke import smoke_config

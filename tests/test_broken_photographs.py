@@ -15,7 +15,7 @@ import mmciss.register_all
 from mmciss.apis.command import run_command
 from mmciss.datasets.image_pairs import BrokenSampleError
 from mmciss.datasets.protocol_data import ProtocolData
-from mmciss.engine.incremental_runner import IncrementalRunner
+from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from tests.step_run import block_masks, step_run_config, write_pictures
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]

@@ -13,7 +13,7 @@ from PIL import Image
 
 import mmciss.register_all
 from mmciss.apis.train import main
-from mmciss.engine.incremental_runner import IncrementalRunner
+from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.errors import ConfigError
 from tests.step_run import SIDE, block_masks, step_run_config, write_pictures
 

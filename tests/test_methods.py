@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 
 import mmciss.register_all
 from mmciss.apis.train import train
-from mmciss.engine.experiment import Experiment
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.files import load_tensors
 from tests.interruption import resumed_at

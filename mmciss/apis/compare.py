@@ -110,7 +110,7 @@ def _plan_run(
     from mmciss.apis.train import config_from_args
     from mmciss.apis.train import parse_args as train_args
     from mmciss.apis.working_methods import check_method
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.launch import prepare_config
     from mmciss.engine.runner.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ from mmciss.apis.overrides import add_protocol_arguments, read_config
 from mmciss.protocols.step import BACKGROUND
 
 if TYPE_CHECKING:
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
 
 TINY_STEP = 20
 """A step with fewer images than this gets a warning."""
@@ -23,7 +23,7 @@ TINY_STEP = 20
 
 def inspect_protocol(cfg: Config) -> dict[str, Any]:
     """Resolves a config and describes every step, as :func:`inspect_experiment` does."""
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
 
     return inspect_experiment(Experiment.from_cfg(cfg))
 
@@ -143,8 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all
         from mmciss.apis.working_methods import check_method
-        from mmciss.engine.experiment import Experiment
-        from mmciss.engine.incremental_runner import check_run_steps
+        from mmciss.engine.runner.experiment import Experiment
+        from mmciss.engine.runner.incremental_runner import check_run_steps
         from mmciss.engine.runner.base_step import check_base_step
         from mmciss.engine.runner.launch import prepare_config
 

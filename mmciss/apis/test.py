@@ -15,8 +15,8 @@ from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mmciss.engine.experiment import Experiment
-    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+    from mmciss.engine.runner.experiment import Experiment
+    from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 
 def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     Raises:
         ConfigError: If the checkpoint is not one of this step and model.
     """
-    from mmciss.engine.experiment import Experiment
-    from mmciss.engine.make_runner import close_runner, make_runner
+    from mmciss.engine.runner.experiment import Experiment
+    from mmciss.engine.runner.make_runner import close_runner, make_runner
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
     from mmciss.models.step_context import StepState
     from mmciss.models.previous import load_plain_checkpoint

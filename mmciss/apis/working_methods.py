@@ -12,7 +12,7 @@ from mmciss.errors import ConfigError
 from mmciss.utils.configs import configs_folder
 
 if TYPE_CHECKING:
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
 
 
 def check_method(experiment: Experiment, method: str | None, with_method: Callable[[str], Config]) -> None:
@@ -27,7 +27,7 @@ def check_method(experiment: Experiment, method: str | None, with_method: Callab
         ConfigError: If training would be refused; it names the config file of the method that works on this network,
             if there is one.
     """
-    from mmciss.engine.rehearsal import rehearse
+    from mmciss.engine.runner.rehearsal import rehearse
 
     try:
         rehearse(experiment)
@@ -56,8 +56,8 @@ def method_files(method: str) -> list[Path]:
 
 
 def _works(cfg: Config) -> bool:
-    from mmciss.engine.experiment import Experiment
-    from mmciss.engine.rehearsal import rehearse
+    from mmciss.engine.runner.experiment import Experiment
+    from mmciss.engine.runner.rehearsal import rehearse
     from mmciss.engine.runner.launch import prepare_config
 
     try:

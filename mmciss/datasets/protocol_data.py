@@ -90,7 +90,7 @@ class ProtocolData:
         """Builds a data set from a step's plain config, reusing what has already been read.
 
         Args:
-            config: ``dataset`` of a loader in a config by :func:`mmciss.engine.step_config.make_step_config`, as
+            config: ``dataset`` of a loader in a config by :func:`mmciss.engine.runner.step_config.make_step_config`, as
                 changed by ``steps.*.cfg``.
 
         Raises:

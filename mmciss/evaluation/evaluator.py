@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.evaluator import Evaluator
 from mmseg.registry import EVALUATOR
 
-from mmciss.evaluation.incremental_iou_metric import NAMES
+from mmciss.evaluation.metrics.incremental_iou_metric import NAMES
 from mmciss.evaluation.summary import plain
 
 

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmciss.engine.samples import NUM_SAMPLES, as_rgb, thumbnail, write_samples
+from mmciss.engine.runner.samples import NUM_SAMPLES, as_rgb, thumbnail, write_samples
 from mmciss.evaluation.confusion import confusion_matrix
 from mmciss.models.previous import load_plain_checkpoint
 from mmciss.protocols.labels import IGNORE, UNKNOWN

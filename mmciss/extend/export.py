@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
-from mmciss.engine.export import RECORD, plain_config
+from mmciss.engine.runner.export import RECORD, plain_config
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pairs import Pair
@@ -23,7 +23,7 @@ Palette = Sequence[Sequence[int]]
 
 
 def export_source(cfg: Config) -> Config:
-    """Returns what :func:`mmciss.engine.export.plain_config` reads of a config: the model and a plain test pipeline."""
+    """Returns what :func:`mmciss.engine.runner.export.plain_config` reads of a config: the model and a plain test pipeline."""
     source = dict(model=cfg.model.to_dict(), test_dataloader=dict(dataset=dict(pipeline=plain_test_pipeline(cfg))))
     if cfg.get('data_preprocessor'):
         source['data_preprocessor'] = cfg.data_preprocessor.to_dict()

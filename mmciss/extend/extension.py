@@ -11,9 +11,9 @@ import numpy as np
 from mmengine.config import Config
 
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
-from mmciss.engine.experiment import Experiment
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
-from mmciss.engine.schedule import StepPlan
+from mmciss.engine.runner.schedule import StepPlan
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.extend.classes import Colour, check_new_names, extend_palette, extension_protocol

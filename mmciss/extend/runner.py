@@ -15,9 +15,9 @@ from mmseg.registry import DATASETS
 
 from mmciss.datasets.pair_dataset import write_manifest
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.export import export_step
-from mmciss.engine.incremental_runner import IncrementalRunner
-from mmciss.engine.rehearsal import rehearse_step
+from mmciss.engine.runner.export import export_step
+from mmciss.engine.runner.incremental_runner import IncrementalRunner
+from mmciss.engine.runner.rehearsal import rehearse_step
 from mmciss.models.step_context import StepState
 from mmciss.evaluation.report import Section
 from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain

@@ -10,9 +10,9 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.engine.export import RECORD
+from mmciss.engine.runner.export import RECORD
 from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.step_config import NEWEST
+from mmciss.engine.runner.step_config import NEWEST
 from mmciss.engine.checks.values import is_number
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers

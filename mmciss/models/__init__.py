@@ -2,6 +2,6 @@
 
 from mmciss.models import backbones, heads, initializers, labelers, losses, structures  # noqa: F401
 from mmciss.models.decisions import ArgmaxDecision, SigmoidThresholdDecision
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 __all__ = ['ArgmaxDecision', 'IncrementalSegmentor', 'SigmoidThresholdDecision']

@@ -15,8 +15,8 @@ from mmciss.utils.files import load_tensors
 
 if TYPE_CHECKING:
     from mmciss.datasets.incremental_dataset import IncrementalDataset
-    from mmciss.engine.schedule import StepPlan
-    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+    from mmciss.engine.runner.schedule import StepPlan
+    from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
     from mmciss.models.slot import Slot
     from mmciss.models.teacher import Teacher
     from mmciss.protocols.step import Step
@@ -74,7 +74,7 @@ class StepContext:
     Attributes:
         statistics: What passes over the data found, by name. Passes before training fill it before weights are
             loaded, passes after training before :meth:`~mmciss.models.slot.SlotLife.end` is called.
-        model: The :class:`~mmciss.models.incremental_segmentor.IncrementalSegmentor`, once it is built.
+        model: The :class:`~mmciss.models.segmentors.incremental_segmentor.IncrementalSegmentor`, once it is built.
 
     Examples:
         >>> from mmciss.protocols.protocol import Protocol

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS
 
-from mmciss.engine.schedule import StepPlan, step_options
-from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.engine.runner.schedule import StepPlan, step_options
+from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protocol_of, strings_in

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.registry import INITIALIZERS, LABELERS
 from tests.paths import ROOT
 

@@ -10,8 +10,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 import mmciss.register_all  # noqa: F401
-from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import make_step_config
+from mmciss.engine.runner.schedule import StepPlan
+from mmciss.engine.runner.step_config import make_step_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.utils.configs import load_config, load_method

@@ -11,8 +11,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
-from mmciss.engine.schedule import StepPlan, step_options
-from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.engine.runner.schedule import StepPlan, step_options
+from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from tests.configs.user_configs import CONFIGS, load, protocol_of
 

@@ -23,7 +23,7 @@ from mmciss.apis.train import main as train_main
 from mmciss.datasets import data_check
 from mmciss.datasets.data_check import DataCheck, check_config_data, check_data
 from mmciss.datasets.image_pairs import ImagePair
-from mmciss.engine.incremental_runner import IncrementalRunner
+from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.errors import ConfigError
 from tests.datasets.exif import save_turned
 from tests.step_run import block_masks, step_run_config, write_pictures

@@ -12,9 +12,9 @@ from PIL import Image
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers import DrawnIndex
-from mmciss.engine.experiment import Experiment
-from mmciss.engine.incremental_runner import IncrementalRunner
-from mmciss.engine.rehearsal import rehearse
+from mmciss.engine.runner.experiment import Experiment
+from mmciss.engine.runner.incremental_runner import IncrementalRunner
+from mmciss.engine.runner.rehearsal import rehearse
 from mmciss.errors import ConfigError
 from mmciss.evaluation.contact_sheet import read_samples
 from mmciss.evaluation.run_record import read_run

@@ -16,7 +16,7 @@ from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.scanned_dataset import match_classes
-from mmciss.engine.experiment import Experiment
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures

@@ -8,8 +8,8 @@ from dataclasses import fields
 
 from mmciss.datasets.exemplars import LABELS, MODES, ReplayOptions
 from mmciss.datasets.exemplars import SELECTIONS
-from mmciss.engine.schedule import STEP_KEYS
-from mmciss.engine.step_config import METHOD_SLOTS
+from mmciss.engine.runner.schedule import STEP_KEYS
+from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.evaluation.confusion import ABSENT_RULES
 from mmciss.models.freezing import DROPOUT_POLICIES, NORM_POLICIES, freeze
 from mmciss.protocols.build import KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from mmciss.engine.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.models.slots import NEEDS
 from tests.docs.pages import code_blocks
 from tests.paths import ROOT

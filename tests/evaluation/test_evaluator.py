@@ -14,7 +14,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
 from mmciss.evaluation.evaluator import IncrementalEvaluator, kept_metrics, other_results
-from mmciss.evaluation.incremental_iou_metric import NAMES, IncrementalIoUMetric
+from mmciss.evaluation.metrics.incremental_iou_metric import NAMES, IncrementalIoUMetric
 from tests.smoke import smoke_config
 
 MEAN = dict(type='IoUMetric', iou_metrics=['mIoU'])

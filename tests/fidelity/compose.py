@@ -34,9 +34,9 @@ import mmciss.register_all  # noqa: F401
 from mmciss.apis.overrides import use_method
 from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
-from mmciss.engine.schedule import plan_step
+from mmciss.engine.runner.schedule import plan_step
 from mmciss.engine.statistics.run_passes import run_passes
-from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.decisions import ArgmaxDecision, SigmoidThresholdDecision, UnknownToBackgroundDecision
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from tests.models.tiny import BASE, batch, segmentor_config
 
 

@@ -16,7 +16,7 @@ import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.readout import (
     Readout,
     auxiliary_appended,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import mmciss.register_all  # noqa: F401
 from mmciss.errors import ConfigError
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.losses import ExtraLoss
 from mmciss.models.losses.main_loss import MainLoss
 from mmciss.models.outputs import BatchOutputs, SegOutput

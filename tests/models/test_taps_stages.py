@@ -14,7 +14,7 @@ from torch import nn
 
 import mmciss.register_all  # noqa: F401
 from mmciss.errors import ConfigError
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.taps import FeatureTap, check_names, stage_taps
 from mmciss.models.teacher import Teacher
 from tests.models.tiny import LATER, batch

@@ -27,7 +27,7 @@ from torch import nn
 from mmciss.engine.checks.values import walk
 from mmciss.errors import ConfigError, close_matches
 from mmciss.evaluation.evaluator import kept_metrics, listed_metrics
-from mmciss.evaluation.incremental_iou_metric import NAMES
+from mmciss.evaluation.metrics.incremental_iou_metric import NAMES
 from mmciss.utils.blame import blaming, build, unknown_type
 from mmciss.utils.signatures import check_component
 

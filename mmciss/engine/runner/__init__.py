@@ -1,1 +1,1 @@
-"""Running a protocol: the folder of a run, its processes, and its base step."""
+"""Running a protocol: its steps, their configs, the folder of the run, and what a finished step leaves."""

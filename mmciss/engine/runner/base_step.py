@@ -14,7 +14,7 @@ from mmciss.errors import ConfigError
 from mmciss.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
 
 
 def check_base_step(source: str | Path, experiment: Experiment) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmciss.engine.checks.values import LARGEST_SEED, SLOTS, check_values, walk
-from mmciss.engine.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.errors import ConfigError
 
 NAN, INF = float('nan'), float('inf')

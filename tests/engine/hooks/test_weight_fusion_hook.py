@@ -13,7 +13,7 @@ from mmengine.hooks import EMAHook
 import mmciss.register_all  # noqa: F401
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
 from mmciss.errors import ConfigError
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.protocols.step import Step
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, segmentor_config

@@ -10,7 +10,7 @@ import torch
 import mmciss.register_all
 from mmciss.engine.runner.launch import check_launcher, check_work_dir, init_distributed, prepare_config
 from mmciss.errors import ConfigError
-from tests.engine.test_step_config import config
+from tests.engine.runner.test_step_config import config
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without CUDA')
 

@@ -16,7 +16,7 @@ import mmciss.register_all
 from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import find_growable
 from mmciss.models.heads import AddedPoolASPPHead
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.parallel_layers import ParallelConv
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch

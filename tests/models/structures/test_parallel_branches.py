@@ -15,7 +15,7 @@ from torch import nn
 import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.parallel_branches import conv_norm_pairs
 from mmciss.models.structures.parallel_layers import ParallelConv
 from mmciss.utils.files import save_tensors

@@ -14,11 +14,11 @@ from mmseg.apis import init_model
 from torch import Tensor, nn
 
 import mmciss.register_all
-from mmciss.engine.export import plain_config
+from mmciss.engine.runner.export import plain_config
 from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.classifiers.probe import find_growable
-from mmciss.models.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.step_heads import HeadsPerStep, StepHead
 from mmciss.models.teacher import SharedTrunkTeacher
 from mmciss.utils.files import save_tensors

@@ -13,8 +13,8 @@ from mmseg.registry import TRANSFORMS
 
 import mmciss.register_all  # noqa: F401
 from mmciss.datasets.exemplars import Memory
-from mmciss.engine.experiment import Experiment
-from mmciss.engine.memory import memory_options, store_exemplars
+from mmciss.engine.runner.experiment import Experiment
+from mmciss.engine.runner.memory import memory_options, store_exemplars
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 from mmciss.utils.files import file_checksum, write_json

@@ -7,8 +7,8 @@ import copy
 import pytest
 from mmengine.config import Config
 
-from mmciss.engine.schedule import StepPlan
-from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.engine.runner.schedule import StepPlan
+from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step

@@ -19,8 +19,8 @@ from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.checks.config import check_config
-from mmciss.engine.schedule import StepPlan, plan_step
-from mmciss.engine.step_config import make_step_config, method_slots
+from mmciss.engine.runner.schedule import StepPlan, plan_step
+from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepContext

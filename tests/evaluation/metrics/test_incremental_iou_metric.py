@@ -1,4 +1,4 @@
-"""Tests of mmciss.evaluation.incremental_iou_metric."""
+"""Tests of mmciss.evaluation.metrics.incremental_iou_metric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmseg.registry import METRICS
 
 from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import confusion_matrix
-from mmciss.evaluation.incremental_iou_metric import IncrementalIoUMetric
+from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 
 CLASSES = ('background', 'a', 'b', 'c')
 

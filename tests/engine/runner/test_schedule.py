@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.engine.schedule import make_resumable, plan_step, scale_schedulers, step_options
+from mmciss.engine.runner.schedule import make_resumable, plan_step, scale_schedulers, step_options
 from mmciss.errors import ConfigError
 from tests.smoke import smoke_config
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import mmciss.register_all
-from mmciss.engine.experiment import Experiment, check_config, dataset_type, model_name, pipelines
+from mmciss.engine.runner.experiment import Experiment, check_config, dataset_type, model_name, pipelines
 from mmciss.errors import ConfigError
-from tests.engine.test_step_config import config
+from tests.engine.runner.test_step_config import config
 from tests.smoke import smoke_config
 from tests.step_run import block_masks, step_run_config, write_pictures
 

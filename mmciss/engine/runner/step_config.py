@@ -11,7 +11,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, strip_pretrained
-from mmciss.engine.schedule import StepPlan, make_resumable, scale_schedulers
+from mmciss.engine.runner.schedule import StepPlan, make_resumable, scale_schedulers
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes

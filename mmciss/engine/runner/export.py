@@ -24,7 +24,7 @@ from mmciss.utils.files import save_tensors, write_atomically
 from mmciss.models.slot import SlotLife
 
 if TYPE_CHECKING:
-    from mmciss.models.incremental_segmentor import IncrementalSegmentor
+    from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 RECORD = 'extension'
 """Key of an exported config that says how the model was trained, for whoever extends it. It is not called

@@ -16,9 +16,9 @@ from mmseg.models.backbones import ResNetV1c
 from mmseg.registry import MODELS
 
 import mmciss.register_all
-from mmciss.engine.experiment import Experiment
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.hooks.method_hook import MethodHook
-from mmciss.engine.rehearsal import check_slots, rehearse
+from mmciss.engine.runner.rehearsal import check_slots, rehearse
 from mmciss.engine.runner.launch import prepare_config
 from mmciss.errors import ConfigError
 from mmciss.protocols.step import Step

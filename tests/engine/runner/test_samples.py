@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.engine.samples import LONG_SIDE, as_rgb, choose_samples, thumbnail
+from mmciss.engine.runner.samples import LONG_SIDE, as_rgb, choose_samples, thumbnail
 
 
 def test_images_together_show_as_many_classes_as_possible() -> None:

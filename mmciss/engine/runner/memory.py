@@ -16,7 +16,7 @@ from mmciss.utils.files import file_checksum, value_checksum
 
 if TYPE_CHECKING:
     from mmciss.datasets.incremental_dataset import IncrementalDataset
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.run_folder import RunFolder
 
 FILE = 'memory.json'

@@ -16,7 +16,7 @@ from mmciss.utils.files import write_atomically
 
 if TYPE_CHECKING:
     from mmciss.datasets.incremental_dataset import IncrementalDataset
-    from mmciss.engine.experiment import Experiment
+    from mmciss.engine.runner.experiment import Experiment
 
 NUM_SAMPLES = 6
 LONG_SIDE = 256

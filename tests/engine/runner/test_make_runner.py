@@ -12,8 +12,8 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 
 import mmciss.register_all
-from mmciss.engine.experiment import Experiment
-from mmciss.engine.make_runner import close_runner, make_runner
+from mmciss.engine.runner.experiment import Experiment
+from mmciss.engine.runner.make_runner import close_runner, make_runner
 from mmciss.errors import ConfigError
 from tests.smoke import smoke_config
 from tests.step_run import block_masks, step_run_config, untrained_base, write_pictures

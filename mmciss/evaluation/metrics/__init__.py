@@ -1,0 +1,5 @@
+"""Metrics that MMSegmentation's evaluators build by name."""
+
+from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
+
+__all__ = ['IncrementalIoUMetric']
