@@ -11,8 +11,8 @@ from types import SimpleNamespace
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('GOMP_SPINCOUNT', '0')
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 # The default of property tests is a number of examples without a deadline, which a busy machine would miss.
 settings.register_profile('mmciss', max_examples=50, deadline=None, print_blob=True)
@@ -42,7 +42,7 @@ def quick_runs() -> None:
     import yapf.yapflib.yapf_api as yapf_api
     from mmengine.config import Config
 
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
 
     formatted = []
     # mmengine imports it by this name whenever it prints a config.
@@ -65,7 +65,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope='session')
 def finished_run(data_folders: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run of the smoke config, never interrupted. Tests must not write into it."""
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
     from mmciss.apis.train import train
     from tests.smoke import smoke_config
 

@@ -34,7 +34,7 @@ METHODS = [name for name in method_names() if name != 'joint']
 
 
 def hidden_classes(setting: str) -> tuple[int, ...]:
-    """Returns the classes whose labels step 1 must not see, and the background, which is how they are labelled there."""
+    """Returns the classes whose labels step 1 must not see, and the background, as which they are labelled there."""
     return (0, *FUTURE) if setting == 'sequential' else (0, *OLD, *FUTURE)
 
 
@@ -107,7 +107,7 @@ def test_samples_do_not_depend_on_hidden_labels(setting: str, policy: str, seed:
         masks = example_masks(seed)
         ours = step_data(write_pictures(folder / 'clean', masks), setting, policy)
         other = poison(masks, set(ours.indices.tolist()), setting, np.random.RandomState(seed))
-        assert any((a != b).any() for a, b in zip(masks, other))
+        assert any((a != b).any() for a, b in zip(masks, other, strict=True))
         theirs = step_data(write_pictures(folder / 'dirty', other), setting, policy)
         assert ours.indices.tolist() == theirs.indices.tolist()
         assert ours.pixel_counts().tolist() == theirs.pixel_counts().tolist()

@@ -84,7 +84,7 @@ def plain_config(model_config: Path, data: Path) -> Config:
 
 @pytest.fixture(scope='module')
 def trained(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a plain config and what MMSegmentation's ``tools/train.py`` wrote for it: ``sgd/`` and ``adamw/``."""
+    """A folder with a plain config and what MMSegmentation's ``tools/train.py`` wrote for it: ``sgd``, ``adamw``."""
     if not TOOL.is_file():
         pytest.skip(f'MMSegmentation was installed without its tools ({TOOL})')
     folder = tmp_path_factory.mktemp('plain')

@@ -172,7 +172,7 @@ def check(dataset: Any) -> Any:
     ('part', 'name'), [*(('images', name) for name in READ_PHOTOGRAPHS), *(('masks', name) for name in READ_MASKS)]
 )
 def test_it_is_read_as_the_loader_reads_it(part: str, name: str, tmp_path: Path) -> None:
-    path, dataset = folder_with(tmp_path, part, (READ_PHOTOGRAPHS if part == 'images' else READ_MASKS)[name])
+    _, dataset = folder_with(tmp_path, part, (READ_PHOTOGRAPHS if part == 'images' else READ_MASKS)[name])
     check(dataset)
     sample = dataset.prepare_data(1)
     assert tuple(sample['inputs'].shape) == (3, SIDE, SIDE)

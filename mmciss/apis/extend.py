@@ -61,7 +61,10 @@ def extend(
         classes: Names of the new classes.
         work_dir: Where the extended model (``model_config.py``, ``model.pth``) and ``report.md`` go.
         method: A name out of ``configs/_base_/methods``; chosen by whether there is a background class if None.
-        iters, lr, batch_size, crop_size: Derived from the config and the data if None.
+        iters: Number of iterations; derived from the config and the data if None, as are the next three.
+        lr: Learning rate.
+        batch_size: Images per iteration.
+        crop_size: Side of the training crops in pixels.
         background: Whether class 0 means 'none of the classes': ``'yes'``, ``'no'``, or ``'auto'``, by its name.
         seed: Seed of training and of what is held out.
         resume: Whether to continue an interrupted extension.
@@ -72,7 +75,7 @@ def extend(
         ConfigError: If anything does not fit, before training starts.
         FileNotFoundError: If a file is missing.
     """
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
     from mmciss.extend.data import ExtensionData
     from mmciss.extend.extension import ExtensionExperiment
     from mmciss.extend.old_model import read_old_model

@@ -45,8 +45,8 @@ class IncrementalDataset(Dataset[dict[str, Any]]):
     A deep copy has its own pipeline and shares everything else, which never changes.
 
     Args:
-        dataset: A :class:`~mmciss.datasets.scanned_dataset.ScannedDataset`, which several steps may share; or a data set
-            derived from ``BaseSegDataset`` or a ``ConcatDataset`` of such, built or as a config.
+        dataset: A :class:`~mmciss.datasets.scanned_dataset.ScannedDataset`, which several steps may share; or a data
+            set derived from ``BaseSegDataset`` or a ``ConcatDataset`` of such, built or as a config.
         protocol: A protocol, or the config key ``protocol``.
         step_index: Index of the step.
         policy: Preset or fields of the label policy.

@@ -22,8 +22,8 @@ from mmciss.protocols.step import Step
 class ReplayDataset(Dataset[dict[str, Any]]):
     """The images of a step at the indices 0..n-1, and the stored ones at n..n+m-1.
 
-    With ``mode='concat'``, its length is n + m, and a stored image that is also one of the step's own is not shown twice.
-    With ``mode='batch'``, its length is n: a pass over the data sees only the step's own images, and
+    With ``mode='concat'``, its length is n + m, and a stored image that is also one of the step's own is not shown
+    twice. With ``mode='batch'``, its length is n: a pass over the data sees only the step's own images, and
     :class:`mmciss.datasets.samplers.ReplaySampler` draws the others.
 
     Stored images carry labels of old classes only with ``labels='full'``.

@@ -240,7 +240,7 @@ def _compare_finals(axes: Axes, problem: Mapping[str, Any]) -> list[Line2D]:
 
 
 def _limits(highest: float) -> tuple[float, float]:
-    """Returns the limits of an axis of percent: up to 100, or lower if no value is above 50, with room for markers at 0.
+    """Returns the limits of an axis of percent: to 100, or lower if no value is above 50, with room for markers at 0.
 
     Examples:
         >>> _limits(64.0), _limits(21.0)

@@ -120,7 +120,7 @@ def _absent(record: RunRecord) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """Converts to what JSON can hold: arrays and tensors to lists, what is not finite to None, other objects to text."""
+    """Converts to what JSON can hold: arrays and tensors to lists, what is not finite to None, all else to text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, 'tolist'):

@@ -85,7 +85,7 @@ def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, backgr
         num_new: Number of new classes.
         background: Whether class 0 is the background; it is black where the colours are not known.
     """
-    chosen = [tuple(map(int, colour)) for colour in palette]
+    chosen: list[tuple[int, ...]] = [tuple(map(int, colour)) for colour in palette]
     if not chosen and background:
         chosen = [(0, 0, 0)]
     hues = [(h / 48, s, v) for v in (1.0, 0.7, 0.45) for s in (1.0, 0.55) for h in range(48)]
@@ -96,4 +96,4 @@ def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, backgr
             continue
         distance = np.abs(candidates[:, None] - np.array(chosen)[None]).sum(-1).min(1)
         chosen.append(tuple(map(int, candidates[distance.argmax()])))
-    return tuple(chosen)
+    return tuple((red, green, blue) for red, green, blue in chosen)

@@ -49,8 +49,10 @@ class Comparison:
     def empty(cls, num_old: int, num_new: int, labelled: Collection[int], background: bool) -> Comparison:
         """Returns zero counts."""
         rows = num_old + num_new + 1
-        shapes = ((rows, num_old), (rows, num_old + num_new), (num_old, num_old + num_new))
-        return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes), frozenset(labelled), background)
+        before = np.zeros((rows, num_old), dtype=np.int64)
+        after = np.zeros((rows, num_old + num_new), dtype=np.int64)
+        agreement = np.zeros((num_old, num_old + num_new), dtype=np.int64)
+        return cls(before, after, agreement, frozenset(labelled), background)
 
     def add(self, label: Tensor, before: Tensor, after: Tensor) -> None:
         """Counts one image: label (channels, :data:`UNKNOWN` or 255) and predictions, all ``(H, W)`` integers."""
@@ -121,14 +123,14 @@ def compare(
     found = Comparison.empty(step.num_old, step.num_new, labelled, step.background)
     for index in range(len(dataset)):
         item = dataset[index]
-        maps = [_predict(model, item) for model in (before, after)]
-        label = item['data_samples'].gt_sem_seg.data[0].to(maps[0].device)
-        found.add(label, *maps)
-        pictures.add(item['inputs'], label, *maps, num_old=step.num_old)
+        old, new = _predict(before, item), _predict(after, item)
+        label = item['data_samples'].gt_sem_seg.data[0].to(old.device)
+        found.add(label, old, new)
+        pictures.add(item['inputs'], label, old, new, num_old=step.num_old)
     return found
 
 
-def _predict(model: nn.Module, item: dict) -> Tensor:
+def _predict(model: Any, item: dict[str, Any]) -> Tensor:
     # Models write into the samples that they are given.
     data = {'inputs': [item['inputs']], 'data_samples': [item['data_samples'].clone()]}
     return model.test_step(data)[0].pred_sem_seg.data[0]

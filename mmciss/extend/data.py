@@ -205,7 +205,10 @@ class ReadData:
             for channel in range(step.num_old, step.num_seen)
         }
         lines = [
-            f'{count} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: {self.new.meaning}.',
+            (
+                f'{count} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
+                f'{self.new.meaning}.'
+            ),
             f'Images with each new class: {", ".join(f"{name} {images}" for name, images in shown.items())}.',
         ]
         if self.val is None and len(self.held_indices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os.path import commonpath
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,7 @@ def model_config(old: OldModel, names: Sequence[str], palette: Palette) -> Confi
 
 
 def extended_config(
-    old: OldModel, names: Sequence[str], palette: Palette, training: Config, dataset: dict | None
+    old: OldModel, names: Sequence[str], palette: Palette, training: Config, dataset: dict[str, Any] | None
 ) -> Config:
     """Returns the extended model's config, with what another extension wants to know.
 
@@ -67,7 +68,7 @@ def write_config(cfg: Config, path: Path) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(cfg.pretty_text, encoding='utf-8'))
 
 
-def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]) -> dict | None:
+def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]) -> dict[str, Any] | None:
     """Writes masks and a list, such that MMSegmentation's ``tools/test.py`` can run the extended model.
 
     Args:

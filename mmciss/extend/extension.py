@@ -22,6 +22,7 @@ from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import model_readers
 from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method, unlabelled_value
 from mmciss.extend.training_config import drop_class_weights, training_config
+from mmciss.models.step_context import StepState
 from mmciss.utils.files import file_checksum, value_checksum
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmciss.protocols.labels import dataset_id_table
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.extend.old_model import BACKGROUND_NAMES
 from mmciss.extend.pairs import LabelledData
-from mmciss.protocols.labels import IGNORE, UNKNOWN
-from mmciss.protocols.scan import MaskScan
-from mmciss.protocols.scan import load_or_scan
+from mmciss.protocols.labels import IGNORE, UNKNOWN, dataset_id_table
+from mmciss.protocols.scan import MaskScan, load_or_scan
 from mmciss.protocols.step import Step
 
 CONVENTIONS = ('auto', 'new', 'final', 'old')
@@ -82,8 +80,8 @@ def read_masks(
     if data.names is None:
         table, meaning, labelled = _folder_table(scan, data, step, flag, _choices(convention, like), training)
     else:
-        _check_named_ids(scan, data)
-        table, meaning = _named_table(data, step)
+        _check_named_ids(scan, data, data.names)
+        table, meaning = _named_table(data, data.names, step)
         labelled = frozenset(table.values()) - {UNKNOWN, IGNORE}
     lookup = np.full(256, IGNORE, dtype=np.int64)
     lookup[list(table)] = list(table.values())
@@ -150,8 +148,8 @@ def _rest(step: Step, only_new: bool) -> dict[int, int]:
     return {IGNORE: UNKNOWN if only_new else IGNORE}
 
 
-def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
-    names = [name.lower() for name in data.names]
+def _named_table(data: LabelledData, class_names: Sequence[str], step: Step) -> tuple[dict[int, int], str]:
+    names = [name.lower() for name in class_names]
     known = {name.lower(): channel for channel, name in enumerate(step.names)}
     fitting = [name for name in names if name in known]
     if not fitting and len(names) == step.num_old:
@@ -160,7 +158,7 @@ def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
         fitting = names
     if not fitting:
         raise ConfigError(
-            f'{data.source}: none of its classes ({", ".join(data.names)}) is a class of the model '
+            f'{data.source}: none of its classes ({", ".join(class_names)}) is a class of the model '
             f'or one of --classes: {", ".join(step.names)}'
         )
     labels_old = any(step.background <= known[name] < step.num_old for name in fitting)
@@ -174,19 +172,19 @@ def _named_table(data: LabelledData, step: Step) -> tuple[dict[int, int], str]:
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     return (
         {raw: by_id.get(int(table[raw]), IGNORE) for raw in range(256)},
-        f'class names of the data set ({", ".join(data.names[:6])}{", ..." if len(names) > 6 else ""})',
+        f'class names of the data set ({", ".join(class_names[:6])}{", ..." if len(names) > 6 else ""})',
     )
 
 
-def _check_named_ids(scan: MaskScan, data: LabelledData) -> None:
+def _check_named_ids(scan: MaskScan, data: LabelledData, class_names: Sequence[str]) -> None:
     """Refuses masks with ids that are no class of their data set."""
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
-    wrong = [raw for raw in map(int, np.unique(scan.ids)) if len(data.names) <= table[raw] < IGNORE]
+    wrong = [raw for raw in map(int, np.unique(scan.ids)) if len(class_names) <= table[raw] < IGNORE]
     if wrong:
         raise ConfigError(
             f'{data.source}: id {wrong[0]} in {data.pairs[int(scan.masks_with(wrong[0])[0])].mask} is no '
-            f'class of the data set. Allowed are 0 to {len(data.names) - 1} ({", ".join(data.names[:6])}'
-            f'{", ..." if len(data.names) > 6 else ""}), after reduce_zero_label, and 255 = ignored.'
+            f'class of the data set. Allowed are 0 to {len(class_names) - 1} ({", ".join(class_names[:6])}'
+            f'{", ..." if len(class_names) > 6 else ""}), after reduce_zero_label, and 255 = ignored.'
         )
 
 

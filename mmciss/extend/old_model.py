@@ -74,12 +74,12 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
         weights = read_plain_checkpoint(checkpoint)
     except ValueError as error:
         raise ConfigError(f'CHECKPOINT: {error}') from error
-    weights = fitting_weights(build_plain(cfg, where), weights, str(checkpoint), where)
+    fitting = fitting_weights(build_plain(cfg, where), weights, str(checkpoint), where)
     names, palette, named_by = class_names(cfg, read_checkpoint(checkpoint).get('meta'), classes)
     if background not in ('auto', 'yes', 'no'):
         raise ConfigError(f"--background: {background!r}; allowed: 'auto', 'yes', 'no'")
     has_background = background == 'yes' or (background == 'auto' and names[0].lower() in BACKGROUND_NAMES)
-    return OldModel(cfg, where, str(checkpoint), weights, names, named_by, palette, has_background)
+    return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background)
 
 
 def _read_config(path: str | Path) -> Config:
@@ -118,7 +118,7 @@ def check_heads(cfg: Config, where: str) -> int:
     return num_classes_of(main)
 
 
-def growing_layers(model: dict) -> list[str]:
+def growing_layers(model: dict[str, Any]) -> list[str]:
     """Returns the names of the layers whose rows are classes, those of the last decode head at the end."""
     heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
     return [
@@ -188,7 +188,7 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
     return {name: weights.get(name, tensor) for name, tensor in own.items()}
 
 
-def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ...], tuple, str]:
+def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ...], tuple[Any, ...], str]:
     """Finds names and colours in the checkpoint, else in the config; else classes are named by number.
 
     Args:
@@ -211,7 +211,7 @@ def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ..
 
 def _listed(value: Any) -> list[Any]:
     """Returns the items of a list, tuple or array; none of anything else."""
-    return list(value) if isinstance(value, list | tuple) or getattr(value, 'ndim', 0) else []
+    return list(value) if isinstance(value, list | tuple) or getattr(value, 'ndim', None) else []
 
 
 def _candidates(cfg: Config, meta: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

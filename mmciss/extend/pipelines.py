@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from mmengine.config import Config
 
@@ -13,7 +14,7 @@ LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
 DEFAULT_TEST_PIPELINE = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'))
 
 
-def config_pipeline(cfg: Config, split: str) -> list[dict] | None:
+def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
     """Returns the pipeline that a config gives to a split, or None.
 
     Args:
@@ -31,12 +32,12 @@ def config_pipeline(cfg: Config, split: str) -> list[dict] | None:
     return list(copy.deepcopy(pipeline)) if pipeline else None
 
 
-def with_labels(pipeline: list[dict]) -> list[dict]:
+def with_labels(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns a pipeline that loads masks as they are: what ids become is known for each source of masks.
 
     A test pipeline that loads no labels gets a loader just before the sample is packed.
     """
-    result: list[dict] = []
+    result: list[dict[str, Any]] = []
     found = False
     for transform in pipeline:
         kind = str(transform.get('type')).rpartition('.')[2]
@@ -50,7 +51,7 @@ def with_labels(pipeline: list[dict]) -> list[dict]:
     return result
 
 
-def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
+def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, Any]]:
     """Returns MMSegmentation's usual augmentation.
 
     Args:
@@ -68,7 +69,7 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict]:
     ]
 
 
-def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict]:
+def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict[str, Any]]:
     """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one.
 
     Args:
@@ -80,7 +81,7 @@ def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) ->
     return with_crop(default_train_pipeline(min(crop), size) if own is None else with_labels(own), crop)
 
 
-def plain_test_pipeline(cfg: Config) -> list[dict]:
+def plain_test_pipeline(cfg: Config) -> list[dict[str, Any]]:
     """Returns the model's test pipeline for plain MMSegmentation, with labels; images as they are if it has none."""
     return with_labels(without_mmciss(config_pipeline(cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
 
@@ -90,7 +91,7 @@ def model_readers(cfg: Config) -> tuple[Reader | None, Reader | None]:
     return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or list(DEFAULT_TEST_PIPELINE)))
 
 
-def crop_of(pipeline: list[dict] | None) -> tuple[int, int] | None:
+def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:
     """Returns height and width of the crop in a training pipeline, or None without a crop."""
     for transform in pipeline or ():
         size = transform.get('crop_size')
@@ -99,7 +100,7 @@ def crop_of(pipeline: list[dict] | None) -> tuple[int, int] | None:
     return None
 
 
-def with_crop(pipeline: list[dict], size: tuple[int, int]) -> list[dict]:
+def with_crop(pipeline: list[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
     """Returns a training pipeline with another size of its crop; without a crop it gets one."""
     pipeline = copy.deepcopy(pipeline)
     for transform in pipeline:

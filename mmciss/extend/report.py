@@ -1,4 +1,4 @@
-"""What the report of an extension says beside that of every run: settings, data, what was judged where, what was kept."""
+"""What the report of an extension adds to that of every run: settings, data, what was judged where, what was kept."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def headline(summary: Mapping[str, Any]) -> str:
     agreement = f'they agree with those of the old model with a mean IoU of {number(summary["agreement"], 2)}'
     if not summary['measured']:
         return (
-            f'{new}. No labels of old classes were given, so forgetting is estimated: where no new class is labelled, the '
-            f"old model's answers count as true, and {agreement.replace('they', 'old classes')}. Give --old-val-config to "
-            f'measure it.'
+            f'{new}. No labels of old classes were given, so forgetting is estimated: where no new class is labelled, '
+            f"the old model's answers count as true, and {agreement.replace('they', 'old classes')}. Give "
+            f'--old-val-config to measure it.'
         )
     return (
         f'{new}. Old classes had {number(summary["old_before"], 2)} before and have {number(summary["old_after"], 2)} '
@@ -98,8 +98,10 @@ def _what_labels_cannot_tell(found: Mapping[str, Any], summary: Mapping[str, Any
 def _kept(summary: Mapping[str, Any]) -> str:
     num_old, num_new = summary['num_old'], summary['num_new']
     parts = [
-        f'Old classes keep their ids, 0 to {num_old - 1}; new ones have {num_old} to {num_old + num_new - 1}. '
-        f'`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.'
+        (
+            f'Old classes keep their ids, 0 to {num_old - 1}; new ones have {num_old} to {num_old + num_new - 1}. '
+            f'`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.'
+        )
     ]
     rows = [
         [item['id'], f'**{item["name"]}** (new)' if item['new'] else item['name'], _judge(summary, item)]

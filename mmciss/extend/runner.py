@@ -26,6 +26,7 @@ from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.extend.report import extension_sections, headline, judging_lines
 from mmciss.extend.summary import summarize
+from mmciss.models.step_context import StepState
 from mmciss.utils.blame import build
 from mmciss.utils.files import file_checksum, read_json, save_tensors, write_json
 

@@ -141,7 +141,7 @@ def _method(old: OldModel) -> Setting:
 def has_replaceable_loss(model: Mapping[str, Any]) -> bool:
     """Whether every head has a softmax cross entropy, in whose place a method can put its own loss."""
     try:
-        replace_main_loss(copy.deepcopy(model), dict(type='UnbiasedCrossEntropyLoss'))
+        replace_main_loss(copy.deepcopy(dict(model)), dict(type='UnbiasedCrossEntropyLoss'))
     except ConfigError:
         return False
     return True
@@ -224,7 +224,7 @@ def _iterations(cfg: Config, num_images: int, batch: int) -> Setting:
     return Setting(wanted, text)
 
 
-def extension_method(name: str, background: bool) -> dict:
+def extension_method(name: str, background: bool) -> dict[str, Any]:
     """Loads a method and refuses one that does not fit, by what it fills and never by its name.
 
     Args:
@@ -259,13 +259,13 @@ def unfit_because(config: Config, background: bool) -> str | None:
     return None
 
 
-def labels_unlabelled(method: dict) -> bool:
+def labels_unlabelled(method: dict[str, Any]) -> bool:
     """Whether a method's labeler labels the pixels that show any class but the new ones."""
     labeler = method.get('labeler')
-    return bool(labeler) and bool(getattr(LABELERS.get(labeler['type']), 'labels_unlabelled', False))
+    return labeler is not None and bool(getattr(LABELERS.get(labeler['type']), 'labels_unlabelled', False))
 
 
-def unlabelled_value(method: dict, background: bool) -> int:
+def unlabelled_value(method: dict[str, Any], background: bool) -> int:
     """Returns the training label of pixels that show no new class.
 
     It is the background where there is one, else :data:`UNKNOWN` where the method's labeler reads that, else 255.

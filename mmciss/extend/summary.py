@@ -36,7 +36,7 @@ def summarize(
     """
     num_old = step.num_old
     sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
-    same, agreement = agreement_iou(sum(counts.agreement for counts in comparisons.values()))
+    same, agreement = agreement_iou(np.sum([counts.agreement for counts in comparisons.values()], axis=0))
     classes = []
     for index, name in enumerate(step.names):
         judge = _judge(comparisons, index, ('old', 'new') if index < num_old else judges)
@@ -130,7 +130,7 @@ def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | Non
     for channel, name in enumerate(judged_on):
         if name is not None:
             joined[channel] = told[name][channel]
-    for name in set(judged_on[step.num_old :]) - {None}:
+    for name in {name for name in judged_on[step.num_old :] if name is not None}:
         joined[-1] += told[name][-1]
     return joined
 

@@ -19,8 +19,11 @@ from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
 
 DEFAULT_FREEZE = dict(norm='eval', dropout='eval')
-"""For methods that freeze nothing: batch norms keep the statistics of the old data, of which there is more, and the model
-is compared with its teacher without the noise of dropout."""
+"""For methods that freeze nothing.
+
+Batch norms keep the statistics of the old data, of which there is more, and the model is compared with its teacher
+without the noise of dropout.
+"""
 
 NOT_READ = {
     'protocol': '--classes',
@@ -152,7 +155,7 @@ def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
     return model
 
 
-def drop_class_weights(model: dict) -> int:
+def drop_class_weights(model: dict[str, Any]) -> int:
     """Removes every list of class weights from the heads of a config, in place, and returns how many there were.
 
     Those that count more than classes, such as 'no object', grow with the number of classes and stay.

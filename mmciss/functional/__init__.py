@@ -54,6 +54,8 @@ from .unbiased_cross_entropy import unbiased_cross_entropy
 from .unbiased_distillation import unbiased_distillation
 
 __all__ = [
+    'ClassSums',
+    'ConvNorm',
     'accumulate_path',
     'accumulate_walk',
     'at_least_float32',
@@ -66,8 +68,6 @@ __all__ = [
     'binned_thresholds',
     'channel_argmax',
     'class_sums',
-    'ClassSums',
-    'ConvNorm',
     'decompose',
     'decomposed_distillation',
     'entropy_histogram',

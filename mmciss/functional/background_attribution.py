@@ -11,7 +11,6 @@ from torch import Tensor
 from .labels_at import labels_at
 from .precision import at_least_float32
 
-
 MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
 
 
@@ -105,7 +104,7 @@ def upsampling_gain(size: tuple[int, ...], image_size: tuple[int, ...], align_co
         Weights, shape ``(h, w)``; all equal if the ratio of sizes is whole and corners are not aligned: 256 from 32 to
         512.
     """
-    rows, columns = (_axis_gain(n, out, align_corners) for n, out in zip(size, image_size))
+    rows, columns = (_axis_gain(n, out, align_corners) for n, out in zip(size, image_size, strict=True))
     return rows[:, None] * columns
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
-
 
 FLOOR = -60.0
 """Smaller arguments are raised to this one, whose exponential is 1e-26."""

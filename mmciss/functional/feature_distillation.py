@@ -105,7 +105,7 @@ def weighted_mean_over_maps(
             f'{len(factors)} factors: one factor and one pair is needed per map'
         )
     total = at_least_float32(student[-1]).new_zeros(())
-    for new, old, factor in zip(student, teacher, factors):
+    for new, old, factor in zip(student, teacher, factors, strict=True):
         if factor > 0:
             total = total + factor * distance(squared_difference(old, new)).mean()
     return total * adaptive_factor(num_old, num_seen) / len(factors)

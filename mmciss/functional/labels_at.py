@@ -21,7 +21,7 @@ def labels_at(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     """
     if tuple(labels.shape[-2:]) == tuple(size):
         return labels
-    rows, columns = (sampled_places(old, new, labels.device) for old, new in zip(labels.shape[-2:], size))
+    rows, columns = (sampled_places(old, new, labels.device) for old, new in zip(labels.shape[-2:], size, strict=True))
     return labels[:, rows[:, None], columns]
 
 

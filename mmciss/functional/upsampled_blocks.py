@@ -53,11 +53,11 @@ def sample_upsampled(maps: Tensor, size: tuple[int, ...], grid: tuple[int, ...],
         Shape ``(N, C, *grid)``, at least float32.
     """
     maps = maps.to(wide_type(maps))
-    rows, columns = (sampled_places(old, new, maps.device) for old, new in zip(size, grid))
+    rows, columns = (sampled_places(old, new, maps.device) for old, new in zip(size, grid, strict=True))
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps[..., rows[:, None], columns]
     vertical, horizontal = (
-        interpolation_matrix(old, new, align_corners, maps) for old, new in zip(maps.shape[-2:], size)
+        interpolation_matrix(old, new, align_corners, maps) for old, new in zip(maps.shape[-2:], size, strict=True)
     )
     with full_precision(maps):
         return vertical[:, rows].T @ maps @ horizontal[:, columns]
@@ -88,7 +88,8 @@ class UpsampledBlocks:
         if self.upsamples:
             like = maps.new_empty(0, dtype=self.dtype)
             self.vertical, self.horizontal = (
-                interpolation_matrix(old, new, align_corners, like) for old, new in zip(maps.shape[-2:], size)
+                interpolation_matrix(old, new, align_corners, like)
+                for old, new in zip(maps.shape[-2:], size, strict=True)
             )
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
@@ -40,7 +41,7 @@ class SlotLife:
         """
 
     def begin(self, context: StepContext) -> None:
-        """Adopts what the step before left (``context.previous.slot(self.key)``); ``previous`` is None at the base step."""
+        """Adopts what the step before left, ``context.previous.slot(self.key)``; ``previous`` is None at the base step."""
 
     def end(self, context: StepContext) -> None:
         """Computes what later steps need, into buffers. ``context.statistics`` holds the passes made after training."""
@@ -53,14 +54,15 @@ class SlotLife:
 class Slot(SlotLife, nn.Module):
     """Base class of the parts of a method: losses, labelers, initializers, structures, decisions, shared objects.
 
-    State lives in buffers. They are in every training checkpoint, are saved with the step, and :meth:`begin` of the next
-    step's slot gets them.
+    State lives in buffers. They are in every training checkpoint, are saved with the step, and :meth:`begin` of the
+    next step's slot gets them.
 
     Attributes:
         needs: What the slot reads, refused before training if it is not there. Out of ``'logits'``, ``'embedding'``
-            (the classifier's input), ``'features'`` (the outputs of ``layers``), ``'classifier'``, ``'rows'`` (a classifier
-            of rows over the embedding and nothing else), ``'teacher'``, ``'statistics.NAME'`` (a pass over the data),
-            ``'shared.NAME'`` (an object in ``method.shared``) and ``'sample.FIELD'`` (a field of the training samples).
+            (the classifier's input), ``'features'`` (the outputs of ``layers``), ``'classifier'``, ``'rows'`` (a
+            classifier of rows over the embedding and nothing else), ``'teacher'``, ``'statistics.NAME'`` (a pass over
+            the data), ``'shared.NAME'`` (an object in ``method.shared``) and ``'sample.FIELD'`` (a field of the
+            training samples).
         layers: Names of modules, relative to the segmentor, for ``'features'``; see
             :class:`~mmciss.models.taps.FeatureTap`.
         key: Where the slot stands in ``method``, such as ``'losses.kd'``; known once a model holds it.
@@ -70,7 +72,7 @@ class Slot(SlotLife, nn.Module):
     needs: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     key: str = ''
-    remedies: dict[str, str] = {}
+    remedies: ClassVar[Mapping[str, str]] = {}
 
     def state(self) -> dict[str, Any]:
         """Returns the buffers and parameters by name."""

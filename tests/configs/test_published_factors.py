@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import ConfigDict
 from mmseg.registry import HOOKS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.utils.configs import load_method
 
 

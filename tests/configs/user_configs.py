@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,7 +11,7 @@ from unittest import mock
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.protocols.build import build_protocol
 from mmciss.protocols.protocol import Protocol
 from tests.paths import ROOT
@@ -25,7 +25,7 @@ def name_of(path: Path) -> str:
     return f'{path.parent.name}/{path.stem}'
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(path: Path) -> Config:
     """Loads a config once, with its own folders; tests must not change it."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith('MMCISS_')}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def batches(root: Path, workers: int, skipped: int = 0) -> list[torch.Tensor]:
         loader.sampler.skip(skipped)
     np.random.seed(None)
     found = []
-    for batch, _ in zip(loader, range(4)):
+    for batch in itertools.islice(loader, 4):
         found += [image.float() for image in batch['inputs']]
         found += [sample.gt_sem_seg.data.float() for sample in batch['data_samples']]
     return found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.pair_dataset import PairDataset, write_manifest
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError

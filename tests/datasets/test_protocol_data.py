@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.config import ConfigDict
 from mmseg.registry import DATASETS, TRANSFORMS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets import mask_counts
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.errors import ConfigError

@@ -71,7 +71,7 @@ def test_augmentation_of_stored_images_depends_on_the_draw_alone(tmp_path: Path)
     flip = [*PIPELINE[:2], dict(type='RandomFlip', prob=0.5), PIPELINE[2]]
     dataset = build(tmp_path, pipeline=flip)
     draws = [[dataset[DrawnIndex(3, seed=1, draw=draw)]['inputs'] for draw in range(8)] for _ in range(2)]
-    assert all(torch.equal(a, b) for a, b in zip(*draws))
+    assert all(torch.equal(a, b) for a, b in zip(*draws, strict=True))
     assert any(not torch.equal(draws[0][0], other) for other in draws[0])
 
 

@@ -94,7 +94,7 @@ def test_skip_equals_drawing(n: int, skipped: int, world: int, shuffle: bool) ->
 def test_ranks_share_one_stream(n: int, world: int) -> None:
     single = draw(make(n), 4 * world)
     ranks = [draw(make(n, rank, world), 4) for rank in range(world)]
-    assert [d for group in zip(*ranks) for d in group] == single
+    assert [d for group in zip(*ranks, strict=True) for d in group] == single
     assert [d for _, d, _ in single] == list(range(4 * world))
 
 
@@ -170,7 +170,7 @@ def test_each_batch_has_half_of_its_places_rounded_down_from_memory() -> None:
 
 def test_the_other_places_are_those_of_the_plain_stream() -> None:
     plain = take(IncrementalInfiniteSampler(Data(num_current=20, step_index=1), seed=3, batch_size=5), 100)
-    for mixed, own in zip(take(replay(), 100), plain):
+    for mixed, own in zip(take(replay(), 100), plain, strict=True):
         assert mixed == own or mixed >= 20
 
 
@@ -184,7 +184,7 @@ def test_stored_images_come_one_permutation_after_the_other() -> None:
 def test_ranks_share_one_stream_with_stored_images(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = take(replay(batch_size=6), 60)
     parts = [take(replay(batch_size=6, rank=rank, world=2, monkeypatch=monkeypatch), 30) for rank in range(2)]
-    together = [index for pair in zip(*parts) for index in pair]
+    together = [index for pair in zip(*parts, strict=True) for index in pair]
     assert together == alone
     assert [index.draw for index in together] == [index.draw for index in alone]
 

@@ -19,6 +19,7 @@ from mmciss.datasets.scanned_dataset import match_classes
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepState
 from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures
 
 SHUFFLED = ('background', 'd', 'a', 'f', 'b', 'c', 'e')

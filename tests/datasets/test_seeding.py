@@ -37,16 +37,15 @@ def test_outer_generators_go_on_undisturbed() -> None:
         if disturb:
             with seeded(0, 5):
                 numbers()
-        return values + [random.random(), np.random.rand(), float(torch.rand(1))]
+        return [*values, random.random(), np.random.rand(), float(torch.rand(1))]
 
     assert outer(True) == outer(False)
 
 
 def test_restores_after_an_error() -> None:
     generator = np.random.get_bit_generator()
-    with pytest.raises(KeyError):
-        with seeded(0, 0):
-            raise KeyError
+    with pytest.raises(KeyError), seeded(0, 0):
+        raise KeyError
     assert np.random.get_bit_generator() is generator
 
 

@@ -31,7 +31,9 @@ def test_layout_of_voc(tmp_path: Path) -> None:
         assert len(names) == count
         for name in names:
             mask = Image.open(root / 'SegmentationClass' / f'{name}.png')
-            assert mask.mode == 'P' and mask.getpalette()[:63] == sum(voc_palette(21), [])
+            assert mask.mode == 'P' and mask.getpalette()[:63] == [
+                value for colour in voc_palette(21) for value in colour
+            ]
             assert Image.open(root / 'JPEGImages' / f'{name}.png').size == mask.size == (32, 32)
     assert voc_palette(21) == PascalVOCDataset.METAINFO['palette']
 
@@ -59,9 +61,8 @@ def test_drawn_only_once(tmp_path: Path) -> None:
 
 
 def test_interrupted_drawing_starts_again(tmp_path: Path) -> None:
-    with mock.patch.object(shapes, 'draw_picture', side_effect=KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
-            ensure_shapes(tmp_path / 'a', **SMALL)
+    with mock.patch.object(shapes, 'draw_picture', side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        ensure_shapes(tmp_path / 'a', **SMALL)
     assert not (tmp_path / 'a').exists()
     ensure_shapes(tmp_path / 'a', **SMALL)
     assert contents(tmp_path / 'a') == contents(ensure_shapes(tmp_path / 'b', **SMALL))

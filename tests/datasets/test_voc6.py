@@ -27,6 +27,6 @@ def test_reads_the_photographs() -> None:
 def test_palette_is_that_of_voc() -> None:
     from mmseg.datasets import PascalVOCDataset
 
-    voc = dict(zip(PascalVOCDataset.METAINFO['classes'], PascalVOCDataset.METAINFO['palette']))
-    ours = zip(Voc6Dataset.METAINFO['classes'], Voc6Dataset.METAINFO['palette'])
+    voc = dict(zip(PascalVOCDataset.METAINFO['classes'], PascalVOCDataset.METAINFO['palette'], strict=True))
+    ours = zip(Voc6Dataset.METAINFO['classes'], Voc6Dataset.METAINFO['palette'], strict=True)
     assert all(voc[name] == colour for name, colour in ours)

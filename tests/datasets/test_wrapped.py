@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_test_time_augmentation(tmp_path: Path) -> None:
 
 def test_the_crop_sees_mapped_labels_only(tmp_path: Path) -> None:
     class Recorder:
-        seen: list = []
+        seen: ClassVar[list] = []
 
         def __call__(self, results: dict) -> dict:
             self.seen.append(set(np.unique(results['gt_seg_map']).tolist()))

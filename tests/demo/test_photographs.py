@@ -76,7 +76,7 @@ def test_scores_and_table(tmp_path: Path) -> None:
 def test_models_can_be_extended(name: str) -> None:
     from photographs import plain
 
-    import mmciss.register_all  # noqa: F401
+    import mmciss.register_all
     from mmciss.extend.old_model import check_heads
 
     make, optimizer, _ = plain.MODELS[name]

@@ -19,7 +19,7 @@ PAGES = sorted(
 
 def code_blocks(page: Path, language: str = '') -> list[str]:
     """Returns the fenced blocks of a page, all or those of one language."""
-    found = re.findall(r'^```(\S*)[^\n]*\n(.*?)^```$', page.read_text(encoding='utf-8'), re.M | re.S)
+    found = re.findall(r'^```(\S*)[^\n]*\n(.*?)^```$', page.read_text(encoding='utf-8'), re.MULTILINE | re.DOTALL)
     return [text for name, text in found if not language or name == language]
 
 
@@ -35,7 +35,9 @@ def files_shown(page: Path) -> dict[str, str]:
 def commands(page: Path) -> list[list[str]]:
     """Returns the words of every command of ``tools/`` that a page shows, fenced or indented."""
     text = page.read_text(encoding='utf-8')
-    indented = re.findall(r'(?:^ {4}.*\n)+', re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S), re.M)
+    indented = re.findall(
+        r'(?:^ {4}.*\n)+', re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
     lines = '\n'.join([*code_blocks(page, 'bash'), *code_blocks(page, 'console'), *indented])
     found = []
     for line in lines.replace('\\\n', ' ').splitlines():
@@ -50,14 +52,14 @@ def commands(page: Path) -> list[list[str]]:
 
 def links(page: Path) -> list[str]:
     """Returns the relative links of a page, without those of code."""
-    text = re.sub(r'^```.*?^```$|`[^`\n]*`', '', page.read_text(encoding='utf-8'), flags=re.M | re.S)
+    text = re.sub(r'^```.*?^```$|`[^`\n]*`', '', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
     return [target for target in re.findall(r'\]\(([^)\s]+)\)', text) if not re.match(r'[a-z]+:|#', target)]
 
 
 def tables(page: Path) -> dict[str, list[list[str]]]:
     """Returns the rows of every table by the first cell of its header."""
     found: dict[str, list[list[str]]] = {}
-    for block in re.findall(r'(?:^\|.*\|\n)+', page.read_text(encoding='utf-8'), re.M):
+    for block in re.findall(r'(?:^\|.*\|\n)+', page.read_text(encoding='utf-8'), re.MULTILINE):
         rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in block.splitlines()]
         found[rows[0][0]] = rows[2:]
     return found

@@ -40,7 +40,7 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
         str(tmp_path / 'html'),
     ]
     # What needs the network fails at once rather than after a timeout.
-    offline = {name: 'http://127.0.0.1:9' for name in ('http_proxy', 'https_proxy')}
+    offline = dict.fromkeys(('http_proxy', 'https_proxy'), 'http://127.0.0.1:9')
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **offline, 'PYTHONPATH': str(ROOT)}
     )
@@ -85,7 +85,7 @@ def unwrap(words: list[str]) -> tuple[str, list[str]]:
         assert arguments[places].isdigit(), 'the number of GPUs'
         arguments = arguments[:places] + arguments[places + 1 :] + ['--launcher', 'pytorch']
     elif Path(tool).stem.startswith('slurm'):
-        arguments = arguments[2:] + ['--launcher', 'slurm']
+        arguments = [*arguments[2:], '--launcher', 'slurm']
     return re.sub(r'(dist|slurm)_(train|test)\.sh', r'\2.py', tool), arguments
 
 
@@ -117,8 +117,8 @@ def test_extras_exist() -> None:
     extras = {
         name
         for page in PAGES
-        for text in code_blocks(page) + [page.read_text(encoding='utf-8')]
+        for text in [*code_blocks(page), page.read_text(encoding='utf-8')]
         for name in re.findall(r'-e \.\[(\w+)\]', text)
     }
     assert extras >= {'test', 'docs'}
-    assert all(re.search(rf"^        '{name}': ", setup, re.M) for name in extras), extras
+    assert all(re.search(rf"^        '{name}': ", setup, re.MULTILINE) for name in extras), extras

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.inspect_protocol import inspect_protocol
 from mmciss.apis.train import train
 from mmciss.protocols import build_protocol

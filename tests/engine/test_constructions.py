@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mmseg.models.segmentors import EncoderDecoder
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.datasets import mask_counts
 from mmciss.datasets.incremental_dataset import IncrementalDataset

@@ -71,7 +71,7 @@ def same(first: Any, second: Any, where: str) -> None:
             same(first[key], second[key], f'{where}.{key}')
     elif isinstance(first, list | tuple):
         assert len(first) == len(second), where
-        for index, pair in enumerate(zip(first, second)):
+        for index, pair in enumerate(zip(first, second, strict=True)):
             same(*pair, f'{where}[{index}]')
     elif isinstance(first, torch.Tensor):
         assert torch.equal(first, second), where

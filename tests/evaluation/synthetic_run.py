@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def write_run(
                 'name': protocol,
                 'setting': setting,
                 'class_names': list(names),
-                'steps': [list(range(a + 1, b + 1)) for a, b in zip(bounds, bounds[1:])],
+                'steps': [list(range(a + 1, b + 1)) for a, b in itertools.pairwise(bounds)],
                 'domains': [],
                 'joint': joint,
             },

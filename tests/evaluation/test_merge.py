@@ -99,7 +99,7 @@ def test_files(runs: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / 'out' / 'report.csv').open()))
     mib = next(row for row in rows if row['method'] == 'MiB' and row['runs'] == '3')
     problems = json.loads((tmp_path / 'out' / 'report.json').read_text())
-    scores = [row['scores']['with_background'] for problem in problems for row in problem['rows'] if row['n'] == 3][0]
+    (scores,) = [row['scores']['with_background'] for problem in problems for row in problem['rows'] if row['n'] == 3]
     assert float(mib['old']) == pytest.approx(scores['old']['mean'], abs=1e-6)
     assert float(mib['old_std']) == pytest.approx(scores['old']['std'], abs=1e-6)
     assert any(row['origin'] == 'PLOP paper' and row['all'] == '54.640000' for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_22_methods_are_told_apart_and_no_name_is_cut(tmp_path: Path) -> None:
     assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
     assert all(box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height for box in boxes)
     names = sorted((box for box in boxes[:22]), key=lambda box: box.y0)
-    assert all(above.y0 >= below.y0 + 0.8 * below.height for below, above in zip(names, names[1:]))
+    assert all(above.y0 >= below.y0 + 0.8 * below.height for below, above in itertools.pairwise(names))
     assert max(box.x1 for box in names) <= min(label.get_window_extent().x0 for label in right.get_yticklabels())
 
 

@@ -42,7 +42,7 @@ def test_csv_parses_back(run: Path) -> None:
     report = json.loads((run / 'report.json').read_text())
     assert [row['step'] for row in rows] == ['0', '1', '2', '3', '4', '5']
     assert rows[0]['new'] == '' and rows[0]['IoU tvmonitor'] == ''
-    for row, step, iou in zip(rows, report['steps'], report['iou']):
+    for row, step, iou in zip(rows, report['steps'], report['iou'], strict=True):
         assert float(row['all']) == pytest.approx(step['all'], abs=1e-6)
         got = [float(row[f'IoU {name}'] or 'nan') for name in report['classes']]
         np.testing.assert_allclose(got, [np.nan if value is None else value for value in iou], atol=1e-6)

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.extend.pairs import LabelledData, Pair
 from tests.models.tiny import segmentor_config
 

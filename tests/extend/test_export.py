@@ -8,7 +8,7 @@ import numpy as np
 from mmseg.registry import DATASETS
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.extend.export import write_test_set
 from tests.extend.samples import labelled, write_images
 

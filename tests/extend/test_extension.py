@@ -20,8 +20,8 @@ from mmciss.evaluation.report import write_report
 from mmciss.extend.comparison import load_plain
 from mmciss.extend.runner import Extension
 from mmciss.utils.files import write_json
-from tests.interruption import resumed_at
 from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
+from tests.interruption import resumed_at
 
 TINY = dict(iters=2, batch_size=2, crop_size=16)
 

@@ -63,7 +63,7 @@ def test_the_mean_of_mmsegmentation() -> None:
     pairs = [
         (label, found) for label, row in enumerate(AFTER[:3]) for found, count in enumerate(row) for _ in range(count)
     ]
-    label, found = (torch.tensor(side) for side in zip(*pairs))
+    label, found = (torch.tensor(side) for side in zip(*pairs, strict=True))
     for ghosts, table in ((0, AFTER[:3]), (1, np.pad(AFTER[:3], ((0, 1), (0, 1))))):
         areas = IoUMetric.intersect_and_union(found, label, 3 + ghosts, 255)
         expected = IoUMetric.total_area_to_metrics(*areas)['IoU']

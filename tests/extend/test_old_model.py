@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import class_names, read_old_model
 from tests.extend.samples import OLD, STUFF, write_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.extend.pipelines import config_pipeline, crop_of, default_train_pipeline, with_crop, with_labels
 
 PACK = dict(type='PackSegInputs')

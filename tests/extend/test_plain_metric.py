@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def data_config(path: Path, images: Path, masks: Path, names: tuple[str, ...]) -
     return path
 
 
-@lru_cache(maxsize=None)
+@cache
 def plain(config: Path, checkpoint: Path, images: Path, masks: Path, names: tuple[str, ...]) -> list[float]:
     """Tests a model as MMSegmentation's tools/test.py does, and returns the IoU of every class in percent."""
     METRICS.register_module(name='KeptMetric', module=KeptMetric, force=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from mmengine.config import Config, ConfigDict
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, read_old_model
 from mmciss.extend.settings import GivenSettings, derive, extension_method, faster_new_rows, unlabelled_value

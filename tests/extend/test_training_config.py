@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-import mmciss.register_all  # noqa: F401
-from mmciss.models.step_context import StepState
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.old_model import read_old_model
 from mmciss.extend.settings import GivenSettings
 from mmciss.extend.training_config import check_read, drop_class_weights, training_model
+from mmciss.models.step_context import StepState
 from tests.extend.samples import write_images, write_model
 
 

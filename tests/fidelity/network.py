@@ -82,7 +82,7 @@ def settle(segmentor: nn.Module, inputs: Tensor, spread: float = 0.7) -> None:
     segmentor.train()
     for shift in (0.0, 0.3):
         segmentor.decode_head(segmentor.backbone(inputs + shift))
-    for norm, momentum in zip(norms, momenta):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     segmentor.eval()
 

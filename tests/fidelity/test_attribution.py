@@ -39,8 +39,8 @@ def channel_masks(step: ComposedStep, groups: list[tuple[int, ...]]) -> Tensor:
     """The quarter of the channels with the largest attribution on the pixels of each group of classes, ``(K, D)``."""
     maps: list[list[Tensor]] = [[] for _ in groups]
     for inputs, target in step.batches:
-        for attribution, labels in zip(integrated_gradients(step, inputs), target):
-            for found, classes in zip(maps, groups):
+        for attribution, labels in zip(integrated_gradients(step, inputs), target, strict=True):
+            for found, classes in zip(maps, groups, strict=True):
                 shown = sum((labels == number).double() for number in classes)
                 small = F.interpolate(shown[None, None], attribution.shape[-2:], mode='nearest')[0]
                 if small.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ def method_of(recipe: str) -> str:
     return max((name for name in method_names() if recipe.startswith(f'{name}_')), key=len)
 
 
-@lru_cache(maxsize=None)
+@cache
 def proven_in(path: Path) -> frozenset[str]:
     """Returns the methods that a test file names, by themselves or by one of their recipes."""
     words = {

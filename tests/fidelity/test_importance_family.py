@@ -17,8 +17,10 @@ from tests.fidelity.compose import LATER, ComposedStep, compare, compose
 VOID = 255
 LAST = Step(2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('background', *'abcdef'))
 TOLERANCE = 1e-5
-"""Of a tensor's greatest value. Scores are quotients of what nearly cancels: 1e-13 in a weight becomes 4e-7 there; a rule that
-is another one is off by more than 1e-2."""
+"""Relative to a tensor's greatest value.
+
+Scores are quotients of what nearly cancels: 1e-13 in a weight becomes 4e-7 there; another rule is off by more than 1e-2.
+"""
 Tensors = dict[str, Tensor]
 
 
@@ -125,7 +127,7 @@ def train(net: nn.Module, step: ComposedStep, measure: Measure, updates: int, ra
         scores = net.decode_head(net.backbone(images))
         logits = F.interpolate(scores, images.shape[-2:], mode='bilinear', align_corners=False)
         gradients = torch.autograd.grad(fine_tuning(logits, target), list(weights.values()))
-        for (name, weight), gradient in zip(weights.items(), gradients):
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
             measure.see(update, name, weight.detach(), gradient)
             stiffness = measure.stiffness(name)
             if stiffness is not None:
@@ -182,4 +184,4 @@ def check_start(step: ComposedStep) -> None:
         )
         assert torch.equal(rows[: len(old)], old)
         new = rows[len(old) :]
-        assert len(new) == step.step.num_new and 0 < new.abs().min() and new.abs().max() <= 8**-0.5
+        assert len(new) == step.step.num_new and new.abs().min() > 0 and new.abs().max() <= 8**-0.5

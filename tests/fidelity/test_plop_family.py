@@ -14,7 +14,7 @@ from tests.fidelity.test_attribution import channel_masks
 from tests.fidelity.test_mib_family import pixel_mean_ce
 
 VOID = 255
-STAGES = [f'backbone.layer{stage}.{last}.relu:input' for stage, last in zip((1, 2, 3, 4), (2, 3, 5, 2))]
+STAGES = [f'backbone.layer{stage}.{last}.relu:input' for stage, last in zip((1, 2, 3, 4), (2, 3, 5, 2), strict=True)]
 """Residual sums of the last block of every stage of a ResNet-50, before the activation."""
 
 

@@ -1,4 +1,4 @@
-"""SDR and SDR + MiB: prototypes, the four terms of the latent space and MiB's losses, as the paper and as the release has them."""
+"""SDR and SDR + MiB: prototypes, the four terms of the latent space and MiB's losses, as in paper and release."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gathered(features: Tensor, member: Tensor, released: bool) -> Tensor:
     """Features of some pixels ``(D, n)``; the release's mask lays them out image by image, channel by channel."""
     if released:
         return features[member[:, None].expand_as(features)].view(features.shape[1], -1)
-    return torch.stack([vector for image, here in zip(features, member) for vector in image[:, here].T], 1)
+    return torch.stack([vector for image, here in zip(features, member, strict=True) for vector in image[:, here].T], 1)
 
 
 def classes_of(labels: Tensor) -> list[int]:

@@ -13,13 +13,13 @@ CHANNELS = (4, 4, 6, 6, 5)
 def teacher_maps() -> list[Tensor]:
     """Five feature maps and the logits of 4 classes."""
     maps = [wave((2, c, 8, 8), 0.11 + 0.01 * i, 0.1 * i, 1) for i, c in enumerate(CHANNELS)]
-    return maps + [wave((2, 4, 8, 8), 0.23, 0.6, 1)]
+    return [*maps, wave((2, 4, 8, 8), 0.23, 0.6, 1)]
 
 
 def student_maps() -> list[Tensor]:
     """Five feature maps and the logits of 6 classes."""
     maps = [wave((2, c, 8, 8), 0.13 + 0.01 * i, 0.2 * i, 1) for i, c in enumerate(CHANNELS)]
-    return maps + [wave((2, 6, 8, 8), 0.19, 0.4, 1)]
+    return [*maps, wave((2, 6, 8, 8), 0.19, 0.4, 1)]
 
 
 def latent() -> tuple[Tensor, Tensor, Tensor]:

@@ -58,7 +58,7 @@ def test_equals_integrated_gradients(align_corners: bool) -> None:
 def test_batches_add_up() -> None:
     f, f0, w, mask = inputs()
     parts = [attribution_sum(f[i : i + 1], f0, w, mask[i : i + 1]) for i in range(3)]
-    total, count = (sum(part) for part in zip(*parts))
+    total, count = (sum(part) for part in zip(*parts, strict=True))
     assert count == 2
     torch.testing.assert_close(attribution_scores(total, count), background_attribution(f, f0, w, mask))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmciss.functional.channels import channel_argmax
-from mmciss.functional.channels import check_old_channels, merge_new_into_background
+from mmciss.functional.channels import channel_argmax, check_old_channels, merge_new_into_background
 
 
 def test_merge() -> None:

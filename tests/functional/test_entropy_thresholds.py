@@ -22,7 +22,7 @@ def test_golden_values_of_the_release() -> None:
     pairs = [
         normalised_entropy(cf.wave((1, 4, 16, 16), 0.53, 0.7 + i, s), 6) for i, s in enumerate([40.0, 25.0, 12.0, 3.0])
     ]
-    entropies, classes = (torch.cat(values) for values in zip(*pairs))
+    entropies, classes = (torch.cat(values) for values in zip(*pairs, strict=True))
     expected = torch.tensor([0.009000, 0.007753, 0.007758, 0.008708, 0.001, 0.001])
     found = binned_thresholds(entropy_histogram(entropies, classes, 6))
     torch.testing.assert_close(found, expected, rtol=0, atol=6e-7)

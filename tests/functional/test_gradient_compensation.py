@@ -20,7 +20,7 @@ def reference(logits: np.ndarray, target: np.ndarray, power: float, softmax: boo
     for step in (0, 1):
         where = [i for i in np.ndindex(*target.shape) if target[i] != 255 and STEPS[target[i]] == step]
         g = np.array([abs(p[n, target[n, h, w], h, w] - 1) ** power for n, h, w in where])
-        for index, value in zip(where, g / g.mean()):
+        for index, value in zip(where, g / g.mean(), strict=True):
             weight[index] = value
     return weight
 

@@ -42,7 +42,7 @@ def test_normalisation() -> None:
 
 
 def test_lists_of_different_length() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='shorter than argument'):
         importance_penalty([torch.zeros(1)], [], [torch.zeros(1)])
     assert importance_penalty([], [], []) == 0
 

@@ -28,7 +28,7 @@ def phi(x: np.ndarray, scales: tuple[int, ...]) -> np.ndarray:
 
 def reference(student: list[Tensor], teacher: list[Tensor], factors: list[float], old: int, seen: int) -> float:
     total = 0.0
-    for b, a, factor in zip(student, teacher, factors):
+    for b, a, factor in zip(student, teacher, factors, strict=True):
         a, b = a.double().numpy(), b.double().numpy()
         if b.shape[1] > a.shape[1]:
             b = np.concatenate([b[:, :1] + b[:, old:].sum(1, keepdims=True), b[:, 1:old]], 1)

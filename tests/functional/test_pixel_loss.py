@@ -115,7 +115,7 @@ def test_inputs_stay_and_a_graph_can_be_used_twice(name: str, size: tuple[int, i
     (first,) = torch.autograd.grad(loss, z, retain_graph=True)
     (second,) = torch.autograd.grad(2 * loss, z)
     torch.testing.assert_close(second, 2 * first)
-    assert all(torch.equal(x, y) for x, y in zip((z, teacher, target), kept))
+    assert all(torch.equal(x, y) for x, y in zip((z, teacher, target), kept, strict=True))
 
 
 @pytest.mark.parametrize('name', LOSSES)
@@ -133,7 +133,7 @@ def test_channels_last_logits(size: tuple[int, int]) -> None:
     found = gradient(
         lambda x: ours('unbiased_distillation', x, teacher, target), z.to(memory_format=torch.channels_last)
     )
-    for a, b in zip(found, expected):
+    for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b)
 
 
@@ -146,7 +146,7 @@ def test_improbable_channels_keep_value_and_gradient(level: float, channel: int)
     for name in LOSSES:
         found = gradient(lambda x: ours(name, x, teacher, target), z)
         expected = gradient(lambda x: ours(name, x, teacher.double(), target), z.double())
-        for a, b in zip(found, expected):
+        for a, b in zip(found, expected, strict=True):
             torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-5)
 
 

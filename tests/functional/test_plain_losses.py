@@ -18,7 +18,7 @@ def both(functions, inputs: list[Tensor]) -> None:
         values.append(value.detach())
         gradients.append(torch.autograd.grad(value, inputs))
     torch.testing.assert_close(*values, rtol=1e-5, atol=1e-6)
-    for a, b in zip(*gradients):
+    for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
 
 
@@ -34,7 +34,7 @@ def test_local_pod(dtype: torch.dtype) -> None:
     narrow = [x.requires_grad_(True) for x in student]
     found = torch.autograd.grad(local_pod(narrow, teacher, *args[1:]), narrow)
     expected = torch.autograd.grad(local_pod(wide, *args), wide)
-    for a, b in zip(found, expected):
+    for a, b in zip(found, expected, strict=True):
         assert a.dtype == dtype
         torch.testing.assert_close(a, b.to(dtype))
 

@@ -16,7 +16,7 @@ LAST = [0.01] * 4 + [0.0005]
 
 def test_golden_values() -> None:
     student, teacher = student_maps(), teacher_maps()
-    spatial = pooled_cube_distillation(student, teacher, [0.01] + LAST, 4, 6)
+    spatial = pooled_cube_distillation(student, teacher, [0.01, *LAST], 4, 6)
     channel = pooled_cube_distillation(student[:5], teacher[:5], LAST, 4, 6, mode='channel')
     assert cf.near(spatial, 0.00815267) and cf.near(channel, 0.06463696)
 

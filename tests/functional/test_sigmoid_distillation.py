@@ -58,7 +58,7 @@ def test_golden_values() -> None:
 
 def test_decomposed_distillation_equals_the_equation() -> None:
     x, w, xo, wo = (t.double() for t in inputs())
-    for found, clamp in zip(decomposed_distillation(x, w, xo, wo), ({'min': 0}, {'max': 0})):
+    for found, clamp in zip(decomposed_distillation(x, w, xo, wo), ({'min': 0}, {'max': 0}), strict=True):
         student = torch.einsum('ndhw,kd->nkhw', x, w[..., 0, 0].clamp(**clamp))
         teacher = torch.einsum('ndhw,kd->nkhw', xo, wo[..., 0, 0].clamp(**clamp))
         expected = 3 * F.binary_cross_entropy_with_logits(student, teacher.sigmoid())

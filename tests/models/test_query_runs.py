@@ -12,7 +12,7 @@ from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from yapf.yapflib import yapf_api
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis import extend
 from mmciss.apis.train import train
 from tests.extend.samples import PREPROCESSOR, STUFF, TEST_PIPELINE, TRAIN_PIPELINE, write_images

@@ -284,7 +284,7 @@ def _all(classes: int) -> dict[str, dict[str, Any]]:
 HEADS = tuple(sorted(_all(3)))
 """Names that :func:`tiny_segmentor` takes."""
 
-LAYERS = {name: ('decode_head.conv_seg',) for name in HEADS} | {
+LAYERS = dict.fromkeys(HEADS, ('decode_head.conv_seg',)) | {
     'DAHead': ('decode_head.conv_seg', 'decode_head.pam_conv_seg', 'decode_head.cam_conv_seg'),
     'DDRHead': ('decode_head.conv_seg', 'decode_head.aux_cls_seg'),
     'EncHead': ('decode_head.conv_seg', 'decode_head.se_layer'),

@@ -165,7 +165,7 @@ def stand_ins() -> Iterator[None]:
     try:
         yield
     finally:
-        for (module, name, _), operation in zip(OPERATIONS.values(), kept):
+        for (module, name, _), operation in zip(OPERATIONS.values(), kept, strict=True):
             setattr(module, name, operation)
         yapf_api.FormatCode = formatter
 

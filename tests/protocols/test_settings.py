@@ -110,7 +110,7 @@ def test_published_lists_of_voc_as_explicit_lists(voc: dict, voc_stems: list[str
     protocol = Protocol.from_name('15-1', 20, setting='explicit', split_files=files)
     paths = [f'JPEGImages/{stem}.jpg' for stem in voc_stems]
     overlapped = images_of_steps(Protocol.from_name('15-1', 20), voc['train'])
-    for listed, computed in zip(images_of_steps(protocol, voc['train'], paths=paths), overlapped):
+    for listed, computed in zip(images_of_steps(protocol, voc['train'], paths=paths), overlapped, strict=True):
         assert np.array_equal(listed, computed)
     assert len(select_images(protocol.merged(), 0, voc['train'], paths)) == 10582
 
@@ -132,7 +132,7 @@ def test_published_partitions_of_ade20k(ade: dict, lists: Path, folder: str) -> 
     parts = images_of_steps(protocol, ade['train'], paths=paths)
     assert [*map(len, parts)] == counts and sum(counts) == 20196
     check_partition(parts, set(np.flatnonzero(ade['train'].matrix[:, 1:].any(1)).tolist()))
-    for step, part in zip(protocol, parts):
+    for step, part in zip(protocol, parts, strict=True):
         # Each image shows a class of its step: the order of the classes is the published one.
         assert ade['train'].has_any(step.new)[part].all()
 
@@ -182,7 +182,7 @@ def test_settings_of_any_data(presence: ClassPresence, order: int, seed: int) ->
     check_partition(disjoint, labelled)
     check_partition(partitioned, labelled)
     assert set().union(*map(np.ndarray.tolist, overlapped)) == labelled
-    for all_of_class, first, one in zip(overlapped, disjoint, partitioned):
+    for all_of_class, first, one in zip(overlapped, disjoint, partitioned, strict=True):
         assert set(first) <= set(all_of_class) and set(one) <= set(all_of_class)
     # The last step knows all classes, so that nothing of it is kept back.
     assert np.array_equal(overlapped[-1], disjoint[-1])

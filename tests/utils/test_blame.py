@@ -50,9 +50,8 @@ def test_what_is_wrong_is_blamed_on_its_key(config: object, message: str) -> Non
 
 
 def test_a_missing_key_is_called_that() -> None:
-    with pytest.raises(ConfigError, match="^model: missing or unknown: 'depth'") as error:
-        with blaming('model'):
-            {}['depth']
+    with pytest.raises(ConfigError, match="^model: missing or unknown: 'depth'") as error, blaming('model'):
+        {}['depth']
     assert isinstance(error.value.__cause__, KeyError)
 
 

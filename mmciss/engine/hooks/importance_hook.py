@@ -20,21 +20,18 @@ Tensors = dict[str, Tensor]
 
 
 class ImportanceHook(MethodHook):
-    r"""Base class: measures how important each parameter is, and holds it as strongly in the steps
-    after.
+    r"""Base class: measures how important each parameter is, and holds it that strongly in later steps.
 
-    The measure sees the gradient of every update, after accumulation, reduction over all ranks,
-    unscaling of mixed precision and clipping; every rank computes the same. It acts by hooks of the
-    optimizer, so that an update that mixed precision skips is not seen either.
+    The measure sees the gradient of every update, after accumulation, reduction over all ranks, unscaling of mixed
+    precision and clipping; every rank computes the same. It acts by hooks of the optimizer, so that an update that
+    mixed precision skips is not seen either.
 
-    In later steps the penalty
-    :math:`\lambda \sum_i \Omega_i (\theta_i - \theta_i^{start})^2`
-    acts through its gradient :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is
-    added to that of the losses after the measure saw it: the same as a second backward pass, for
-    the price of an addition. At most it is the distance over the learning rate, which gradient
-    descent turns into a way straight back; a stronger pull would overshoot and diverge. The
-    published settings stay below that. Parameters that the step before did not have, such as new
-    classes' rows, are free.
+    In later steps the penalty :math:`\lambda \sum_i \Omega_i (\theta_i - \theta_i^{start})^2` acts through its
+    gradient :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is added to that of the losses after the
+    measure saw it: the same as a second backward pass, for the price of an addition. It is limited to the distance
+    over the learning rate, with which gradient descent returns to the start in one update; a stronger pull would
+    overshoot and diverge. The published settings stay below that. Parameters that the step before did not have, such
+    as new classes' rows, are free.
 
     A subclass gives :meth:`initial`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
 

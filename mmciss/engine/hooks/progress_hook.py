@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

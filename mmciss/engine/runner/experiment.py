@@ -15,9 +15,9 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
+from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
-from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.runner.schedule import StepPlan, plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots

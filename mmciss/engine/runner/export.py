@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -19,9 +18,9 @@ from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
+from mmciss.models.slot import SlotLife
 from mmciss.utils.checkpoints import load_own
 from mmciss.utils.files import save_tensors, write_atomically
-from mmciss.models.slot import SlotLife
 
 if TYPE_CHECKING:
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor

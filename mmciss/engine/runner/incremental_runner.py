@@ -31,6 +31,7 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.evaluator import other_results
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 from mmciss.evaluation.scores import scalars
+from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.environment import drop_frozen_parameter_notes

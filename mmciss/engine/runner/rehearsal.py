@@ -29,6 +29,7 @@ from mmciss.models.previous import load_plain_checkpoint
 from mmciss.models.readout import Readout, run_segmentor
 from mmciss.models.slot import SlotLife
 from mmciss.models.slots import NAMED_SLOTS, SINGLE_SLOTS, check_needs, check_samples, check_statistics, named_configs
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.utils.blame import blaming, build
 from mmciss.utils.environment import drop_frozen_parameter_notes

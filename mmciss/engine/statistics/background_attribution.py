@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.reduction import sum_over_ranks
@@ -133,11 +133,11 @@ class BackgroundAttribution(DataPass):
         totals = [sum_over_ranks(total) for total in self.sums]
         name, classifier = linear_classifier(self.model.segmentor)
         scores = torch.zeros(len(totals), classifier.weight.shape[1], dtype=torch.float64)
-        for row, total, count in zip(scores, totals, self.counts):
+        for row, total, count in zip(scores, totals, self.counts, strict=True):
             if count and total is not None:
                 row.copy_(attribution_scores(total, count))
         mask = select_channels(scores, self.fraction) & (self.counts.cpu() > 0).unsqueeze(1)
-        if missing := [channels for channels, count in zip(self.groups, self.counts) if not count]:
+        if missing := [channels for channels, count in zip(self.groups, self.counts, strict=True) if not count]:
             print_log(
                 f'background attribution: no pixel of channels {missing} was found; their rows start at random',
                 logger='current',

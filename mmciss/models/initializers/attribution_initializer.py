@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.models.classifiers.growable import Growable

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import Growable, copy_row
 from mmciss.models.initializers.initializer import Initializer

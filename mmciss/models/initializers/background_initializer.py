@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from mmciss.models.classifiers.growable import Growable, copy_row
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import Growable, growable_layers

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from mmciss.models.classifiers.growable import Growable
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.registry import INITIALIZERS

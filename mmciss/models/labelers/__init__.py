@@ -8,8 +8,8 @@ from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UnknownLabeler
 
 __all__ = [
-    'EntropyLabeler',
     'Batch',
+    'EntropyLabeler',
     'Labeler',
     'Labels',
     'PrototypeEntropyLabeler',

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmseg.structures.sampler import BasePixelSampler
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.functional.labels_at import labels_at
 from mmciss.models.slot import Slot

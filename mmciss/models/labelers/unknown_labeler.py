@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,7 @@ class UnknownLabeler(Labeler):
         ConfigError: If an argument is not allowed.
     """
 
-    remedies = {
+    remedies: ClassVar[Mapping[str, str]] = {
         'sample.gt_saliency': (
             "method.labeler.unknown='saliency' needs saliency maps: put dict(type='LoadSaliency', folder=...) after "
             'LoadAnnotations and PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
@@ -96,6 +97,6 @@ class UnknownLabeler(Labeler):
         for sample in samples:
             salient = sample.gt_saliency.data.reshape(sample.gt_saliency.data.shape[-2:]) > 0
             # Where the batch was padded the labels say "ignore".
-            height, width = (a - b for a, b in zip(target.shape[-2:], salient.shape))
+            height, width = (a - b for a, b in zip(target.shape[-2:], salient.shape, strict=True))
             maps.append(F.pad(salient, (0, width, 0, height)))
         return torch.stack(maps).to(target.device)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict

@@ -17,8 +17,9 @@ from mmciss.registry import STRUCTURES
 from mmciss.utils.private_api import NORMS
 
 if TYPE_CHECKING:
-    from mmciss.protocols.step import Step
     from mmseg.models.segmentors import BaseSegmentor
+
+    from mmciss.protocols.step import Step
 
 
 DEFAULT = {'backbone.*': 3, 'decode_head.*': 3}

@@ -20,8 +20,9 @@ from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 
 if TYPE_CHECKING:
-    from mmciss.protocols.step import Step
     from mmseg.models.segmentors import BaseSegmentor
+
+    from mmciss.protocols.step import Step
 
 
 @STRUCTURES.register_module()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
-    from mmciss.protocols.step import Step
     from mmseg.models.segmentors import BaseSegmentor
+
+    from mmciss.protocols.step import Step
 
 
 class Structure(Slot):

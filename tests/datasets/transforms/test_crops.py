@@ -132,7 +132,7 @@ def test_labels_take_the_pixel_at_the_centre(size: tuple[int, int], new: tuple[i
     assert found.shape == new
     # A centre that falls exactly between two pixels may take either.
     (rows, clear_rows), (columns, clear_columns) = (
-        divmod((2 * np.arange(n) + 1) * s, 2 * n) for s, n in zip(size, new)
+        divmod((2 * np.arange(n) + 1) * s, 2 * n) for s, n in zip(size, new, strict=True)
     )
     wanted = labels[rows[:, None], columns[None, :]]
     clear = (clear_rows > 0)[:, None] & (clear_columns > 0)[None, :]

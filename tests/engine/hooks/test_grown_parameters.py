@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmseg.models.decode_heads import point_head
 from yapf.yapflib import yapf_api
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.models.step_context import StepState

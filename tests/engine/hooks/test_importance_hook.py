@@ -42,7 +42,7 @@ def test_base_step_is_not_changed(kind: Kind) -> None:
     runner = toy_runner(alone)
     for iteration in range(5):
         runner.optim_wrapper.update_params(task_loss(alone.segmentor, inputs(iteration)))
-    assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))
 
 
 @pytest.mark.parametrize('kind', HOOKS)
@@ -63,7 +63,7 @@ def test_acts_as_the_penalty_in_the_loss(kind: Kind, tmp_path: Path) -> None:
         )
         penalties.append(penalty.item())
         reference.optim_wrapper.update_params(task_loss(other.segmentor, inputs(iteration)) + penalty)
-    for found, expected in zip(model.parameters(), other.parameters()):
+    for found, expected in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(found, expected)
     assert penalties[0] == 0 and penalties[-1] > 0
     assert list(runner.message_hub.scalars) == ['train/penalty']
@@ -94,7 +94,7 @@ def test_resumed_step_is_the_same(kind: Kind, updates: int, tmp_path: Path) -> N
     second = kind(weight=SMALL)
     second.after_load_checkpoint(runner, torch.load(tmp_path / 'iter.pth', weights_only=True))
     train(second, runner, range(updates, updates + 2))
-    for found, expected in zip(parts.parameters(), whole.parameters()):
+    for found, expected in zip(parts.parameters(), whole.parameters(), strict=True):
         assert torch.equal(found, expected)
     for kind_name, tensors in hook.state().items():
         for name, tensor in tensors.items():

@@ -22,9 +22,9 @@ def test_is_the_loss_saved_over_the_squared_way(options: dict[str, str]) -> None
         moves = [before - after for before, _, after in (update[name] for update in trace)]
         gradients = [update[name][1] for update in trace]
         if options.get('gradient') == 'own':
-            path = sum(g * move for g, move in zip(gradients, moves))
+            path = sum(g * move for g, move in zip(gradients, moves, strict=True))
         else:
-            path = sum(g * move for g, move in zip(gradients[1:], moves[:-1]))
+            path = sum(g * move for g, move in zip(gradients[1:], moves[:-1], strict=True))
         way = trace[-1][name][2] - trace[0][name][0]
         torch.testing.assert_close(score, (path / (way**2 + 1e-20)).clamp(min=0))
 

@@ -68,11 +68,16 @@ def train(
     model, trace = runner.model, []
     for iteration in iterations:
         loss = task_loss(model.segmentor, inputs(iteration))
-        names, parameters = zip(*model.segmentor.named_parameters())
+        names, parameters = zip(*model.segmentor.named_parameters(), strict=True)
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
         before = [p.detach().clone() for p in parameters]
         runner.optim_wrapper.update_params(loss)
-        trace.append({name: (b, g, p.detach().clone()) for name, b, g, p in zip(names, before, gradients, parameters)})
+        trace.append(
+            {
+                name: (b, g, p.detach().clone())
+                for name, b, g, p in zip(names, before, gradients, parameters, strict=True)
+            }
+        )
         runner.iter = iteration
         hook.after_train_iter(runner, iteration)
     if finish:
@@ -90,5 +95,5 @@ def leave(hook: ImportanceHook, model: Toy, folder: Path) -> StepState:
 def later_toy(base: Toy, previous: StepState) -> Toy:
     """Returns the model of the next step, with the weights of the one before where it had any."""
     model = Toy(later=True, previous=previous)
-    model.segmentor.load_state_dict(base.segmentor.state_dict(), strict=False)
+    model.segmentor.load_state_dict(base.segmentor.state_dict(), strict=True)
     return model

@@ -66,7 +66,7 @@ def test_changed_data_is_another_experiment_and_the_key_says_which(tmp_path: Pat
     masks = block_masks(0, 12)
     known = pictures(tmp_path / 'a', masks, 12)
     exchanged = [masks[0].copy(), *masks[1:]]
-    shown = sorted(set(exchanged[0].flat) - {255})[-1]
+    shown = max(set(exchanged[0].flat) - {255})
     exchanged[0][exchanged[0] == shown] = 255
     sampler = dict(train_dataloader__sampler=dict(type='InfiniteSampler', shuffle=False))
     for changes, expected in (

@@ -84,16 +84,16 @@ def kill_when(process: subprocess.Popen, condition: Callable[[], bool]) -> None:
 def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
     moments = [
-        lambda: (folder / 'step_0' / 'iter_2.pth').exists(),
-        lambda: (folder / 'step_0' / 'model.pth').exists(),
-        lambda: (folder / 'step_1' / 'iter_4.pth').exists(),
+        (folder / 'step_0' / 'iter_2.pth').exists,
+        (folder / 'step_0' / 'model.pth').exists,
+        (folder / 'step_1' / 'iter_4.pth').exists,
     ]
     for index, moment in enumerate(moments):
         kill_when(start(*training_command(folder, *(['--resume'] if index else []))), moment)
     assert RunFolder(folder).first_open_step(2) <= 1
     assert resumed_at(folder / 'step_0')[0] >= 2, 'it continues where its checkpoint is'
     process = start(*training_command(folder, '--resume'))
-    output, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert [item['confusion'] for item in results(folder)] == [item['confusion'] for item in results(finished_run)]
     for index in range(2):
@@ -107,7 +107,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished_run: Path, tmp_path: P
 
 def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_used(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'run'
-    kill_when(start(*training_command(folder)), lambda: (folder / 'step_0' / 'iter_4.pth').exists())
+    kill_when(start(*training_command(folder)), (folder / 'step_0' / 'iter_4.pth').exists)
     path = folder / 'step_0' / 'iter_4.pth'
     path.write_bytes(path.read_bytes()[:1000])
     train(smoke_config(folder, resume=True))

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import TRANSFORMS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.exemplars import Memory
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.memory import memory_options, store_exemplars

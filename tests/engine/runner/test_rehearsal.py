@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ from tests.smoke import smoke_config
 class WatchesSteps(MethodHook):
     """Notes which steps it is asked about, and refuses one."""
 
-    asked: list[int] = []
+    asked: ClassVar[list[int]] = []
 
     def __init__(self, refuses: int | None = None) -> None:
         self.refuses = refuses

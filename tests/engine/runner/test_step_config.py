@@ -11,6 +11,7 @@ from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 
 NAMES = ('background', 'a', 'b', 'c')

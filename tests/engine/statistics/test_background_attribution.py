@@ -37,7 +37,7 @@ def by_captum(teacher: Teacher, channels: list[int]) -> Tensor:
     method = captum.LayerIntegratedGradients(background, teacher.segmentor.decode_head.conv_seg)
     kept = []
     for inputs, target in samples.batches():
-        for image, label in zip(inputs, target):
+        for image, label in zip(inputs, target, strict=True):
             mask = labels_at(torch.isin(label, torch.tensor(channels))[None], (8, 8))
             if mask.any():
                 found = method.attribute(

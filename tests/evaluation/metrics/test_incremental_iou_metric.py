@@ -111,7 +111,7 @@ def test_memory_of_many_classes_stays_small() -> None:
 
 
 def test_prints_a_table(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture) -> None:
-    scores = {key: 50.0 for key in ('old', 'new', 'all', 'old_no_background', 'all_no_background')}
+    scores = dict.fromkeys(('old', 'new', 'all', 'old_no_background', 'all_no_background'), 50.0)
     table = _metric()._table(np.eye(4, dtype=np.int64), scores)
     assert 'background' in table and '100.00' in table and 'old 50.00' in table
 

@@ -32,7 +32,7 @@ def test_every_activation_is_leaky(slope: float, stem: bool) -> None:
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     x = net.bn1(net.conv1(images))
     x = net.maxpool(torch.where(x > 0, x, slope * x) if stem else x)
-    for name, found in zip(net.res_layers, net(images)):
+    for name, found in zip(net.res_layers, net(images), strict=True):
         x = stage(net.get_submodule(name), x, slope)
         torch.testing.assert_close(found, x)
 

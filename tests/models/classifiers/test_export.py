@@ -77,7 +77,7 @@ def test_plain_mmsegmentation_gives_identical_logits_without_mmciss(tmp_path: Pa
 
 
 def test_keys_stand_in_the_order_of_the_plain_model() -> None:
-    config, model = grown('DAHead', auxiliary=True)
+    _, model = grown('DAHead', auxiliary=True)
     plain = MODELS.build(tiny_segmentor('DAHead', 6, auxiliary=True))
     assert list(plain_state_dict(model)) == list(plain.state_dict())
 

@@ -99,7 +99,7 @@ def test_heads_that_differ_in_classes_and_loss_only_are_built_twice_in_all() -> 
 
     MODELS.register_module(name='CountedHead', module=Counted, force=True)
     losses = dict(type='CrossEntropyLoss'), dict(type='UnbiasedCrossEntropyLoss'), [dict(type='DiceLoss')]
-    for count, loss in zip((3, 5, 4), losses):
+    for count, loss in zip((3, 5, 4), losses, strict=True):
         found = find_growable(dict(type='CountedHead', num_classes=count, loss_decode=loss))
         assert found == ['anything']
         found.clear()

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.labelers import EntropyLabeler
 from mmciss.protocols.step import Step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.functional import entropy_pseudo_labels, prototype_relabel, rectified_log_probabilities
 from mmciss.models.labelers import EntropyLabeler

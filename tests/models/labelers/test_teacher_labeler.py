@@ -8,8 +8,8 @@ import torch
 from mmciss.errors import ConfigError
 from mmciss.models.labelers import TeacherLabeler
 from mmciss.models.outputs import SegOutput
-from mmciss.protocols.step import Step
 from mmciss.protocols.labels import UNKNOWN
+from mmciss.protocols.step import Step
 from tests.models.labelers.samples import label
 
 STEP = Step(1, new=(3,), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)

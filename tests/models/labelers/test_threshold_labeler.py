@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.registry import LABELERS
 from tests.functional import closed_form as cf
 from tests.models.labelers import samples

@@ -15,8 +15,8 @@ from mmciss.models.classifiers import GrowableConv2d
 from mmciss.models.labelers import UnknownLabeler
 from mmciss.models.outputs import SegOutput
 from mmciss.models.slots import check_samples
-from mmciss.protocols.step import Step
 from mmciss.protocols.labels import UNKNOWN
+from mmciss.protocols.step import Step
 from tests.models.labelers.samples import label
 from tests.models.tiny import BASE, LATER
 

@@ -19,7 +19,7 @@ LAYERS = ['a', 'b', 'c', 'd']
 
 def output(maps: list[torch.Tensor]) -> SegOutput:
     """Four features, an embedding and logits."""
-    return SegOutput(maps[5], embedding=maps[4], features=dict(zip(LAYERS, maps)))
+    return SegOutput(maps[5], embedding=maps[4], features=dict(zip(LAYERS, maps, strict=False)))
 
 
 def test_golden_value_and_weight() -> None:

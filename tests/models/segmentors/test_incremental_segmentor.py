@@ -206,6 +206,6 @@ def test_decision_changes_the_prediction_only(previous: dict) -> None:
         logits = nn.functional.interpolate(model(inputs, mode='tensor'), (32, 32), mode='bilinear')
     best, channel = logits[:, 1:].max(1)
     expected = torch.where(best > 0, channel + 1, 0)
-    for result, want in zip(results, expected):
+    for result, want in zip(results, expected, strict=True):
         assert torch.equal(result.pred_sem_seg.data[0], want)
     assert 'postprocess_result' not in model.segmentor.__dict__

@@ -33,7 +33,7 @@ def test_merged_layers_give_the_average(options: dict) -> None:
     x = torch.randn(2, 4, 5, 5)
     expected = norm.eval()(conv(x))
     torch.testing.assert_close(plain_norm.eval()(plain_conv(x)), expected, rtol=1e-5, atol=1e-5)
-    apart = sum(n(c(x)) for c, n in zip(conv.branches, norm.branches)) / 2
+    apart = sum(n(c(x)) for c, n in zip(conv.branches, norm.branches, strict=True)) / 2
     torch.testing.assert_close(expected, apart)
 
 
@@ -48,7 +48,7 @@ def test_equal_branches_merge_into_a_layer_with_the_true_statistics() -> None:
     for layer in (conv, norm):
         layer.branches[1].load_state_dict(layer.branches[0].state_dict())
     plain = nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
-    for layer, state in zip(plain, merge_layers(conv, norm)):
+    for layer, state in zip(plain, merge_layers(conv, norm), strict=True):
         layer.load_state_dict(state)
     with torch.no_grad():
         batch = plain[0](x)
@@ -77,7 +77,7 @@ def test_plain_weights_load_into_both_branches() -> None:
     both = nn.Sequential(conv, norm)
     result = both.load_state_dict(plain.state_dict())
     assert not result.missing_keys and not result.unexpected_keys
-    for layer, part in zip(both, plain):
+    for layer, part in zip(both, plain, strict=True):
         for branch in layer.branches:
             for name, tensor in part.state_dict().items():
                 assert torch.equal(branch.state_dict()[name], tensor)

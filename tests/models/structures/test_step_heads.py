@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.registry import init_default_scope
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmseg.apis import init_model
 from torch import Tensor, nn
 
