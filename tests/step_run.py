@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from mmciss.datasets.exemplars import Exemplar, Memory
-from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.make_runner import close_runner
 from mmciss.models.step_context import StepState
 from mmciss.utils.files import save_tensors

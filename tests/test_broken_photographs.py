@@ -103,5 +103,6 @@ def test_rejected_pictures_that_are_broken_are_named(tmp_path: Path) -> None:
 
 def test_the_error_of_a_worker_is_one_line() -> None:
     error = BrokenSampleError('a.png: broken')
-    text = f'Caught {type(error).__name__} in DataLoader worker process 0.\nTraceback ...\nmodule.{type(error).__name__}: {error}'
+    kind = type(error).__name__
+    text = f'Caught {kind} in DataLoader worker process 0.\nTraceback ...\nmodule.{kind}: {error}'
     assert str(BrokenSampleError(text)) == 'a.png: broken' == str(pickle.loads(pickle.dumps(error)))

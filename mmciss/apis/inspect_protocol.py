@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.config import Config
@@ -143,9 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         import mmciss.register_all
         from mmciss.apis.working_methods import check_method
+        from mmciss.engine.runner.base_step import check_base_step
         from mmciss.engine.runner.experiment import Experiment
         from mmciss.engine.runner.incremental_runner import check_run_steps
-        from mmciss.engine.runner.base_step import check_base_step
         from mmciss.engine.runner.launch import prepare_config
 
         cfg = config(args.method)

@@ -34,10 +34,10 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
         ConfigError: If the checkpoint is not one of this step and model.
     """
     from mmciss.engine.runner.experiment import Experiment
-    from mmciss.engine.runner.make_runner import close_runner, make_runner
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
-    from mmciss.models.step_context import StepState
+    from mmciss.engine.runner.make_runner import close_runner, make_runner
     from mmciss.models.previous import load_plain_checkpoint
+    from mmciss.models.step_context import StepState
 
     cfg = prepare_config(cfg)
     check_work_dir(cfg.work_dir)

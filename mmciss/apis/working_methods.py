@@ -57,8 +57,8 @@ def method_files(method: str) -> list[Path]:
 
 def _works(cfg: Config) -> bool:
     from mmciss.engine.runner.experiment import Experiment
-    from mmciss.engine.runner.rehearsal import rehearse
     from mmciss.engine.runner.launch import prepare_config
+    from mmciss.engine.runner.rehearsal import rehearse
 
     try:
         rehearse(Experiment.from_cfg(prepare_config(cfg)))

@@ -94,8 +94,10 @@ class Pictures:
 
     def write(self, folders: Sequence[Path]) -> None:
         """Writes ``samples.npz`` of both steps."""
-        images, labels, *predictions = (np.stack(column) for column in zip(*(maps for _, maps in self.items)))
-        for folder, found in zip(folders, predictions):
+        images, labels, *predictions = (
+            np.stack(column) for column in zip(*(maps for _, maps in self.items), strict=True)
+        )
+        for folder, found in zip(folders, predictions, strict=True):
             write_samples(folder / 'samples.npz', images, labels, found)
 
 

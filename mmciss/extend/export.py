@@ -24,7 +24,7 @@ Palette = Sequence[Sequence[int]]
 
 
 def export_source(cfg: Config) -> Config:
-    """Returns what :func:`mmciss.engine.runner.export.plain_config` reads of a config: the model and a plain test pipeline."""
+    """Returns what :func:`~mmciss.engine.runner.export.plain_config` reads: the model and a plain test pipeline."""
     source = dict(model=cfg.model.to_dict(), test_dataloader=dict(dataset=dict(pipeline=plain_test_pipeline(cfg))))
     if cfg.get('data_preprocessor'):
         source['data_preprocessor'] = cfg.data_preprocessor.to_dict()
@@ -91,7 +91,7 @@ def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[list(table)] = list(table.values())
     names = [str(path.relative_to(root).with_suffix('')) for path in images]
-    for name, pair in zip(names, pairs):
+    for name, pair in zip(names, pairs, strict=True):
         with Image.open(pair.mask) as mask:
             ids = lookup[np.asarray(mask).astype(np.uint8)]
         _write_mask(folder / 'masks' / f'{name}.png', ids)

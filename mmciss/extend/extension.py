@@ -14,7 +14,6 @@ from mmciss.engine.checks.values import LARGEST_SEED, is_integer
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.runner.schedule import StepPlan
-from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.extend.classes import Colour, check_new_names, extend_palette, extension_protocol
 from mmciss.extend.data import ExtensionData, ReadData
@@ -83,8 +82,8 @@ class ExtensionExperiment(Experiment):
         read = data.read(protocol[1], seed, model_readers(old.cfg))
         settings = derive(old, read.num_train, read.sizes, given)
         method = extension_method(str(settings['method'].value), old.background)
-        size = tuple(int(np.median(side)) for side in zip(*read.sizes))
-        cfg = training_config(old, protocol[1], method, settings, str(work_dir), seed, cfg_options, size)
+        height, width = (int(np.median(side)) for side in zip(*read.sizes, strict=True))
+        cfg = training_config(old, protocol[1], method, settings, str(work_dir), seed, cfg_options, (height, width))
         iterations = int(cfg.train_cfg.max_iters)
         settings['iters'] = Setting(iterations, settings['iters'].reason)
         checksum = read.checksum()
@@ -157,8 +156,10 @@ class ExtensionExperiment(Experiment):
         old, names = self.old, self.protocol[1].names
         new = ', '.join(f'{name} (id {index})' for index, name in enumerate(names) if index >= old.num_classes)
         return [
-            f'{old.config}: {old.num_classes} classes, named by {old.named_by}, '
-            f'{"with" if old.background else "without"} a background class. New: {new}.',
+            (
+                f'{old.config}: {old.num_classes} classes, named by {old.named_by}, '
+                f'{"with" if old.background else "without"} a background class. New: {new}.'
+            ),
             *self.read.lines(),
             *(f'{key}: {setting}' for key, setting in self.settings.items()),
             *self.notes(),

@@ -18,7 +18,6 @@ from mmciss.datasets.seeding import seeded
 from mmciss.engine.runner.export import export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
-from mmciss.models.step_context import StepState
 from mmciss.evaluation.report import Section
 from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain
 from mmciss.extend.export import export_source, extended_config, model_config, write_config, write_test_set
@@ -91,7 +90,7 @@ class ExtensionRunner(IncrementalRunner):
 
     def _check_folder(self) -> None:
         super()._check_folder()
-        known = read_json(self.folder.path / 'run.json')
+        known = read_json(self.folder.path / 'run.json') or {}
         if 'title' not in known:  # a folder of an older version
             write_json(self.folder.path / 'run.json', {**self.experiment.details(), **known})
         for line in self.experiment.lines():
@@ -144,7 +143,8 @@ class ExtensionRunner(IncrementalRunner):
         self.summary.update(extension.facts(), **summary)
         found = [headline(self.summary), *judging_lines(self.summary)]
         notes = self.summary['notes']
-        decision = self.folder.result(1).get('decision') or self.folder.result(1)
+        result = self.folder.result(1) or {}
+        decision = result.get('decision') or result
         if not decision['plain']:
             notes.append(
                 'The method decides otherwise than by the largest logit; the exported model comes close, and all '
@@ -184,4 +184,4 @@ class ExtensionRunner(IncrementalRunner):
                 'data_background': step.background,
                 'notes': notes,
             }
-            write_json(self.folder.step(index) / 'result.json', {**self.folder.result(index), **found})
+            write_json(self.folder.step(index) / 'result.json', {**(self.folder.result(index) or {}), **found})

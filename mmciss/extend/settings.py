@@ -10,10 +10,10 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.engine.runner.export import RECORD
-from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.runner.step_config import NEWEST
 from mmciss.engine.checks.values import is_number
+from mmciss.engine.model_config import replace_main_loss
+from mmciss.engine.runner.export import RECORD
+from mmciss.engine.runner.step_config import NEWEST
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import config_pipeline, crop_of
@@ -95,8 +95,8 @@ def derive(
         given: What the user decided.
 
     Returns:
-        ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``, ``new_rows_lr``,
-        ``batch_size``, ``crop_size`` (height and width), ``iters``.
+        ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``,
+        ``new_rows_lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``.
     """
     optimizer, lr = _learning_rate(old)
     settings = {

@@ -92,7 +92,7 @@ def accumulate_walk(score: Tensor, gradient: Tensor, before: Tensor, after: Tens
         gradient: Gradient at the end of the stretch.
         before: The parameter at its beginning; in the release of MiB (arXiv 2002.00718) ten iterations earlier.
         after: The parameter at its end, with which ``gradient`` was computed.
-        fisher: Running Fisher information, see :func:`update_fisher`; in that release before the update with ``gradient``.
+        fisher: Running Fisher information, see :func:`update_fisher`; in that release from before this update.
     """
     saved = gradient * (before - after)
     return score + saved / (0.5 * fisher * (after - before).square() + 1e-8)

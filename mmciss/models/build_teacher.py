@@ -13,9 +13,9 @@ from mmciss.models.classifiers.grow import build_grown_segmentor
 from mmciss.models.classifiers.growable import Growable, growable_layers
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.freezing import is_dropout
-from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.previous import load_auxiliary, load_plain_checkpoint
 from mmciss.models.readout import main_classifier
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.teacher import SharedTrunkTeacher, Teacher
 from mmciss.utils.private_api import NORMS
 

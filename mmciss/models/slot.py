@@ -41,7 +41,7 @@ class SlotLife:
         """
 
     def begin(self, context: StepContext) -> None:
-        """Adopts what the step before left, ``context.previous.slot(self.key)``; ``previous`` is None at the base step."""
+        """Adopts what the step before left: ``context.previous.slot(self.key)``; the base step has no ``previous``."""
 
     def end(self, context: StepContext) -> None:
         """Computes what later steps need, into buffers. ``context.statistics`` holds the passes made after training."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mmciss.datasets.incremental_dataset import IncrementalDataset
     from mmciss.engine.runner.schedule import StepPlan
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
-    from mmciss.models.slot import Slot
     from mmciss.models.teacher import Teacher
     from mmciss.protocols.step import Step
 
@@ -68,8 +67,8 @@ class StepContext:
         previous: What the step before left, or None at the base step.
         plan: Iterations and learning rate of the step, where a runner made the context.
         statistics: What is known already, by name.
-        data: The step's training data, if a runner made the context: ``data.indices`` are the images that the step sees,
-            ``data.table`` maps the labels of the data set to channels.
+        data: The step's training data, if a runner made the context: ``data.indices`` are the images that the step
+            sees, ``data.table`` maps the labels of the data set to channels.
 
     Attributes:
         statistics: What passes over the data found, by name. Passes before training fill it before weights are

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.registry import INITIALIZERS, LABELERS
 from tests.paths import ROOT

@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import make_step_config
 from mmciss.models.step_context import StepState

@@ -16,7 +16,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.inspect_protocol import main as inspect_main
 from mmciss.apis.train import config_from_args, parse_args
 from mmciss.apis.train import main as train_main

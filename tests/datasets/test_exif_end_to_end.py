@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.engine.runner.experiment import Experiment

@@ -11,13 +11,12 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.scanned_dataset import match_classes
 from mmciss.engine.runner.experiment import Experiment
-from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepState
 from tests.step_run import CLASSES, block_masks, step_run_config, write_pictures

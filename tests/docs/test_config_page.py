@@ -6,8 +6,7 @@ import inspect
 import re
 from dataclasses import fields
 
-from mmciss.datasets.exemplars import LABELS, MODES, ReplayOptions
-from mmciss.datasets.exemplars import SELECTIONS
+from mmciss.datasets.exemplars import LABELS, MODES, SELECTIONS, ReplayOptions
 from mmciss.engine.runner.schedule import STEP_KEYS
 from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.evaluation.confusion import ABSENT_RULES

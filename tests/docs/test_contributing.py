@@ -13,8 +13,8 @@ from tests.paths import ROOT
 PAGE = ROOT / 'CONTRIBUTING.md'
 TEXT = PAGE.read_text(encoding='utf-8')
 SNIPPETS = [
-    ast.parse(re.sub(r'^ {3}', '', block, flags=re.M))
-    for block in re.findall(r'^ {3}```python\n(.*?)^ {3}```$', TEXT, re.M | re.S)
+    ast.parse(re.sub(r'^ {3}', '', block, flags=re.MULTILINE))
+    for block in re.findall(r'^ {3}```python\n(.*?)^ {3}```$', TEXT, re.MULTILINE | re.DOTALL)
 ]
 
 
@@ -44,4 +44,4 @@ def test_every_registered_module_is_imported_beside_it() -> None:
 
 
 def test_no_block_of_code_is_left_out() -> None:
-    assert len(SNIPPETS) == len(re.findall(r'^ *```python', TEXT, re.M)) and not code_blocks(PAGE, 'python')
+    assert len(SNIPPETS) == len(re.findall(r'^ *```python', TEXT, re.MULTILINE)) and not code_blocks(PAGE, 'python')

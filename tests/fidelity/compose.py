@@ -14,7 +14,7 @@ import copy
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -30,13 +30,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.apis.overrides import use_method
 from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.runner.schedule import plan_step
-from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.engine.runner.step_config import make_step_config, method_slots
+from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
@@ -55,7 +55,7 @@ DOMAINS = (
 IMAGES, SIDE = 3, 64
 
 
-@lru_cache(maxsize=None)
+@cache
 def read(recipe: str, method: str | None) -> Config:
     """Reads ``configs/recipes/<recipe>.py``, with another method if one is named, as ``--method`` does."""
     cfg = Config.fromfile(ROOT / f'configs/recipes/{recipe}.py')
@@ -304,7 +304,7 @@ def compare(step: ComposedStep, reference: Tensor, tolerance: float = 1e-9) -> d
     assert difference <= tolerance, f'loss {float(total)}, expected {float(reference)}'
     norms = [0.0 if item is None else float(item.norm()) for item in expected]
     worst = 0.0
-    for name, norm, one, other in zip(parameters, norms, found, expected):
+    for name, norm, one, other in zip(parameters, norms, found, expected, strict=True):
         zero = torch.zeros_like(parameters[name])
         gap = float(((zero if one is None else one) - (zero if other is None else other)).norm())
         relative = gap / max(norm, 1e-6 * max(norms))

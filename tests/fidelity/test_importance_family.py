@@ -19,7 +19,7 @@ LAST = Step(2, new=(6,), old=(1, 2, 3, 4, 5), sizes=(4, 2, 1), names=('backgroun
 TOLERANCE = 1e-5
 """Relative to a tensor's greatest value.
 
-Scores are quotients of what nearly cancels: 1e-13 in a weight becomes 4e-7 there; another rule is off by more than 1e-2.
+Scores are quotients of what nearly cancels: 1e-13 in a weight becomes 4e-7 there; another rule is off by over 1e-2.
 """
 Tensors = dict[str, Tensor]
 

@@ -126,7 +126,7 @@ def test_unknown_goes_to_the_background_in_predictions_whole_and_sliding(mode: d
         classifier.auxiliary.bias.fill_(1e4)
         everywhere = ours.predict(inputs, copy.deepcopy(samples))
         classifier.auxiliary.bias.copy_(kept)
-    pairs = [(a.pred_sem_seg.data, b.pred_sem_seg.data) for a, b in zip(decided, without)]
+    pairs = [(a.pred_sem_seg.data, b.pred_sem_seg.data) for a, b in zip(decided, without, strict=True)]
     assert any(not torch.equal(a, b) for a, b in pairs)
     assert all(torch.equal(a[a > 0], b[a > 0]) for a, b in pairs), 'only towards the background'
     assert all(not item.pred_sem_seg.data.any() for item in everywhere)

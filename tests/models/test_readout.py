@@ -16,7 +16,6 @@ import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
-from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.readout import (
     Readout,
     auxiliary_appended,
@@ -27,6 +26,7 @@ from mmciss.models.readout import (
     refining_head,
     run_segmentor,
 )
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.protocols.step import Step
 from tests.models import tiny
 from tests.models.tiny import batch, segmentor_config
@@ -74,9 +74,8 @@ def test_logits_upsampled_for_the_loss_are_used_again(segmentor: torch.nn.Module
 
 
 def test_nothing_stays_behind_even_after_an_error(segmentor: torch.nn.Module) -> None:
-    with pytest.raises(RuntimeError, match='stop'):
-        with Readout(segmentor, ['backbone.layer1'], losses_too=True):
-            raise RuntimeError('stop')
+    with pytest.raises(RuntimeError, match='stop'), Readout(segmentor, ['backbone.layer1'], losses_too=True):
+        raise RuntimeError('stop')
     for module in segmentor.modules():
         assert not module._forward_hooks and not module._forward_pre_hooks
     assert 'forward' not in segmentor.decode_head.__dict__

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.losses import ExtraLoss
 from mmciss.models.losses.main_loss import MainLoss
 from mmciss.models.outputs import BatchOutputs, SegOutput
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.slot import SharedSlot, Slot
 from mmciss.models.slots import check_needs, check_samples, check_statistics
 from mmciss.models.step_context import StepContext, StepState
@@ -125,7 +125,7 @@ def test_what_the_step_before_left_is_found_by_key() -> None:
 class Asks(Slot):
     """Needs what a test says."""
 
-    remedies = {'sample.gt_depth': 'Load it.'}
+    remedies: ClassVar[dict[str, str]] = {'sample.gt_depth': 'Load it.'}
 
     def __init__(self, *needs: str) -> None:
         super().__init__()

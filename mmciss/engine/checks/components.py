@@ -66,9 +66,9 @@ def check_components(cfg: Mapping[str, Any]) -> None:
     for key in ('val_evaluator', 'test_evaluator'):
         metrics = listed_metrics(cfg.get(key))
         places = [key] if metrics == [cfg.get(key)] else [f'{key}[{index}]' for index in range(len(metrics))]
-        for place, metric in zip(places, metrics):
+        for place, metric in zip(places, metrics, strict=True):
             check_component(METRICS, metric, place)
-        for place, metric in zip(places, metrics):
+        for place, metric in zip(places, metrics, strict=True):
             if metric in kept_metrics(metrics):
                 build(METRICS, metric, place)
     if cfg.get('log_processor'):

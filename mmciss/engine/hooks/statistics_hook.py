@@ -35,8 +35,8 @@ class StatisticsHook(Hook):
     """Makes the passes over the step's training images: before training, and when training is over.
 
     Passes of the same moment share the model's forward passes. What they find is reduced over all ranks, and slots find
-    it in ``context.statistics``. What is found before training is saved in the step's folder, where a resumed step reads
-    it; what is found afterwards is part of the step's state, see :mod:`mmciss.engine.runner.export`.
+    it in ``context.statistics``. What is found before training is saved in the step's folder, where a resumed step
+    reads it; what is found afterwards is part of the step's state, see :mod:`mmciss.engine.runner.export`.
 
     Args:
         passes: Configs of :class:`mmciss.engine.statistics.data_pass.DataPass` by name; a pass set

@@ -21,9 +21,7 @@ from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.runner.schedule import StepPlan, plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots
-from mmciss.models.step_context import StepState
-from mmciss.errors import ConfigError
-from mmciss.models.step_context import StepContext
+from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import value_checksum
 
@@ -50,8 +48,8 @@ class Experiment:
         num_images: Training images of every step.
         split_hash: Checksum of every step's list of training images.
         plans: Iterations and learning rate of every step.
-        data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of the
-            last step.
+        data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of
+            the last step.
         classes: Class names as the training data numbers them; other data is matched by these names.
         datasets: The data itself, read once; None where steps take theirs from somewhere else.
     """
@@ -213,12 +211,12 @@ class Experiment:
 
 
 def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
-    """Says which groups of ``steps`` no step reads; not refused, since methods such as joint training have fewer steps."""
+    """Says which groups of ``steps`` no step reads; they are allowed, since joint training and the like have fewer."""
     for name in steps:
         if str(name).isdigit() and int(name) >= count:
             print_log(
-                f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing reads '
-                f'this',
+                f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing '
+                f'reads this',
                 level=logging.WARNING,
             )
 

@@ -16,17 +16,16 @@ from mmseg.registry import RUNNERS
 from mmciss.datasets.data_check import require_intact_data
 from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.checks.values import is_integer
+from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import export_step, finish_step
-from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.runner.make_runner import close_runner, make_runner
 from mmciss.engine.runner.memory import memory_options, store_exemplars
 from mmciss.engine.runner.rehearsal import rehearse
-from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
-from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.runner.samples import save_samples
-from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.evaluation.evaluator import other_results
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric

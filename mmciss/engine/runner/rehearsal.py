@@ -20,9 +20,8 @@ from mmciss.datasets.seeding import seeded
 from mmciss.engine.checks.components import check_averages, check_priority
 from mmciss.engine.checks.config import check_settings
 from mmciss.engine.runner.experiment import Experiment
-from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
 from mmciss.engine.runner.step_config import method_slots
-from mmciss.models.step_context import StepState
+from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.previous import load_plain_checkpoint

@@ -243,7 +243,7 @@ class IncrementalSegmentor(BaseModel):
         for sampler in self._pixel_weights:
             sampler.weights = None if labels.weights is None else labels.weights.expand_as(labels.target)
         relabelled = []
-        for sample, label in zip(data_samples, labels.target):
+        for sample, label in zip(data_samples, labels.target, strict=True):
             sample = copy.copy(sample)
             sample.gt_sem_seg = type(sample.gt_sem_seg)(data=label[None])
             relabelled.append(sample)
@@ -266,7 +266,9 @@ class IncrementalSegmentor(BaseModel):
             return self.segmentor.predict(inputs, data_samples)
 
     def method_state(self) -> dict[str, dict[str, Any]]:
-        """Returns what the next step needs beside the plain model: what :meth:`~mmciss.models.step_context.StepState.slot` reads.
+        """Returns what the next step needs beside the plain model.
+
+        :meth:`mmciss.models.step_context.StepState.slot` reads it.
 
         These are the states of the slots and, under ``'auxiliary'``, rows that the plain model does not have or that
         the decision changes in it, and layers that the structure adds.

@@ -36,7 +36,7 @@ class Images(Dataset):
 
     def __init__(self) -> None:
         inputs, samples = batch(size=5)
-        self.items = [dict(inputs=image, data_samples=sample) for image, sample in zip(inputs, samples)]
+        self.items = [dict(inputs=image, data_samples=sample) for image, sample in zip(inputs, samples, strict=True)]
         self.read: list[int] = []
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.hooks import EMAHook
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
 from mmciss.errors import ConfigError
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor

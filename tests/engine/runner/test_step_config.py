@@ -9,7 +9,6 @@ from mmengine.config import Config
 
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import make_step_config, method_slots
-from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step

@@ -6,8 +6,8 @@ import pytest
 
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import make_step_config
-from mmciss.models.step_context import StepState
 from mmciss.errors import ConfigError
+from mmciss.models.step_context import StepState
 from tests.engine.runner.test_step_config import BASE, LATER, config
 
 FILES = StepState('run/step_0/model.pth', 'run/step_0/state.pth', 'run/step_0/memory.json')

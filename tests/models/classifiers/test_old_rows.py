@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 from mmseg.registry import MODELS
 from torch import nn
 
-import mmciss.register_all  # noqa: F401
+import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import GrowableConv2d, build_grown_segmentor, load_old_rows

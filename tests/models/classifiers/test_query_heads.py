@@ -27,9 +27,9 @@ from mmciss.models.classifiers import (
 from mmciss.models.classifiers.head_config import check_class_weights, with_num_classes
 from mmciss.models.classifiers.query_heads import PixelScores, check_complete, pixel_head, pixel_scores, score_pixels
 from mmciss.models.freezing import freeze
-from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.readout import run_segmentor
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.slots import check_needs
 from mmciss.models.step_context import StepContext
 from mmciss.utils.configs import load_config

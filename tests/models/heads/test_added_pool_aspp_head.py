@@ -54,7 +54,7 @@ def activated(x: Tensor, norm: nn.Module, slope: float) -> Tensor:
 
 def by_hand(net: AddedPoolASPPHead, x: Tensor, pooled: Tensor, slope: float) -> Tensor:
     branches = []
-    for dilation, branch in zip((1, 2, 3), net.pyramid):
+    for dilation, branch in zip((1, 2, 3), net.pyramid, strict=False):
         padding = 0 if dilation == 1 else dilation
         assert branch.conv.weight.shape[-1] == (1 if dilation == 1 else 3)
         branches.append(activated(F.conv2d(x, branch.conv.weight, None, 1, padding, dilation), branch.bn, slope))
@@ -138,7 +138,7 @@ def networks() -> dict[str, ConfigDict]:
 
 @pytest.mark.parametrize('name', ['deeplabv3-added-pool_r101-d16', 'deeplabv3-added-pool-linear_r101-d16'])
 def test_the_published_networks_teach_and_are_exported(networks: dict, name: str, tmp_path: Any) -> None:
-    """Two steps with every kind of loss on it: maps before and after activations, embedding, logits, parallel branches."""
+    """Two steps with every kind of loss: maps before and after activations, embedding, logits, parallel branches."""
     structure = dict(type='ParallelBranches', convolutions={'backbone.*': 3, 'decode_head.pyramid.*': (1, 3)})
     before = IncrementalSegmentor(networks[name], BASE, structure=structure)
     before.init_weights()

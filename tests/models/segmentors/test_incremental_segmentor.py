@@ -15,9 +15,9 @@ from mmciss.errors import ConfigError
 from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.export import plain_state_dict
-from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.labelers import Batch, Labeler, Labels
 from mmciss.models.outputs import SegOutput
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.step_context import StepContext
 from mmciss.registry import LABELERS
 from mmciss.utils.files import save_tensors
