@@ -95,5 +95,5 @@ def leave(hook: ImportanceHook, model: Toy, folder: Path) -> StepState:
 def later_toy(base: Toy, previous: StepState) -> Toy:
     """Returns the model of the next step, with the weights of the one before where it had any."""
     model = Toy(later=True, previous=previous)
-    model.segmentor.load_state_dict(base.segmentor.state_dict(), strict=True)
+    model.segmentor.load_state_dict(base.segmentor.state_dict(), strict=False)
     return model
