@@ -20,6 +20,10 @@ from .upsampled_blocks import BlockGradient, UpsampledBlocks
 
 Formula = Callable[..., Tensor]
 
+SMALL = 1 << 22
+"""Scores of at most this many numbers (16 MiB), at the size of the labels, are left to autograd in one piece: on a small
+network the second pass over the blocks would take half of the loss's time."""
+
 
 def pixel_losses(
     formula: Formula,
@@ -30,7 +34,8 @@ def pixel_losses(
 ) -> Tensor:
     """Computes what each pixel costs.
 
-    The backward pass computes each block again, with its derivative. Nothing larger than one channel is kept for it.
+    The backward pass computes each block again, with its derivative. Nothing larger than one channel is kept for it,
+    unless scores are :data:`SMALL`.
 
     Args:
         formula: The loss of each pixel, called with blocks of ``logits`` and ``others``.
@@ -42,7 +47,13 @@ def pixel_losses(
     Returns:
         Shape ``(N, H, W)``, at least float32.
     """
-    return _PixelLosses.apply(logits, formula, _size(logits, size), align_corners, *others)
+    size = _size(logits, size)
+    if size == tuple(logits.shape[-2:]) and logits.numel() <= SMALL:
+        # One image at a time: what one operation leaves is still in the processor's cache for the next one.
+        scores = logits.to(wide_type(logits)).unbind()
+        rest = [x.to(wide_type(x)) if x.dim() == 4 else x for x in others]
+        return torch.stack([formula(*pixels) for pixels in zip(scores, *rest, strict=True)])
+    return _PixelLosses.apply(logits, formula, size, align_corners, *others)
 
 
 def mean_pixel_loss(

@@ -61,14 +61,16 @@ def _of_pixels(scores: Tensor, target: Tensor, num_old: int, ignore_index: int) 
     is_new = (target >= num_old) & ~ignored
     if num_old == len(scores):
         return scores[0] * 0
-    new = scores[num_old:].logsumexp(0)
+    # Split, not sliced: the gradients of slices are padded with zeros and added up.
+    old, new = scores.split([num_old, len(scores) - num_old])
+    any_new = new.logsumexp(0)
     # Pixels without a new class need some valid channel.
-    own = scores.gather(0, target.masked_fill(~is_new, num_old).unsqueeze(0))[0]
+    own = new.gather(0, (target - num_old).masked_fill(~is_new, 0).unsqueeze(0))[0]
     # log p_y = log p_new + log p_(y | new)
-    within = (new - own).masked_fill(~is_new, 0)
+    within = (any_new - own).masked_fill(~is_new, 0)
     if num_old == 0:
         return within
     # Two sums over disjoint channels: softplus(new - old) keeps its digits where the old classes hold nearly all
     # probability.
-    odds = new - scores[:num_old].logsumexp(0)
+    odds = any_new - old.logsumexp(0)
     return (F.softplus(torch.where(is_new, -odds, odds)) + within).masked_fill(ignored, 0)

@@ -25,9 +25,13 @@ LOSSES = (
 )
 
 
-@pytest.fixture(autouse=True, params=[40, 2**20], ids=['small blocks', 'one block'])
+@pytest.fixture(
+    autouse=True, params=[(40, 0), (2**20, 0), (2**20, 2**20)], ids=['small blocks', 'one block', 'no block']
+)
 def _block_size(request, monkeypatch) -> None:
-    monkeypatch.setitem(upsampled_blocks.BLOCK_ELEMENTS, 'cpu', request.param)
+    elements, small = request.param
+    monkeypatch.setitem(upsampled_blocks.BLOCK_ELEMENTS, 'cpu', elements)
+    monkeypatch.setattr(pixel_loss, 'SMALL', small)
 
 
 def inputs(size: tuple[int, int], dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
