@@ -21,8 +21,10 @@ from .upsampled_blocks import BlockGradient, UpsampledBlocks
 Formula = Callable[..., Tensor]
 
 SMALL = 1 << 22
-"""Scores of at most this many numbers (16 MiB), at the size of the labels, are left to autograd in one piece: on a small
-network the second pass over the blocks would take half of the loss's time."""
+"""Scores of at most this many numbers (16 MiB), at the size of the labels, are left to autograd in one piece.
+
+On a small network the second pass over the blocks would take half of the loss's time.
+"""
 
 
 def pixel_losses(
