@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmciss.engine.statistics.data_pass import DataPass
-from mmciss.engine.statistics.reduction import sum_over_ranks
+from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.functional import (
     at_least_float32,

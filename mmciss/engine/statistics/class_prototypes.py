@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmciss.engine.statistics.data_pass import DataPass
-from mmciss.engine.statistics.reduction import sum_over_ranks
+from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
 from mmciss.functional import class_sums, labels_at
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

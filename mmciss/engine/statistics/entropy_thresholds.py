@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mmciss.engine.statistics.data_pass import DataPass
-from mmciss.engine.statistics.reduction import sum_over_ranks
+from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
 from mmciss.functional import normalised_entropy
 from mmciss.functional.entropy_thresholds import BINS, binned_thresholds, entropy_histogram, histogram_medians
 from mmciss.models.outputs import SegOutput
