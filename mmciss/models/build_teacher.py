@@ -1,4 +1,4 @@
-"""Building the teacher of a step, with a network of its own or on the student's frozen trunk."""
+"""Builds the teacher of a step, as a network of its own or on the student's frozen trunk."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from mmciss.utils.private_api import NORMS
 
 
 def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share_trunk: bool = False) -> Teacher:
-    """Builds the model of the step before, from the same config as the student.
+    """Builds the model of the previous step, from the same config as the student.
 
     Args:
         model: The student.
-        device: Where the teacher shall be.
-        share_trunk: Whether to use the student's own frozen trunk, see :func:`trunk_is_frozen`. Its weights must be
-            loaded: nothing before the classifier differs then.
+        device: The teacher's device.
+        share_trunk: Whether to use the student's own frozen trunk, see :func:`trunk_is_frozen`. The student's weights
+            must be loaded already.
 
     Raises:
-        ConfigError: If the checkpoint of the step before does not fit.
+        ConfigError: If the checkpoint of the previous step does not fit.
     """
     sizes, previous = model.step.sizes[:-1], model.previous
     assert previous is not None, 'only later steps have a teacher'
@@ -48,11 +48,11 @@ def build_teacher(model: IncrementalSegmentor, device: torch.device | str, share
 
 
 def trunk_is_frozen(model: IncrementalSegmentor) -> bool:
-    """Whether student and teacher have the same embedding, now and until the step ends.
+    """Whether student and teacher share the same embedding throughout the step.
 
-    That is so if nothing before the main classifier learns, if batch norms and dropout there stay in evaluation mode
-    while the student trains, and if no slot reads maps of the trunk (which would run only once, for the teacher) or
-    changes its layers between steps.
+    They do if nothing before the main classifier learns, if batch norms and dropout there stay in evaluation mode while
+    the student trains, and if no slot reads maps of the trunk (which runs only once, for the teacher) or changes its
+    layers between steps.
 
     Args:
         model: The student of a later step.

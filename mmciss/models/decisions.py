@@ -1,4 +1,4 @@
-"""From logits to classes: the decision that belongs to how a model was trained."""
+"""From logits to classes: the decision rule that fits how a model was trained."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mmciss.models.slot import Slot
 class Decision(Slot):
     """Base class: turns logits into scores whose argmax is the decision.
 
-    A finished step is exported for plain MMSegmentation, which takes the argmax of the logits. So a
-    decision also says which rows the exported classifier needs for the same answer.
+    A finished step is exported for plain MMSegmentation, which takes the argmax of the logits. So a decision also gives
+    the exported classifier the rows with which argmax decides the same.
 
     Attributes:
         needs_auxiliary: Whether :meth:`forward` reads the auxiliary channels.
-        plain: Whether the exported model's argmax is this decision.
-        replaces_rows: Whether :meth:`export` overwrites rows that the next step goes on from.
+        plain: Whether the exported model's argmax makes the same decision.
+        replaces_rows: Whether :meth:`export` overwrites rows that the next step starts from.
     """
 
     needs_auxiliary: ClassVar[bool] = False
@@ -59,18 +59,17 @@ class ArgmaxDecision(Decision):
 
 @MODELS.register_module()
 class SigmoidThresholdDecision(Decision):
-    """The foreground channel with the largest sigmoid if that exceeds a threshold, else background.
+    """The foreground channel with the largest sigmoid if it exceeds a threshold, else background.
 
-    ``sigmoid(z) > t`` is ``z > log(t / (1 - t))``, so it is the same as giving the background that
-    constant logit and taking the argmax (DKD, arXiv 2210.05941, section 3: t = 0.5, constant 0).
-    The exported background row is zero with the constant as its bias, so plain MMSegmentation
-    decides the same.
+    ``sigmoid(z) > t`` is ``z > log(t / (1 - t))``, so this equals giving the background that constant logit and taking
+    the argmax (DKD, arXiv 2210.05941, section 3: t = 0.5, constant 0). In the exported model the background row is zero
+    and its bias the constant, so plain MMSegmentation decides the same.
 
     Args:
         threshold: The probability below which a pixel is background.
 
     Raises:
-        ConfigError: If the threshold is no probability.
+        ConfigError: If the threshold is not between 0 and 1.
     """
 
     needs: tuple[str, ...] = ('classifier',)
@@ -88,7 +87,7 @@ class SigmoidThresholdDecision(Decision):
         return scores
 
     def export(self, rows: MutableMapping[str, Tensor], auxiliary: nn.Module | None) -> None:
-        """Makes the background's row the constant.
+        """Turns the background's row into the constant.
 
         Raises:
             ConfigError: If the constant needs a bias that the classifier does not have.
@@ -100,25 +99,24 @@ class SigmoidThresholdDecision(Decision):
             rows['bias'][0] = self.background_logit
         elif self.background_logit:
             raise ConfigError(
-                'method.decision.threshold: other thresholds than 0.5 need a classifier with a bias (model.decode_head)'
+                'method.decision.threshold: thresholds other than 0.5 need a classifier with a bias (model.decode_head)'
             )
 
 
 @MODELS.register_module()
 class UnknownToBackgroundDecision(Decision):
-    """Sigmoid probabilities, those of the unknown classes added to the background's.
+    """Sigmoid probabilities, with that of the unknown class added to the background's.
 
-    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, section 3.2). A sum of two sigmoids is no
-    logit of one linear row, so the exported model only comes close: its background row is either
-    the background's or the unknown's. ``tools/test.py`` uses the true decision.
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, section 3.2). No single linear row gives a sum of two sigmoids, so
+    the exported model only approximates it: its background row is either the background's or the unknown's.
+    ``tools/test.py`` uses the exact decision.
 
     Args:
-        plain_background: Which row stands for the background in the exported plain model:
-            ``'background'``, or ``'unknown'`` where every background pixel is labelled unknown, so
-            that the background's own row never fires.
+        plain_background: Which row the exported plain model has for the background: ``'background'``, or ``'unknown'``
+            if every background pixel is labelled unknown, so that the background's own row never fires.
 
     Raises:
-        ConfigError: If the choice is unknown.
+        ConfigError: If the choice is not one of these.
     """
 
     needs: tuple[str, ...] = ('classifier',)
@@ -148,13 +146,13 @@ class UnknownToBackgroundDecision(Decision):
         return scores
 
     def export(self, rows: MutableMapping[str, Tensor], auxiliary: nn.Module | None) -> None:
-        """Puts the first unknown row in the background's place, if that was asked for."""
+        """Puts the first unknown row in the background's place, if so configured."""
         if not self.replaces_rows:
             return
         assert auxiliary is not None, 'there are no unknown rows'
         unknown = auxiliary.state_dict()
         for key, tensor in rows.items():
-            if tensor.shape == unknown[key].shape:  # a layer before the row, or all rows there are
+            if tensor.shape == unknown[key].shape:  # a layer before the row, or the only row
                 rows[key] = unknown[key].clone()
             else:
                 rows[key] = tensor.clone()

@@ -1,4 +1,4 @@
-"""Starting a step from what the step before left."""
+"""Starts a step from what the previous step left."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def check_fit(
     source: str | Path,
     key: str,
 ) -> None:
-    """Refuses a checkpoint that does not fill the model.
+    """Rejects a checkpoint that does not fit the model exactly.
 
-    mmengine loads with ``strict=False``: a wrong head would be left random with a line in the log.
+    mmengine loads with ``strict=False``: a head that does not match would stay random, with no more than a line in the
+    log.
 
     Raises:
         ConfigError: If keys are missing or unexpected.
@@ -46,7 +47,7 @@ def check_fit(
 
 
 def load_plain_checkpoint(segmentor: BaseSegmentor, path: str | Path, key: str, old_rows: bool = False) -> None:
-    """Loads a plain MMSegmentation checkpoint into a grown segmentor, all of it or not at all.
+    """Loads a plain MMSegmentation checkpoint into a grown segmentor; it must fit exactly.
 
     Args:
         segmentor: The grown segmentor.
@@ -69,7 +70,7 @@ def load_plain_checkpoint(segmentor: BaseSegmentor, path: str | Path, key: str, 
 
 def _load(segmentor: BaseSegmentor, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:
     result = segmentor.load_state_dict(weights, strict=False)
-    # Some layers drop entries that they compute themselves; those were there all the same.
+    # Some layers drop entries that they compute themselves, though the checkpoint has them.
     missing = [
         name
         for name in result.missing_keys
@@ -79,9 +80,9 @@ def _load(segmentor: BaseSegmentor, weights: dict[str, Tensor]) -> tuple[list[st
 
 
 def load_auxiliary(segmentor: BaseSegmentor, state: Mapping[str, Any]) -> None:
-    """Loads the channels that are no classes, which a plain checkpoint does not hold.
+    """Loads the auxiliary channels, which a plain checkpoint does not have.
 
-    Rows of future classes are another step's in part, see
+    Rows of future classes are handled elsewhere, since the new step takes some of them over, see
     :func:`~mmciss.models.classifiers.old_rows.claim_future_rows`.
 
     Args:
@@ -93,7 +94,7 @@ def load_auxiliary(segmentor: BaseSegmentor, state: Mapping[str, Any]) -> None:
 
 
 def load_previous_step(segmentor: BaseSegmentor, previous: StepState) -> None:
-    """Loads what the step before left into the network of the new step, whose new rows stay as they are.
+    """Loads what the previous step left into the network of the new step; the new rows stay as they are.
 
     Raises:
         ConfigError: If it does not fit.

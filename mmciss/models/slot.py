@@ -1,4 +1,4 @@
-"""The life of a slot: what a method's parts are asked, and when."""
+"""The life of a slot: which methods of a method's parts are called, and when."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ if TYPE_CHECKING:
 
 
 class SlotLife:
-    """The calls that every slot gets, in this order. Each does nothing unless a slot says otherwise.
+    """The calls that every slot gets, in this order. By default each does nothing.
 
-    1. :meth:`check_step`, for every step of the protocol, before the first one is trained.
-    2. :meth:`prepare`, when the model of a step is built and holds no weights yet.
-    3. :meth:`begin`, when the weights are loaded and nothing is trained yet.
+    1. :meth:`check_step`, for every step of the protocol, before the first is trained.
+    2. :meth:`prepare`, when the model of a step is built, before its weights are loaded.
+    3. :meth:`begin`, when the weights are loaded, before training.
     4. The slot's own work, batch after batch.
     5. :meth:`end`, when training is over and the weights are final.
     6. :meth:`state`, when the step is saved; the next step's slot of the same name finds it.
     """
 
     def check_step(self, step: Step) -> None:
-        """Refuses a step that the slot cannot learn.
+        """Rejects a step that the slot cannot learn.
 
         Args:
             step: Any step of the protocol at which the method has this slot.
 
         Raises:
-            ConfigError: Saying what it cannot do.
+            ConfigError: Naming what the slot does not support.
         """
 
     def prepare(self, context: StepContext) -> None:
-        """Looks at the network, refuses what does not fit, and gives buffers their size.
+        """Inspects the network, rejects what does not fit, and sizes the buffers.
 
         Raises:
             ConfigError: Naming the config key to change.
         """
 
     def begin(self, context: StepContext) -> None:
-        """Adopts what the step before left: ``context.previous.slot(self.key)``; the base step has no ``previous``."""
+        """Takes over what the previous step left: ``context.previous.slot(self.key)``. The base step has none."""
 
     def end(self, context: StepContext) -> None:
-        """Computes what later steps need, into buffers. ``context.statistics`` holds the passes made after training."""
+        """Stores in buffers what later steps need; ``context.statistics`` has the results of passes after training."""
 
     def state(self) -> dict[str, Any]:
-        """Returns what the next step finds: nothing, unless a slot says otherwise."""
+        """Returns what the next step will find; nothing by default."""
         return {}
 
 
 class Slot(SlotLife, nn.Module):
     """Base class of the parts of a method: losses, labelers, initializers, structures, decisions, shared objects.
 
-    State lives in buffers. They are in every training checkpoint, are saved with the step, and :meth:`begin` of the
-    next step's slot gets them.
+    State lives in buffers. They are part of every training checkpoint, are saved with the step, and are available to
+    :meth:`begin` of the same slot in the next step.
 
     Attributes:
-        needs: What the slot reads, refused before training if it is not there. Out of ``'logits'``, ``'embedding'``
-            (the classifier's input), ``'features'`` (the outputs of ``layers``), ``'classifier'``, ``'rows'`` (a
-            classifier of rows over the embedding and nothing else), ``'teacher'``, ``'statistics.NAME'`` (a pass over
-            the data), ``'shared.NAME'`` (an object in ``method.shared``) and ``'sample.FIELD'`` (a field of the
-            training samples).
+        needs: What the slot reads; a model that lacks it is rejected before training. Any of ``'logits'``,
+            ``'embedding'`` (the classifier's input), ``'features'`` (the outputs of ``layers``), ``'classifier'``,
+            ``'rows'`` (a purely linear classifier: rows over the embedding), ``'teacher'``, ``'statistics.NAME'`` (a
+            pass over the data), ``'shared.NAME'`` (an object in ``method.shared``) and ``'sample.FIELD'`` (a field of
+            the training samples).
         layers: Names of modules, relative to the segmentor, for ``'features'``; see
             :class:`~mmciss.models.taps.FeatureTap`.
-        key: Where the slot stands in ``method``, such as ``'losses.kd'``; known once a model holds it.
-        remedies: What to do about a need that is not met, by need.
+        key: The slot's place in ``method``, such as ``'losses.kd'``; set by the model.
+        remedies: By need, advice for the user when it is not met.
     """
 
     needs: tuple[str, ...] = ()
@@ -83,4 +83,4 @@ class SharedSlot(Slot):
     """Base class of objects that several slots of a method use, under a name in ``method.shared``."""
 
     def update(self, student: Any, teacher: Any, target: Any, context: StepContext) -> None:
-        """Takes in a training batch, before the losses see it; arguments as of an extra loss."""
+        """Processes a training batch before the losses do; the arguments are those of an extra loss."""

@@ -1,4 +1,4 @@
-"""Building the slots of a method, and refusing what their model cannot give, before training starts."""
+"""Builds the slots of a method, and checks before training that the model has what they need."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NAMED_NEEDS = ('statistics', 'shared', 'sample')
 
 
 def named_configs(configs: Mapping[str, dict[str, Any] | None] | None, key: str) -> dict[str, dict[str, Any]]:
-    """Returns the configs of a slot that holds several by name, without those set to None.
+    """Returns the named configs of a kind of slot, without those set to None.
 
     Raises:
-        ConfigError: If it is no dictionary of named configs.
+        ConfigError: If it is not a dictionary of named configs.
     """
     if not isinstance(configs or {}, Mapping) or 'type' in (configs or {}):
         raise ConfigError(
@@ -43,22 +43,22 @@ def named_configs(configs: Mapping[str, dict[str, Any] | None] | None, key: str)
 
 
 def build_slot(name: str, config: dict[str, Any] | None) -> Any:
-    """Builds the one slot of a kind, such as ``'labeler'``."""
+    """Builds a slot of which a method has at most one, such as ``'labeler'``."""
     return None if config is None else SINGLE_SLOTS[name].build(config)
 
 
 def build_named(name: str, configs: Mapping[str, dict[str, Any] | None] | None) -> nn.ModuleDict:
-    """Builds the slots of a kind that has several, such as ``'losses'``.
+    """Builds the slots of which a method may have several, such as ``'losses'``.
 
     Raises:
-        ConfigError: If they are no dictionary of named configs.
+        ConfigError: If they are not a dictionary of named configs.
     """
     found = named_configs(configs, f'method.{name}')
     return nn.ModuleDict({item: NAMED_SLOTS[name].build(config) for item, config in found.items()})
 
 
 def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[str] = ()) -> None:
-    """Refuses a slot that needs what the model does not have.
+    """Rejects a slot whose needs the model cannot meet.
 
     Args:
         segmentor: The segmentor.
@@ -86,8 +86,8 @@ def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[
         )
     if 'rows' in needs and found is not None and not getattr(found[1], 'linear', True):
         raise ConfigError(
-            f'{key}: {type(slot).__name__} needs rows over one embedding, which classes with heads of '
-            f'their own do not share; set method.structure=None'
+            f'{key}: {type(slot).__name__} needs rows over one embedding, but here each step '
+            f'has its own head; set method.structure=None'
         )
     if 'features' in needs:
         check_names(segmentor, slot.layers, key=f'{key}.layers')
@@ -100,7 +100,7 @@ def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[
 
 
 def named_needs(slots: Mapping[str, Slot], kind: str) -> Iterable[tuple[str, Slot, str]]:
-    """Gives key, slot and name for everything that slots need of a kind: ``'statistics'`` or ``'sample'``."""
+    """Yields key, slot and name for every need of a kind: ``'statistics'`` or ``'sample'``."""
     for key, slot in slots.items():
         for need in slot.needs:
             if need.startswith(f'{kind}.'):
@@ -108,11 +108,11 @@ def named_needs(slots: Mapping[str, Slot], kind: str) -> Iterable[tuple[str, Slo
 
 
 def check_statistics(slots: Mapping[str, Slot], finds: Iterable[str]) -> None:
-    """Refuses slots that need a statistic which no pass over the data finds.
+    """Rejects slots that need a statistic which no pass over the data finds.
 
     Args:
         slots: The slots by key.
-        finds: Names of all that the passes before training find.
+        finds: Names of all statistics that the passes before training find.
 
     Raises:
         ConfigError: Naming slot and statistic.
@@ -127,7 +127,7 @@ def check_statistics(slots: Mapping[str, Slot], finds: Iterable[str]) -> None:
 
 
 def check_samples(slots: Mapping[str, Slot], fields: Iterable[str]) -> None:
-    """Refuses slots that need a field which the training samples do not have.
+    """Rejects slots that need a field which the training samples do not have.
 
     Raises:
         ConfigError: Naming slot and field, and what to do.

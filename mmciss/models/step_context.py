@@ -1,4 +1,4 @@
-"""What a slot may know about the step it works in: one object, made once per step."""
+"""What a slot may know about its step: one object, made once per step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StepState:
 
     Attributes:
         model: Its ``model.pth``, a plain checkpoint.
-        state: Its ``state.pth``. It does not exist where a plain checkpoint took the place of the step.
+        state: Its ``state.pth``, which is missing if a plain checkpoint stands in for the step.
         memory: Its ``memory.json``, if the method stores images.
     """
 
@@ -42,11 +42,11 @@ class StepState:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """All that ``state.pth`` holds; nothing if there is none. Read when it is first asked for."""
+        """The content of ``state.pth``, read on first use; empty if there is no such file."""
         return load_tensors(self.state) if self.state is not None and Path(self.state).is_file() else {}
 
     def slot(self, key: str) -> dict[str, Any]:
-        """Returns what the slot with this key left, such as ``'losses.kd'``: empty if it left nothing."""
+        """Returns what the slot with this key, such as ``'losses.kd'``, left; empty if it left nothing."""
         room, _, name = key.partition('.')
         left = self.content.get(room, {})
         if not name or name in left:
@@ -55,7 +55,7 @@ class StepState:
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """What the passes after training found."""
+        """The results of the passes after training."""
         return self.content.get('statistics', {})
 
 
@@ -64,15 +64,15 @@ class StepContext:
 
     Args:
         step: The step: its classes and sizes.
-        previous: What the step before left, or None at the base step.
-        plan: Iterations and learning rate of the step, where a runner made the context.
-        statistics: What is known already, by name.
+        previous: What the previous step left, or None at the base step.
+        plan: Iterations and learning rate of the step, if a runner made the context.
+        statistics: Statistics that are already known, by name.
         data: The step's training data, if a runner made the context: ``data.indices`` are the images that the step
             sees, ``data.table`` maps the labels of the data set to channels.
 
     Attributes:
-        statistics: What passes over the data found, by name. Passes before training fill it before weights are
-            loaded, passes after training before :meth:`~mmciss.models.slot.SlotLife.end` is called.
+        statistics: Results of passes over the data, by name. Those of passes before training are there before weights
+            are loaded, those of passes after training before :meth:`~mmciss.models.slot.SlotLife.end` is called.
         model: The :class:`~mmciss.models.segmentors.incremental_segmentor.IncrementalSegmentor`, once it is built.
 
     Examples:
@@ -97,12 +97,12 @@ class StepContext:
         self.model: IncrementalSegmentor | None = None
 
     def __deepcopy__(self, memo: dict[str, Any]) -> StepContext:
-        # An EMA copies the model with its slots; the copy works in the same step.
+        # An EMA copies the model with its slots; the copy shares the context.
         return self
 
     @property
     def teacher(self) -> Teacher | None:
-        """The model of the step before, if it is there."""
+        """The model of the previous step, if it is attached."""
         return None if self.model is None else self.model.teacher
 
     @property
@@ -115,8 +115,8 @@ class StepContext:
 
         Args:
             name: Its name.
-            who: The slot that asks, for the message.
-            like: A tensor on whose device it is wanted.
+            who: The slot that asks, for the error message.
+            like: A tensor to whose device the statistic is moved.
 
         Raises:
             ConfigError: If no pass of the method finds it.

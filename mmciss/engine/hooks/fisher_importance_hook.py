@@ -13,11 +13,11 @@ from mmciss.functional import normalise_importance, update_fisher
 class FisherImportanceHook(ImportanceHook):
     """Elastic weight consolidation, EWC (PNAS 2017, arXiv 1612.00796), as MiB's authors released it.
 
-    The running mean of squared gradients goes on from step to step.
+    The running mean of squared gradients continues from step to step.
 
     Args:
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
-        rate: Weight of the newest squared gradient in the running mean; 0.9 as in those.
+        rate: Weight of the newest squared gradient in the running mean; 0.9 in all of these.
     """
 
     def __init__(self, weight: float = 500.0, rate: float = 0.9) -> None:
@@ -25,11 +25,11 @@ class FisherImportanceHook(ImportanceHook):
         self.rate = rate
 
     def initial(self) -> dict[str, Tensors]:
-        """Goes on from the step before; what is new starts at one."""
+        """Continues from the previous step; new parameters start at one."""
         return {'fisher': self.continued('fisher', 1.0)}
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Continues the running mean."""
+        """Updates the running mean."""
         fisher = self.running['fisher']
         fisher[name] = update_fisher(fisher[name], gradient, self.rate)
 

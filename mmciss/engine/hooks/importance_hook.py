@@ -1,4 +1,4 @@
-"""Keeping parameters that mattered near where they were."""
+"""Keeps important parameters close to their old values."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Tensors = dict[str, Tensor]
 
 
 class ImportanceHook(MethodHook):
-    r"""Base class: measures how important each parameter is, and holds it that strongly in later steps.
+    r"""Base class: measures how important each parameter is, and penalises its change in later steps accordingly.
 
-    The measure sees the gradient of every update, after accumulation, reduction over all ranks, unscaling of mixed
-    precision and clipping; every rank computes the same. It acts by hooks of the optimizer, so that an update that
-    mixed precision skips is not seen either.
+    The measure uses the gradient of every update, after accumulation, reduction over all ranks, unscaling of mixed
+    precision and clipping; every rank computes the same. It runs in hooks of the optimizer, so updates that mixed
+    precision skips are not counted.
 
-    In later steps the penalty :math:`\lambda \sum_i \Omega_i (\theta_i - \theta_i^{start})^2` acts through its
-    gradient :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is added to that of the losses after the
-    measure saw it: the same as a second backward pass, for the price of an addition. It is limited to the distance
-    over the learning rate, with which gradient descent returns to the start in one update; a stronger pull would
-    overshoot and diverge. The published settings stay below that. Parameters that the step before did not have, such
-    as new classes' rows, are free.
+    In later steps the penalty :math:`\lambda \sum_i \Omega_i (\theta_i - \theta_i^{start})^2` acts through its gradient
+    :math:`2 \lambda \Omega_i (\theta_i - \theta_i^{start})`, which is added to that of the losses after the
+    measurement: the same as backpropagating the penalty, for the price of an addition. It is limited to the distance
+    over the learning rate, with which one step of gradient descent leads back to the start; a stronger pull would
+    overshoot and diverge. The published settings stay below the limit. Parameters that the previous step did not have,
+    such as new classes' rows, are free.
 
-    A subclass gives :meth:`initial`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
+    A subclass implements :meth:`initial`, :meth:`before_update`, :meth:`finish` and :meth:`importance`.
 
     Args:
         weight: Factor of the penalty.
@@ -41,7 +41,7 @@ class ImportanceHook(MethodHook):
 
     priority = 'NORMAL'
     uses_update = False
-    """Whether :meth:`after_update` has to be called."""
+    """Whether :meth:`after_update` must be called."""
 
     def __init__(self, weight: float) -> None:
         if weight < 0:
@@ -60,15 +60,15 @@ class ImportanceHook(MethodHook):
         self._handles: list[Any] = []
 
     def initial(self) -> dict[str, Tensors]:
-        """Returns the state before the first update: tensors by kind and parameter."""
+        """Returns the state before the first update: tensors by kind and parameter name."""
         raise NotImplementedError
 
     def continued(self, kind: str, fill: float) -> Tensors:
-        """Returns what the step before left, for a state that goes on from there.
+        """Returns what the previous step left, for a state that continues from step to step.
 
         Args:
-            kind: Which of the tensors that :meth:`finish` returned.
-            fill: Value of all that the step before did not have, at the base step of everything.
+            kind: A key of what :meth:`finish` returned.
+            fill: Value of everything that the previous step did not have; at the base step, of everything.
         """
         known = self._known.get(kind, {})
         return {
@@ -77,25 +77,25 @@ class ImportanceHook(MethodHook):
         }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Changes the state of one parameter, from the gradient that the update will use."""
+        """Updates the state of one parameter with the gradient of the coming update."""
         raise NotImplementedError
 
     def after_update(self, name: str, parameter: Tensor, gradient: Tensor, before: Tensor) -> None:
-        """Changes the state of one parameter, from its value ``before`` the update and after it."""
+        """Updates the state of one parameter with its values ``before`` and after the update."""
 
     def finish(self) -> dict[str, Tensors]:
-        """Returns what the next step gets."""
+        """Returns the tensors for the next step."""
         raise NotImplementedError
 
     def importance(self, carried: dict[str, Tensors], name: str) -> Tensor | None:
-        """Returns a parameter's importance from what :meth:`finish` gave, None without any."""
+        """Returns a parameter's importance from what :meth:`finish` returned; None if it has none."""
         raise NotImplementedError
 
     def before_train(self, runner: Runner) -> None:
-        """Prepares the state and the penalty, and listens to the optimizer.
+        """Prepares the state and the penalty, and registers hooks of the optimizer.
 
         Raises:
-            ConfigError: If the optimizer does not show the gradients.
+            ConfigError: If the optimizer hides the gradients.
         """
         optimizer = find_optimizer(runner)
         model = unwrap(runner.model)
@@ -104,15 +104,15 @@ class ImportanceHook(MethodHook):
             self._prepare(model)
         if not self.stiffness and not model.step.is_base:
             runner.logger.warning(
-                f'{type(self).__name__}: the step before left no importance of parameters (it was '
-                f'trained without this method), so nothing is held at this step.'
+                f'{type(self).__name__}: the previous step left no importance of parameters (it was '
+                f'trained without this method), so this step has no penalty.'
             )
         self._handles = [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
 
     def _prepare(self, model: Any) -> None:
         carried = {} if model.previous is None else model.previous.slot(f'hooks.{type(self).__name__}')
         known = self._known = {kind: self._placed(tensors) for kind, tensors in carried.items()}
-        # What a parameter got longer by has no importance yet: it is free, and as if not measured.
+        # New rows of a grown parameter have no importance yet: they are free.
         self.carried = {
             kind: {name: self._fitting(name, tensor) for name, tensor in tensors.items()}
             for kind, tensors in known.items()
@@ -138,7 +138,7 @@ class ImportanceHook(MethodHook):
             name: tensor.to(self.parameters[name].device)
             for name, tensor in tensors.items()
             if name in self.parameters
-            # Rows of future classes get fewer as these arrive; those that are left are still free.
+            # Rows of future classes become fewer as these arrive; the rest are still free.
             and len(tensor) <= len(self.parameters[name])
         }
 
@@ -158,8 +158,7 @@ class ImportanceHook(MethodHook):
                 parameter.grad.addcmul_(pull, parameter - self.start[name])
 
     def _pull(self, name: str, rate: float) -> Tensor:
-        # More than this would carry the parameter past its start in one update, and away from it
-        # with momentum.
+        # A stronger pull would carry the parameter past its start in one update, and with momentum ever further.
         excess = rate * self._stiffest[name] > 1
         return self.stiffness[name].clamp(max=1 / rate) if excess else self.stiffness[name]
 
@@ -184,22 +183,22 @@ class ImportanceHook(MethodHook):
         data_batch: dict[str, Any] | None = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Logs the penalty now and then."""
+        """Logs the penalty every ten iterations."""
         if self.stiffness and (self.every_n_train_iters(runner, 10) or not runner.iter):
             runner.message_hub.update_scalar('train/penalty', self.penalty())
 
     def after_train(self, runner: Runner) -> None:
-        """Stops listening."""
+        """Removes the hooks of the optimizer."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the state, so that the step can be resumed."""
+        """Adds the state, for resuming the step."""
         checkpoint[self._key] = {'updates': self.updates, 'start': self.start, 'state': self.running}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Remembers the state of a checkpoint that the step is resumed from."""
+        """Keeps the state of the checkpoint from which the step is resumed."""
         self._loaded = checkpoint.get(self._key)
 
     @property
@@ -208,7 +207,7 @@ class ImportanceHook(MethodHook):
 
     @torch.no_grad()
     def state(self) -> dict[str, Tensors]:
-        """Returns what the next step gets."""
+        """Returns the tensors for the next step."""
         return self.finish()
 
 
@@ -216,7 +215,7 @@ def find_optimizer(runner: Runner) -> Optimizer:
     """Returns the runner's optimizer, if its updates can be observed.
 
     Raises:
-        ConfigError: If there are several, or it unscales gradients by itself.
+        ConfigError: If there are several, or if it unscales gradients itself.
     """
     wrapper = runner.optim_wrapper
     if isinstance(wrapper, OptimWrapperDict):

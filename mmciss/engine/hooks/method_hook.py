@@ -1,4 +1,4 @@
-"""Hooks of a method that are slots too."""
+"""Hooks that are slots of a method."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from mmciss.models.slot import SlotLife
 
 
 class MethodHook(SlotLife, Hook):
-    """Base class of hooks in ``method.hooks`` that refuse steps, or leave something for the next step.
+    """Base class of hooks in ``method.hooks`` that reject steps or leave something for the next step.
 
-    Of the life of a slot they have :meth:`check_step`, :meth:`end` and :meth:`state`; ``before_train`` is their
-    beginning. What :meth:`state` returns is found under ``hooks`` and the name of the class:
+    Of a slot's life they have :meth:`check_step`, :meth:`end` and :meth:`state`; ``before_train`` takes the place of
+    ``begin``. The next step finds what :meth:`state` returned under the name of the class,
     ``context.previous.slot('hooks.MyHook')``.
     """

@@ -1,4 +1,4 @@
-"""Importance of parameters by how much loss each of them saved."""
+"""Importance of parameters by how much each of them reduced the loss."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class PathImportanceHook(ImportanceHook):
 
     Args:
         weight: Factor of the penalty; 500 in MiB's experiments, 100 in PLOP's, 1000 in SDR's.
-        gradient: Which gradient the way of an update is multiplied with. ``'next'``: that of the update after it,
-            as in the release of MiB's authors, whose table has PI on segmentation; the way of the last update has
-            none. ``'own'``: that of the same update, as the paper's integral says.
+        gradient: Which gradient to multiply with the change made by an update. ``'next'``: that of the following
+            update, as in the release of MiB's authors, whose table has PI on segmentation; the last update is not
+            counted. ``'own'``: that of the same update, as in the paper's integral.
 
     Raises:
-        ConfigError: If ``gradient`` is neither.
+        ConfigError: If ``gradient`` is neither of them.
     """
 
     def __init__(self, weight: float = 500.0, gradient: str = 'next') -> None:
@@ -35,14 +35,14 @@ class PathImportanceHook(ImportanceHook):
         self.uses_update = gradient == 'own'
 
     def initial(self) -> dict[str, Tensors]:
-        """Starts from a path of zeros, at the weights of the step before."""
+        """Starts with a path of zeros, at the current weights."""
         state = {'path': {name: torch.zeros_like(p) for name, p in self.parameters.items()}}
         if self.gradient == 'next':
             state['before'] = {name: p.detach().clone() for name, p in self.parameters.items()}
         return state
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Adds what the update before saved, by the gradient where it arrived."""
+        """Adds what the previous update saved, by the gradient at its end."""
         if self.gradient == 'next':
             path, before = self.running['path'], self.running['before']
             path[name] = accumulate_path(path[name], gradient, before[name], parameter)
@@ -54,7 +54,7 @@ class PathImportanceHook(ImportanceHook):
         path[name] = accumulate_path(path[name], gradient, before, parameter)
 
     def finish(self) -> dict[str, Tensors]:
-        """Returns the importance, with that of the steps before."""
+        """Returns the importance, added to that of previous steps."""
         known = self.carried.get('score', {})
         return {
             'score': {

@@ -1,4 +1,4 @@
-"""Passes over the step's data before training."""
+"""Passes over the step's data, before and after training."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ FILE = 'statistics.pth'
 
 @HOOKS.register_module()
 class StatisticsHook(Hook):
-    """Makes the passes over the step's training images: before training, and when training is over.
+    """Runs the passes over the step's training images, before and after training.
 
-    Passes of the same moment share the model's forward passes. What they find is reduced over all ranks, and slots find
-    it in ``context.statistics``. What is found before training is saved in the step's folder, where a resumed step
-    reads it; what is found afterwards is part of the step's state, see :mod:`mmciss.engine.runner.export`.
+    Passes at the same time share the model's forward passes. Their results are reduced over all ranks and added to
+    ``context.statistics``. Those from before training are saved in the step's folder for a resumed step; those from
+    after training are part of the step's state, see :mod:`mmciss.engine.runner.export`.
 
     Args:
-        passes: Configs of :class:`mmciss.engine.statistics.data_pass.DataPass` by name; a pass set
-            to None is left out.
+        passes: Configs of :class:`mmciss.engine.statistics.data_pass.DataPass` by name; a pass set to None is left out.
     """
 
     priority = 'HIGH'
@@ -51,10 +50,10 @@ class StatisticsHook(Hook):
         self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
 
     def passes_of(self, model: Any, when: str) -> dict[str, DataPass]:
-        """Returns the passes that a model's step has at a moment, ``'before'`` or ``'after'`` training.
+        """Returns the passes that a model's step runs ``'before'`` or ``'after'`` training.
 
         Raises:
-            ConfigError: If one needs what the model does not have.
+            ConfigError: If the model lacks what one of them needs.
         """
         found = {name: item for name, item in self.passes.items() if item.when == when and item.applies(model.step)}
         for name, item in found.items():
@@ -62,7 +61,7 @@ class StatisticsHook(Hook):
         return found
 
     def before_run(self, runner: Runner) -> None:
-        """Makes the passes before training, or reads what they found before an interruption."""
+        """Runs the passes before training, or reads their results after an interruption."""
         model = unwrap(runner.model)
         context: StepContext = model.context
         if model.previous is None or context.statistics:
@@ -82,16 +81,16 @@ class StatisticsHook(Hook):
             model.set_teacher(None)
 
     def finish(self, runner: Runner) -> dict[str, Any]:
-        """Makes the passes after training, on every rank, with the weights of the first one.
+        """Runs the passes after training, on every rank, with the weights of the first.
 
         Returns:
-            What they found; it is in ``context.statistics`` too.
+            Their results, which are also in ``context.statistics``.
         """
         model = unwrap(runner.model)
         passes = self.passes_of(model, 'after')
         if not passes:
             return {}
-        for tensor in model.segmentor.state_dict().values():  # ranks have running statistics of their own
+        for tensor in model.segmentor.state_dict().values():  # ranks have different running statistics
             broadcast(tensor)
         return self._run(runner, model.context, passes, Teacher(model.segmentor, 'the trained model'))
 
@@ -103,11 +102,9 @@ class StatisticsHook(Hook):
                 found = [content['statistics'] if content['key'] == self.key else None]
             except (ValueError, KeyError, TypeError) as error:
                 print_log(
-                    f'{path} cannot be used ({error}); its passes over the data are made again.',
-                    'current',
-                    logging.WARNING,
+                    f'{path} cannot be used ({error}); the passes over the data run again.', 'current', logging.WARNING
                 )
-        # One rank decides for all: those that ran the passes would wait for those that did not.
+        # One rank decides for all, or those that run the passes would wait for the others forever.
         broadcast_object_list(found)
         return found[0]
 
@@ -127,7 +124,7 @@ class StatisticsHook(Hook):
                 target = torch.stack([sample.gt_sem_seg.data for sample in data['data_samples']]).squeeze(1)
                 yield data['inputs'], target.to(data['inputs'].device)
 
-        # Whether a pass was made must not show in any random number drawn after it.
+        # A pass must not change the random numbers drawn after it.
         with seeded(int(runner.seed or 0), 0):
             return run_passes(passes, context, model, batches)
 

@@ -1,4 +1,4 @@
-"""Attaches the model of the step before."""
+"""Attaches the model of the previous step as the teacher."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 
 
 def unwrap(model: nn.Module) -> Any:
-    """Returns the model inside DistributedDataParallel and the like."""
+    """Returns the model inside a wrapper such as DistributedDataParallel."""
     return model.module if is_model_wrapper(model) else model
 
 
 @HOOKS.register_module()
 class TeacherHook(Hook):
-    """Builds the teacher before anything of the step runs, and announces which checkpoint teaches.
+    """Builds the teacher before the step starts, and logs which checkpoint it comes from.
 
-    Where nothing before the classifier learns, the student's own trunk teaches, with the old classifier: a second
-    network would compute the same maps. That is decided from what is frozen.
+    If nothing before the classifier learns, the teacher is the old classifier on the student's own trunk, since a
+    second network would compute the same maps. What is frozen decides this.
     """
 
     priority = 'VERY_HIGH'
@@ -35,13 +35,13 @@ class TeacherHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Builds and attaches the teacher, unless no slot of the method asks for one."""
         model = unwrap(runner.model)
-        if self.trained:  # mmengine calls this before a test too
+        if self.trained:  # mmengine also calls this before a test
             return
         if model.previous is None:
             runner.logger.info('Step 0 learns without a teacher.')
             return
         self.shares_trunk = model.needs_teacher and trunk_is_frozen(model)
-        # The student's weights are loaded after this hook, so that passes over the data need a network of their own.
+        # The student's weights are loaded after this hook, so passes over the data need a network of their own.
         at_once = self._statistics_need_it(runner) or (model.needs_teacher and not self.shares_trunk)
         if model.teacher is None and at_once:
             model.set_teacher(build_teacher(model, next(model.parameters()).device))
@@ -67,6 +67,6 @@ class TeacherHook(Hook):
         return any(type(hook).__name__ == 'StatisticsHook' for hook in runner.hooks)
 
     def after_train(self, runner: Runner) -> None:
-        """Lets the teacher go, so that evaluation has its memory."""
+        """Drops the teacher, to free its memory for evaluation."""
         unwrap(runner.model).set_teacher(None)
         self.trained = True

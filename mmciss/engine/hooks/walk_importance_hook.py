@@ -1,4 +1,4 @@
-"""Importance of parameters by loss saved per distance, and by their squared gradients."""
+"""Importance of parameters by loss reduction per distance, and by their squared gradients."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mmciss.functional import accumulate_walk, finish_walk, normalise_importance
 class WalkImportanceHook(ImportanceHook):
     """Riemannian walk, RW (ECCV 2018, arXiv 1801.10112), as MiB's authors released it.
 
-    A stretch reaches from the weights that one update finds to those that another finds ``stretch`` updates later:
-    1 to 11, 11 to 21. What it saved is measured with the gradient and the weights at its end, and with the Fisher
-    information of the updates before. That goes on from step to step; stretches begin anew.
+    A stretch goes from the weights before one update to those before another, ``stretch`` updates later: 1 to 11, 11 to
+    21. Its loss reduction is measured with the gradient and the weights at its end, and with the Fisher information of
+    the updates before. The latter continues from step to step; stretches start anew.
 
     Args:
         weight: Factor of the penalty; 100 in MiB's and PLOP's experiments, 1000 in SDR's.
         rate: Weight of the newest squared gradient in the running Fisher information.
-        stretch: Updates from the beginning of a stretch to its end.
+        stretch: Length of a stretch in updates.
 
     Raises:
         ConfigError: If ``stretch`` is below 1.
@@ -36,7 +36,7 @@ class WalkImportanceHook(ImportanceHook):
         self.stretch = stretch
 
     def initial(self) -> dict[str, Tensors]:
-        """Goes on with the Fisher information of the step before; what is new starts at one, the score at zero."""
+        """Continues the Fisher information of the previous step; new parameters start at one, the score at zero."""
         parameters = self.parameters.items()
         return {
             'fisher': self.continued('fisher', 1.0),
@@ -45,15 +45,15 @@ class WalkImportanceHook(ImportanceHook):
         }
 
     def before_update(self, name: str, parameter: Tensor, gradient: Tensor) -> None:
-        """Adds a stretch that ends here to the score, then continues the Fisher information."""
+        """Adds a stretch that ends here to the score, then updates the Fisher information."""
         fisher, score, before = (self.running[kind] for kind in ('fisher', 'score', 'before'))
-        if (self.updates - 1) % self.stretch == 0:  # at the first update nothing has moved: it adds zero
+        if (self.updates - 1) % self.stretch == 0:  # the first update adds zero, since nothing has moved yet
             score[name] = accumulate_walk(score[name], gradient, before[name], parameter, fisher[name])
             before[name] = parameter.clone()
         fisher[name] = update_fisher(fisher[name], gradient, self.rate)
 
     def finish(self) -> dict[str, Tensors]:
-        """Returns the Fisher information, and the score averaged with that of the steps before."""
+        """Returns the Fisher information, and the score averaged with that of previous steps."""
         known = self.carried.get('score', {})
         return {
             'fisher': self.running['fisher'],

@@ -1,4 +1,4 @@
-"""A step ends between where it began and where it arrived."""
+"""Mixes the weights before and after a step."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class WeightFusionHook(MethodHook):
-    r"""Mixes the trained weights with those of the step before, when the step ends.
+    r"""Mixes the trained weights with those of the previous step, at the end of the step.
 
-    EWF, Endpoints Weight Fusion (CVPR 2023):
-    :math:`\theta = (1 - \beta) \theta_{old} + \beta \theta_{new}` with :math:`\beta = \sqrt{N / C}` for
-    everything that existed before the step, running statistics too. The mixture is what is evaluated, exported,
-    and what the next step starts from and learns from. New classes' rows stay as they were trained. Old rows are
-    mixed with those of the step before, not with what an initializer made of them: frozen rows keep that share
-    of the shift which the trained weights have in the mixture.
+    EWF, Endpoints Weight Fusion (CVPR 2023): :math:`\theta = (1 - \beta) \theta_{old} + \beta \theta_{new}` with
+    :math:`\beta = \sqrt{N / C}` for everything that existed before the step, running statistics too. The mixture is
+    evaluated and exported; it is the next step's start and teacher. New classes' rows stay as trained. Old rows are
+    mixed with those of the previous step, not with what an initializer made of them: of an initializer's shift, frozen
+    rows keep the share :math:`\beta`.
 
-    Training checkpoints hold the weights before the mixture, so a step that is killed and resumed is mixed once.
+    Training checkpoints hold the weights before the mixture, so a step that is interrupted and resumed is mixed only
+    once.
 
     Args:
-        power: Exponent of N / C, see :func:`mmciss.functional.balance_factor`; 0.5 is the release's.
-        alpha: A fixed weight of the old model instead, None for that.
+        power: Exponent of N / C, see :func:`mmciss.functional.balance_factor`; 0.5 in the release.
+        alpha: Fixed weight of the old model; None for the weight above.
 
     Raises:
-        ConfigError: If ``alpha`` is no weight or ``power`` is negative.
+        ConfigError: If ``alpha`` is not between 0 and 1, or ``power`` is negative.
     """
 
     priority = 'HIGH'
@@ -55,11 +55,11 @@ class WeightFusionHook(MethodHook):
         self._old_lengths: dict[str, tuple[int, int]] = {}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Remembers what a resumed step began with; the checkpoint is read but not loaded yet."""
+        """Keeps the weights with which a resumed step began; the checkpoint is read but not loaded yet."""
         self._remember(runner)
 
     def check_step(self, step: Step) -> None:
-        """Refuses a step at which the old weights would weigh everything."""
+        """Rejects a step in which the old weights would have the whole weight."""
         if not step.is_base and self.alpha is None and not step.num_new:
             raise ConfigError(
                 f'method.hooks: WeightFusionHook would end step {step.index} where it began, since none of its '
@@ -67,7 +67,7 @@ class WeightFusionHook(MethodHook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Remembers the weights, and refuses a run whose result is another average of weights.
+        """Keeps the weights, and rejects a run that averages weights in another way too.
 
         Raises:
             ConfigError: If there is an ``EMAHook``.
@@ -75,7 +75,7 @@ class WeightFusionHook(MethodHook):
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ConfigError(
                 'custom_hooks: an EMAHook replaces the weights that WeightFusionHook '
-                '(method.hooks) mixes; take one of them out'
+                '(method.hooks) mixes; remove one of the two'
             )
         if self._start is None:
             self._remember(runner)
@@ -90,7 +90,7 @@ class WeightFusionHook(MethodHook):
         if model.previous is None:
             return
         layers = growable_layers(model.segmentor)
-        # What the step before does not know, auxiliary channels too, stays as it is trained.
+        # What the previous step does not have, auxiliary channels too, stays as trained.
         start = {
             name: tensor.detach().cpu().clone()
             for name, tensor in model.segmentor.state_dict().items()
@@ -106,7 +106,7 @@ class WeightFusionHook(MethodHook):
         self._start = start
 
     def after_train(self, runner: Runner) -> None:
-        """Mixes, on every rank."""
+        """Mixes the weights, on every rank."""
         model = unwrap(runner.model)
         if model.previous is None:
             return
@@ -116,12 +116,12 @@ class WeightFusionHook(MethodHook):
         assert self._start is not None, 'remembered before training'
         old = {name: tensor.to(new[name].device) for name, tensor in self._start.items()}
         fused = fuse_weights(old, new, alpha)
-        for name, (dim, length) in self._old_lengths.items():  # what is longer now stays as it was trained
+        for name, (dim, length) in self._old_lengths.items():  # new rows stay as trained
             rest = new[name].shape[dim] - length
             fused[name].narrow(dim, length, rest).copy_(new[name].narrow(dim, length, rest))
         load_own(model.segmentor, fused)
         self._start = None
         runner.logger.info(
-            f'The weights of step {step.index} are {alpha:.4f} times those of the step before and '
+            f'The weights of step {step.index} are {alpha:.4f} times those of the previous step plus '
             f'{1 - alpha:.4f} times the trained ones.'
         )

@@ -1,4 +1,4 @@
-"""Everything that can be known about a run before it trains; wrong configs fail here."""
+"""Everything that is known about a run before training; wrong configs fail here."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Experiment:
         plans: Iterations and learning rate of every step.
         data: Images and labels by split: ``'train'`` lists those of every step, ``'val'`` and ``'test'`` are those of
             the last step.
-        classes: Class names as the training data numbers them; other data is matched by these names.
-        datasets: The data itself, read once; None where steps take theirs from somewhere else.
+        classes: Class names in the order of the training data; other data is matched by these names.
+        datasets: The data itself, read once; None if steps get their data from elsewhere.
     """
 
     cfg: Config
@@ -78,7 +78,7 @@ class Experiment:
         protocol = datasets.protocol
         steps = range(len(protocol))
         train = [datasets.dataset(index, 'train') for index in steps]
-        # The data that every step is tested on must be there too, and now, not after hours of training.
+        # The test data must be there now, not after hours of training.
         data: dict[str, Any] = {'train': [item.describe() for item in train]}
         for split in ('test', 'val'):
             if split in datasets.splits:
@@ -106,7 +106,7 @@ class Experiment:
         )
 
     def dataset(self, index: int, split: str) -> IncrementalDataset:
-        """Returns the data set of one step; the same one whenever it is called."""
+        """Returns the data set of one step, always the same object."""
         assert self.datasets is not None, 'only an experiment made from a config has data'
         return self.datasets.dataset(index, split)
 
@@ -121,14 +121,14 @@ class Experiment:
 
         Args:
             index: The step.
-            previous: Paths of what the step before left, as in the step's config.
+            previous: Paths of what the previous step left, as in the step's config.
         """
         state = None if previous is None else StepState(**previous)
         data = None if self.datasets is None else self.dataset(index, 'train')
         return StepContext(self.protocol[index], state, self.plans[index], data=data)
 
     def identity(self) -> dict[str, Any]:
-        """Returns what decides the results; two runs with equal identities are the same experiment."""
+        """Returns what determines the results; two runs with equal identities are the same experiment."""
         cfg = self.cfg
         return {
             'protocol': self.protocol.to_dict(),
@@ -153,9 +153,9 @@ class Experiment:
         }
 
     def base_identity(self) -> str:
-        """Returns a checksum of what decides the base step alone; runs of different methods may share it."""
+        """Returns a checksum of what determines the base step; runs of different methods may share it."""
         identity = self.identity()
-        # A slot that older runs did not have counts only where it is filled, so that their base steps stay usable.
+        # Slots that older versions lacked count only if filled, so that base steps of older runs stay usable.
         slots = {
             key: value
             for key, value in method_slots(self.cfg.get('method'), self.protocol[0]).items()
@@ -190,7 +190,7 @@ class Experiment:
         )
 
     def details(self) -> dict[str, Any]:
-        """Returns what a reader of the results wants to know besides the identity."""
+        """Returns what a reader of the results wants to know in addition to the identity."""
         method = self.cfg.get('method') or {}
         return {
             'protocol': self.protocol.name,
@@ -211,12 +211,15 @@ class Experiment:
 
 
 def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
-    """Says which groups of ``steps`` no step reads; they are allowed, since joint training and the like have fewer."""
+    """Warns of groups in ``steps`` that no step reads.
+
+    They are no error, since methods such as joint training have fewer steps.
+    """
     for name in steps:
         if str(name).isdigit() and int(name) >= count:
             print_log(
-                f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; nothing '
-                f'reads this',
+                f'steps.{name}: the protocol has {count} step{"s" if count > 1 else ""}, 0 to {count - 1}; '
+                f'this is not read',
                 level=logging.WARNING,
             )
 
@@ -260,14 +263,14 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Describes the machine in a line, without its name."""
+    """Describes the machine in one line, without its name."""
     if torch.cuda.is_available():
         return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}'
     return f'CPU, {torch.get_num_threads()} threads, {platform.machine()}'
 
 
 def _plain(value: Any) -> Any:
-    """Turns configs into plain lists and dictionaries that JSON can hold."""
+    """Converts configs to plain lists and dictionaries for JSON."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
@@ -276,9 +279,9 @@ def _plain(value: Any) -> Any:
 
 
 def stored_images(slots: Mapping[str, Any], index: int) -> int:
-    """Returns how many stored images an epoch of a step shows beside the step's own.
+    """Returns how many stored images an epoch of a step has in addition to the step's own.
 
-    Where they are added to the step's data, an epoch is longer; where they take the place of its images, it is not.
+    An epoch is longer if they are added to the step's data, but not if they replace images in each batch.
     """
     options = ReplayOptions.from_method(slots)
     return options.size if options is not None and options.mode == 'concat' and index > 0 else 0

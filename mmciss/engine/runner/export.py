@@ -1,4 +1,4 @@
-"""What a finished step leaves: a plain checkpoint, a plain config, the method's state."""
+"""What a finished step leaves: a plain checkpoint, its config and the method's state."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 RECORD = 'extension'
-"""Key of an exported config that says how the model was trained, for whoever extends it. It is not called
-``optim_wrapper``, since MMSegmentation's ``tools/test.py`` would then ask for training data."""
+"""Key of an exported config that says how the model was trained, for extending it. It is not called ``optim_wrapper``,
+since MMSegmentation's ``tools/test.py`` would then require training data."""
 
 
 def final_model(runner: Runner) -> Any:
-    """Returns the trained wrapper with the weights that a checkpoint would hold (an EMA's, if there is one)."""
+    """Returns the trained wrapper with the weights that a checkpoint would have (an EMA's, if there is one)."""
     model = unwrap(runner.model)
     checkpoint = {'state_dict': model.state_dict()}
     runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -45,13 +45,12 @@ def method_hooks(runner: Runner) -> list[MethodHook]:
 
 
 def finish_step(runner: Runner) -> dict[str, Any]:
-    """Ends the step for every slot; called on every rank when training is over.
+    """Calls ``end`` of every slot; called on every rank when training is over.
 
-    The model gets its final weights, the passes after training look at the data with it, and each slot computes what
-    later steps need.
+    Before that the model gets its final weights, and the passes after training run with it.
 
     Returns:
-        What the passes after training found, which is saved with the step.
+        The results of the passes after training, which are saved with the step.
     """
     model = final_model(runner)
     found: dict[str, Any] = {}
@@ -67,13 +66,13 @@ def finish_step(runner: Runner) -> dict[str, Any]:
 def plain_config(
     cfg: Config, num_classes: int, dataset_meta: dict[str, Any], trained: IncrementalSegmentor | None = None
 ) -> Config:
-    """Makes the config with which plain MMSegmentation runs an exported model.
+    """Returns the config with which plain MMSegmentation runs an exported model.
 
     Args:
         cfg: The user's config.
         num_classes: Channels of the exported model.
         dataset_meta: ``classes`` and ``palette`` by channel.
-        trained: The wrapper whose structure the exported model may have.
+        trained: The trained wrapper, whose structure the exported model may have.
     """
     model = plain_model_cfg(cfg.model, num_classes)
     if trained is not None and trained.structure is not None:
@@ -82,7 +81,7 @@ def plain_config(
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
     pipeline = without_mmciss(copy.deepcopy(test_pipeline(cfg)))
-    # A plain data set of the exported classes: masks with these channels as ids.
+    # A plain data set of the exported classes, whose masks have the channels as ids.
     dataset = ConfigDict(
         type='BaseSegDataset',
         metainfo=dict(dataset_meta),
@@ -109,7 +108,7 @@ def plain_config(
 
 
 def training_record(cfg: Config) -> dict[str, Any]:
-    """Returns the augmentation, the optimizer and the batch size of a config, as far as it has them."""
+    """Returns the augmentation, optimizer and batch size of a config, as far as it has them."""
     found: dict[str, Any] = {}
     loader: Any = cfg.get('train_dataloader') or {}
     if (loader.get('dataset') or {}).get('pipeline'):
@@ -124,7 +123,7 @@ def training_record(cfg: Config) -> dict[str, Any]:
 
 
 def test_pipeline(cfg: Config) -> list[dict[str, Any]]:
-    """Returns the test pipeline of a config; a data set inside wrappers is found too."""
+    """Returns the test pipeline of a config, also from inside wrapped data sets."""
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset') or {}
     while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
@@ -137,7 +136,7 @@ def test_pipeline(cfg: Config) -> list[dict[str, Any]]:
 def export_step(runner: Runner, cfg: Config, folder: Path, found: Mapping[str, Any] | None = None) -> None:
     """Writes ``model.pth``, ``model_config.py`` and ``state.pth`` of a finished step.
 
-    The state is that of the model's slots and of the method's hooks, and what the passes after training found.
+    The state consists of that of the model's slots and the method's hooks, and the results of passes after training.
 
     Args:
         runner: The runner that trained the step.

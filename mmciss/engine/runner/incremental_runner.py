@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 
 @RUNNERS.register_module()
 class IncrementalRunner:
-    """Learns all steps of a protocol, one after the other, in one process.
+    """Learns all steps of a protocol, one after another, in one process.
 
-    Every step is a plain :class:`mmengine.runner.Runner` with a fresh model, optimizer, schedule and hooks; what
-    goes from one step to the next goes through files. ``tools/train.py`` of MMSegmentation uses this class when the
-    config says ``runner_type = 'IncrementalRunner'``.
+    Every step is a plain :class:`mmengine.runner.Runner` with a fresh model, optimizer, schedule and hooks; all that is
+    passed from one step to the next is in files. ``tools/train.py`` of MMSegmentation uses this class when the config
+    says ``runner_type = 'IncrementalRunner'``.
 
     Args:
         cfg: The user's config: an MMSegmentation config with ``protocol``, ``method`` and ``steps``.
-        experiment: What to run, where it is resolved already.
+        experiment: What to run, if already resolved.
 
     Raises:
         ConfigError: If the config cannot work, before any model is built.
@@ -61,13 +61,13 @@ class IncrementalRunner:
         check_work_dir(self.cfg.work_dir)
         init_distributed(self.cfg)
         self.folder = RunFolder(self.cfg.work_dir)
-        # The first process reads the masks and leaves a cache; the others wait for it rather than read them too.
+        # The first process reads the masks and writes a cache; the others wait for it.
         if not is_main_process():
             barrier()
         elif self.cfg.get('check_data'):
             print_log(f'{require_intact_data(self.cfg)}.', 'current')
         self.experiment = Experiment.from_cfg(self.cfg) if experiment is None else experiment
-        memory_options(self.experiment)  # fails before any model is built
+        memory_options(self.experiment)  # to fail before any model is built
         check_run_steps(self.cfg.get('run_steps'), self.experiment.protocol)
         if self._adopts():
             self._check_base()
@@ -86,10 +86,10 @@ class IncrementalRunner:
         return cls(cfg)
 
     def train(self) -> list[dict[str, Any]]:
-        """Learns every step that is not done yet and writes the report.
+        """Learns every unfinished step and writes the report.
 
         Returns:
-            The results of the steps that are done.
+            The results of all finished steps.
 
         Raises:
             ConfigError: If the work directory belongs to another experiment, is in use, or holds an unfinished run
@@ -130,7 +130,7 @@ class IncrementalRunner:
             self._adopt()
 
     def _adopts(self) -> bool:
-        """Whether step 0 is taken from somewhere else instead of being learned."""
+        """Whether step 0 is taken from another run instead of being learned."""
         return bool(self.cfg.get('base_from')) and self.folder.result(0) is None
 
     def _check_base(self) -> None:
@@ -153,7 +153,7 @@ class IncrementalRunner:
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
             if (self.folder.result(index) or {}).get('previous'):
-                continue  # a step before it was trained again and left the same files
+                continue  # an earlier step was trained again and left the same files
             if index not in chosen:
                 self.logger.info(f'Step {index} is not among the steps to run now ({list(chosen)}); stopping here.')
                 break
@@ -187,7 +187,7 @@ class IncrementalRunner:
             self.folder.begin(index, self.logger.warning)
         checkpoint = self.folder.usable_checkpoint(index, self.logger.warning) if is_main_process() else None
         checkpoint = broadcast_object(checkpoint)
-        # mmengine resumes from load_from if that is set; without a checkpoint there is nothing to resume.
+        # mmengine resumes from load_from if it is set.
         cfg.resume = checkpoint is not None
         cfg.load_from = None if checkpoint is None else str(checkpoint)
         cfg.custom_hooks.append(
@@ -227,7 +227,7 @@ class IncrementalRunner:
         export_step(runner, self.cfg, self.folder.step(index), found)
 
     def _test(self, index: int, runner: Runner) -> dict[str, Any]:
-        """Tests a step and returns what its result says of that, on the first process."""
+        """Tests a step and returns, on the first process, its part of the step's result."""
         found = runner.test()
         if not is_main_process():
             return {}
@@ -284,10 +284,10 @@ class IncrementalRunner:
 
 
 def check_run_steps(chosen: Any, protocol: Protocol) -> None:
-    """Refuses steps that a protocol does not have.
+    """Rejects steps that a protocol does not have.
 
     Raises:
-        ConfigError: If ``chosen`` is no list of its steps.
+        ConfigError: If ``chosen`` is not a list of its steps.
     """
     if chosen is None:
         return
@@ -302,7 +302,7 @@ def check_run_steps(chosen: Any, protocol: Protocol) -> None:
 
 
 def decision_of(model: Any) -> dict[str, Any]:
-    """Returns how the results were decided, and whether the exported model's plain argmax decides the same."""
+    """Returns the decision behind the results, and whether argmax on the exported model decides the same."""
     if model.decision is None:
         return {'type': 'ArgmaxDecision', 'plain': True}
     return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}

@@ -1,4 +1,4 @@
-"""mmengine's runner of one step: building it from what is resolved already, and closing it."""
+"""Builds and closes mmengine's runner of one step."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mmciss.utils.private_api import forget_instance, stop_workers
 def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **model_args: Any) -> Runner:
     """Builds mmengine's runner of a step.
 
-    The runner keeps the plain config, for logs and checkpoints, and gets objects where there are any already.
+    The runner keeps the plain config for logs and checkpoints, and gets objects that exist already instead of configs.
 
     Args:
         cfg: The plain config of the step.
-        name: What is run, for messages.
-        data: The data of the run; without, data sets are built from the config.
-        **model_args: Further arguments of the model, which no config can hold.
+        name: Name of the run, for messages.
+        data: The data of the run; if None, data sets are built from the config.
+        **model_args: Further arguments of the model that a config cannot hold.
 
     Raises:
-        ConfigError: If the config does not suit the runner.
+        ConfigError: If the runner cannot be built from the config.
     """
     cfg = copy.deepcopy(cfg)
     known = inspect.signature(Runner).parameters
@@ -51,7 +51,8 @@ def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **mode
 def close_runner(runner: Runner) -> None:
     """Stops data workers, closes log files and forgets mmengine's instances of the runner's name.
 
-    Left to the garbage collector, every persistent data worker costs five seconds (its queue dies before it).
+    Left to the garbage collector, each persistent data worker takes five seconds to stop, since its queue is gone
+    first.
     """
     stop_workers(runner)
     runner.visualizer.close()

@@ -1,4 +1,4 @@
-"""Building everything that a run will need, before the first iteration of the first step."""
+"""Builds everything that a run will need, before the first iteration, so that mistakes show early."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from mmciss.utils.environment import drop_frozen_parameter_notes
 def rehearse(experiment: Experiment) -> None:
     """Builds the model, optimizer, schedule, hooks and slots of the first two steps, and loads one sample.
 
-    A mistake in what only later steps use would otherwise show after the base step has been trained. Nothing here
-    changes any generator of random numbers.
+    A mistake in what only later steps use would otherwise show after the base step is trained. No generator of random
+    numbers is changed.
 
     Raises:
         ConfigError: Naming the config key of what does not work.
@@ -67,11 +67,11 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
         user_cfg: The config with the key ``method``.
         cfg: The plain config of the step.
         step: The step.
-        steps: The steps that slots and hooks are asked about.
+        steps: The steps that slots and hooks check.
         lengths: The iterations of these steps.
 
     Returns:
-        The model, without the weights of the step before.
+        The model, without the weights of the previous step.
 
     Raises:
         ConfigError: Naming the config key of what does not work.
@@ -91,13 +91,13 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
 
 
 def _check_changed_settings(experiment: Experiment) -> None:
-    """Looks at the configs of steps that ``steps.*.cfg`` or ``method.cfg`` change."""
+    """Checks the configs of steps that ``steps.*.cfg`` or ``method.cfg`` change."""
     for index, step in enumerate(experiment.protocol):
         if experiment.plans[index].cfg or method_slots(experiment.cfg.get('method'), step)['cfg']:
             try:
                 check_settings(experiment.step_config(index, StepState('model.pth') if index else None))
             except ConfigError as error:
-                raise ConfigError(f'step {index}, as steps.*.cfg or method.cfg change it: {error}') from error
+                raise ConfigError(f'step {index}, as changed by steps.*.cfg or method.cfg: {error}') from error
 
 
 def check_slots(cfg: Config, step: Step) -> dict[str, DataPass]:
@@ -119,7 +119,7 @@ def check_slots(cfg: Config, step: Step) -> dict[str, DataPass]:
 
 
 def _check_passes(model: Any, passes: Mapping[str, DataPass]) -> None:
-    """Refuses passes that need what the model does not have, and slots that need what no pass finds."""
+    """Rejects passes whose needs the model cannot meet, and slots that need what no pass finds."""
     for key, item in passes.items():
         if item.when not in MOMENTS:
             raise ConfigError(f'method.{key}: {type(item).__name__}.when is {item.when!r}; allowed: {MOMENTS}')
@@ -136,7 +136,7 @@ def _check_hooks(cfg: Config) -> list[tuple[str, Any]]:
         f'default_hooks.{name}': config
         for name, config in (cfg.get('default_hooks') or {}).items()
         if config is not None and name != 'visualization'
-    }  # which looks for the visualizer of a run
+    }  # the visualization hook looks for the visualizer of a run
     configs.update({f'method.hooks or custom_hooks[{index}]': config for index, config in enumerate(cfg.custom_hooks)})
     hooks = []
     for key, config in configs.items():
@@ -153,7 +153,7 @@ def _model(cfg: Config) -> Any:
 
 def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
     kind = (cfg.optim_wrapper.get('optimizer') or {}).get('type')
-    # mmengine goes on with None where nothing has that name.
+    # mmengine silently uses None if nothing has that name.
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
         raise ConfigError(
             f'optim_wrapper.optimizer: nothing is called {kind!r}.{close_matches(kind, list(OPTIMIZERS.module_dict))}'
@@ -173,35 +173,35 @@ def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
 
 
 def _check_maps(model: Any, inputs: Tensor) -> None:
-    """Refuses tapped modules that give other maps in training than a teacher's do, in evaluation mode."""
+    """Rejects tapped modules that give different maps in training than a teacher's give in evaluation mode."""
     if not model.layers or not model.needs_teacher:
         return
-    said = []
+    outputs = []
     for training in (True, False):
         model.train(training)
-        # Two images, since a batch norm of one pooled pixel needs them.
+        # Two images, since batch norm over a single pooled pixel needs them.
         with blaming('model'), torch.no_grad(), Readout(model.segmentor, model.layers) as readout:
             run_segmentor(model.segmentor, torch.cat([inputs[:1], inputs[:1]]))
-        said.append(readout.output())
+        outputs.append(readout.output())
     for name, loss in model.losses.items():
         if isinstance(loss, ExtraLoss):
-            loss.paired_maps(said[0], said[1], key=f'method.losses.{name}')
+            loss.paired_maps(outputs[0], outputs[1], key=f'method.losses.{name}')
 
 
 def _test_splits(cfg: Config) -> list[str]:
-    """Returns ``'test'``, and ``'val'`` where that is other data."""
+    """Returns ``'test'``, and ``'val'`` if its data differs."""
     other = cfg.get('val_dataloader') is not None and cfg.val_dataloader.dataset != cfg.test_dataloader.dataset
     return ['test', 'val'] if other else ['test']
 
 
 def _check_forward(experiment: Experiment, model: Any, cfg: Config) -> tuple[Tensor, list[str]]:
-    """Loads a sample of either kind and runs the model on one.
+    """Loads one sample of each split and runs the model on that for training.
 
     Returns:
-        Its image ``(1, 3, H, W)``, and the names of its fields.
+        The image of the latter ``(1, 3, H, W)``, and the names of its fields.
     """
     dataset = experiment.dataset(0, 'train')
-    if not is_distributed():  # samplers of mmengine talk to the other ranks
+    if not is_distributed():  # mmengine's samplers communicate with the other ranks
         sampler = copy.deepcopy(cfg.train_dataloader.sampler)
         build(DATA_SAMPLERS, sampler, 'train_dataloader.sampler', default_args=dict(dataset=dataset))
     samples = {}

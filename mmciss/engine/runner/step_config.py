@@ -1,4 +1,4 @@
-"""From a user's config to the plain config of one step: pure functions, no data, no model, no files."""
+"""From a user's config to the plain config of one step: pure functions without data, models or files."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ METHOD_SLOTS = (
     'hooks',
     'cfg',
 )
-"""What a method may fill. The code that reads them knows no method.
+"""The slots that a method may fill. The code that reads them knows no method.
 
 ``cfg`` is merged into the config of each later step (``base.cfg`` into that of the base step), before the user's
-``steps``: learning rates per group of parameters and the like.
+``steps``; it is meant for settings such as learning rates per parameter group.
 """
 
 NEWEST = 'steps.new.'
 """In ``optim_wrapper.paramwise_cfg.custom_keys`` and ``freeze`` this stands for the rows that the step adds."""
 
 CARRIED_SLOTS = ('classifier', 'structure', 'decision', 'shared')
-"""Slots that shape the model itself; the base step has the later steps' unless ``base`` says otherwise."""
+"""Slots that shape the model itself; the base step has the same as later steps unless ``base`` sets its own."""
 
 
 def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     """Returns the slots that a method fills at a step.
 
     Args:
-        method: The config key ``method``; None is plain fine-tuning.
+        method: The config key ``method``; None means plain fine-tuning.
         step: The step; the base step takes its slots from ``method.base``.
 
     Raises:
@@ -73,9 +73,9 @@ def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
 
 
 def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
-    """Returns those passes over the data that look at the model a step has learned; the base step has them too."""
+    """Returns the passes over the data that run after training, which the base step has too."""
     if not isinstance(statistics, Mapping):
-        return None  # refused where the slots are built
+        return None  # rejected where the slots are built
     found: dict[str, Any] = {
         name: config for name, config in statistics.items() if isinstance(config, Mapping) and _is_after(config)
     }
@@ -95,16 +95,16 @@ def make_step_config(
     report_sizes: Sequence[int] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Config:
-    """Makes the plain mmengine config of one step.
+    """Returns the plain mmengine config of one step.
 
     Args:
         cfg: The user's config with ``protocol``, ``method`` and ``steps``.
         step: The step.
         plan: Iterations and learning rate of the step.
-        previous: What the step before left; None at the base step.
-        report_sizes: Channels per step that results are reported by, if they differ from the step's own (a joint
-            model learns in one step and is compared with protocols of several).
-        classes: Class names of the training data, by which those of validation and test data are found.
+        previous: What the previous step left; None at the base step.
+        report_sizes: Channels per step by which results are reported, if they differ from the step's own (a joint model
+            learns in one step and is compared with protocols of several).
+        classes: Class names of the training data; validation and test data are matched by them.
 
     Returns:
         A new config; ``cfg`` is not changed.
@@ -115,7 +115,7 @@ def make_step_config(
     if step.is_base != (previous is None):
         raise ConfigError(f'step {step.index} {"must not" if step.is_base else "must"} have a previous step')
     out = copy.deepcopy(cfg)
-    # Copies, since what is merged into ``out`` is renamed there for this step (``steps.new.``).
+    # A copy, since what is merged into ``out`` is renamed there for this step (``steps.new.``).
     slots = copy.deepcopy(method_slots(cfg.get('method'), step))
     protocol = dict(cfg['protocol'])
     for key in ('protocol', 'method', 'steps', 'runner_type', 'base_from'):
@@ -196,7 +196,7 @@ def _data(
 def _training_data(
     loader: ConfigDict, slots: dict[str, Any], seed: int, global_batch: int | None, previous: StepState | None
 ) -> None:
-    """Adds the stored images, if there are any, and a sampler that can resume anywhere."""
+    """Adds the stored images, if there are any, and a sampler that can resume at any iteration."""
     options = ReplayOptions.from_method(slots)
     if options is not None and previous is not None and previous.memory is not None:
         loader.dataset = ConfigDict(
@@ -239,13 +239,13 @@ def _schedule(out: Config, plan: StepPlan) -> None:
         out.optim_wrapper.optimizer.lr = plan.lr
     constructor = out.optim_wrapper.get('constructor')
     if constructor not in (None, 'DefaultOptimWrapperConstructor'):
-        # Constructors that look at parameter names ('backbone.stages.0...') must see the plain segmentor.
+        # Constructors that go by parameter names ('backbone.stages.0...') must see the plain segmentor.
         out.optim_wrapper.constructor = 'SegmentorOptimWrapperConstructor'
         out.optim_wrapper.inner_constructor = constructor
 
 
 def _evaluation(out: Config, step: Step, sizes: Sequence[int], classes: Sequence[str] | None) -> None:
-    """Puts our metric in the place of MMSegmentation's mean IoU; other metrics of the user stay beside it."""
+    """Replaces MMSegmentation's mean IoU with our metric; the user's other metrics stay."""
     metric = ConfigDict(type='IncrementalIoUMetric', sizes=list(sizes), background=step.background)
     if step.background and classes is not None and classes[0] != BACKGROUND:
         metric.count_background = False
@@ -270,7 +270,7 @@ def _housekeeping(out: Config, step: Step, slots: dict[str, Any]) -> None:
     if visualizer is not None:
         visualizer.name = f'{visualizer.get("name", "visualizer")}_{out.work_dir}'
     for key in ('env_cfg', 'randomness', 'launcher'):
-        if out.get(key) is None:  # the runner takes None for a value
+        if out.get(key) is None:  # the runner would take None as a value
             out.pop(key, None)
     randomness = out.setdefault('randomness', ConfigDict())
     randomness.seed = int(randomness.get('seed') or 0) + step.index

@@ -1,4 +1,4 @@
-"""Passes over a step's data with the teacher, before the step is trained."""
+"""Passes over a step's data: with the teacher before training, or with the trained model after it."""
 
 from mmciss.engine.statistics.background_attribution import BackgroundAttribution
 from mmciss.engine.statistics.class_prototypes import ClassPrototypes

@@ -1,4 +1,4 @@
-"""AWT's choice of channels: which ones make the teacher call the new classes background."""
+"""AWT's choice of channels: those that make the teacher classify new classes as background."""
 
 from __future__ import annotations
 
@@ -35,20 +35,18 @@ KEY = 'method.statistics.*'
 class BackgroundAttribution(DataPass):
     """Scores the classifier's input channels on the pixels of the new classes, and marks the best.
 
-    AWT (WACV 2023, arXiv 2210.07207). Where the background logit is linear in the embedding, as
-    behind every 1x1 classifier, integrated gradients have a closed form, see
-    :func:`mmciss.functional.background_attribution`: one forward pass per image and one for the
-    baseline image. Whether it is linear is tested on the first batch by computing the logit from
-    the classifier's weights. Behind any other classifier the gradients are integrated step by step.
+    AWT (WACV 2023, arXiv 2210.07207). Where the background logit is linear in the embedding, as in every 1x1
+    classifier, integrated gradients have a closed form, see :func:`mmciss.functional.background_attribution`: one
+    forward pass per image and one for the baseline image. The first batch shows whether it is linear, by computing the
+    logit from the classifier's weights. For any other classifier the gradients are integrated numerically.
 
     Args:
-        fraction: Part of the channels to mark.
-        per_class: Whether each new class has its own mask, or all share one over the union of their
-            pixels.
-        mode: How positions and images are reduced.
-        source: Whose logit is attributed: the ``'background'``'s, or that of the first
-            ``'auxiliary'`` channel of the classifier, as in the initializer.
-        steps: Number of gradients where the closed form does not hold.
+        fraction: Fraction of the channels to mark.
+        per_class: Whether each new class has its own mask; if False, all share one, from the union of their pixels.
+        mode: How to reduce over positions and images.
+        source: Which logit to attribute: that of the ``'background'`` or of the classifier's first ``'auxiliary'``
+            channel; the same as in the initializer.
+        steps: Number of integration steps where the closed form does not hold.
     """
 
     needs: tuple[str, ...] = ('logits', 'embedding', 'classifier')
@@ -83,9 +81,8 @@ class BackgroundAttribution(DataPass):
         row = self._source(linear_classifier(model.segmentor)[1])
         if not row.weight[0].any():
             raise ConfigError(
-                f'{KEY}: the row of the {self.source} is zero, so no channel speaks for it; where '
-                f"the background's row does not decide, set source='auxiliary' here and in "
-                f'method.initializer'
+                f'{KEY}: the row of the {self.source} is zero, so no channel contributes to it; if the '
+                f"decision does not use the background's row, set source='auxiliary' here and in method.initializer"
             )
         new = range(self.step.num_old, self.step.num_seen)
         self.groups = [[channel] for channel in new] if self.per_class else [list(new)]
@@ -112,8 +109,8 @@ class BackgroundAttribution(DataPass):
             known = self.sums[index]
             if known is not None and known.shape != total.shape:
                 raise ConfigError(
-                    f'{KEY}: background attribution averages over positions and needs images '
-                    f'of one size; found embeddings of {tuple(known.shape[1:])} and '
+                    f'{KEY}: background attribution averages over positions, so all images must '
+                    f'have the same size; found embeddings of {tuple(known.shape[1:])} and '
                     f'{tuple(total.shape[1:])}. '
                     f"Crop in the training pipeline, or set mode='mean_of_max'"
                 )
@@ -123,8 +120,7 @@ class BackgroundAttribution(DataPass):
     def finish(self) -> dict[str, Any]:
         """Returns ``attribution (K, D)`` and, by classifier, ``channel_mask (K, D)``.
 
-        K is the number of new classes, or 1. A class without a pixel in the embedding marks no
-        channel.
+        K is the number of new classes, or 1. A class without a pixel at the embedding's resolution marks no channel.
         """
         counts = sum_over_ranks(self.counts)
         assert counts is not None
@@ -145,7 +141,7 @@ class BackgroundAttribution(DataPass):
         return {'attribution': scores.float(), 'channel_mask': {name: mask}}
 
     def _source(self, classifier: Any) -> Any:
-        """Returns the layer whose first output is attributed."""
+        """Returns the layer whose first output is to be attributed."""
         if self.source == 'background':
             return classifier
         auxiliary = getattr(classifier, 'auxiliary', None)
@@ -167,9 +163,8 @@ class BackgroundAttribution(DataPass):
             self.linear = is_linear(self._source(output.classifier), output.embedding)
             if not self.linear:
                 print_log(
-                    f'background attribution: {type(output.classifier).__name__} is not linear in '
-                    'its input; '
-                    f'gradients are integrated in {self.steps} steps',
+                    f'background attribution: {type(output.classifier).__name__} is not linear in its '
+                    f'input; gradients are integrated in {self.steps} steps',
                     logger='current',
                     level=logging.WARNING,
                 )
@@ -189,8 +184,8 @@ def is_linear(classifier: Any, embedding: Tensor) -> bool:
     """Whether the first logit is a weighted sum of the embedding at the same position.
 
     Args:
-        classifier: Makes logits ``(N, C, h, w)`` from an embedding; it has ``weight`` and ``bias``.
-        embedding: Some embedding, ``(N, D, h, w)``.
+        classifier: Computes logits ``(N, C, h, w)`` from an embedding; has ``weight`` and ``bias``.
+        embedding: Any embedding, ``(N, D, h, w)``.
     """
     weight, bias = classifier.weight[:1], classifier.bias
     if weight.shape[2:].numel() != 1 or weight.shape[1] != embedding.shape[1]:

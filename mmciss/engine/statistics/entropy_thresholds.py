@@ -1,4 +1,4 @@
-"""PLOP's thresholds: how uncertain the teacher is about the background, class by class."""
+"""PLOP's thresholds: the teacher's uncertainty on background pixels, by class."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FINE_BINS = 1 << 16
 
 @STATISTICS.register_module()
 class EntropyThresholds(DataPass):
-    """How sure the teacher must be, per predicted class, from all background pixels of the step.
+    """How confident the teacher must be, per predicted class, from all background pixels of the step.
 
-    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Two sets of thresholds are found, between which
-    :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler` chooses:
+    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. It finds two sets of thresholds, of which
+    :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler` uses one:
 
-    - ``entropy_thresholds``: the release's, see :func:`mmciss.functional.binned_thresholds`;
+    - ``entropy_thresholds``: those of the release, see :func:`mmciss.functional.binned_thresholds`;
     - ``entropy_medians``: the medians of the paper. Entropies lie in ``[0, 1 / (C_old ln C)]``; they
       are counted in 65,536 bins of that range, so that a median is exact to 3e-7 for VOC.
 
-    Counts add up over batches and ranks, so thresholds are those of all pixels on all ranks. The
-    release computes one set on each rank.
+    Counts are summed over batches and ranks, so the thresholds are those of all pixels on all ranks. The release
+    computes one set per rank.
 
     Args:
         minimum: Lower bound of a threshold, and the threshold of classes never predicted.

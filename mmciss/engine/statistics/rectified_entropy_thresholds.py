@@ -1,4 +1,4 @@
-"""PLOP's thresholds for scores that were corrected by class prototypes."""
+"""PLOP's thresholds for scores corrected by class prototypes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from mmciss.registry import STATISTICS
 
 @STATISTICS.register_module()
 class RectifiedEntropyThresholds(EntropyThresholds):
-    """PLOP's thresholds of the probabilities that GSC labels with, in a pass of its own.
+    """PLOP's thresholds for the corrected probabilities with which GSC labels, in a pass of their own.
 
-    GSC (arXiv 2307.10822), reconstructed. A threshold must be found from the very quantity it is
-    compared with: prototypes sharpen the probabilities, and under the thresholds of the plain ones
-    almost every pixel would pass. Requires the statistic ``prototypes``; finds
-    ``rectified_entropy_thresholds`` and ``rectified_entropy_medians``.
+    GSC (arXiv 2307.10822), reconstructed. A threshold must come from the quantity that it is compared with: prototypes
+    sharpen the probabilities, so almost every pixel would pass thresholds of the uncorrected ones. Requires the
+    statistic ``prototypes``; finds ``rectified_entropy_thresholds`` and ``rectified_entropy_medians``.
 
     Args:
-        layer: As in the labeler and in the pass that finds the prototypes.
-        temperature: As in the labeler.
+        layer: The same as in the labeler and in the pass that finds the prototypes.
+        temperature: The same as in the labeler.
         **options: Arguments of :class:`EntropyThresholds`.
     """
 

@@ -1,4 +1,4 @@
-"""Running passes over the data together."""
+"""Runs passes over the data, several at a time."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 @torch.no_grad()
 def run_passes(passes: dict[str, DataPass], context: StepContext, model: Teacher, batches: Batches) -> dict[str, Any]:
-    """Runs passes that can run at the same time on the same forward passes of the model.
+    """Runs passes over the data; those that do not depend on each other share the model's forward passes.
 
-    A pass that requires what another finds goes over the data after it.
+    A pass that requires what another one finds runs after it, over the data once more.
 
     Args:
         passes: The passes by their name in ``method.statistics``.
-        context: The step's context, whose ``statistics`` get what is found.
-        model: The model of the step before, or the trained one.
-        batches: Called once for every time over the data, gives images ``(N, 3, H, W)`` and labels
-            ``(N, H, W)``.
+        context: The step's context; results are added to its ``statistics``.
+        model: The teacher, or the trained model.
+        batches: Called once per round over the data; yields images ``(N, 3, H, W)`` and labels ``(N, H, W)``.
 
     Returns:
-        Everything found, tensors on the CPU.
+        All results, tensors on the CPU.
 
     Raises:
-        ConfigError: If a pass requires what none finds, or two find the same.
+        ConfigError: If a pass requires what no pass finds, or two find the same statistic.
     """
     found: dict[str, Any] = {}
     waiting = dict(passes)

@@ -1,4 +1,4 @@
-"""How the classifier rows of new classes start."""
+"""Initializers give the classifier rows of new classes their first values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New classes start with the background's channels that explain them (AWT)."""
+"""New classes start with those background weights that are relevant for them (AWT)."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ SOURCES = ('background', 'auxiliary')
 
 @INITIALIZERS.register_module()
 class AttributionInitializer(Initializer):
-    """Transfers only those background weights by which the old model calls new objects background.
+    """Transfers only those background weights with which the old model classifies new objects as background.
 
-    A mask ``m`` in {0, 1}^D says which channels of the embedding those are; it was found by
-    attributing the background's logit before the step began. With ``w_bg`` the background's row and
-    ``r`` the random row (Goswami et al., WACV 2023, arXiv 2210.07207, and the released code):
+    A mask ``m`` in {0, 1}^D selects these channels of the embedding; it comes from an attribution of the background's
+    logit before the step. With ``w_bg`` the background's row and ``r`` the random row (Goswami et al., WACV 2023, arXiv
+    2210.07207, and the released code):
 
-    - ``'add'``: ``w_new = r + m * w_bg``, as released and run for the paper's tables,
+    - ``'add'``: ``w_new = r + m * w_bg``, as released and as in the paper's tables,
     - ``'copy'``: ``w_new = m * w_bg + (1 - m) * r``,
-    - ``'orig'``: ``w_new = w_bg``, the mask is not read.
+    - ``'orig'``: ``w_new = w_bg``, without the mask.
 
     Args:
         rule: How the weights are combined.
-        bias: ``'keep'`` leaves all biases, as in the paper's runs; ``'divide'`` sets those of the
-            background and the new classes as MiB does; ``'copy'`` gives new classes the source's.
-        source: Whose row ``w_bg`` is: the ``'background'``'s, or that of the first ``'auxiliary'``
-            channel, which holds unnamed objects in SSUL and DKD, where the background's row does
-            not decide. The pass that finds the mask must have the same source.
-        mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)``
-            with one row per class, or a dictionary of such by classifier name. A classifier without
-            a mask of its own, that of an auxiliary head, starts as in MiB.
+        bias: ``'keep'`` leaves all biases, as in the paper's runs; ``'divide'`` sets those of the background and the
+            new classes as MiB does; ``'copy'`` copies the source's to the new classes.
+        source: Which row ``w_bg`` is: that of the ``'background'``, or of the first ``'auxiliary'`` channel, which
+            stands for unnamed objects in SSUL and DKD, whose decision does not use the background's row. The pass that
+            finds the mask must have the same source.
+        mask: Name of the mask in ``context.statistics``: ``(D,)`` for all new classes, ``(N, D)`` with one row per
+            class, or a dictionary of these by classifier name. A classifier without a mask, such as that of an
+            auxiliary head, starts as in MiB.
 
     Raises:
         ConfigError: If a rule is unknown.
@@ -61,8 +61,8 @@ class AttributionInitializer(Initializer):
             raise unknown_name('source', source, SOURCES, 'method.initializer.source')
         if source == 'auxiliary' and bias == 'divide':
             raise ConfigError(
-                "method.initializer.bias: 'divide' divides the background's bias, which does not "
-                "go with source='auxiliary'. Allowed: 'keep', 'copy'."
+                "method.initializer.bias: 'divide' divides the background's bias, which contradicts "
+                "source='auxiliary'. Allowed: 'keep', 'copy'."
             )
         self.rule, self.bias, self.mask, self.source = rule, bias, mask, source
         self.needs_auxiliary = source == 'auxiliary'
@@ -71,18 +71,18 @@ class AttributionInitializer(Initializer):
             self.needs = (f'statistics.{mask}',)
 
     def check(self, classifier: Growable, step: Step) -> None:
-        """Refuses also a classifier whose steps have embeddings of their own."""
+        """Also rejects a classifier whose steps have embeddings of their own."""
         super().check(classifier, step)
         if not classifier.linear:
             raise ConfigError(
-                'method.initializer: AttributionInitializer mixes rows over one embedding, which '
-                'classes with heads of their own do not share; set method.structure=None'
+                'method.initializer: AttributionInitializer mixes rows over one embedding, but '
+                'here each step has its own head; set method.structure=None'
             )
 
     def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Combines random rows, background row and mask."""
         group = classifier.auxiliary if self.source == 'auxiliary' else classifier.background_group
-        if group is None:  # of an auxiliary head; the main one was checked when the model was built
+        if group is None:  # an auxiliary head; the main one was checked when the model was built
             self.without_mask.start(classifier, new, context, name)
             return
         background = group.weight[:1]
@@ -102,7 +102,7 @@ class AttributionInitializer(Initializer):
 
     def _mask_of(self, classifier: Growable, new: Any, context: StepContext, name: str) -> Tensor | None:
         """Returns the mask in the shape of the new rows, or None for a classifier without one."""
-        found = context.statistic(self.mask, self)  # without it the new rows would silently stay random
+        found = context.statistic(self.mask, self)  # an error, or new rows would silently stay random
         if isinstance(found, dict):
             found = found.get(name)
         elif name and not name.startswith('decode_head'):

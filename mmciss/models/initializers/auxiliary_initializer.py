@@ -1,4 +1,4 @@
-"""New classes start as the auxiliary classifier (DKD)."""
+"""New classes start as a copy of the auxiliary classifier (DKD)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 @INITIALIZERS.register_module()
 class AuxiliaryInitializer(Initializer):
-    """Copies weight and bias of an auxiliary channel into every new row, and the layers of its own if it has any.
+    """Copies weight and bias of an auxiliary channel, and its own layers if it has any, into every new row.
 
-    The auxiliary channel is trained to be negative everywhere, so that a new class starts by firing
-    nowhere and costs the old ones nothing (Baek et al., NeurIPS 2022, arXiv 2210.05941).
-    The channel itself goes on from its own weights.
+    The auxiliary channel is trained to be negative everywhere, so a new class starts by firing nowhere and does not
+    disturb the old ones (Baek et al., NeurIPS 2022, arXiv 2210.05941). The channel itself keeps its weights.
 
-    A classifier without auxiliary channels (those of auxiliary heads) keeps its random rows; that
-    the main one has them is checked when the model is built.
+    A classifier without auxiliary channels, such as that of an auxiliary head, keeps its random rows; that the main one
+    has them is checked when the model is built.
 
     Args:
         channel: Which auxiliary channel.
@@ -37,7 +36,7 @@ class AuxiliaryInitializer(Initializer):
         self.channel = channel
 
     def check(self, classifier: Growable, step: Step) -> None:
-        """Refuses also a channel that does not exist."""
+        """Also rejects a channel that does not exist."""
         super().check(classifier, step)
         if classifier.auxiliary is not None:
             count = len(classifier.auxiliary.weight)

@@ -1,4 +1,4 @@
-"""New classes start as parts of the background (MiB)."""
+"""New classes start as shares of the background (MiB)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
 @INITIALIZERS.register_module()
 class BackgroundInitializer(Initializer):
-    """Gives new classes the background's row and divides the background's probability among them.
+    """Gives new classes the background's row and divides its probability among them.
 
-    With N new classes, ``w_new = w_bg`` and ``b_new = b_bg = b_bg - log(N + 1)`` (Cermelli et al.,
-    CVPR 2020, arXiv 2002.00718; the released code shifts the background too).
-    Then the background and each new class have ``1 / (N + 1)`` of the old background's probability,
-    and the old classes keep theirs.
+    With N new classes, ``w_new = w_bg`` and ``b_new = b_bg = b_bg - log(N + 1)`` (Cermelli et al., CVPR 2020, arXiv
+    2002.00718; the released code shifts the background too). So the background and each new class start with
+    ``1 / (N + 1)`` of the old background's probability, and old classes keep theirs.
 
     Args:
         bias_shift: Whether ``log(N + 1)`` is subtracted; False copies the background's bias.
-        bias: Whether biases are set at all; False leaves the random ones, as released for RCIL.
+        bias: Whether to set biases at all; False leaves them random, as in the release of RCIL.
     """
 
     def __init__(self, bias_shift: bool = True, bias: bool = True) -> None:
@@ -40,7 +39,7 @@ class BackgroundInitializer(Initializer):
 
 
 def divide_background_bias(classifier: Growable, new: Any, shift: bool = True) -> None:
-    """Gives new rows the background's bias, shifted by ``-log(N + 1)`` together with it.
+    """Gives new rows the background's bias, after shifting it by ``-log(N + 1)``.
 
     Args:
         classifier: The classifier; a layer without bias is left alone.

@@ -1,4 +1,4 @@
-"""What all initializers share."""
+"""The base class of initializers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Initializer(Slot):
     """Base class: gives the rows of a step's new classes their first values, in place, in every classifier.
 
-    The classifiers already hold the old rows, and new rows as torch draws them for a new layer.
+    By then the classifiers have their old rows, and new rows as torch draws them for a new layer.
     """
 
     needs_background: bool = True
     needs_auxiliary: bool = False
 
     def prepare(self, context: StepContext) -> None:
-        """Refuses classifiers that it cannot start.
+        """Rejects classifiers whose rows it cannot initialise.
 
         Raises:
             ConfigError: If the protocol or the classifiers lack what the initializer copies from.
@@ -41,19 +41,19 @@ class Initializer(Slot):
             )
 
     def begin(self, context: StepContext) -> None:
-        """Starts the new rows of every classifier."""
+        """Initialises the new rows of every classifier."""
         assert context.model is not None
         if context.previous is not None and context.step.num_new:
             for name, classifier in growable_layers(context.model.segmentor).items():
                 self(classifier, context, name)
 
     def forward(self, classifier: Growable, context: StepContext, name: str = '') -> None:
-        """Starts the new rows of one classifier.
+        """Initialises the new rows of one classifier.
 
         Args:
             classifier: Classifier of one head.
             context: Context of a step later than the base step.
-            name: Name of the classifier in the segmentor, or '' where it is not known.
+            name: Name of the classifier in the segmentor, or '' if unknown.
 
         Raises:
             ConfigError: If the protocol or the classifier lacks what the initializer copies from.
@@ -64,10 +64,10 @@ class Initializer(Slot):
                 self.start(classifier, classifier.steps[context.step.index], context, name)
 
     def check(self, classifier: Growable, step: Step) -> None:
-        """Refuses a classifier that cannot be started.
+        """Rejects a classifier whose rows it cannot initialise.
 
         Raises:
-            ConfigError: If there is no background channel, or the channels are not those of the step.
+            ConfigError: If there is no background channel, or the classifier does not have the step's channels.
         """
         if classifier.sizes != tuple(step.sizes):
             raise ConfigError(

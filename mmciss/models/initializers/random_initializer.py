@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @INITIALIZERS.register_module()
 class RandomInitializer(Initializer):
-    """Draws new rows as torch does for a new layer: uniform within 1 / sqrt(D) for a 1 x 1 kernel.
+    """Draws new rows as torch does for a new layer: uniformly within ±1 / sqrt(D) for a 1x1 kernel.
 
-    This is what fine-tuning, LwF, LwF-MC, ILT and SDR start from.
+    Used by fine-tuning, LwF, LwF-MC, ILT and SDR.
     """
 
     needs_background = False

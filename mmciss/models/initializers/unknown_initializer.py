@@ -1,4 +1,4 @@
-"""New classes start as the unknown class (SSUL)."""
+"""New classes start as a copy of the unknown class (SSUL)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from mmciss.registry import INITIALIZERS
 class UnknownInitializer(AuxiliaryInitializer):
     """Copies the unknown channel into every new row.
 
-    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562) learns objects that have no name
-    yet as one class beside the background; a class that arrives was part of it. Unlike the
-    auxiliary channel of DKD it is trained on positives. It sits in the classifier's auxiliary
-    channels, since it is no class of the protocol; ``detach_auxiliary=False`` lets it train the
-    network in the base step.
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562) learns unnamed objects as one class besides the background; a new
+    class was part of it. Unlike the auxiliary channel of DKD it is trained on positives. It is one of the classifier's
+    auxiliary channels, since it is not a class of the protocol; ``detach_auxiliary=False`` lets it train the network in
+    the base step.
 
     Where every step has a head of its own (:class:`~mmciss.models.structures.StepHeads`), the whole head is copied:
     its convolution, batch norm with statistics, and the row.

@@ -1,4 +1,4 @@
-"""Labelers complete the labels of a step with what the teacher knows."""
+"""Labelers complete the labels of a step with the teacher's predictions."""
 
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels

@@ -1,4 +1,4 @@
-"""Pseudo labels where the teacher is sure."""
+"""Pseudo labels where the teacher is confident."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from mmciss.models.step_context import StepContext
 from mmciss.registry import LABELERS
 
 THRESHOLDS = {'binned': ('entropy_thresholds', 0.0), 'median': ('entropy_medians', 1.0)}
-"""The statistic of each choice, and the weight of an image without background."""
+"""By choice: the statistic it reads, and the weight of an image without background."""
 
 
 @LABELERS.register_module()
 class EntropyLabeler(Labeler):
-    """Background becomes the teacher's class where that is sure, and is ignored elsewhere.
+    """Background pixels get the teacher's class where it is confident, and are ignored elsewhere.
 
-    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Sure means an entropy below a threshold of the
-    predicted class. Each image's loss is multiplied by the share of its background pixels that got
-    a label. Needs the statistics of
-    :class:`~mmciss.engine.statistics.entropy_thresholds.EntropyThresholds`. In a domain-incremental
-    step nothing is hidden in the background, and the labels stay as they are.
+    PLOP (CVPR 2021, arXiv 2011.11390), section 3.2. Confident means an entropy below the threshold of the predicted
+    class. The loss of each image is multiplied by the share of its background pixels that got a label. Needs the
+    statistics of :class:`~mmciss.engine.statistics.entropy_thresholds.EntropyThresholds`. In a domain-incremental step
+    the background hides no class, and the labels stay as they are.
 
     Args:
-        adaptive: Whether images are weighted.
+        adaptive: Whether to weight images.
         minimum_factor: Lower bound of an image's weight.
-        thresholds: ``'binned'``: those of the release, with which the published numbers were made.
-            They accept nearly all that a trained teacher says, and an image without any background
-            pixel has weight 0. ``'median'``: the medians that the paper describes, which reject half
-            of each class's pixels; an image without background has weight 1.
+        thresholds: ``'binned'``: those of the release, behind the published numbers. They accept nearly all predictions
+            of a trained teacher, and an image without a background pixel has weight 0. ``'median'``: the medians that
+            the paper describes, which reject half of each class's pixels; an image without background has weight 1.
 
     Raises:
         ConfigError: If ``thresholds`` is unknown.
@@ -47,7 +45,7 @@ class EntropyLabeler(Labeler):
         self.needs = ('logits', 'teacher', f'statistics.{self.prefix}{THRESHOLDS[thresholds][0]}')
 
     def teacher_scores(self, target: Tensor, teacher: SegOutput, context: StepContext) -> Tensor:
-        """Returns the scores ``(N, C_old, h, w)`` that labels are taken from, of any size."""
+        """Returns the scores ``(N, C_old, h, w)``, of any size, from which labels are taken."""
         return teacher.logits
 
     def forward(self, batch: Batch, teacher: SegOutput | None, context: StepContext) -> Labels:

@@ -1,4 +1,4 @@
-"""What a labeler receives and returns, and how its weights reach the losses."""
+"""The base class of labelers, what they get and return, and how their weights reach the losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Batch:
-    """A training batch as it comes from the data.
+    """A training batch as it comes from the data loader.
 
     Attributes:
         inputs: Preprocessed images ``(N, 3, H, W)``.
@@ -34,11 +34,11 @@ class Batch:
 
 @dataclass
 class Labels:
-    """The labels that the losses see.
+    """The labels that the losses get.
 
     Attributes:
         target: Channels ``(N, H, W)``, 255 = ignore.
-        weights: Weights of the main loss per pixel, broadcastable to ``(N, H, W)``, or None.
+        weights: Weight of each pixel in the main loss, broadcastable to ``(N, H, W)``, or None.
     """
 
     target: Tensor
@@ -46,7 +46,7 @@ class Labels:
 
 
 class Labeler(Slot):
-    """Base class: completes the labels of a step with what the teacher knows."""
+    """Base class: completes the labels of a step with the teacher's predictions."""
 
     needs: tuple[str, ...] = ('logits', 'teacher')
 
@@ -54,18 +54,18 @@ class Labeler(Slot):
         """Returns new labels.
 
         Args:
-            batch: The batch; its target must not be changed.
-            teacher: What the model of the step before said, or None at the base step.
+            batch: The batch; its target must not be modified.
+            teacher: Output of the model of the previous step, or None at the base step.
             context: The step's context.
         """
         raise NotImplementedError
 
 
 class PixelWeights(BasePixelSampler):
-    """Passes the weights of :class:`Labels` to a head's losses, as the sampler that MMSegmentation's heads may have.
+    """Passes the weights of :class:`Labels` to a head's losses, in the guise of MMSegmentation's pixel sampler.
 
     Args:
-        sampler: The head's sampler from its config; its weights are multiplied with ours.
+        sampler: The head's own sampler, if it has one; both weights are multiplied.
     """
 
     def __init__(self, sampler: BasePixelSampler | None = None) -> None:
@@ -77,15 +77,15 @@ class PixelWeights(BasePixelSampler):
         own = None if self.sampler is None else self.sampler.sample(seg_logit, seg_label)
         if self.weights is None:
             return own
-        weights = labels_at(self.weights, tuple(seg_label.shape[-2:]))  # a head may look at coarser labels
+        weights = labels_at(self.weights, tuple(seg_label.shape[-2:]))  # a head may use coarser labels
         return weights if own is None else own * weights
 
 
 def install_pixel_weights(heads: Iterable[Any]) -> list[PixelWeights]:
-    """Puts a :class:`PixelWeights` before each head's sampler and returns them."""
+    """Wraps each head's sampler in a :class:`PixelWeights` and returns these."""
     installed = []
     for head in heads:
-        # K-Net's head has neither losses nor a sampler of its own; its first inner head has.
+        # K-Net's head has neither losses nor a sampler, but its first inner head has both.
         head = head if hasattr(head, 'sampler') else head.kernel_generate_head
         if not isinstance(head.sampler, PixelWeights):
             head.sampler = PixelWeights(head.sampler)

@@ -1,4 +1,4 @@
-"""Pseudo labels from a teacher corrected by class prototypes, where it is sure."""
+"""Pseudo labels from a teacher that is corrected by class prototypes, where it is confident."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mmciss.registry import LABELERS
 
 @LABELERS.register_module()
 class PrototypeEntropyLabeler(EntropyLabeler):
-    """PLOP's test on the teacher's probabilities after correction by distances to class prototypes.
+    """PLOP's rule on teacher probabilities that are corrected by distances to class prototypes.
 
-    GSC (arXiv 2307.10822), reconstructed; see :func:`mmciss.functional.prototype_relabel` for what
-    is certain. Needs the statistics ``prototypes`` and those of
+    GSC (arXiv 2307.10822), reconstructed; :func:`mmciss.functional.prototype_relabel` says what is certain. Needs the
+    statistic ``prototypes`` and those of
     :class:`~mmciss.engine.statistics.rectified_entropy_thresholds.RectifiedEntropyThresholds`.
 
     Args:
-        layer: Module whose output the prototypes were averaged from; of several maps the last.
+        layer: Module whose output the prototypes are means of; of several maps the last.
         temperature: Factor on the distances.
-        relabel: False leaves the correction out, which is PLOP's labeler; then only the statistics of
+        relabel: False leaves the correction out, which gives PLOP's labeler; then only the statistics of
             :class:`~mmciss.engine.statistics.entropy_thresholds.EntropyThresholds` are needed.
         **options: Arguments of :class:`~mmciss.models.labelers.entropy_labeler.EntropyLabeler`.
     """
@@ -42,7 +42,7 @@ class PrototypeEntropyLabeler(EntropyLabeler):
         """Returns the corrected log-probabilities.
 
         Raises:
-            ConfigError: If the thresholds were found at another temperature.
+            ConfigError: If the thresholds were computed with another temperature.
         """
         if not self.relabel:
             return super().teacher_scores(target, teacher, context)
@@ -53,7 +53,7 @@ class PrototypeEntropyLabeler(EntropyLabeler):
                 f'{found} (method.statistics.*.temperature); both must be equal'
             )
         features = teacher.maps(self.layers)[-1]
-        # Upsampling is linear, so logits and distances of one size may be added before it.
+        # Upsampling is linear, so logits and distances of the same size may be added first.
         same = features.shape[-2:] == teacher.logits.shape[-2:]
         logits = teacher.logits if same else teacher.logits_at(target.shape[-2:])
         return rectified_log_probabilities(

@@ -1,4 +1,4 @@
-"""What the labels leave open is what the old model says."""
+"""Unlabelled pixels get the class that the old model predicts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,17 @@ from mmciss.registry import LABELERS
 
 @LABELERS.register_module()
 class TeacherLabeler(Labeler):
-    """Gives pixels labelled :data:`UNKNOWN` the class that the teacher sees.
+    """Gives pixels labelled :data:`UNKNOWN` the class that the teacher predicts.
 
-    For models without a background class: data that labels only new classes says of all other pixels that they
-    are none of these, so they show an old class, and the old model knows best which. With
-    :class:`~mmciss.models.losses.UnbiasedCrossEntropyLoss` only "some old class" is learned from them, and a
-    distillation decides which.
-
-    Raises:
-        ConfigError: If there are so many classes that the label is one of them.
+    For models without a background class. If the data labels only new classes, all other pixels show an old class, and
+    the old model knows best which one. With :class:`~mmciss.models.losses.UnbiasedCrossEntropyLoss` the model learns
+    only "some old class" from them; a distillation decides which one.
     """
 
     labels_unlabelled = True
 
     def check_step(self, step: Step) -> None:
-        """Refuses a step with so many classes that the label is one of them."""
+        """Rejects a step with so many classes that :data:`UNKNOWN` is one of them."""
         if step.num_seen > UNKNOWN:
             raise ConfigError(
                 f'method.labeler: TeacherLabeler needs label {UNKNOWN}, but step {step.index} has '

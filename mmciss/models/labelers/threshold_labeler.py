@@ -11,7 +11,7 @@ from mmciss.registry import LABELERS
 
 @LABELERS.register_module()
 class ThresholdLabeler(Labeler):
-    """Background pixels become the teacher's class where its sigmoid reaches a threshold.
+    """Background pixels get the teacher's class where its sigmoid reaches a threshold.
 
     SSUL (arXiv 2106.11562), section 3.3.
 

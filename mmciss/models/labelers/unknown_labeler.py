@@ -1,4 +1,4 @@
-"""Background that may be an object without a name is its own class."""
+"""Background that may show an unnamed object becomes a class of its own."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ SOURCES = ('background', 'saliency')
 
 @LABELERS.register_module()
 class UnknownLabeler(Labeler):
-    """Splits the background into known background and unknown objects, after pseudo labels.
+    """Adds pseudo labels, then splits the background into known background and unknown objects.
 
-    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, sections 3.2 and 3.3). First, background
-    pixels get the teacher's class where its largest sigmoid, over all channels and the unknown
-    class, is that of a class and reaches a threshold. Then what is still background becomes
-    :data:`UNKNOWN` where a saliency map says that there is an object; without maps, everywhere, as
-    the paper does on ADE20K. Losses must know that label: ``negative_index`` of
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562, sections 3.2 and 3.3). First, background pixels get the teacher's
+    class where the largest sigmoid, the unknown class included, is that of a class and reaches a threshold. Then the
+    remaining background becomes :data:`UNKNOWN` where a saliency map shows an object, or everywhere if there are no
+    maps, as in the paper on ADE20K. The losses must know that label: ``negative_index`` of
     :class:`~mmciss.models.losses.SigmoidCrossEntropyLoss` and ``positive_index`` of
     :class:`~mmciss.models.losses.AuxiliaryClassifierLoss`.
 
     Args:
         unknown: ``'saliency'`` reads ``gt_saliency`` of each sample, see
-            :class:`mmciss.datasets.LoadSaliency`; ``'background'`` takes all background.
-        threshold: Smallest accepted probability; None for no pseudo labels, as at the base step.
+            :class:`mmciss.datasets.LoadSaliency`; ``'background'`` takes the whole background.
+        threshold: Smallest accepted probability; None for no pseudo labels, for the base step.
 
     Raises:
         ConfigError: If an argument is not allowed.
@@ -45,7 +44,7 @@ class UnknownLabeler(Labeler):
     remedies: ClassVar[Mapping[str, str]] = {
         'sample.gt_saliency': (
             "method.labeler.unknown='saliency' needs saliency maps: put dict(type='LoadSaliency', folder=...) after "
-            'LoadAnnotations and PackSaliencyInputs in the place of PackSegInputs in train_pipeline, or set '
+            'LoadAnnotations and replace PackSegInputs with PackSaliencyInputs in train_pipeline, or set '
             "method.labeler.unknown='background' in both method and method.base"
         )
     }
@@ -65,7 +64,7 @@ class UnknownLabeler(Labeler):
             self.needs += ('sample.gt_saliency',)
 
     def check_step(self, step: Step) -> None:
-        """Refuses a step with so many channels that no label is left for the unknown."""
+        """Rejects a step with so many channels that no label is left for the unknown class."""
         if step.num_seen > UNKNOWN:
             raise ConfigError(
                 f'method.labeler: UnknownLabeler needs label {UNKNOWN}, but step '
@@ -88,7 +87,7 @@ class UnknownLabeler(Labeler):
         unknown = teacher.auxiliary_at(target.shape[-2:])
         if unknown is None:
             return labels
-        # A pixel that the teacher rather calls unknown keeps its label.
+        # A pixel that looks more like unknown to the teacher keeps its label.
         return torch.where(unknown.amax(1) > logits.amax(1), target, labels)
 
     @staticmethod
@@ -96,7 +95,7 @@ class UnknownLabeler(Labeler):
         maps = []
         for sample in samples:
             salient = sample.gt_saliency.data.reshape(sample.gt_saliency.data.shape[-2:]) > 0
-            # Where the batch was padded the labels say "ignore".
+            # The batch may be padded; the labels of the padding are ignored.
             height, width = (a - b for a, b in zip(target.shape[-2:], salient.shape, strict=True))
             maps.append(F.pad(salient, (0, width, 0, height)))
         return torch.stack(maps).to(target.device)

@@ -1,7 +1,6 @@
-"""Losses: thin registered modules over :mod:`mmciss.functional`.
+"""Losses: thin registered modules around :mod:`mmciss.functional`.
 
-Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra losses are the values of
-``method.losses``.
+Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra losses are the values of ``method.losses``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The loss of classifier channels that are no class."""
+"""The loss of the auxiliary channels of a classifier, which stand for no class."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class AuxiliaryClassifierLoss(ExtraLoss):
-    """Binary cross-entropy of the auxiliary channels, a model's ``classifier=dict(auxiliary=1)``.
+    """Binary cross-entropy of the auxiliary channels, which ``classifier=dict(auxiliary=1)`` adds.
 
-    The auxiliary classifier of DKD (NeurIPS 2022, arXiv 2210.05941) learns to answer no everywhere,
-    so that new classes can start from it. The unknown classifier of SSUL (arXiv 2106.11562) answers
-    yes on pixels with a label of their own.
+    The auxiliary classifier of DKD (NeurIPS 2022, arXiv 2210.05941) learns to answer no everywhere, so that new classes
+    can start from it. The unknown classifier of SSUL (arXiv 2106.11562) learns to answer yes on pixels labelled as
+    unknown.
 
     Args:
-        positive_index: Label of pixels whose answer is yes; None for nowhere.
-        ignore_index: Label of pixels that take no part; None for nowhere (DKD).
-        resolution: ``'image'`` upsamples the channels to the size of the labels; ``'logit'`` does
-            not, which is possible without ``positive_index`` and ``ignore_index``.
+        positive_index: Label of pixels whose answer is yes; None for no pixel.
+        ignore_index: Label of pixels that are left out; None for no pixel (DKD).
+        resolution: ``'image'`` upsamples the channels to the size of the labels; ``'logit'`` does not, and requires
+            ``positive_index`` and ``ignore_index`` to be None.
         loss_weight: Factor of the loss.
 
     Raises:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class DecomposedDistillationLoss(ExtraLoss):
-    """Distillation of what speaks for each old class and what speaks against it.
+    """Distils the evidence for and the evidence against each old class separately.
 
     DKD (NeurIPS 2022, arXiv 2210.05941). Logits are split by the sign of the classifier's weights,
     at the resolution of the embedding, which should be non-negative.
@@ -26,8 +26,8 @@ class DecomposedDistillationLoss(ExtraLoss):
     Args:
         positive_weight: Factor of the positive term.
         negative_weight: Factor of the negative term.
-        foreground_only: Whether the background channel is left out, as in DKD, which has none.
-        loss_weight: Factor of the whole.
+        foreground_only: Whether to leave out the background channel; DKD has none.
+        loss_weight: Factor of the sum.
     """
 
     needs: tuple[str, ...] = ('embedding', 'rows', 'teacher')

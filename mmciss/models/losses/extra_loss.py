@@ -1,4 +1,4 @@
-"""What all losses that a method adds to the main loss share."""
+"""The base classes of the losses that a method adds to the main loss."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RESOLUTIONS = ('image', 'logit')
 class ExtraLoss(Slot):
     """Base class of extra losses.
 
-    A subclass says what it reads in ``needs``, see :class:`~mmciss.models.slot.Slot`; most compare student and teacher.
+    A subclass lists what it reads in ``needs``, see :class:`~mmciss.models.slot.Slot`. Most compare student and
+    teacher.
 
     Args:
         loss_weight: Factor of the loss, applied by the loss itself.
-        layers: Names of the modules whose output it reads from ``features``, relative to the
-            segmentor; one alone may stand without a list. See
+        layers: Names, relative to the segmentor, of the modules whose output it reads; a single name needs no list. See
             :class:`~mmciss.models.taps.FeatureTap`.
     """
 
@@ -40,15 +40,15 @@ class ExtraLoss(Slot):
     def paired_maps(
         self, student: SegOutput, teacher: SegOutput, key: str = 'method.losses'
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Returns the named maps of both, the embedding and the logits.
+        """Returns the maps of both models: those of ``layers``, the embedding and the logits.
 
         Args:
-            student: What the model that learns said.
-            teacher: What the model of the step before said.
+            student: Output of the model that learns.
+            teacher: Output of the model of the previous step.
             key: The config key of the loss.
 
         Raises:
-            ConfigError: If a module gives other maps while it trains (DDRNet, PIDNet).
+            ConfigError: If a module gives different maps in training (DDRNet, PIDNet).
         """
         assert student.embedding is not None and teacher.embedding is not None
         new = [*student.maps(self.layers), student.embedding, student.logits]
@@ -56,8 +56,8 @@ class ExtraLoss(Slot):
         if len(new) != len(old):
             raise ConfigError(
                 f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '
-                f'training and {len(old) - 2} in tests; name modules that give the same in both, or none: '
-                f'--cfg-options "{key}.layers=[]" compares embedding and logits alone'
+                f'training and {len(old) - 2} in tests; name modules that give the same maps in both, or none: '
+                f'--cfg-options "{key}.layers=[]" compares only embedding and logits'
             )
         return new, old
 
@@ -65,8 +65,8 @@ class ExtraLoss(Slot):
         """Computes the weighted loss of one batch.
 
         Args:
-            student: What the model that learns said.
-            teacher: What the model of the step before said, or None at the base step.
+            student: Output of the model that learns.
+            teacher: Output of the model of the previous step, or None at the base step.
             target: Channels or 255, shape ``(N, H, W)``.
             context: The step's context; ``context.step`` says which classes are old and new.
         """
@@ -78,9 +78,8 @@ class LogitLoss(ExtraLoss):
 
     Args:
         loss_weight: Factor of the loss.
-        resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers
-            do; ``'logit'`` those that the head gives, in 256 times fewer places at output stride
-            16.
+        resolution: ``'image'`` compares logits upsampled to the size of the labels, as the papers do; ``'logit'``
+            compares them as the head gives them, at 256 times fewer positions for output stride 16.
 
     Raises:
         ConfigError: If ``resolution`` is unknown.
@@ -93,16 +92,15 @@ class LogitLoss(ExtraLoss):
         self.resolution = resolution
 
     def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
-        """Returns the loss before its weight, a scalar.
+        """Returns the unweighted loss, a scalar.
 
         Args:
             logits: The student's scores as its head gives them, shape ``(N, C, h, w)``.
             teacher_logits: The teacher's.
             target: Channels or 255, shape ``(N, H, W)``.
             step: Which classes are old and new.
-            **upsampling: ``size`` to which both are upsampled first, None for no upsampling, and
-                ``align_corners``. The functions of :mod:`mmciss.functional` take both, and make
-                no map of that size.
+            **upsampling: ``size`` to which both are upsampled first, None for no upsampling, and ``align_corners``. The
+                functions of :mod:`mmciss.functional` accept both, and never build the upsampled map.
         """
         raise NotImplementedError
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class FeatureDistillationLoss(ExtraLoss):
     """Mean squared difference between the student's and the teacher's output of one module.
 
-    ILT (ICCVW 2019, arXiv 1907.13372), with the factor 100 of the MiB family's tables.
+    ILT (ICCVW 2019, arXiv 1907.13372), with the factor 100 used for the tables of the MiB family.
 
     Args:
-        layer: Name of the module, relative to the segmentor; of several maps the last is taken, so that
-            ``'backbone'`` is the last map of any backbone.
+        layer: Name of the module, relative to the segmentor; if it gives several maps, the last is taken, so
+            ``'backbone'`` means the last map of any backbone.
         loss_weight: Factor of the loss.
     """
 

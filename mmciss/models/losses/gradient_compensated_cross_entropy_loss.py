@@ -15,11 +15,11 @@ from .main_loss import MainLoss
 class GradientCompensatedCrossEntropyLoss(MainLoss):
     """Cross-entropy weighted to balance how fast the classes of each step are forgotten.
 
-    GSC (IEEE TMM 2024, arXiv 2307.10822); what of its formula is certain says
-    :func:`mmciss.functional.gradient_compensation`. At the base step every weight is 1.
+    GSC (IEEE TMM 2024, arXiv 2307.10822); :func:`mmciss.functional.gradient_compensation` says which parts of the
+    formula are certain. At the base step every weight is 1.
 
     Args:
-        power: Whether gradients get the exponent ``C_old / C``.
+        power: Whether to raise gradients to the power ``C_old / C``.
         activation: ``'sigmoid'`` or ``'softmax'``.
         reduction: See :class:`~mmciss.models.losses.main_loss.MainLoss`.
         loss_weight: Factor of the loss.

@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class LocalPODLoss(ExtraLoss):
-    """Local POD of the named maps, then of the embedding and of the logits as the head gives them.
+    """Local POD of the named maps, the embedding, and the logits before upsampling.
 
     PLOP (CVPR 2021, arXiv 2011.11390).
 
     Args:
-        layers: Names of modules, relative to the segmentor. The default is the release's: each
-            stage's last residual sum before its activation, in a ResNet of any depth
-            ``'backbone.layer1.-1.relu:input'`` and so on; on other backbones the maps that they hand
-            on, see :func:`mmciss.models.taps.stage_taps`.
+        layers: Names of modules, relative to the segmentor. The default is the release's: each stage's last residual
+            sum before its activation, which in a ResNet of any depth is ``'backbone.layer1.-1.relu:input'`` and so on;
+            on other backbones the output map of each stage, see :func:`mmciss.models.taps.stage_taps`.
         factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
         logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
-        scales: Numbers of regions along each side.
-        loss_weight: Factor of the whole.
+        scales: Number of regions along each side, per scale.
+        loss_weight: Factor of the sum.
     """
 
     needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')

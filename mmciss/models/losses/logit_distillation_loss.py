@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 class LogitDistillationLoss(LogitLoss):
     """Distillation of the teacher's softmax into the student's softmax over old channels.
 
-    LwF (ECCV 2016, arXiv 1606.09282), and the output term of ILT; both are used with a factor of
-    100.
+    LwF (ECCV 2016, arXiv 1606.09282), and the output term of ILT; both use a factor of 100.
 
     Args:
         loss_weight: Factor of the loss.
-        resolution: ``'image'`` or ``'logit'``, see
-            :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
+        resolution: ``'image'`` or ``'logit'``, see :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
     """
 
     def __init__(self, loss_weight: float = 100.0, resolution: str = 'image') -> None:

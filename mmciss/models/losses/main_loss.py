@@ -1,4 +1,4 @@
-"""What all losses in MMSegmentation's ``loss_decode`` slot share."""
+"""The base class of losses in MMSegmentation's ``loss_decode``."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class MainLoss(Slot):
-    """Base class of main losses: a subclass says what each pixel costs, in :meth:`pixel_loss`.
+    """Base class of main losses: a subclass computes the loss of each pixel in :meth:`pixel_loss`.
 
-    It has the signature of MMSegmentation's losses, so it works in ``decode_head.loss_decode``,
-    alone or in a list, and in auxiliary heads.
+    The signature is that of MMSegmentation's losses, so it works in ``decode_head.loss_decode``, alone or in a list,
+    and in auxiliary heads.
 
     Args:
         reduction: ``'pixel_mean'`` divides by the number of all pixels, ``'valid_mean'`` by the
             number of pixels that are not ignored, ``'none'`` returns the map.
         loss_weight: Factor of the loss.
-        loss_name: Name in the log; one that starts with ``'loss_'`` takes part in the gradient.
+        loss_name: Name in the log; mmengine adds only names with ``'loss'`` in them to the total loss.
 
     Attributes:
         step: The step, once a model holds the loss.
-        outputs: What both models said about the batch, while a loss of the main head with ``needs`` is computed; None
-            in auxiliary heads, whose embedding is another one.
+        outputs: Outputs of both models for the batch, set while a loss of the main head with ``needs`` is computed;
+            None in auxiliary heads, which have a different embedding.
 
     Raises:
         ConfigError: If ``reduction`` is unknown.
@@ -55,18 +55,18 @@ class MainLoss(Slot):
 
     @property
     def num_old(self) -> int:
-        """Number of old channels beside which new ones are learned; 0 at the base step.
+        """Number of old channels if the step adds new ones, else 0.
 
-        It is also 0 in domain-incremental steps, where every channel is labelled at every step.
+        So it is 0 at the base step, and in domain-incremental steps, where every channel is labelled at every step.
         """
         return self.step.num_old if self.step is not None and self.step.num_new else 0
 
     def prepare(self, context: StepContext) -> None:
-        """Remembers the step, since MMSegmentation hands over scores and labels alone."""
+        """Keeps the step, since MMSegmentation passes only scores and labels."""
         self.step = context.step
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """Returns what each pixel costs, shape ``(N, H, W)``, 0 where ``target`` is ignored."""
+        """Returns the loss of each pixel, shape ``(N, H, W)``, 0 where ``target`` is ignored."""
         raise NotImplementedError
 
     def forward(
@@ -82,13 +82,13 @@ class MainLoss(Slot):
         """Computes the weighted loss.
 
         Args:
-            cls_score: Logits, shape ``(N, C, H, W)``, or ``(N, C, P)`` of P points.
+            cls_score: Logits, shape ``(N, C, H, W)``, or ``(N, C, P)`` for P points.
             label: Channels or ``ignore_index``, shape ``(N, H, W)`` or ``(N, P)``.
-            weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
-            avg_factor: Divides the sum over pixels, in place of the reduction's own denominator.
+            weight: Factor of each pixel, broadcastable to ``(N, H, W)``.
+            avg_factor: Divides the sum over pixels, instead of the reduction's own denominator.
             reduction_override: ``'none'``, ``'sum'``, ``'mean'`` (the configured mean) or None.
             ignore_index: Label of ignored pixels.
-            **kwargs: Taken and not used, as MMSegmentation's losses do.
+            **kwargs: Ignored, as by MMSegmentation's losses.
         """
         if cls_score.dim() == 3:  # points are an image one pixel wide
             cls_score, label = cls_score.unsqueeze(3), label.unsqueeze(2)

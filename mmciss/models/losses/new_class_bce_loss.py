@@ -14,15 +14,13 @@ from .main_loss import MainLoss
 class NewClassBCELoss(MainLoss):
     """Binary cross-entropy of the step's new classes, summed over classes.
 
-    DKD (NeurIPS 2022, arXiv 2210.05941). Old classes and background are negative examples; the
-    background has no classifier, so its channel takes no part. Base step and domain-incremental
-    steps train every foreground class.
+    DKD (NeurIPS 2022, arXiv 2210.05941). Old classes and background are negative examples; the background has no
+    classifier, so its channel is left out. Base step and domain-incremental steps train every foreground class.
 
     Args:
-        pos_weight: Factor of positive examples; in the paper's VOC runs 2 at the base step and 1
-            later, for ADE20K 35.
-        void_is_negative: Whether ignored pixels are negative examples, as in the release, where
-            padding counts too. By default they cost nothing.
+        pos_weight: Factor of positive examples; in the paper 2 at the base step and 1 later on VOC, 35 on ADE20K.
+        void_is_negative: Whether ignored pixels, padding included, are negative examples, as in the release. By default
+            they are left out.
         reduction: See :class:`~mmciss.models.losses.main_loss.MainLoss`.
         loss_weight: Factor of the loss.
         loss_name: Name in the log.

@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 class PooledCubeLoss(ExtraLoss):
     """Maps pooled by sliding windows in space, plus maps pooled over channels.
 
-    RCIL (CVPR 2022, arXiv 2203.05402). The spatial part compares the named maps, the embedding and
-    the logits; the channel part all but the logits. In either part ``last_factor`` belongs to its
-    last map.
+    RCIL (CVPR 2022, arXiv 2203.05402). The spatial part compares the named maps, the embedding and the logits; the
+    channel part compares all but the logits. The last map of each part has a factor of its own.
 
     Args:
-        layers: Names of modules, relative to the segmentor. The default is the release's: the map of
-            each stage after its activation, on any backbone.
+        layers: Names of modules, relative to the segmentor. The default is the release's: each stage's map after its
+            activation, on any backbone.
         factor: Weight of each map; 0.01 for VOC, 5e-6 for ADE20K.
         last_factor: Weight of the last map of the spatial part; 0.0005 for VOC, 5e-7 for ADE20K.
-        channel_factor: As ``factor``, for the channel part; None for the same.
-        last_channel_factor: As ``last_factor``, for the channel part; None for the same.
-        kernels: Sides of the spatial windows, in pixels of each map.
-        loss_weight: Factor of the whole.
+        channel_factor: ``factor`` of the channel part; None for the same value.
+        last_channel_factor: ``last_factor`` of the channel part; None for the same value.
+        kernels: Side lengths of the spatial windows, in pixels of each map.
+        loss_weight: Factor of the sum.
     """
 
     needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')
@@ -60,7 +59,7 @@ class PooledCubeLoss(ExtraLoss):
             return student.logits.new_zeros(())
         new, old = self.paired_maps(student, teacher)
         sizes = context.step.num_old, context.step.num_seen
-        number = len(new) - 1  # of maps without the logits
+        number = len(new) - 1  # of maps, without the logits
         spatial = pooled_cube_distillation(new, old, [self.factor] * number + [self.last_factor], *sizes, self.kernels)
         factors = [self.channel_factor] * (number - 1) + [self.last_channel_factor]
         channel = pooled_cube_distillation(new[:-1], old[:-1], factors, *sizes, mode='channel')

@@ -39,31 +39,31 @@ FORMS = ('paper', 'release')
 class PrototypeLoss(AdaptsState, ExtraLoss):
     """Prototype matching, attraction, repulsion and sparsity on one feature map.
 
-    SDR (CVPR 2021, arXiv 2103.06342). Every batch first updates the running mean feature of each
-    class, over all ranks; then come the four terms, each left out by a weight of 0. At the base
-    step set all four to 0: prototypes are accumulated and nothing is added to the loss.
+    SDR (CVPR 2021, arXiv 2103.06342). Every batch first updates the running mean feature of each class, over all ranks;
+    then the four terms are computed, except those with a weight of 0. At the base step set all four to 0: prototypes
+    are accumulated and the loss stays as it is.
 
-    Prototypes and counts are buffers, so they are saved with every checkpoint, and the next step
-    starts from them, see :meth:`begin`.
+    Prototypes and counts are buffers, so every checkpoint has them and the next step starts from them, see
+    :meth:`begin`.
 
     Args:
-        layer: Name of the module whose output is shaped, relative to the segmentor; of several maps
-            the last. The sparsity counts negative values as 0; those of a ResNet's stages are none.
-        channels: Number D of channels of that output. A model finds it out when it is built.
+        layer: Name, relative to the segmentor, of the module whose output the loss acts on; of several maps the last.
+            The sparsity treats negative values as 0; a ResNet's stages have none.
+        channels: Number D of channels of that output; found when the model is built.
         matching_weight: Factor of prototype matching; 0.001 to 0.1 in the paper.
         attraction_weight: Factor of the attraction; 0.001 to 0.01.
         repulsion_weight: Factor of the repulsion; 0.001 to 0.01.
         sparsity_weight: Factor of the sparsity; 0.00001 to 0.001.
-        background: Whether the background has a prototype, and is attracted by it. It should not
-            where it hides other classes (overlapped, and disjoint after the base step).
-        labels_hide_old: Whether old classes are labelled background, so that the teacher has to
-            find them; False in the sequential setting.
-        form: ``'paper'`` or ``'release'``, whose published numbers come from one GPU: there features are
-            laid out image by image and channel by channel and cut into rows, which mixes channels and images;
-            the attraction is a nested mean, in which the background always takes part; the smallest label of
-            each batch is left out of the prototypes, whatever it is, unless ``background``; and 255 is a class
-            of the sparsity. Only ``'paper'`` gives the same with several processes as with one.
-        loss_weight: Factor of the whole.
+        background: Whether the background has a prototype and is attracted by it. Leave it out where the background
+            hides other classes (overlapped, and disjoint after the base step).
+        labels_hide_old: Whether old classes are labelled background, so that the teacher must find them; False in the
+            sequential setting.
+        form: ``'paper'``, or ``'release'`` for what the authors' code computes. The release flattens features by image
+            and channel before it cuts them into rows, which mixes channels and images; its attraction is a nested mean
+            that always includes the background; it leaves the smallest label of each batch, whatever it is, out of the
+            prototypes unless ``background``; and it counts 255 as a class in the sparsity. Its published numbers come
+            from one GPU; only ``'paper'`` gives the same result with several processes as with one.
+        loss_weight: Factor of the sum.
     """
 
     needs: tuple[str, ...] = ('logits', 'features')
@@ -102,20 +102,20 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         self.register_buffer('counts', torch.zeros(0, dtype=torch.long))
 
     def prepare(self, context: StepContext) -> None:
-        """Finds out how many channels the layer has, and makes room for the classes seen."""
+        """Finds the number of channels of the layer, and makes room for the classes seen so far."""
         if context.model is not None:
             found = feature_channels(context.model.segmentor, self.layers, f'method.{self.key}.channels')
             self.channels = found[self.layers[0]]
         self._resize(context.step.num_seen)
 
     def begin(self, context: StepContext) -> None:
-        """Starts from the prototypes that the step before ended with.
+        """Starts from the prototypes with which the previous step ended.
 
-        Old classes without a prototype (the step before was trained without this loss) have a count of 0 and take no
-        part in the matching.
+        Old classes without a prototype (the previous step was trained without this loss) have a count of 0 and are left
+        out of the matching.
 
         Raises:
-            ConfigError: If they belong to features with another number of channels.
+            ConfigError: If they have a different number of channels.
         """
         if context.previous is None:
             return
@@ -141,7 +141,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         """Updates the prototypes, then computes the weighted loss of one batch.
 
         Raises:
-            ConfigError: If the layer's output has not ``channels`` channels.
+            ConfigError: If the layer's output does not have ``channels`` channels.
         """
         features = student.maps(self.layers)[-1]
         if features.shape[1] != self.channels:
@@ -192,7 +192,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         all_reduce(sums)
         all_reduce(counts)
         prototypes, counts = update_prototypes(self.prototypes, self.counts, ClassSums(sums, counts))
-        # In place: a distributed wrapper keeps references to buffers.
+        # In place, since a distributed wrapper keeps references to buffers.
         self.prototypes.copy_(prototypes)
         self.counts.copy_(counts)
 
@@ -206,7 +206,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         self.prototypes, self.counts = prototypes, counts
 
     def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
-        """Takes the size of what is loaded, if the loss was built without a step."""
+        """Resizes the buffers to what is loaded, if the loss was built without a step."""
         if not len(self.counts) and f'{prefix}counts' in state:
             self.channels = self.channels or state[f'{prefix}prototypes'].shape[1]
             self._resize(len(state[f'{prefix}counts']))

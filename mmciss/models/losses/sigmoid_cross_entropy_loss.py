@@ -21,8 +21,8 @@ class SigmoidCrossEntropyLoss(MainLoss):
         reduction: See :class:`~mmciss.models.losses.main_loss.MainLoss`.
         loss_weight: Factor of the loss.
         loss_name: Name in the log.
-        negative_index: Label of pixels that belong to no channel and are a negative example for
-            all, such as the pixels of an unknown class.
+        negative_index: Label of pixels that are a negative example for every channel, such as those of an unknown
+            class.
     """
 
     def __init__(

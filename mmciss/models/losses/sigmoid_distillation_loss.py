@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 class SigmoidDistillationLoss(LogitLoss):
     """Binary cross-entropy towards the teacher's sigmoid, summed over old channels.
 
-    LwF-MC (arXiv 1611.07725 for segmentation): ``loss_weight=10``; its published factor ``C_old``
-    is the sum over channels. DKD (NeurIPS 2022, arXiv 2210.05941): ``loss_weight=5,
-    foreground_only=True``, since DKD has no background classifier.
+    LwF-MC (arXiv 1611.07725 for segmentation): ``loss_weight=10``; the further factor ``C_old`` as published is the sum
+    over channels here. DKD (NeurIPS 2022, arXiv 2210.05941): ``loss_weight=5, foreground_only=True``, since DKD has no
+    background classifier.
 
     Args:
         loss_weight: Factor of the loss.
-        foreground_only: Whether the background channel is left out.
-        resolution: ``'image'`` or ``'logit'``, see
-            :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
+        foreground_only: Whether to leave out the background channel.
+        resolution: ``'image'`` or ``'logit'``, see :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
     """
 
     def __init__(self, loss_weight: float = 10.0, foreground_only: bool = False, resolution: str = 'image') -> None:

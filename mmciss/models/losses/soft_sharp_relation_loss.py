@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 @MODELS.register_module()
 class SoftSharpRelationLoss(LogitLoss):
-    """Soft labels that carry class relations, plus sharpness of the prediction.
+    """Soft labels that carry the relations between classes, plus a term that sharpens predictions.
 
-    GSC (IEEE TMM 2024, arXiv 2307.10822); what of its formulas is certain says
-    :func:`mmciss.functional.soft_relation`. Both factors are those of related code of the same
-    authors.
+    GSC (IEEE TMM 2024, arXiv 2307.10822); :func:`mmciss.functional.soft_relation` says which parts of the formulas are
+    certain. Both factors are from related code by the same authors.
 
     Args:
         soft_weight: Factor of the soft term; 0 leaves it out.
         sharp_weight: Factor of the sharp term; 0 leaves it out.
-        loss_weight: Factor of the whole.
+        loss_weight: Factor of the sum.
     """
 
     def __init__(self, soft_weight: float = 0.3, sharp_weight: float = 0.1, loss_weight: float = 1.0) -> None:

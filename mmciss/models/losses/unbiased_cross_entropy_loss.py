@@ -14,8 +14,7 @@ from .main_loss import MainLoss
 class UnbiasedCrossEntropyLoss(MainLoss):
     """Cross-entropy whose background covers all old classes; plain cross-entropy at the base step.
 
-    MiB (CVPR 2020, arXiv 2002.00718). The published average is over all pixels,
-    ``reduction='pixel_mean'``.
+    MiB (CVPR 2020, arXiv 2002.00718). The authors average over all pixels, ``reduction='pixel_mean'``.
     """
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:

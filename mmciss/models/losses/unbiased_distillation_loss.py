@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 class UnbiasedDistillationLoss(LogitLoss):
     """Distillation whose teacher background covers the new classes.
 
-    MiB (CVPR 2020, arXiv 2002.00718). Without new channels (domain-incremental
-    steps) it is plain distillation.
+    MiB (CVPR 2020, arXiv 2002.00718). Without new channels (domain-incremental steps) it is plain distillation.
 
     Args:
         loss_weight: Factor of the loss; 10 in MiB, 100 in SDR and RCIL.
         alpha: Factor on the teacher's logits.
-        resolution: ``'image'`` or ``'logit'``, see
-            :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
+        resolution: ``'image'`` or ``'logit'``, see :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
     """
 
     def __init__(self, loss_weight: float = 10.0, alpha: float = 1.0, resolution: str = 'image') -> None:

@@ -1,4 +1,4 @@
-"""The only wrapper: a segmentor, its teacher and the slots of a method."""
+"""The wrapper around a segmentor, its teacher and the slots of a method."""
 
 from __future__ import annotations
 
@@ -43,22 +43,23 @@ class IncrementalSegmentor(BaseModel):
 
     Args:
         segmentor: Config of the plain segmentor, with as many classes as the step knows.
-        step: The step, or the dictionary of its fields.
+        step: The step, or a dictionary of its fields.
         losses: Extra losses by name; each adds ``loss_<name>`` to the log.
-        shared: Objects by name that several slots use, see :class:`~mmciss.models.slot.SharedSlot`.
+        shared: Objects, by name, that several slots use, see :class:`~mmciss.models.slot.SharedSlot`.
         labeler: Config of the labeler that completes the labels, or None.
         initializer: Config of the initializer of the new classes' rows, or None for random rows.
         freeze: Arguments of :func:`mmciss.models.freezing.freeze`, or None.
         classifier: Further arguments of the growable classifier, for example ``dict(auxiliary=1)``.
-        structure: Config of the layers that the method adds, see :mod:`mmciss.models.structures`, or None.
+        structure: Config of the change that the method makes to the layers, see :mod:`mmciss.models.structures`, or
+            None.
         decision: Config of the decision, see :mod:`mmciss.models.decisions`.
-        previous: Paths ``model`` and ``state`` that the step before left, or None.
+        previous: Paths ``model`` and ``state`` that the previous step left, or None.
         checkpoint: A plain MMSegmentation checkpoint that the base step starts from, or None.
         data_preprocessor: Config of the data preprocessor.
-        context: The step's context, if a runner made one; it replaces ``step`` and ``previous``.
+        context: The step's context, if a runner made one; takes precedence over ``step`` and ``previous``.
 
     Attributes:
-        context: What the slots know about the step.
+        context: The step's context, which every slot gets.
     """
 
     def __init__(
@@ -112,13 +113,13 @@ class IncrementalSegmentor(BaseModel):
 
     @property
     def previous(self) -> StepState | None:
-        """What the step before left, or None."""
+        """What the previous step left, or None."""
         return self.context.previous
 
     def slots(self) -> dict[str, Slot]:
-        """Returns the method's slots by key, in the order in which they are asked.
+        """Returns the method's slots by key, in the order in which they are called.
 
-        An initializer comes first, so that the others begin with rows that are started.
+        An initializer comes before those that may read the new rows, so that these have their first values.
         """
         single = ('structure', 'initializer', 'labeler', 'decision')
         found = {name: getattr(self, name) for name in single if getattr(self, name) is not None}
@@ -129,12 +130,12 @@ class IncrementalSegmentor(BaseModel):
         return found
 
     def _prepare_slots(self) -> None:
-        """Checks what every slot needs, and finds out which layers to tap and whether a teacher has to run."""
+        """Checks the needs of every slot, and collects the layers to tap and whether a teacher must run."""
         for key, slot in self.slots().items():
             slot.key = key
             slot.check_step(self.step)
             if key == 'initializer' and (self.step.is_base or not self.step.num_new):
-                continue  # it starts nothing at this step
+                continue  # there are no new rows
             config_key = f'method.{key}' if not key.startswith('main_loss') else 'method.main_loss'
             check_needs(self.segmentor, slot, config_key, self.shared)
             if 'features' in slot.needs and key != 'decision':
@@ -149,20 +150,20 @@ class IncrementalSegmentor(BaseModel):
             slot.prepare(self.context)
 
     def _apply_freeze(self) -> list[str]:
-        # Before DistributedDataParallel wraps the model: it only registers what requires a gradient then.
+        # DistributedDataParallel registers only parameters that require gradients when it wraps the model.
         return freeze(self.segmentor, **self._freeze) if self._freeze else []
 
     @property
     def teacher(self) -> Teacher | None:
-        """The model of the step before, or None."""
+        """The model of the previous step, or None."""
         return self._teacher
 
     def set_teacher(self, teacher: Teacher | None) -> None:
-        """Attaches the teacher, outside the module tree."""
+        """Attaches the teacher, outside the tree of modules."""
         object.__setattr__(self, '_teacher', teacher)
 
     def init_weights(self) -> None:
-        """Loads what the step starts from; called by the runner after the passes over the data."""
+        """Loads the weights that the step starts from; called by the runner after the passes over the data."""
         if self.previous is not None:
             load_previous_step(self.segmentor, self.previous)
         else:
@@ -177,7 +178,7 @@ class IncrementalSegmentor(BaseModel):
             slot.begin(self.context)
 
     def train(self, mode: bool = True) -> IncrementalSegmentor:
-        """Sets the mode and applies the norm and dropout policy of ``freeze`` again."""
+        """Sets the mode, then applies the norm and dropout policy of ``freeze`` again."""
         super().train(mode)
         if mode and getattr(self, '_freeze', None):
             apply_modes(self.segmentor, **self._freeze)
@@ -204,8 +205,8 @@ class IncrementalSegmentor(BaseModel):
             assert self.teacher is not None, 'TeacherHook attaches it'
             teacher, trunk = self.teacher(inputs, self.layers), self.teacher.student_pass()
         target, data_samples = self._labels(inputs, data_samples, teacher)
-        reading = Readout(self.segmentor, self.layers, losses_too=True)
-        with trunk, reading as readout, self._main_losses_see(readout, teacher):
+        tapped = Readout(self.segmentor, self.layers, losses_too=True)
+        with trunk, tapped as readout, self._outputs_for_main_losses(readout, teacher):
             losses = self.segmentor.loss(inputs, data_samples)
         if self.losses or self.shared:
             student = readout.output()
@@ -222,15 +223,15 @@ class IncrementalSegmentor(BaseModel):
         return value
 
     @contextmanager
-    def _main_losses_see(self, readout: Readout, teacher: SegOutput | None) -> Iterator[None]:
-        """Lets main losses of the main head that need more than scores see both models' outputs of this batch."""
-        curious = [loss for loss in main_head(self.segmentor)[1].modules() if isinstance(loss, MainLoss) and loss.needs]
-        for loss in curious:
+    def _outputs_for_main_losses(self, readout: Readout, teacher: SegOutput | None) -> Iterator[None]:
+        """Gives main losses with ``needs`` the outputs of both models for this batch (main head only)."""
+        losses = [loss for loss in main_head(self.segmentor)[1].modules() if isinstance(loss, MainLoss) and loss.needs]
+        for loss in losses:
             loss.outputs = BatchOutputs(readout.output, teacher)
         try:
             yield
         finally:
-            for loss in curious:
+            for loss in losses:
                 loss.outputs = None
 
     def _labels(self, inputs: Tensor, data_samples: list[Any], teacher: Any) -> tuple[Tensor | None, list[Any]]:
@@ -250,7 +251,7 @@ class IncrementalSegmentor(BaseModel):
         return labels.target, relabelled
 
     def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
-        """Predicts, with the method's own decision where it has one."""
+        """Predicts, with the method's own decision if it has one."""
         decision = self.decision
         if decision is None:
             return self.segmentor.predict(inputs, data_samples)
@@ -266,12 +267,11 @@ class IncrementalSegmentor(BaseModel):
             return self.segmentor.predict(inputs, data_samples)
 
     def method_state(self) -> dict[str, dict[str, Any]]:
-        """Returns what the next step needs beside the plain model.
+        """Returns what the next step needs in addition to the plain model.
 
-        :meth:`mmciss.models.step_context.StepState.slot` reads it.
-
-        These are the states of the slots and, under ``'auxiliary'``, rows that the plain model does not have or that
-        the decision changes in it, and layers that the structure adds.
+        It holds the states of the slots, which :meth:`~mmciss.models.step_context.StepState.slot` reads, and, under
+        ``'auxiliary'``, rows that the plain model lacks or that the decision changes there, and layers that the
+        structure adds.
         """
         state: dict[str, dict[str, Any]] = {'losses': {}}
         for key, slot in self.slots().items():
@@ -291,14 +291,14 @@ class IncrementalSegmentor(BaseModel):
         return state
 
     def network_weights(self) -> dict[str, Tensor]:
-        """Returns the weights under plain names, without what the structure adds and before the decision's changes."""
+        """Returns the weights under plain names, without the structure's layers and before the decision's changes."""
         weights = plain_state_dict(self.segmentor)
         if self.structure is not None:
             self.structure.export(self.segmentor, weights)
         return weights
 
     def plain_weights(self) -> dict[str, Tensor]:
-        """Returns the weights for plain MMSegmentation, whose argmax shall come close to the method's decision."""
+        """Returns the weights with which plain MMSegmentation makes, or approximates, the method's decision."""
         weights = self.network_weights()
         if self.decision is not None and 'classifier' in self.decision.needs:
             name, classifier = linear_classifier(self.segmentor)

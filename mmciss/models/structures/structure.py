@@ -1,4 +1,4 @@
-"""What all structures share."""
+"""The base class of structures."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Structure(Slot):
-    """Base class: changes the layers of a student, in place, and says what the plain model is.
+    """Base class: changes the layers of a student in place, and converts them back for the plain model.
 
-    The finished step is exported without the structure, and gives the same logits. So the teacher
-    of the next step is a plain model, and any plain model can be the step that a structure starts
-    from. A structure that no plain model can hold says so by ``in_plain_model``.
+    A finished step is exported without the structure and gives the same logits. So the teacher of the next step is a
+    plain model, and a structure can start from any plain model. A structure that cannot be converted sets
+    ``in_plain_model`` to False.
 
     Attributes:
-        kept: Parts of the names of tensors that the next step needs and the plain model does not
-            have; known once the segmentor was changed.
-        in_plain_model: Whether the plain model can hold what the structure adds. If not, the exported model and the
-            teacher have the structure too, and mmciss is needed to load them.
+        kept: Parts of the names of tensors that the next step needs and the plain model does not have; set by
+            :meth:`install`.
+        in_plain_model: Whether a plain model can compute the same. If not, the exported model and the teacher have the
+            structure too, and loading them needs mmciss.
         changes_trunk: Whether layers before the main classifier are changed.
     """
 
@@ -35,25 +35,25 @@ class Structure(Slot):
     changes_trunk: ClassVar[bool] = True
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
-        """Changes a built segmentor, before any weights are loaded and before it is wrapped.
+        """Changes a segmentor, before any weights are loaded and before it is wrapped.
 
         Args:
             segmentor: The student.
-            step: The step that it learns.
+            step: The step that the student learns.
         """
         raise NotImplementedError
 
     def initialise(self, segmentor: BaseSegmentor, initialise: Callable[[], None]) -> None:
-        """Lets MMSegmentation fill a base step's layers with random or pretrained weights.
+        """Initialises the base step's layers with random or pretrained weights, as MMSegmentation does.
 
         Args:
             segmentor: The student.
-            initialise: Fills the layers that the segmentor has when it is called.
+            initialise: Initialises the layers that the segmentor has when it is called.
         """
         initialise()
 
     def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
-        """Replaces the structure's own tensors by those of the plain layers, in place.
+        """Replaces the structure's own tensors with those of plain layers, in place.
 
         Args:
             segmentor: The student.
@@ -62,7 +62,7 @@ class Structure(Slot):
         raise NotImplementedError
 
     def export_config(self, segmentor: BaseSegmentor, model: dict[str, Any]) -> None:
-        """Changes the exported model's config where the plain model cannot hold the structure, in place.
+        """Adds the structure to the exported model's config, in place, if no plain model can replace it.
 
         Args:
             segmentor: The student.
