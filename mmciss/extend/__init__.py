@@ -1,1 +1,1 @@
-"""Adding classes to a model that exists: one step with the user's model as its teacher."""
+"""Adds classes to a trained model: one step with the user's model as its teacher."""

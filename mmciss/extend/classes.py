@@ -1,4 +1,4 @@
-"""The classes that are added: their names, ids and colours."""
+"""The new classes: their names, ids and colours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 
 
 def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
-    """Refuses names that are empty, repeated or taken.
+    """Rejects names that are empty, repeated or taken.
 
     Args:
         new: Names of the classes to add.
@@ -34,27 +34,27 @@ def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if not name.isprintable():
             raise ConfigError(f'--classes: {name!r} holds characters that cannot be printed')
-    # Case does not tell classes apart: 'Person' beside 'person' is a slip.
+    # Names that differ only in case, 'Person' and 'person', are a slip.
     taken = {name.lower(): (index, name) for index, name in enumerate(old)}
     for name in names:
         if name.lower() in taken:
             index, known = taken[name.lower()]
             raise ConfigError(
-                f'--classes: the model has a class {known!r} already (id {index}). Allowed are names '
-                f'that it does not have: {", ".join(old)}'
+                f'--classes: the model has a class {known!r} already (id {index}). Choose names '
+                f'other than {", ".join(old)}'
             )
     lowered = [name.lower() for name in names]
     if repeated := sorted({name for name in lowered if lowered.count(name) > 1}):
         raise ConfigError(f'--classes: listed more than once: {", ".join(repeated)}')
     if len(old) + len(names) > MAX_CHANNELS - 1:
         raise ConfigError(
-            f'--classes: {len(old)} classes and {len(names)} more are too many; masks hold {MAX_CHANNELS - 1}'
+            f'--classes: {len(old)} classes and {len(names)} new ones are too many; masks can hold {MAX_CHANNELS - 1}'
         )
     return names
 
 
 def extension_protocol(old: Sequence[str], new: Sequence[str], background: bool) -> Protocol:
-    """Returns the protocol of an extension: the classes of the model, then the new ones behind them; old ids stay.
+    """Returns the protocol of an extension: the classes of the model, followed by the new ones; old ids stay.
 
     Args:
         old: Names of the model's classes.
@@ -77,13 +77,13 @@ def extension_protocol(old: Sequence[str], new: Sequence[str], background: bool)
 
 
 def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:
-    """Adds colours that differ as much as possible from those that are there.
+    """Adds colours that differ as much as possible from the existing ones.
 
     Args:
-        palette: Colours of the old classes; if they are not known, all are chosen here.
+        palette: Colours of the old classes; empty if unknown, and then all are chosen here.
         num_old: Number of old classes.
         num_new: Number of new classes.
-        background: Whether class 0 is the background; it is black where the colours are not known.
+        background: Whether class 0 is the background, which is black if the colours are unknown.
     """
     chosen: list[tuple[int, ...]] = [tuple(map(int, colour)) for colour in palette]
     if not chosen and background:

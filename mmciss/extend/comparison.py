@@ -1,4 +1,4 @@
-"""The old and the extended model on the same test images: what each says where."""
+"""Compares the predictions of the old and the extended model on the same test images."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from mmciss.protocols.step import Step
 class Comparison:
     """Counts over a test set, for ``K`` old and ``N`` new classes.
 
-    Rows of ``before`` and ``after`` are the labels: all classes and, last, pixels labelled as none of those that the
-    test set labels.
+    Rows of ``before`` and ``after`` are the labels: all classes and, last, pixels that are labelled as none of the
+    classes that the test set labels.
 
     Attributes:
         before: Old model, ``(K + N + 1, K)``.
         after: Extended model, ``(K + N + 1, K + N)``.
-        agreement: Old model's class (row) and extended model's class, where no new class is labelled and the labels
-            can tell whether the extended model is right to see a new one, ``(K, K + N)``.
-        labelled: The classes that the test set labels; of others its labels say nothing.
-        background: Whether class 0 is the background: 'none of the classes that are labelled'.
+        agreement: Old model's class (row) and extended model's class, ``(K, K + N)``, on pixels without a label of a
+            new class. Pixels where the labels cannot tell whether a predicted new class is right are left out.
+        labelled: The classes that the test set labels.
+        background: Whether class 0 is the background, which means 'none of the labelled classes'.
         num_images: Number of images.
     """
 
@@ -69,16 +69,16 @@ class Comparison:
 
 @dataclass
 class Pictures:
-    """The test images in which most changed, or most of the new classes is labelled.
+    """The test images with the most changes, or the most labels of new classes.
 
     Attributes:
-        items: How much each says, and its thumbnails: image, label, prediction before and after.
+        items: Score of each image, and its thumbnails: image, label, prediction before and after.
     """
 
     items: list[tuple[float, list[np.ndarray]]] = field(default_factory=list)
 
     def add(self, image: Tensor, label: Tensor, before: Tensor, after: Tensor, num_old: int) -> None:
-        """Keeps an image ``(C, H, W)`` with its maps ``(H, W)`` if it says more than those that are there."""
+        """Keeps an image ``(C, H, W)`` with its maps ``(H, W)`` if its score is high enough."""
         new = (label >= num_old) & (label < UNKNOWN)
         weight = float((before != after).float().mean() + new.float().mean())
         if len(self.items) == NUM_SAMPLES and weight <= self.items[-1][0]:
@@ -93,7 +93,7 @@ class Pictures:
         self.items = sorted(self.items, key=lambda item: -item[0])[:NUM_SAMPLES]
 
     def write(self, folders: Sequence[Path]) -> None:
-        """Writes ``samples.npz`` of both steps."""
+        """Writes ``samples.npz`` for both steps."""
         images, labels, *predictions = (
             np.stack(column) for column in zip(*(maps for _, maps in self.items), strict=True)
         )
@@ -102,7 +102,7 @@ class Pictures:
 
 
 def load_plain(folder: Path, device: str) -> nn.Module:
-    """Loads ``model.pth`` with ``model_config.py`` of a folder, ready to predict."""
+    """Loads ``model.pth`` with the ``model_config.py`` of its folder, ready to predict."""
     model = MODELS.build(Config.fromfile(folder / 'model_config.py').model)
     load_plain_checkpoint(model, folder / 'model.pth', key='model')
     return model.to(device).eval()
@@ -112,7 +112,7 @@ def load_plain(folder: Path, device: str) -> nn.Module:
 def compare(
     before: nn.Module, after: nn.Module, dataset: Any, step: Step, labelled: Collection[int], pictures: Pictures
 ) -> Comparison:
-    """Predicts every image of a data set with both models.
+    """Runs both models on every image of a data set.
 
     Args:
         before: The old model.
@@ -120,7 +120,7 @@ def compare(
         dataset: Samples of MMSegmentation with labels: channels, :data:`UNKNOWN` or 255.
         step: Old and new classes.
         labelled: The classes that the data set labels.
-        pictures: Is shown every image.
+        pictures: Collects the most interesting images.
     """
     found = Comparison.empty(step.num_old, step.num_new, labelled, step.background)
     for index in range(len(dataset)):
@@ -133,6 +133,6 @@ def compare(
 
 
 def _predict(model: Any, item: dict[str, Any]) -> Tensor:
-    # Models write into the samples that they are given.
+    # Models write into the samples that they get.
     data = {'inputs': [item['inputs']], 'data_samples': [item['data_samples'].clone()]}
     return model.test_step(data)[0].pred_sem_seg.data[0]

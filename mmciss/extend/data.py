@@ -1,4 +1,4 @@
-"""All data of an extension: new images, exemplars, test sets, and what is held out."""
+"""All data of an extension: new images, exemplars, test sets and held-out images."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ Readers = tuple[Reader | None, Reader | None]
 
 @dataclass(frozen=True)
 class ExtensionData:
-    """The data that the user gave; :meth:`read` checks it.
+    """The data as the user gave it; :meth:`read` checks it.
 
     Attributes:
         images, masks: The new images and their masks.
-        data_config: Instead of folders, a config of MMSegmentation with a training set.
+        data_config: A config of MMSegmentation with a training set, instead of folders.
         val_images, val_masks: Validation images with labels of new classes, old ones, or both.
         old_val_config: A config of MMSegmentation with a test set of the old classes.
         exemplar_images, exemplar_masks: A few images of the old data, masks with the old model's ids.
         mask_ids: What the ids of the new masks (and of the validation masks) mean, see
             :data:`mmciss.extend.mask_ids.CONVENTIONS`.
-        image_suffix, mask_suffix: Ends of file names.
-        holdout: Share of the new images to keep for testing, where there are no validation images.
+        image_suffix, mask_suffix: Endings of file names.
+        holdout: Share of the new images to keep for testing if there are no validation images.
 
     Raises:
-        ConfigError: If two of them do not go together.
+        ConfigError: If two of them contradict each other, or a value is not allowed.
     """
 
     images: str | Path | None = None
@@ -65,7 +65,7 @@ class ExtensionData:
             raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
 
     def check_apart_from(self, work_dir: str | Path) -> None:
-        """Refuses a work directory inside a folder of the data: its figures would be read as images later.
+        """Rejects a work directory inside a data folder, where its figures would later be read as images.
 
         Raises:
             ConfigError: Naming the flag of that folder.
@@ -80,8 +80,8 @@ class ExtensionData:
 
         Args:
             step: Old and new classes.
-            seed: Seed of what is held out.
-            readers: How images are decoded in training, and how masks are.
+            seed: Seed of the choice of held-out images.
+            readers: How training decodes images, and how masks.
 
         Raises:
             ConfigError: Naming the flag and the file.
@@ -118,7 +118,7 @@ class ExtensionData:
 
 
 class TestSet(NamedTuple):
-    """Images to test on: what they are called, the pairs, and what their masks mean."""
+    """Images to test on: their title, the pairs, and their masks with the meaning of the ids."""
 
     title: str
     pairs: list[Pair]
@@ -127,18 +127,18 @@ class TestSet(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadData:
-    """Data that was read and checked.
+    """Data that has been read and checked.
 
     Attributes:
         step: Old and new classes.
         new: The new images.
-        train_indices: Those of them to train on.
-        held_indices: Those of them that are held out.
+        train_indices: Indices of new images to train on.
+        held_indices: Indices of new images that are held out.
         val: Validation images, or None.
         old_val: Images with labels of old classes, or None.
         exemplars: Images of the old data to train on, or None.
         sizes: Height and width of the new images, in pixels.
-        seed: Seed of what is held out.
+        seed: Seed of the choice of held-out images.
     """
 
     step: Step
@@ -162,10 +162,10 @@ class ReadData:
         return len(self.train_indices) + (0 if self.exemplars is None else len(self.exemplars.data.pairs))
 
     def sources(self, unlabelled: int) -> list[tuple[list[Pair], dict[int, int]]]:
-        """Returns the images to train on with their tables from ids in the masks to labels.
+        """Returns the images to train on, each group with its table from ids in the masks to labels.
 
         Args:
-            unlabelled: The label that the method wants where new images do not say which class a pixel shows.
+            unlabelled: The training label of pixels whose class the new images do not tell.
         """
         found = [(self.train, self.new.training_table(unlabelled))]
         if self.exemplars is not None:
@@ -174,7 +174,7 @@ class ReadData:
 
     @property
     def tests(self) -> dict[str, TestSet]:
-        """The test sets: ``'new'``, given or taken from the new images, and ``'old'`` if there is one."""
+        """The test sets: ``'new'``, given or held out, and ``'old'`` if there is one."""
         if self.val is not None:
             found = {'new': TestSet('validation images', list(self.val.data.pairs), self.val)}
         else:
@@ -187,18 +187,18 @@ class ReadData:
 
     @property
     def judges(self) -> tuple[str, ...]:
-        """Names of test sets in the order in which they are asked for a new class; old classes ask ``'old'`` first."""
+        """Names of test sets in order of preference for new classes; old classes prefer ``'old'``."""
         return ('new', 'old') if self.val is not None else ('old', 'new')
 
     def checksum(self) -> str:
-        """Returns a checksum of what is trained on."""
+        """Returns a checksum of the training data."""
         sources = [self.train, sorted(self.new.table.items()), self.new.totals.tolist()]
         if self.exemplars is not None:
             sources.append(list(self.exemplars.data.pairs))
         return value_checksum(sources)
 
     def lines(self) -> list[str]:
-        """Says what the data is, in sentences."""
+        """Describes the data in sentences."""
         step, count, data = self.step, len(self.new.data.pairs), self.new.data
         shown = {
             step.names[channel]: (self.new.pixels[:, channel] > 0).sum()
@@ -219,8 +219,8 @@ class ReadData:
         elif self.val is None:
             but = '' if self.old_val is None else ', except for those that --old-val-config labels'
             lines.append(
-                f'No validation images were given and too few new ones to hold any out: new classes are tested on the '
-                f'images that they are learned from{but}.'
+                f'No validation images were given and too few new ones to hold any out: new classes are tested on '
+                f'the training images{but}.'
             )
         if len(self.train_indices) < FEW_IMAGES:
             lines.append(f'Only {len(self.train_indices)} images to train on: expect little.')
@@ -239,11 +239,11 @@ class ReadData:
 
 
 def hold_out(presence: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Keeps a share of the images for testing, such that every class stays in training.
+    """Holds out a share of the images for testing; every class stays in the training images.
 
     Args:
         presence: Which image shows which new class, boolean ``(images, classes)``.
-        share: Share of the images, at most :data:`MOST_HELD_OUT` images; none of fewer than
+        share: Share to hold out, at most :data:`MOST_HELD_OUT` images; none if there are fewer than
             :data:`FEWEST_TO_HOLD_OUT`.
         seed: The same data and seed give the same images.
 

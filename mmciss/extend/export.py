@@ -1,4 +1,4 @@
-"""What an extension leaves for plain MMSegmentation: a config of the extended model, and a test set."""
+"""What plain MMSegmentation gets from an extension: a config of the extended model and a test set."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def model_config(old: OldModel, names: Sequence[str], palette: Palette) -> Confi
 def extended_config(
     old: OldModel, names: Sequence[str], palette: Palette, training: Config, dataset: dict[str, Any] | None
 ) -> Config:
-    """Returns the extended model's config, with what another extension wants to know.
+    """Returns the extended model's config, with what a further extension needs.
 
     Args:
         old: The model.
         names: All classes.
         palette: Their colours.
         training: The training config.
-        dataset: A data set of MMSegmentation to test on, as :func:`write_test_set` returns it.
+        dataset: Config of the data set to test on, as :func:`write_test_set` returns it.
     """
     out = model_config(old, names, palette)
     if dataset is not None:
@@ -69,16 +69,16 @@ def write_config(cfg: Config, path: Path) -> None:
 
 
 def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]) -> dict[str, Any] | None:
-    """Writes masks and a list, such that MMSegmentation's ``tools/test.py`` can run the extended model.
+    """Writes masks and a list of images, for testing the extended model with MMSegmentation's ``tools/test.py``.
 
     Args:
-        folder: Where ``masks/`` and ``images.txt`` go.
+        folder: The folder for ``masks/`` and ``images.txt``.
         pairs: Images and masks.
-        table: From the id in the mask to the id of the extended model, or 255.
+        table: From ids in the masks to ids of the extended model, or 255.
 
     Returns:
-        A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images do not all have the same
-        suffix, which that data set needs.
+        A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images differ in suffix, which that
+        data set does not support.
 
     Raises:
         ConfigError: If a mask cannot be written.

@@ -25,20 +25,20 @@ from mmciss.models.step_context import StepState
 from mmciss.utils.files import file_checksum, value_checksum
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
-"""What of the training config decides the result, beside the method."""
+"""Keys of the training config that determine the result, in addition to the method."""
 
 
 @dataclass(frozen=True)
 class ExtensionExperiment(Experiment):
-    """Everything that is known about an extension before it trains.
+    """Everything that is known about an extension before training.
 
     Attributes:
         old: The model.
         read: The data.
-        settings: What was decided, with reasons.
+        settings: The settings, with reasons.
         palette: Colours of all classes.
         unlabelled: The training label of pixels that show no new class.
-        decides: What decides the result; two extensions with equal values are the same.
+        decides: What determines the result; two extensions with equal values are the same.
     """
 
     old: OldModel
@@ -59,15 +59,15 @@ class ExtensionExperiment(Experiment):
         seed: int = 0,
         cfg_options: Mapping[str, Any] | None = None,
     ) -> ExtensionExperiment:
-        """Reads and checks everything, and decides on the settings.
+        """Reads and checks everything, and derives the settings.
 
         Args:
             old: The model.
             classes: Names of the new classes.
             data: Where the data is.
             work_dir: The folder of the run.
-            given: Settings of the user.
-            seed: Seed of training and of what is held out.
+            given: The user's own settings.
+            seed: Seed of training and of the held-out images.
             cfg_options: Changes of the training config.
 
         Raises:
@@ -116,11 +116,11 @@ class ExtensionExperiment(Experiment):
         )
 
     def manifest(self, name: str = 'train') -> Path:
-        """Returns the list of the images to train on, or of those of a test set."""
+        """Returns the path of the list of training images, or of those of a test set."""
         return Path(self.cfg.work_dir) / 'data' / f'{name}.json'
 
     def pairs(self, name: str = 'train', **options: Any) -> dict[str, Any]:
-        """Returns the config of the data set that reads a list."""
+        """Returns the config of the data set of a list."""
         palette = [list(colour) for colour in self.palette]
         return dict(
             type='PairDataset',
@@ -131,14 +131,14 @@ class ExtensionExperiment(Experiment):
         )
 
     def step_config(self, index: int, previous: StepState | None) -> Config:
-        """Returns the plain config of one step, with the listed images in the place of a protocol's."""
+        """Returns the plain config of one step, with the listed images instead of a protocol's."""
         out = super().step_config(index, previous)
         own = self.cfg.train_dataloader.dataset.to_dict()
         out.train_dataloader.dataset = {**own, **self.pairs(step_index=index)}
         return out
 
     def identity(self) -> dict[str, Any]:
-        """Returns what decides the result."""
+        """Returns what determines the result."""
         return self.decides
 
     def base_identity(self) -> str:
@@ -146,13 +146,13 @@ class ExtensionExperiment(Experiment):
         return str(self.decides['checkpoint'])
 
     def details(self) -> dict[str, Any]:
-        """Returns what else a reader of the report wants to know."""
+        """Returns further facts for readers of the report."""
         new = self.protocol[1].names[self.old.num_classes :]
         known = {**super().details(), 'config': self.old.config, 'dataset': self.read.new.data.source.partition(' ')[2]}
         return {**known, 'title': f'Extended by {", ".join(new)}', 'classes': list(self.classes)}
 
     def lines(self) -> list[str]:
-        """Says what will be done, and why."""
+        """Describes what will be done, and why."""
         old, names = self.old, self.protocol[1].names
         new = ', '.join(f'{name} (id {index})' for index, name in enumerate(names) if index >= old.num_classes)
         return [
@@ -166,20 +166,20 @@ class ExtensionExperiment(Experiment):
         ]
 
     def notes(self) -> list[str]:
-        """Says what was changed about the model's own training, and how to change it back."""
+        """Describes what differs from the model's own training, and how to undo it."""
         notes = []
         if drop_class_weights(self.old.cfg.model.to_dict()):
-            notes.append('Class weights in the loss were left out: a list of weights has no place for new classes.')
+            notes.append('Class weights in the loss were dropped: the list has no weights for new classes.')
         if (self.cfg.method.get('freeze') or {}).get('norm') == 'eval':
             notes.append(
-                'Batch norms keep the statistics of the old data, of which there is more, and dropout is off, so that '
-                'the model can be compared with its teacher '
+                'Batch norms keep the statistics of the old data, of which there is more, and dropout is off, so '
+                'the model stays comparable with its teacher '
                 '(--cfg-options method.freeze.norm=train method.freeze.dropout=train).'
             )
         return notes
 
     def facts(self) -> dict[str, Any]:
-        """Returns what the report says and no prediction shows."""
+        """Returns those parts of the report that do not come from predictions."""
         return {
             'model_config': self.old.config,
             'checkpoint': self.old.checkpoint,

@@ -1,4 +1,4 @@
-"""IoU of the classes that a test set labels, and of no others."""
+"""IoU of the classes that a test set labels."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from mmciss.extend.comparison import Comparison
 
 
-def told_apart(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
-    """Returns counts without the pixels whose labels cannot tell whether the prediction is right.
+def decidable_counts(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
+    """Returns counts without pixels whose labels cannot tell whether the prediction is right.
 
-    Where a test set does not label a class, its 'background' means 'background, or a class that is not labelled here'.
-    A model that sees such a class there may be right: this counts neither for nor against it.
+    If a test set does not label a class, its 'background' means 'background, or a class that is not labelled here'. A
+    model that predicts such a class there may be right, so the pixel counts neither for nor against it.
 
     Args:
         table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
@@ -27,10 +27,10 @@ def told_apart(table: np.ndarray, labelled: Collection[int], background: bool) -
 
 
 def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) -> list[float | None]:
-    """Returns the IoU in percent of every column's class; None where the test set does not label or never shows it.
+    """Returns the IoU in percent of each column's class; None if the test set does not label or never shows it.
 
-    For a test set that labels all classes this is MMSegmentation's ``IoUMetric``. A table with fewer columns than
-    true classes is that of a model that does not know the others: their pixels are its mistakes, whatever it says.
+    For a test set that labels all classes this is MMSegmentation's ``IoUMetric``. If a table has fewer columns than
+    there are true classes, the model does not know the others, and all their pixels are mistakes.
 
     Args:
         table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
@@ -42,11 +42,11 @@ def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) ->
         >>> class_iou(table, {0, 1}, background=True)[0], class_iou(table, {0, 1, 2}, background=True)[0]
         (85.71428571428571, 66.66666666666667)
     """
-    told = told_apart(table, labelled, background)
+    told = decidable_counts(table, labelled, background)
     found: list[float | None] = []
     for channel in range(told.shape[1]):
         true, hit = int(told[channel].sum()), int(told[channel, channel])
-        # A pixel of a class that no model knows is background to a model.
+        # The background is the right answer for pixels of classes that no model knows.
         rows = told[:-1] if background and channel == 0 else told
         claimed = int(rows[:, channel].sum())
         found.append(100 * hit / (true + claimed - hit) if true and channel in labelled else None)
@@ -54,14 +54,14 @@ def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) ->
 
 
 def open_pixels(counts: Comparison) -> int:
-    """Returns how many pixels :func:`told_apart` leaves out of the extended model's counts."""
-    return int((counts.after - told_apart(counts.after, counts.labelled, counts.background)).sum())
+    """Returns how many pixels :func:`decidable_counts` removes from the extended model's counts."""
+    return int((counts.after - decidable_counts(counts.after, counts.labelled, counts.background)).sum())
 
 
 def background_if_wrong(counts: Comparison) -> float | None:
-    """Returns the background's IoU in percent if the pixels that are left out count as mistakes of the extended model.
+    """Returns the background's IoU in percent if the removed pixels count as mistakes of the extended model.
 
-    This is what MMSegmentation's ``IoUMetric`` measures with the same labels.
+    This is what MMSegmentation's ``IoUMetric`` measures with these labels.
     """
     if not counts.background or 0 not in counts.labelled:
         return None
@@ -69,9 +69,9 @@ def background_if_wrong(counts: Comparison) -> float | None:
 
 
 def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
-    """Returns MMSegmentation's mIoU in percent over the columns that a test set labels, nothing left out.
+    """Returns MMSegmentation's mIoU in percent over the columns that a test set labels, with all pixels.
 
-    It counts a class that no pixel shows as 0 once the model predicts it.
+    A class that no pixel shows counts as 0 once the model predicts it.
 
     Args:
         table: ``before`` or ``after`` of :class:`Comparison`.
@@ -92,14 +92,14 @@ def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
 
 
 def agreement_iou(table: np.ndarray) -> tuple[float | None, list[float | None]]:
-    """Compares the models where no new class is labelled; the old model's classes count as true.
+    """Compares both models where no new class is labelled; the old model's classes count as true.
 
     Args:
         table: ``agreement`` of :class:`Comparison`.
 
     Returns:
-        Share of pixels with the same class, and the IoU of every old class, None where the old model did not see it;
-        percent.
+        In percent, the share of pixels with the same class, and the IoU of every old class, None if the old model never
+        predicts it.
     """
     total = int(table.sum())
     ious: list[float | None] = []

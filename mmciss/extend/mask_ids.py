@@ -1,4 +1,4 @@
-"""What the ids in masks mean, and which label each becomes."""
+"""What the ids in masks mean, and which label each id gets."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mmciss.protocols.scan import MaskScan, load_or_scan
 from mmciss.protocols.step import Step
 
 CONVENTIONS = ('auto', 'new', 'final', 'old')
-"""What ids of folders mean: ``'new'``: 1..n are the new classes in the order of ``--classes``, 0 is not labelled;
-``'final'``: ids of the extended model; ``'old'``: ids of the old model; ``'auto'``: what fits."""
+"""What ids of masks in folders mean: ``'new'``: 1..n are the new classes in the order of ``--classes``, 0 is not
+labelled; ``'final'``: ids of the extended model; ``'old'``: ids of the old model; ``'auto'``: whichever fits."""
 
 _OF_MODEL = 'ids of the {} model'
 
 
 @dataclass(frozen=True)
 class ReadMasks:
-    """Masks with the meaning of their ids.
+    """Masks and the meaning of their ids.
 
     Attributes:
         data: The pairs.
-        table: From the id in the file to the label: a channel of the extended model, :data:`UNKNOWN` (any class but
-            the new ones) or 255 (ignored).
+        table: From ids in the files to labels: a channel of the extended model, :data:`UNKNOWN` (any class but the new
+            ones) or 255 (ignored).
         meaning: The convention, in words.
         pixels: Pixels per image and label, ``(images, 256)``.
-        labelled: The channels that the masks label; they do not tell where any other class is.
+        labelled: The channels that the masks label.
     """
 
     data: LabelledData
@@ -46,7 +46,7 @@ class ReadMasks:
         return self.pixels.sum(0)
 
     def training_table(self, unlabelled: int) -> dict[int, int]:
-        """Returns the table for training, with the label that the method wants in the place of :data:`UNKNOWN`."""
+        """Returns the table for training, with :data:`UNKNOWN` replaced by the label that the method expects."""
         return {raw: unlabelled if label == UNKNOWN else label for raw, label in self.table.items()}
 
 
@@ -58,15 +58,16 @@ def read_masks(
     training: bool = False,
     like: ReadMasks | None = None,
 ) -> ReadMasks:
-    """Works out what the ids of masks mean.
+    """Finds out what the ids in masks mean.
 
     Args:
         data: The pairs.
         step: Old and new classes.
         flag: The flag that named the masks.
-        convention: One of :data:`CONVENTIONS`; where there are class names (data sets of MMSegmentation), they decide.
-        training: Whether new classes must be labelled, which rules some meanings out.
-        like: Masks of the same user, whose meaning is tried first.
+        convention: One of :data:`CONVENTIONS`; ignored if there are class names (data sets of MMSegmentation), which
+            decide.
+        training: Whether new classes must be labelled, which excludes some meanings.
+        like: Other masks of the same extension, whose meaning is tried first.
 
     Raises:
         ConfigError: If masks are unreadable or hold ids that match no class.
@@ -104,7 +105,7 @@ def _folder_table(
     num_old, num_new, total = step.num_old, step.num_new, step.num_seen
     allowed = {'new': set(range(num_new + 1)), 'final': set(range(total)), 'old': set(range(num_old))}
     if len(choices) > 1 and training and not set(found) & set(range(num_old, total)):
-        choices = ('new',)  # Ids of the extended model without a new class among them would teach nothing.
+        choices = ('new',)  # as ids of the extended model they would show no new class
     fitting = [name for name in choices if set(found) <= allowed[name]]
     if not fitting:
         wrong = sorted(set(found) - set().union(*(allowed[name] for name in choices)))
@@ -129,7 +130,7 @@ def _folder_table(
         )
     shows_old = any(step.background <= index < num_old for index in found)
     shows_new = any(index in new for index in found)
-    # Masks without a pixel of any new class are older than the new classes.
+    # Masks without a pixel of any new class were made before there were new classes.
     labelled = frozenset(range(total)) if shows_old and shows_new else new if shows_new else frozenset(range(num_old))
     return (
         {**{index: index for index in allowed[chosen]}, **_rest(step, only_new=not shows_old)},
@@ -139,9 +140,9 @@ def _folder_table(
 
 
 def _rest(step: Step, only_new: bool) -> dict[int, int]:
-    """Returns what 0 and 255 mean where masks hold ids of the model.
+    """Returns what 0 and 255 mean in masks with ids of the model.
 
-    Masks that show no old class at all label the new ones only.
+    Masks that show no old class label only the new ones.
     """
     if step.background:
         return {0: UNKNOWN if only_new else 0, IGNORE: IGNORE}
@@ -153,7 +154,7 @@ def _named_table(data: LabelledData, class_names: Sequence[str], step: Step) -> 
     known = {name.lower(): channel for channel, name in enumerate(step.names)}
     fitting = [name for name in names if name in known]
     if not fitting and len(names) == step.num_old:
-        # A model whose class names nobody wrote down: its own data set has as many classes, in the same order.
+        # The model's class names are unknown; a data set with as many classes has them in the same order.
         known = {name: channel for channel, name in enumerate(names)}
         fitting = names
     if not fitting:
@@ -167,7 +168,7 @@ def _named_table(data: LabelledData, class_names: Sequence[str], step: Step) -> 
         by_id[index] = known.get(name, UNKNOWN)
         if name in BACKGROUND_NAMES:
             by_id[index] = 0 if step.background and labels_old else UNKNOWN
-    # Without a background class, what is labelled is all there is to know: 255 is everything else.
+    # Masks that label only new classes, without a background class: 255 is everything else.
     by_id[IGNORE] = IGNORE if names[0] in BACKGROUND_NAMES or labels_old else UNKNOWN
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     return (
@@ -177,7 +178,7 @@ def _named_table(data: LabelledData, class_names: Sequence[str], step: Step) -> 
 
 
 def _check_named_ids(scan: MaskScan, data: LabelledData, class_names: Sequence[str]) -> None:
-    """Refuses masks with ids that are no class of their data set."""
+    """Rejects masks with ids that are not classes of their data set."""
     table = dataset_id_table(data.reduce_zero_label, data.label_map)
     wrong = [raw for raw in map(int, np.unique(scan.ids)) if len(class_names) <= table[raw] < IGNORE]
     if wrong:
@@ -189,7 +190,7 @@ def _check_named_ids(scan: MaskScan, data: LabelledData, class_names: Sequence[s
 
 
 def check_shows(masks: ReadMasks, channels: range, what: str, flag: str) -> None:
-    """Refuses test sets in which none of some channels has a pixel: there would be nothing to measure.
+    """Rejects test sets without a pixel of certain channels, on which nothing could be measured.
 
     Raises:
         ConfigError: Naming the flag.
@@ -202,7 +203,7 @@ def check_shows(masks: ReadMasks, channels: range, what: str, flag: str) -> None
 
 
 def check_every_new_class(masks: ReadMasks, step: Step, flag: str) -> None:
-    """Refuses training data in which a new class has no pixel.
+    """Rejects training data without a pixel of a new class.
 
     Raises:
         ConfigError: Naming the classes and the ids that were found.

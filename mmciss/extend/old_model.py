@@ -1,4 +1,4 @@
-"""The model that is to be extended: its config, weights, class names and colours, all checked."""
+"""The model to extend: its config, weights, class names and colours, all checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
 from mmciss.utils.configs import load_config
 
 BACKGROUND_NAMES = ('background', '_background_', '__background__', 'bg')
-"""What class 0 is called where it means 'none of the classes'; compared in lower case."""
+"""Names of class 0 that mean 'none of the classes'; compared in lower case."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class OldModel:
 
     Attributes:
         cfg: Its whole config.
-        config: The file of that config.
-        checkpoint: The file of the weights.
-        weights: The weights, exactly those that the model has.
+        config: Path of that config.
+        checkpoint: Path of the weights.
+        weights: The weights, exactly those of the model.
         names: Class names by id.
         named_by: Where the names were found.
-        palette: Colours by id, ``(C, 3)``; empty if there are none.
+        palette: Colours by id, ``(C, 3)``; empty if unknown.
         background: Whether class 0 is the background.
     """
 
@@ -59,7 +59,7 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
 
     Args:
         config: An MMSegmentation config.
-        checkpoint: Weights that belong to it.
+        checkpoint: Its weights.
         background: Whether class 0 means 'none of the classes': ``'yes'``, ``'no'``, or ``'auto'``, by its name.
 
     Raises:
@@ -111,7 +111,7 @@ def check_heads(cfg: Config, where: str) -> int:
         raise ConfigError(f'MODEL_CONFIG: {where}: {error}') from error
     except Exception as error:  # a user's head may raise anything
         raise ConfigError(
-            f'MODEL_CONFIG: {where}: a head cannot be built ({error}); a missing package, or a missing '
+            f'MODEL_CONFIG: {where}: a head cannot be built ({error}); is a package missing, or '
             f'custom_imports in the config?'
         ) from error
     main = [head for key, head in growing if key.startswith('model.decode_head')][-1]
@@ -119,7 +119,7 @@ def check_heads(cfg: Config, where: str) -> int:
 
 
 def growing_layers(model: dict[str, Any]) -> list[str]:
-    """Returns the names of the layers whose rows are classes, those of the last decode head at the end."""
+    """Returns the names of the layers whose rows are classes; those of the last decode head come last."""
     heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
     return [
         f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
@@ -141,7 +141,7 @@ def build_plain(cfg: Config, where: str) -> nn.Module:
 
 
 def plain_model(cfg: Config) -> ConfigDict:
-    """Returns the model's config with its data preprocessor inside and without pretrained weights."""
+    """Returns the model's config with its data preprocessor and without pretrained weights."""
     model = copy.deepcopy(cfg.model)
     strip_pretrained(model)
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
@@ -150,9 +150,9 @@ def plain_model(cfg: Config) -> ConfigDict:
 
 
 def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:
-    """Returns the weights that a model has, in its order.
+    """Returns the weights of a checkpoint that the model has, in the model's order.
 
-    Weights of an auxiliary head that the config left out are dropped: it only helped training.
+    Weights of an auxiliary head that the config leaves out are dropped, since such a head only serves training.
 
     Raises:
         ConfigError: If weights are missing, unexpected or of another shape.
@@ -178,7 +178,7 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
         if names
     ]
     if shapes:
-        # The classifiers come last in the model, and say most: how many classes the checkpoint has.
+        # The classifiers come last in the model and tell most: how many classes the checkpoint has.
         problems.append(f'{len(shapes)} of another shape: {"; ".join(shapes[-2:])}')
     if problems:
         raise ConfigError(
@@ -189,15 +189,15 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
 
 
 def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ...], tuple[Any, ...], str]:
-    """Finds names and colours in the checkpoint, else in the config; else classes are named by number.
+    """Finds class names and colours in the checkpoint or else the config; otherwise classes are named by number.
 
     Args:
         cfg: The model's config.
         meta: The key ``meta`` of the checkpoint, if it has one.
-        num_classes: Number of classes; lists of another length belong to other models.
+        num_classes: Number of classes; lists of another length are ignored.
 
     Returns:
-        The names, the colours (empty if not known), and where they were found.
+        The names, the colours (empty if unknown), and where they were found.
     """
     for found, source in _candidates(cfg, meta if isinstance(meta, dict) else {}):
         names = tuple(map(str, _listed(found.get('classes'))))

@@ -33,11 +33,11 @@ class LabelledData:
     """Pairs from one source.
 
     Attributes:
-        source: What the user named, for messages.
+        source: The flag and path that the user gave, for messages.
         pairs: The pairs, sorted by image.
-        names: Class names by the ids that the masks hold once read; None for folders.
+        names: Class names by id, after MMSegmentation has read the masks; None for folders.
         reduce_zero_label: Whether 0 is read as 255 and every other id as one less.
-        label_map: What MMSegmentation's data set turns these ids into.
+        label_map: MMSegmentation's further map from these ids to labels.
     """
 
     source: str
@@ -47,13 +47,13 @@ class LabelledData:
     label_map: dict[int, int] | None = None
 
     def check_sizes(self, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)) -> list[tuple[int, int]]:
-        """Compares the sizes of images and masks, reading only the headers of the files.
+        """Compares the sizes of images and masks, reading only the file headers.
 
         Args:
-            readers: How images are decoded in training, and how masks are.
+            readers: How training decodes images, and how masks.
 
         Returns:
-            Height and width of every image as training sees it, in pixels.
+            Height and width of every image as training reads it, in pixels.
 
         Raises:
             ConfigError: If a file cannot be read, or the sizes of a pair differ.
@@ -66,7 +66,7 @@ class LabelledData:
                 raise ConfigError(f'{self.source}: {error}') from error
             if size is None:
                 raise ConfigError(
-                    f'{self.source}: {pair.image} or {pair.mask} has an unknown format; its size is unknown'
+                    f'{self.source}: {pair.image} or {pair.mask} has an unknown format, so its size is unknown'
                 )
             sizes.append((size.height, size.width))
         return sizes
@@ -79,13 +79,13 @@ def data_of_folders(
     mask_suffix: str | None = None,
     flags: Sequence[str] = ('--images', '--masks'),
 ) -> LabelledData:
-    """Pairs the files of two folders and their subfolders by name without suffix.
+    """Pairs the files of two folders, subfolders included, by name without suffix.
 
     Args:
         images: Folder of images.
         masks: Folder of masks.
-        image_suffix: End of the names of images, such as ``'_leftImg8bit.png'``; the usual ones if None.
-        mask_suffix: End of the names of masks, such as ``'_labels.png'``; the usual ones if None.
+        image_suffix: Ending of image names, such as ``'_leftImg8bit.png'``; the usual ones if None.
+        mask_suffix: Ending of mask names, such as ``'_labels.png'``; the usual ones if None.
         flags: The flags that name the folders.
 
     Raises:
@@ -100,7 +100,7 @@ def data_of_folders(
     if parts := [f'{len(names)} {what} (such as {names[0]})' for what, names in unpaired.items() if names]:
         raise ConfigError(
             f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs a mask of the same '
-            f'name; if the names end differently, give the ends with --image-suffix and --mask-suffix.'
+            f'name; if the names end differently, give the endings with --image-suffix and --mask-suffix.'
         )
     if same := next((name for name in found_images if os.path.samefile(found_images[name], found_masks[name])), None):
         raise ConfigError(f'{flags[0]}, {flags[1]}: {found_images[same]} is given as an image and as its mask')
@@ -110,7 +110,7 @@ def data_of_folders(
 
 
 def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
-    """Returns the files of a folder with one of some suffixes, by their path without it."""
+    """Returns the files of a folder that end with one of the suffixes, by their path without it."""
     root = Path(folder)
     if not root.is_dir():
         raise ConfigError(f'{flag}: no folder {folder}')
@@ -129,13 +129,13 @@ def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, 
 
 
 def data_of_config(path: str | Path, flag: str, split: str = 'train') -> LabelledData:
-    """Takes the pairs of a data set of MMSegmentation.
+    """Reads the pairs of a data set of MMSegmentation.
 
     Args:
         path: A config with ``train_dataloader`` (or, for testing, ``test_dataloader`` or ``val_dataloader``), or with
             a data set under ``dataset``.
         flag: The flag that named it.
-        split: Which loader to look for first, ``'train'`` or ``'test'``.
+        split: Which data loader to prefer, ``'train'`` or ``'test'``.
 
     Raises:
         ConfigError: If there is no such data set, or it has no class names.

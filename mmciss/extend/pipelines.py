@@ -1,4 +1,4 @@
-"""Pipelines: the model's own where its config has them, MMSegmentation's usual ones where it has not."""
+"""Pipelines: the model's own if its config has them, else MMSegmentation's usual ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_TEST_PIPELINE = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotati
 
 
 def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
-    """Returns the pipeline that a config gives to a split, or None.
+    """Returns a config's pipeline for a split, or None.
 
     Args:
         cfg: A config of MMSegmentation.
@@ -33,9 +33,9 @@ def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
 
 
 def with_labels(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a pipeline that loads masks as they are: what ids become is known for each source of masks.
+    """Returns a pipeline that loads masks as they are, since each source of masks has its own table of ids.
 
-    A test pipeline that loads no labels gets a loader just before the sample is packed.
+    A test pipeline without labels gets a loader just before the sample is packed.
     """
     result: list[dict[str, Any]] = []
     found = False
@@ -70,7 +70,7 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, A
 
 
 def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns the model's own augmentation at a crop size, or MMSegmentation's usual one.
+    """Returns the model's own augmentation with a given crop size, or MMSegmentation's usual one.
 
     Args:
         cfg: The model's config.
@@ -82,12 +82,12 @@ def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) ->
 
 
 def plain_test_pipeline(cfg: Config) -> list[dict[str, Any]]:
-    """Returns the model's test pipeline for plain MMSegmentation, with labels; images as they are if it has none."""
+    """Returns the model's test pipeline for plain MMSegmentation, with labels; without one, images stay as they are."""
     return with_labels(without_mmciss(config_pipeline(cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
 
 
 def model_readers(cfg: Config) -> tuple[Reader | None, Reader | None]:
-    """Returns how the model's pipelines decode images, and how masks."""
+    """Returns how the model's pipelines decode images, and how they decode masks."""
     return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or list(DEFAULT_TEST_PIPELINE)))
 
 
@@ -101,7 +101,7 @@ def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:
 
 
 def with_crop(pipeline: list[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns a training pipeline with another size of its crop; without a crop it gets one."""
+    """Returns a training pipeline with a given crop size; a crop is added if there is none."""
     pipeline = copy.deepcopy(pipeline)
     for transform in pipeline:
         if transform.get('crop_size'):

@@ -15,9 +15,9 @@ from mmciss.evaluation.report import Section
 from mmciss.extend.settings import value_text
 
 FEW_IMAGES = 20
-"""From so many test images on, nothing is said about their number."""
+"""With fewer test images the report warns that IoUs are rough."""
 MOST_CLASSES = 40
-"""Figures show at most this many classes; that of confusions those with most pixels, and all new ones."""
+"""Figures show at most this many classes; the figure of confusions shows those with most pixels, and all new ones."""
 
 
 def extension_sections(summary: Mapping[str, Any]) -> list[Section]:
@@ -37,7 +37,7 @@ def extension_sections(summary: Mapping[str, Any]) -> list[Section]:
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """Says in a line what was kept and learned, in percent."""
+    """Says in one line what was kept and learned, in percent."""
     new = f'New classes have a mean IoU of {number(summary["new_after"], 2)}'
     agreement = f'they agree with those of the old model with a mean IoU of {number(summary["agreement"], 2)}'
     if not summary['measured']:
@@ -53,7 +53,7 @@ def headline(summary: Mapping[str, Any]) -> str:
 
 
 def judging_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Says on which test set each class is judged, and what the labels of that set cannot tell."""
+    """Says on which test set each class is measured, and what the labels of that set cannot tell."""
     judges = list(dict.fromkeys(item['judged_on'] for item in summary['classes'] if item['judged_on']))
     lines = []
     for key in judges:
@@ -150,7 +150,7 @@ def _settings_table(summary: Mapping[str, Any]) -> str:
 
 
 def plot_classes(summary: Mapping[str, Any]) -> Figure:
-    """Draws a bar before and after per class: the IoU, or old classes' agreement where they are not measured.
+    """Draws bars of the IoU before and after per class, or of the agreement for old classes that are not measured.
 
     Args:
         summary: The result of :func:`mmciss.extend.summary.summarize`.
@@ -178,7 +178,7 @@ def plot_classes(summary: Mapping[str, Any]) -> Figure:
 
 
 def plot_confusion(counts: np.ndarray, class_names: list[str], num_old: int) -> Figure:
-    """Draws the share of each true class that is given to each class, old and new parted by a line.
+    """Draws the share of each true class that is predicted as each class, with a line between old and new.
 
     Args:
         counts: ``after`` of :class:`mmciss.extend.comparison.Comparison`.
@@ -188,7 +188,7 @@ def plot_confusion(counts: np.ndarray, class_names: list[str], num_old: int) -> 
     totals = counts.sum(1)
     labels = [*class_names, 'not labelled']
     frequent = [index for index in np.argsort(-totals)[:MOST_CLASSES] if totals[index]]
-    # New classes and the pixels that are none of them are what the figure is about.
+    # The figure is about new classes and the pixels that are none of them.
     rows = sorted({*frequent, *(index for index in range(num_old, len(labels)) if totals[index])})
     columns = sorted({*(index for index in rows if index < len(class_names)), *range(num_old, len(class_names))})
     share = 100 * counts[np.ix_(rows, columns)] / np.maximum(1, totals[rows])[:, None]

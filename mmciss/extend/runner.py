@@ -1,4 +1,4 @@
-"""Runs an extension: takes the user's model over as step 0, learns the new classes, compares both models."""
+"""Runs an extension: takes over the user's model as step 0, learns the new classes, compares both models."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SUMMARY = 'extension.json'
 
 @dataclass(frozen=True)
 class Extension:
-    """What came out.
+    """The result of an extension.
 
     Attributes:
         config: The extended model's config.
         checkpoint: Its weights.
         classes: Its class names by id.
-        report: The report in Markdown.
+        report: Path of the report in Markdown.
         summary: Every number of the comparison, see :func:`mmciss.extend.summary.summarize`.
     """
 
@@ -52,14 +52,13 @@ class Extension:
 
 
 class ExtensionRunner(IncrementalRunner):
-    """Runs the two steps of an extension; what is done already is not done again.
+    """Runs the two steps of an extension; finished work is not repeated.
 
-    Both models are tested as they are exported, on all test sets, whenever the runner is called: test data may have
-    changed since.
+    Every run tests both exported models on all test sets, since test data may have changed.
 
     Args:
         extension: The extension.
-        resume: Whether to continue an interrupted one.
+        resume: Whether to continue an interrupted extension.
 
     Raises:
         ConfigError: If the training cannot be set up, before anything is written.
@@ -103,7 +102,7 @@ class ExtensionRunner(IncrementalRunner):
         return self.folder.result(0) is None
 
     def _check_base(self) -> None:
-        """Reading the model has checked it."""
+        """Nothing to check: reading the model has done it."""
 
     def _adopt(self) -> None:
         path, old = self.folder.step(0), self.experiment.old
@@ -126,12 +125,12 @@ class ExtensionRunner(IncrementalRunner):
         export_step(runner, export_source(self.experiment.old.cfg), self.folder.step(index), found)
 
     def _test(self, index: int, runner: Runner) -> dict[str, Any]:
-        """Leaves it to :meth:`_compare`, which tests the exported models."""
+        """Leaves testing to :meth:`_compare`, which tests the exported models."""
         return {}
 
     def _report(self, sections: Sequence[Section] = ()) -> None:
         extension, path = self.experiment, self.folder.path
-        # A set that labels all classes if there is one, else that of the new images.
+        # The set that labels all classes if there is one, else that of the new images.
         tests = extension.read.tests
         test = max(tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
         dataset = write_test_set(path / 'data' / 'test', test.pairs, test.masks.table)
@@ -147,8 +146,8 @@ class ExtensionRunner(IncrementalRunner):
         decision = result.get('decision') or result
         if not decision['plain']:
             notes.append(
-                'The method decides otherwise than by the largest logit; the exported model comes close, and all '
-                'numbers here are those of the exported model.'
+                'The method does not simply take the largest logit; the exported model, whose numbers are given here, '
+                'approximates its decision.'
             )
         write_json(path / SUMMARY, self.summary)
         self._write_results([*found, *notes])
@@ -170,7 +169,7 @@ class ExtensionRunner(IncrementalRunner):
         return found
 
     def _write_results(self, notes: list[str]) -> None:
-        """Adds to the steps' results what the comparison found."""
+        """Adds the results of the comparison to those of the steps."""
         judges = [item['judged_on'] for item in self.summary['classes']]
         titles = [self.summary['sets'][judge]['title'] if judge else None for judge in judges]
         for index, (counts, key) in enumerate((('confusion_before', 'before'), ('confusion', 'after'))):

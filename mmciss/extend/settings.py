@@ -1,4 +1,4 @@
-"""How the new classes are learned: settings derived from the model's config and the amount of data, with reasons."""
+"""Settings of the training, derived from the model's config and the amount of data, with reasons."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ TRANSFORMER = dict(
     optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'head': dict(lr_mult=10.0)}),
 )
-"""What MMSegmentation trains models of the two kinds with, for configs that name no optimizer."""
+"""MMSegmentation's usual optimizers for both kinds of models, for configs without an optimizer."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A decision.
+    """A setting and its reason.
 
     Attributes:
-        value: What was decided.
-        reason: Why, in words.
+        value: The value.
+        reason: The reason, in words.
     """
 
     value: Any
@@ -52,7 +52,7 @@ class Setting:
 
 
 def value_text(value: Any) -> str:
-    """Writes the value of a setting in a word."""
+    """Formats the value of a setting."""
     if isinstance(value, Mapping):
         return str((value.get('optimizer') or {}).get('type'))
     if isinstance(value, list | tuple):
@@ -62,10 +62,10 @@ def value_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class GivenSettings:
-    """What the user decided; None leaves it to :func:`derive`.
+    """The user's own settings; None leaves one to :func:`derive`.
 
     Raises:
-        ConfigError: If a number cannot be meant.
+        ConfigError: If a number is not positive or too large.
     """
 
     method: str | None = None
@@ -86,13 +86,13 @@ class GivenSettings:
 def derive(
     old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: GivenSettings = GivenSettings()
 ) -> dict[str, Setting]:
-    """Decides on method, batch, crop, learning rate and iterations.
+    """Derives method, batch, crop, learning rate and iterations.
 
     Args:
         old: The model.
         num_images: Images to train on.
         sizes: Height and width of the images.
-        given: What the user decided.
+        given: The user's own settings.
 
     Returns:
         ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``,
@@ -123,7 +123,7 @@ def derive(
 def _method(old: OldModel) -> Setting:
     if not has_replaceable_loss(old.cfg.model):
         return Setting(
-            'lwf', "the model's own loss stays as it is: it is no softmax cross entropy, which other methods replace"
+            'lwf', 'the model keeps its own loss, which is not a softmax cross entropy; other methods would replace it'
         )
     if old.background:
         return Setting(
@@ -133,13 +133,13 @@ def _method(old: OldModel) -> Setting:
         )
     return Setting(
         'lwf_unbiased',
-        f'no class means background (class 0 is {old.names[0]!r}): what is not labelled is '
+        f'there is no background class (class 0 is {old.names[0]!r}): what is not labelled is '
         f'some old class, and the old model says which',
     )
 
 
 def has_replaceable_loss(model: Mapping[str, Any]) -> bool:
-    """Whether every head has a softmax cross entropy, in whose place a method can put its own loss."""
+    """Whether every head has a softmax cross entropy, which a method can replace with its own loss."""
     try:
         replace_main_loss(copy.deepcopy(dict(model)), dict(type='UnbiasedCrossEntropyLoss'))
     except ConfigError:
@@ -161,19 +161,19 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
     return wrapper, Setting(
         own * LR_FACTOR,
-        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as the papers do: what is known should move little',
+        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as in the papers: old classes should change little',
     )
 
 
 def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
-    """Lets the rows of new classes learn at the rate at which the model itself was trained, in place.
+    """Sets the learning rate of new classes' rows to that of the model's own training, in place.
 
     Args:
         wrapper: Config of an optim wrapper.
         layers: Names of the layers whose rows are classes.
 
     Returns:
-        That rate for the last layer; None if the config divides parameters by a rule of its own.
+        That rate for the last layer; None if the config has its own rule for parameter groups.
     """
     if wrapper.get('constructor') not in (None, 'DefaultOptimWrapperConstructor'):
         return None
@@ -181,7 +181,7 @@ def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
     keys = options.setdefault('custom_keys', ConfigDict())
     rate = None
     for layer in layers:
-        # As the constructor does: of the keys that fit, the longest counts.
+        # As in mmengine's constructor, the longest matching key counts.
         fitting = sorted((key for key in keys if key in f'segmentor.{layer}.weight'), key=len)
         beside = keys[fitting[-1]] if fitting else {}
         factor = float(beside.get('lr_mult', 1.0)) / LR_FACTOR
@@ -220,19 +220,19 @@ def _iterations(cfg: Config, num_images: int, batch: int) -> Setting:
     if wanted > most:
         return Setting(most, f'{text}, cut to ' + ("the model's own training" if own and most == own else 'a limit'))
     if wanted < FEWEST_ITERATIONS:
-        return Setting(FEWEST_ITERATIONS, f'{text}, would be {wanted}; but new classes need some {FEWEST_ITERATIONS}')
+        return Setting(FEWEST_ITERATIONS, f'{text}, would be {wanted}, but new classes need about {FEWEST_ITERATIONS}')
     return Setting(wanted, text)
 
 
 def extension_method(name: str, background: bool) -> dict[str, Any]:
-    """Loads a method and refuses one that does not fit, by what it fills and never by its name.
+    """Loads a method and rejects one that does not fit, going by its slots and never by its name.
 
     Args:
-        name: A name out of ``configs/_base_/methods``, or a path.
+        name: A name from ``configs/_base_/methods``, or a path.
         background: Whether the model has a background class.
 
     Raises:
-        ConfigError: Saying why, and which methods fit.
+        ConfigError: With the reason, and the methods that fit.
     """
     config = load_method(name)
     reason = unfit_because(config, background)
@@ -260,7 +260,7 @@ def unfit_because(config: Config, background: bool) -> str | None:
 
 
 def labels_unlabelled(method: dict[str, Any]) -> bool:
-    """Whether a method's labeler labels the pixels that show any class but the new ones."""
+    """Whether a method's labeler labels the pixels that show no new class."""
     labeler = method.get('labeler')
     return labeler is not None and bool(getattr(LABELERS.get(labeler['type']), 'labels_unlabelled', False))
 
@@ -268,7 +268,7 @@ def labels_unlabelled(method: dict[str, Any]) -> bool:
 def unlabelled_value(method: dict[str, Any], background: bool) -> int:
     """Returns the training label of pixels that show no new class.
 
-    It is the background where there is one, else :data:`UNKNOWN` where the method's labeler reads that, else 255.
+    It is the background if there is one, else :data:`UNKNOWN` if the method's labeler reads that, else 255.
     """
     if background:
         return 0

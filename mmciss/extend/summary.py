@@ -1,4 +1,4 @@
-"""Every number of the comparison of two models, from their counts."""
+"""All numbers of the comparison of both models, computed from counts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmciss.extend.labelled_iou import (
     agreement_iou,
     background_if_wrong,
     class_iou,
+    decidable_counts,
     open_pixels,
     plain_mean,
-    told_apart,
 )
 from mmciss.protocols.step import Step
 
@@ -23,16 +23,16 @@ from mmciss.protocols.step import Step
 def summarize(
     step: Step, comparisons: Mapping[str, Comparison], titles: Mapping[str, str], judges: Sequence[str]
 ) -> dict[str, Any]:
-    """Computes every number of the comparison.
+    """Computes all numbers of the comparison.
 
-    Each class is judged on one test set, which labels and shows it: an old class on ``'old'`` if it can be, a new
-    class on the first of ``judges`` that can. So every IoU is that of one set, as MMSegmentation measures it there.
+    Each class is measured on a single test set, which labels and shows it: an old class on ``'old'`` if possible, a new
+    class on the first of ``judges`` that does. So every IoU is what MMSegmentation measures on that set.
 
     Args:
         step: Old and new classes.
         comparisons: Counts by test set: ``'new'``, and ``'old'`` if there is one.
-        titles: What the test sets are called.
-        judges: Names of test sets in the order in which they are asked for a new class.
+        titles: Titles of the test sets.
+        judges: Names of test sets in order of preference for new classes.
     """
     num_old = step.num_old
     sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
@@ -61,13 +61,13 @@ def summarize(
         'num_old': num_old,
         'num_new': step.num_new,
         'background': step.background,
-        # Without a labelled pixel of an old class there is no IoU; then the old model is the measure.
+        # Without a labelled pixel of an old class there is no IoU, only agreement with the old model.
         'measured': any(value is not None for value in before[:num_old]),
         'classes': classes,
         'old_before': _mean(before[:num_old]),
         'old_after': _mean(after[:num_old]),
         'new_after': _mean(after[num_old:]),
-        # A mean over classes of different images would look like MMSegmentation's mIoU and be none.
+        # A mean over classes on different images would look like MMSegmentation's mIoU without being one.
         'all_after': _mean(after) if len(set(judged_on)) == 1 else None,
         'agreement_pixels': same,
         'agreement': _mean(agreement),
@@ -82,7 +82,7 @@ def summarize(
 
 
 def _test_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
-    """Returns what one test set says on its own; its confusions leave nothing out."""
+    """Returns the results of one test set by itself; its confusions include all pixels."""
     before, after = (class_iou(table, counts.labelled, counts.background) for table in (counts.before, counts.after))
     before += [None] * step.num_new
     left_out = open_pixels(counts)
@@ -121,9 +121,9 @@ def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[
 
 
 def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | None], step: Step, key: str) -> np.ndarray:
-    """Returns each class's row from the set that judges it; pixels of no label from the sets of the new classes."""
+    """Returns each class's row from the set it is measured on, and unlabelled pixels from the sets of new classes."""
     told = {
-        name: told_apart(getattr(counts, key), counts.labelled, counts.background)
+        name: decidable_counts(getattr(counts, key), counts.labelled, counts.background)
         for name, counts in comparisons.items()
     }
     joined = np.zeros_like(next(iter(told.values())))

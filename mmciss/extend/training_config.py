@@ -1,4 +1,4 @@
-"""The training config of an extension, as a user would write it but for the data set."""
+"""The training config of an extension: as a user would write it, except for the data set."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_READ = {
     'resume': '--resume',
     'launcher': '',
 }
-"""Keys that training reads and an extension does not, with the flag to use instead."""
+"""Keys that a run reads and an extension does not, with the flag to use instead."""
 DICTIONARIES = (
     *('model', 'train_dataloader', 'train_dataloader.dataset', 'optim_wrapper', 'optim_wrapper.optimizer'),
     *('train_cfg', 'method', 'default_hooks', 'env_cfg'),
@@ -63,11 +63,11 @@ def training_config(
         settings: The result of :func:`mmciss.extend.settings.derive`.
         work_dir: The folder of the run.
         seed: Seed of training.
-        cfg_options: Changes of the user by dotted keys, made last.
+        cfg_options: The user's changes by dotted keys, applied last.
         size: Usual height and width of the images in pixels, for models without a training pipeline.
 
     Raises:
-        ConfigError: If a change cannot work, naming the key.
+        ConfigError: If a change cannot work; names the key.
     """
     crop, iters = settings['crop_size'].value, settings['iters'].value
     dataset = dict(type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size))
@@ -124,7 +124,7 @@ def training_config(
 
 
 def check_read(options: Mapping[str, Any]) -> None:
-    """Refuses changes of keys that an extension does not read.
+    """Rejects changes of keys that an extension does not read.
 
     Raises:
         ConfigError: Naming the key, and the flag to use instead.
@@ -141,10 +141,10 @@ def check_read(options: Mapping[str, Any]) -> None:
 
 
 def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
-    """Returns the model's config such that it can train with more classes and on smaller images.
+    """Returns the model's config for training with more classes and on crops.
 
-    Lists of class weights have no place for new classes and are dropped, unless the config's number of classes
-    rules them; batches are padded to the crop.
+    Lists of class weights, which have none for new classes, are dropped, unless they follow the number of classes;
+    batches are padded to the crop size.
     """
     model = plain_model(cfg)
     drop_class_weights(model)
@@ -158,7 +158,7 @@ def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
 def drop_class_weights(model: dict[str, Any]) -> int:
     """Removes every list of class weights from the heads of a config, in place, and returns how many there were.
 
-    Those that count more than classes, such as 'no object', grow with the number of classes and stay.
+    Lists with more entries than classes, such as one for 'no object', grow with the number of classes and stay.
     """
     fixed = [node for _, head in heads_of(model) for node, rest in class_weights(head) if not rest]
     for node in fixed:

@@ -39,7 +39,7 @@ def test_the_model_s_own_config_decides(old: OldModel) -> None:
 
 def test_without_a_background_class_another_method(old: OldModel) -> None:
     found = derive(replace(old, background=False), 40, [(50, 60)])
-    assert found['method'].value == 'lwf_unbiased' and 'no class means background' in found['method'].reason
+    assert found['method'].value == 'lwf_unbiased' and 'no background class' in found['method'].reason
 
 
 def test_a_loss_that_no_method_can_replace_stays(old: OldModel) -> None:

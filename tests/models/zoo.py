@@ -222,7 +222,7 @@ def reason_of(error: Exception) -> str:
     """Returns what a refusal says, without file, key and the list of heads."""
     text = re.sub(r'^MODEL_CONFIG: \S+: ', '', ' '.join(str(error).split()))
     text = re.sub(r'^model(\.\w+(\[\d\])?)?: ', '', text)
-    text = re.split(r'[.:;] ?Heads that|; a missing package', text)[0]
+    text = re.split(r'[.:;] ?Heads that|; is a package missing', text)[0]
     return text.replace('|', '/').rstrip('.')
 
 
