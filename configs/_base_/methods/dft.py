@@ -1,7 +1,7 @@
-# DFT*, the frozen-backbone baseline (arXiv 2508.04267): after the base step only rows of the classifier
-# learn, from plain cross entropy; no teacher, nothing stored. The rows of all classes to come are there
-# from the base step on and take part in the softmax. Published with 0.02 at the base step and later
-# rates between 0.0005 (VOC 15-1) and 0.1 (ADE20K). See docs/methods/dft.md.
+# DFT*, the frozen-backbone baseline (arXiv 2508.04267): after the base step only rows of the classifier learn, from
+# plain cross entropy, without a teacher or stored images. Rows for all future classes exist from the base step on and
+# are part of the softmax. Published with 0.02 at the base step and later rates between 0.0005 (VOC 15-1) and 0.1
+# (ADE20K). See docs/methods/dft.md.
 method = dict(
     name='DFT*',
     classifier=dict(future_rows=True),

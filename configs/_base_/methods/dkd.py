@@ -1,8 +1,7 @@
-# DKD, Decomposed Knowledge Distillation (NeurIPS 2022, arXiv 2210.05941): every class answers yes or
-# no by itself, and what speaks for and against each old class is distilled separately. New classes
-# start from a classifier that was trained to say no. Published with lr 0.001 (0.0001 later) and ten
-# times that for the head, 60 epochs, batch 32 on VOC, pos_weight=35 at all steps on ADE20K, and
-# label_policy='dkd'. See docs/methods/dkd.md.
+# DKD, Decomposed Knowledge Distillation (NeurIPS 2022, arXiv 2210.05941): every class answers yes or no by itself, and
+# the evidence for and against each old class is distilled separately. New classes start from a classifier that was
+# trained to say no. Published with lr 0.001 (0.0001 later) and ten times that for the head, 60 epochs, batch 32 on VOC,
+# pos_weight=35 at all steps on ADE20K, and label_policy='dkd'. See docs/methods/dkd.md.
 method = dict(
     name='DKD',
     main_loss=dict(type='NewClassBCELoss', pos_weight=1.0),

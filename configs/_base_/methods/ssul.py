@@ -1,11 +1,10 @@
-# SSUL (NeurIPS 2021, arXiv 2106.11562): all that was learned is frozen; objects without a name are
-# one more class, 'unknown', from which new classes start; every class answers yes or no by itself. Every
-# step has a 3x3 convolution of its own before its rows, so that finished models need mmciss to be loaded;
-# structure=None learns rows alone, on the frozen embedding.
-# Here, as the paper does on ADE20K, all background is unknown. With saliency maps, as on VOC: set
-# unknown='saliency' in both labelers, plain_background='background', and load the maps in
-# train_pipeline. Published with 0.001 for the backbone and 0.01 for the head at the base step and
-# 0.01 for the new heads later, 50 epochs, batch 32 on VOC. See docs/methods/ssul.md.
+# SSUL (NeurIPS 2021, arXiv 2106.11562): everything already learned is frozen; unnamed objects are one more class,
+# 'unknown', from which new classes start; every class answers yes or no by itself. Every step has its own 3x3
+# convolution before its rows, so loading finished models needs mmciss; structure=None learns only rows, on the frozen
+# embedding. Here, as the paper does on ADE20K, all background is unknown. With saliency maps, as on VOC: set
+# unknown='saliency' in both labelers, plain_background='background', and load the maps in train_pipeline. Published
+# with 0.001 for the backbone and 0.01 for the head at the base step and 0.01 for the new heads later, 50 epochs, batch
+# 32 on VOC. See docs/methods/ssul.md.
 method = dict(
     name='SSUL',
     main_loss=dict(type='SigmoidCrossEntropyLoss', reduction='valid_mean', negative_index=254),

@@ -1,12 +1,10 @@
-# DeepLabV3 on ResNet-101 at output stride 16 in MMSegmentation's form: five branches of 256 channels, image
-# pooling one of them, joined by a 3x3 convolution; rates 6, 12 and 18. No paper of the field uses exactly
-# this head: MiB's family has deeplabv3-added-pool_r101-d16.py, DKD and SSUL deeplabv3-projected_r101-d16.py,
-# which configs/recipes take. This one needs nothing but MMSegmentation, also when it is exported.
-# There is no auxiliary head, because the papers train a single cross entropy, and no dropout, because
-# distillation would compare dropped features with clean ones.
+# DeepLabV3 on ResNet-101 at output stride 16 in MMSegmentation's form: five branches of 256 channels, image pooling one
+# of them, joined by a 3x3 convolution; rates 6, 12 and 18. No paper of the field uses exactly this head: MiB's family
+# has deeplabv3-added-pool_r101-d16.py, DKD and SSUL deeplabv3-projected_r101-d16.py, which configs/recipes take. This
+# one needs only MMSegmentation, also when it is exported. There is no auxiliary head, because the papers train a single
+# cross entropy, and no dropout, because distillation would compare dropped features with clean ones.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-# Of each batch the images have one size already, so nothing is padded: any crop size fits this
-# file.
+# Of each batch the images have one size already, so nothing is padded: any crop size fits this file.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],
@@ -29,8 +27,7 @@ model = dict(
         norm_cfg=norm_cfg,
         norm_eval=False,
         style='pytorch',
-        # The weights of 'torchvision://resnet101', by address so that torchvision need not be
-        # installed.
+        # The weights of 'torchvision://resnet101', by address so that torchvision need not be installed.
         init_cfg=dict(type='Pretrained', checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth'),
     ),
     decode_head=dict(
