@@ -19,7 +19,7 @@ OLD = ('background', 'person', 'car')
         (['fork', 'fork'], '--classes: listed more than once: fork'),
         ([], '--classes: .*at least one'),
         (['fork', ' '], '--classes: .*at least one'),
-        ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 more are too many'),
+        ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 new ones are too many'),
     ],
 )
 def test_wrong_names_are_refused(new: list[str], message: str) -> None:

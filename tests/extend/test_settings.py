@@ -46,7 +46,7 @@ def test_a_loss_that_no_method_can_replace_stays(old: OldModel) -> None:
     model = old.cfg.model.to_dict()
     model['decode_head']['loss_decode'] = dict(type='CrossEntropyLoss', use_sigmoid=True)
     found = derive(replace(old, cfg=Config(dict(model=model))), 40, [(50, 60)])['method']
-    assert found.value == 'lwf' and "model's own loss stays" in found.reason
+    assert found.value == 'lwf' and 'model keeps its own loss' in found.reason
 
 
 def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
