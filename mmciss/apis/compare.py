@@ -31,7 +31,7 @@ class Run:
 
     Attributes:
         name: Its folder's name.
-        arguments: What the training command gets beside the config.
+        arguments: Arguments of the training command after the config.
         base: What the base step depends on; runs with an equal value can share it.
         steps: Number of steps.
     """
@@ -69,7 +69,7 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
 
     Raises:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
-            All methods that cannot work are named at once.
+            The message names all methods that cannot work.
     """
     from mmciss.engine.runner.launch import check_work_dir
 
@@ -149,7 +149,7 @@ class Comparison:
         start: Starts a run in its own process, given the run whose base step it takes and which of the ``jobs`` places
             it has.
         jobs: Runs at the same time.
-        say: Is told what happens, a line at a time.
+        say: Called with each line of progress.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
 
     Args:
         model: The model, with the checkpoint loaded.
-        checkpoint: The checkpoint; the rows are in ``state.pth`` beside it.
+        checkpoint: The checkpoint; the rows are in ``state.pth`` next to it.
 
     Raises:
         ConfigError: If they are not there.

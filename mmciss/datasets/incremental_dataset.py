@@ -52,7 +52,7 @@ class IncrementalDataset(Dataset[dict[str, Any]]):
         policy: Preset or fields of the label policy.
         split: ``'train'``: images and labels to learn from. ``'val'``, ``'test'``: images to test on, with the labels
             of all classes seen so far.
-        cache_dir: Where to keep the label counts, if not beside the masks.
+        cache_dir: Where to keep the label counts, if not next to the masks.
         seed: Seed of augmentation; the sampler's if None.
         lazy_init: Whether to read the masks only in :meth:`full_init`.
         classes: Class names of the training data, if this is other data; classes are matched by name, in any order.

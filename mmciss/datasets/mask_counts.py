@@ -142,13 +142,13 @@ def check_suffixes(part: BaseDataset) -> None:
 def count_masks(dataset: Any, num_classes: int, first_id: int, cache_dir: str | None = None) -> MaskCounts:
     """Counts the pixels of each label in every mask of a data set.
 
-    The masks are read once; later calls read a cache beside them or in ``cache_dir``.
+    The masks are read once; later calls read a cache next to them or in ``cache_dir``.
 
     Args:
         dataset: A plain or concatenated data set.
         num_classes: Number of foreground classes.
         first_id: The data set's id of class 1.
-        cache_dir: Where to keep the counts, if not beside the masks.
+        cache_dir: Where to keep the counts, if not next to the masks.
 
     Raises:
         ConfigError: If an image or mask is missing, if a mask is unreadable or has an id that belongs to no class, or

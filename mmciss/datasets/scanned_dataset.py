@@ -22,7 +22,7 @@ class ScannedDataset:
     Args:
         dataset: A data set derived from ``BaseSegDataset`` or a ``ConcatDataset`` of such, built or as a config.
         classes: Class names of the training data, if this is other data; classes are matched by name, in any order.
-        cache_dir: Where to keep the label counts, if not beside the masks.
+        cache_dir: Where to keep the label counts, if not next to the masks.
         key: How messages refer to the data set.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The same images as segmented after each step, beside the ground truth."""
+"""The same images as segmented after each step, next to the ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluating the metrics of a user's config beside ours."""
+"""Evaluates the metrics of a user's config in addition to ours."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def listed_metrics(evaluator: Any) -> list[Any]:
 
 
 def kept_metrics(evaluator: Any) -> list[Any]:
-    """Returns the metrics that a step evaluates beside ours: all but MMSegmentation's mean IoU, which ours replaces.
+    """Returns the metrics that a step evaluates in addition to ours, which replaces MMSegmentation's mean IoU.
 
     Examples:
         >>> dice = dict(type='mmseg.IoUMetric', iou_metrics=['mDice'])

@@ -160,7 +160,7 @@ def _deviation(values: np.ndarray) -> np.ndarray:
 
 
 def recipe(record: RunRecord) -> dict[str, str]:
-    """Returns what decides a run besides its seed and class order, as JSON by key."""
+    """Returns what determines a run apart from its seed and class order, as JSON by key."""
     experiment = record.info.get('experiment')
     if not experiment:
         return {'model': str(record.info.get('model'))}

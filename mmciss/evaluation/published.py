@@ -124,7 +124,7 @@ def all_published() -> tuple[PublishedResult, ...]:
 
 @functools.cache
 def _read(dataset: str) -> tuple[PublishedResult, ...]:
-    """Reads the file of a data set; returns nothing for a data set that is no benchmark."""
+    """Reads the file of a data set; returns nothing for a data set that is not a benchmark."""
     if dataset not in NUM_CLASSES:
         return ()
     tables = read_yaml(FOLDER / f'{dataset}.yaml')['tables']

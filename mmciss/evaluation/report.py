@@ -32,7 +32,7 @@ STEP_COLUMNS = (
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a run's report beside those that every report has.
+    """A section of a run's report in addition to those that every report has.
 
     Attributes:
         title: Its heading.
@@ -57,7 +57,7 @@ def write_report(path: str | Path, out: str | Path | None = None, sections: Sequ
         The path of ``report.md``.
 
     Raises:
-        FileNotFoundError: If the folder is no run folder, or no step of it is finished.
+        FileNotFoundError: If the folder is not a run folder, or has no finished step.
     """
     record = read_run(path)
     if not record.started:

@@ -45,7 +45,7 @@ RESULT_KEYS = {
     'metrics': DICTIONARY,
     'notes': LIST,
 }
-"""What reports read from a step's result beside classes and counts; each may be missing or null."""
+"""What reports read from a step's result in addition to classes and counts; each may be missing or null."""
 RUN_KEYS = {
     'num_steps': (f'a whole number from 1 to {MOST_STEPS}', lambda value: is_count(value) and 1 <= value <= MOST_STEPS),
     'seed': COUNT,
@@ -99,7 +99,7 @@ def check_counts(path: Path, confusion: Any) -> tuple[int, ...]:
     """Refuses a confusion matrix that holds anything but counts of pixels, and returns its shape.
 
     Raises:
-        ConfigError: Naming the file, and row and column of the first value that is no count.
+        ConfigError: Naming the file, and row and column of the first value that is not a count.
     """
     check_list(path, 'confusion', confusion, 'rows of pixel counts', lambda row: isinstance(row, list))
     for index, row in enumerate(confusion):

@@ -155,7 +155,7 @@ def read_run(path: str | Path) -> RunRecord:
         path: The folder, the ``--work-dir`` of training.
 
     Raises:
-        FileNotFoundError: If the folder does not exist or is no run folder.
+        FileNotFoundError: If the folder does not exist or is not a run folder.
         ConfigError: If a result contradicts itself, or holds what no step can have written.
     """
     path = Path(path)

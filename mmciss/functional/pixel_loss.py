@@ -1,9 +1,9 @@
 """Losses of upsampled logits, block by block: no map of the image's size has more than one channel.
 
 A loss is given as a formula: a differentiable function of a block of scores ``(C, ...)`` and of the same pixels of
-whatever else it looks at, which returns what each pixel costs, ``(...)``. Autograd finds its derivative, one block at a
-time, which costs about 1 % of an iteration of the published network (see docs/performance.md). A formula must not write
-to its arguments, nor hold tensors that need a gradient.
+whatever else it looks at, which returns the loss of each pixel, ``(...)``. Autograd finds its derivative, one block at
+a time, which costs about 1 % of an iteration of the published network (see docs/performance.md). A formula must not
+write to its arguments, nor hold tensors that need a gradient.
 """
 
 from __future__ import annotations

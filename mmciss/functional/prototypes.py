@@ -44,7 +44,7 @@ def one_hot_at(labels: Tensor, num_classes: int, size: tuple[int, ...]) -> Tenso
 
 
 def class_of_pixels(labels: Tensor, num_classes: int, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns each pixel's class at feature resolution, 0 if its label is no class.
+    """Returns each pixel's class at feature resolution, 0 if its label is not a class.
 
     Returns:
         The classes, a mask of the pixels whose label is a class, both ``(N, h * w)``, and the number of pixels of each

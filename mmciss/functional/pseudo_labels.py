@@ -26,8 +26,8 @@ def threshold_pseudo_labels(
         target: Channels or the label of ignored pixels, shape ``(N, H, W)``.
         teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
         threshold: Smallest accepted probability.
-        num_background: Number of leading channels that are no classes: 1 for the background, 2 if a channel for unknown
-            classes comes first.
+        num_background: Number of leading channels that are not classes: 1 for the background, 2 if a channel for
+            unknown classes comes first.
 
     Returns:
         New labels, shape ``(N, H, W)``.

@@ -1,4 +1,4 @@
-"""What a segmentor says about one batch, shared by labelers and losses."""
+"""The outputs of a segmentor for one batch, shared by labelers and losses."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ class SegOutput:
 
     Attributes:
         logits: Raw output of the classifier, shape ``(N, C, h, w)``.
-        embedding: Input of the classifier, shape ``(N, D, h, w)``, or None if the head has no single linear
-            classifier.
+        embedding: Input of the classifier, shape ``(N, D, h, w)``, or None if the head has no single linear classifier.
         features: Further maps by module name.
         classifier: The layer between embedding and logits; it has ``weight`` ``(C, D, 1, 1)`` and ``bias`` ``(C,)`` or
             None.
         align_corners: How the head upsamples.
-        auxiliary: Output ``(N, A, h, w)`` of channels that are no class; computed from the embedding if the classifier
-            has such channels.
-        refined: What a further head that refines some pixels says, or None.
+        auxiliary: Output ``(N, A, h, w)`` of the auxiliary channels, which are not classes; computed from the embedding
+            if the classifier has such channels.
+        refined: Output of a further head that refines some pixels, or None.
 
     Examples:
         >>> import torch
@@ -100,7 +99,7 @@ class SegOutput:
 
 @dataclass(frozen=True)
 class BatchOutputs:
-    """What both models said about the batch whose main loss is being computed.
+    """The outputs of both models for the batch whose main loss is being computed.
 
     Attributes:
         student: Called for the student's output, which costs an upsampling at most.

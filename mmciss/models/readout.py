@@ -1,4 +1,4 @@
-"""Running an unmodified segmentor and reading what it says: logits, embedding, features, auxiliary channels."""
+"""Runs an unmodified segmentor and reads its logits, embedding, features and auxiliary channels."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run_segmentor(segmentor: BaseSegmentor, inputs: Tensor) -> Any:
 
 
 def refined_everywhere(head: PointHead, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:
-    """Returns what the refining head says at every place of the coarse map, ``(N, C, h, w)``.
+    """Returns the refining head's scores at every position of the coarse map, ``(N, C, h, w)``.
 
     In training it sees random points. To compare a student with its teacher, both must look at the same points, and
     these are the places of the coarse map.
@@ -92,14 +92,14 @@ def refined_everywhere(head: PointHead, maps: Sequence[Tensor], coarse: Tensor) 
 
 
 class Readout:
-    """Context manager around one forward pass of a segmentor; afterwards :meth:`output` returns what it said.
+    """Context manager around one forward pass of a segmentor; afterwards :meth:`output` returns its outputs.
 
     MMSegmentation calls ``head.forward`` directly, so hooks on a head never fire; the classifier and named modules are
     tapped instead. If a head has no classifier of its own (K-Net), its ``forward`` is recorded.
 
     Args:
         segmentor: The segmentor that will run.
-        layers: Names of modules, relative to the segmentor, whose output is wanted in ``features``.
+        layers: Names of modules, relative to the segmentor, whose output to put into ``features``.
         losses_too: Whether the head's losses run as well. Then the logits that the head upsampled for them are reused
             instead of upsampling twice.
     """
@@ -153,7 +153,7 @@ class Readout:
         self._full = args[0] if args else None
 
     def output(self) -> SegOutput:
-        """Returns what the last forward pass said."""
+        """Returns the outputs of the last forward pass."""
         records = self.tap.records
         if self.classifier is None:
             logits = self._head_output[-1] if isinstance(self._head_output, list | tuple) else self._head_output
@@ -218,7 +218,7 @@ def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) 
         key: The config key of the slot that asks.
 
     Raises:
-        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is no map.
+        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is not a map.
     """
     modes = {module: module.training for module in segmentor.modules()}
     segmentor.eval()

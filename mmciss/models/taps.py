@@ -107,7 +107,7 @@ def stage_taps(segmentor: BaseSegmentor, pre_activation: bool = False) -> tuple[
 
     Args:
         segmentor: A segmentor with a ``backbone``.
-        pre_activation: Whether maps before the last activation are wanted.
+        pre_activation: Whether to take the maps before the last activation.
 
     Examples:
         >>> backbone = nn.Sequential()

@@ -47,7 +47,7 @@ class Teacher:
 
         Args:
             inputs: The images, as the student sees them.
-            layers: Names of modules whose output is wanted.
+            layers: Names of modules whose output to return.
         """
         first = next(self.segmentor.parameters())
         if first.device != inputs.device:
@@ -65,7 +65,7 @@ class SharedTrunkTeacher(Teacher):
     """A teacher that is the student's own frozen network with the old classifier, and so needs no second network.
 
     The trunk runs once per batch, without gradients. The old classifier, as the step before left it, makes the
-    teacher's logits from the embedding; inside :meth:`student_pass` the student goes on from the same maps.
+    teacher's logits from the embedding; inside :meth:`student_pass` the student continues from the same maps.
 
     Args:
         segmentor: The student's own segmentor; it is not changed.

@@ -36,10 +36,10 @@ def build_protocol(
     Args:
         config: ``name`` or ``steps`` (lists of class numbers or names); ``setting`` (default ``'overlapped'``, or
             ``'domain'`` if there are domains, or ``'explicit'`` if there are image lists); ``order``; ``split_files``;
-            ``domains`` (in order of arrival, beside ``name``; or a list for each step); ``dataset`` (where lettered
-            orders and domains are looked up; recognised by the class names if left out); ``joint`` (merges all steps
-            into one); ``seed`` (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images held
-            out for testing; 0.2 in the papers).
+            ``domains`` (in order of arrival, together with ``name``; or a list for each step); ``dataset`` (where
+            lettered orders and domains are looked up; recognised by the class names if left out); ``joint`` (merges all
+            steps into one); ``seed`` (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images
+            held out for testing; 0.2 in the papers).
         class_names: Foreground class names of the data set by class number.
         background: Whether the data set has a background class. Class-incremental protocols always have one,
             domain-incremental ones only if the data set has.
@@ -116,7 +116,7 @@ def _domain_protocol(
     domains: Any = values.get('domains')
     lists = domains is not None and not all(isinstance(item, str) for item in domains)
     if not lists and 'name' not in values:
-        raise ConfigError("protocol.name: needed beside a flat list of domains, for example '11-5'")
+        raise ConfigError("protocol.name: needed with a flat list of domains, for example '11-5'")
     return Protocol.from_domains(
         domains if lists else values['name'],
         None if lists else domains,

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold beside tensors, and how it is read.
+"""What a checkpoint may hold in addition to tensors, and how it is read.
 
 A pickle names classes and functions, and torch calls those that it is told are safe. Here each name stands for a class
 or function of this file that runs nothing; most of them ignore their arguments. :func:`real` then makes arrays,
@@ -45,7 +45,7 @@ MAPPINGS = (
 
 
 class StandIn:
-    """Takes whatever a pickle gives to a class, and does nothing with it."""
+    """Accepts everything that a pickle passes to a class, and ignores it."""
 
     args: Any
     state: Any
@@ -96,7 +96,7 @@ def statistics_method(owner: Any, name: Any, *default: Any) -> None:
     """Stands for ``getattr``, which a pickled ``HistoryBuffer`` needs for its own statistics and for nothing else.
 
     Raises:
-        UnpicklingError: If anything else is asked for.
+        UnpicklingError: If the file requests anything else.
     """
     if default or owner is not HistoryStandIn or not isinstance(name, str) or name not in STATISTICS:
         owned = getattr(owner, '__name__', 'a value')

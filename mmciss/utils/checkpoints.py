@@ -31,11 +31,11 @@ WEIGHTS = ('state_dict', 'model', 'model_state_dict')
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """Reads a checkpoint file of MMSegmentation, torchvision or a similar package; no code in it is ever run.
 
-    Whatever it holds beside tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
+    Everything but tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
 
     Args:
         path: The file, as ``torch.save`` writes it, in the present or the legacy format.
-        map_location: Where the tensors shall be, as ``torch.load`` takes it.
+        map_location: Device of the tensors, as for ``torch.load``.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -19,7 +19,7 @@ def configs_folder() -> Path:
     for folder in (package.parent / 'configs', package / '.mim' / 'configs'):
         if (folder / '_base_').is_dir():
             return folder
-    raise FileNotFoundError(f'the configs of mmciss are missing: looked beside and inside {package}')
+    raise FileNotFoundError(f'the configs of mmciss are missing: looked next to and inside {package}')
 
 
 def method_names() -> list[str]:

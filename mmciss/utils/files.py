@@ -43,12 +43,12 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 def cache_folder() -> Path:
-    """Returns the folder for caches that cannot lie beside the data: ``$MMCISS_CACHE`` or ``~/.cache/mmciss``."""
+    """Returns the folder for caches that cannot be next to the data: ``$MMCISS_CACHE`` or ``~/.cache/mmciss``."""
     return Path(os.environ.get('MMCISS_CACHE') or Path('~/.cache/mmciss').expanduser())
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk and renames it.
+    """Lets ``write`` fill a temporary file next to ``path``, flushes it to disk and renames it.
 
     Args:
         path: The final name.

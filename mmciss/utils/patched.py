@@ -11,7 +11,7 @@ ABSENT = object()
 
 @contextmanager
 def patched(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Puts a function in the place of an object's method inside a ``with`` block.
+    """Replaces an object's method with a function inside a ``with`` block.
 
     Only this object changes, not its class and not copies made before. Blocks may be nested; each puts back what it
     found, also after an exception.

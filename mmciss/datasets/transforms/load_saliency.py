@@ -77,7 +77,7 @@ class LoadSaliency(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackSaliencyInputs(PackSegInputs):
-    """Packs the saliency map beside what :class:`mmseg.datasets.transforms.PackSegInputs` packs.
+    """Packs the saliency map in addition to what :class:`mmseg.datasets.transforms.PackSegInputs` packs.
 
     Added to the sample: ``gt_saliency``, ``PixelData`` with ``data`` (1, H, W) uint8.
     """

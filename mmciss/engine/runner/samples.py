@@ -56,7 +56,7 @@ def thumbnail(image: np.ndarray, nearest: bool) -> np.ndarray:
 
 
 def as_rgb(inputs: Tensor) -> np.ndarray:
-    """Turns the image of a sample into an RGB picture, in whatever type and with however many channels it comes.
+    """Converts the image of a sample, of any type and number of channels, to an RGB picture.
 
     Args:
         inputs: ``(C, H, W)`` of any type: BGR as MMSegmentation loads it, with further channels, or grey.

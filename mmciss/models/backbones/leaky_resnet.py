@@ -11,7 +11,7 @@ from torch import nn
 
 @MODELS.register_module()
 class LeakyResNet(ResNet):
-    """MMSegmentation's ResNet with leaky ReLU in the place of every ReLU.
+    """MMSegmentation's ResNet with leaky ReLU instead of every ReLU.
 
     The MiB family uses activated batch norm: batch norm that scales by the absolute value of its weight, then a leaky
     ReLU of slope 0.01. If the weight is positive, batch norm and a leaky ReLU are the same function, and need no

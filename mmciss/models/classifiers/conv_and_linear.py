@@ -18,7 +18,7 @@ class GrowableConv(Growable):
         in_channels: Channels D of the embedding.
         sizes: Channels added by each step.
         kernel_size: Size of the kernel.
-        auxiliary: Number of channels that are no class.
+        auxiliary: Number of auxiliary channels, which are not classes.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
         rest: Number of rows after the classes that are part of the output.
         future: Number of rows for classes of later steps.
@@ -88,7 +88,7 @@ class GrowableLinear(Growable):
     Args:
         in_features: Features D of the input.
         sizes: Outputs added by each step.
-        auxiliary: Number of outputs that are no class.
+        auxiliary: Number of auxiliary outputs, which are not classes.
         detach_auxiliary: Whether auxiliary outputs send no gradient into the input.
         rest: Number of outputs after the classes.
         future: Number of outputs for classes of later steps.

@@ -27,7 +27,7 @@ HEAD_SLOTS = ('decode_head', 'auxiliary_head')
 
 @contextmanager
 def plain_layers(module: nn.Module) -> Iterator[None]:
-    """Puts plain layers in the place of growable ones inside a ``with`` block, and then copies their weights back.
+    """Replaces growable layers with plain ones inside a ``with`` block, and then copies their weights back.
 
     MMSegmentation's weight initialisation walks over every module that has a ``weight``. It would draw random numbers
     for a growable layer and again for its groups; with plain layers in place the base step starts exactly as in plain

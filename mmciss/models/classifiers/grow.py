@@ -75,7 +75,7 @@ def grow_segmentor(
             its outputs stay what they were; if it has those of the first steps, the rest is added at random.
         config: The config that it was built from.
         sizes: Channels added by each step.
-        auxiliary: Number of channels that are no class, for the main head's classifier.
+        auxiliary: Number of auxiliary channels, which are not classes, in the main head's classifier.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
         future_rows: Whether heads also have rows for the classes of later steps, which their losses see. Those
             before the last head of a cascade have none, since the next head reads their scores.
@@ -86,7 +86,7 @@ def grow_segmentor(
 
     Raises:
         ConfigError: If a head cannot grow, a loss has weights for another number of classes, or auxiliary channels or
-            future rows are wanted where there is no single classifier.
+            future rows are requested without a single classifier.
     """
     heads = growing_heads(segmentor)
     main = [name for name in heads if name.startswith('decode_head')][-1]
@@ -157,7 +157,7 @@ def grow_head(
         head: A built head.
         leaves: Names from :func:`~mmciss.models.classifiers.probe.find_growable`.
         sizes: Channels added by each step.
-        auxiliary: Number of channels that are no class, for the layer ``conv_seg``.
+        auxiliary: Number of auxiliary channels, which are not classes, in the layer ``conv_seg``.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
         future: Number of rows for classes of later steps, for the layer that gives the head's logits.
     """
@@ -183,9 +183,9 @@ def grow_layer(
     Args:
         layer: A Conv1d, Conv2d or Linear whose rows are those of the first steps.
         sizes: Channels added by each step.
-        auxiliary: Number of channels that are no class.
+        auxiliary: Number of auxiliary channels, which are not classes.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
-        rest: Number of rows at the layer's end that are no class and stay at the end.
+        rest: Number of rows at the layer's end that are not classes and stay at the end.
         future: Number of rows for classes of later steps.
 
     Raises:

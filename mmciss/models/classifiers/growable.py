@@ -30,7 +30,8 @@ class Growable(AdaptsState):
     Args:
         sizes: Channels added by each step; a step may add none.
         new_layer: Makes an ordinary layer with a given number of output channels.
-        auxiliary: Number of channels that are no class. They are not part of the output, see :meth:`auxiliary_logits`.
+        auxiliary: Number of auxiliary channels, which are not classes. They are not part of the output, see
+            :meth:`auxiliary_logits`.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
         rest: Number of rows after the classes that are part of the output, such as 'no object'.
         future: Number of rows for classes of later steps. They follow the known classes in the output while the layer

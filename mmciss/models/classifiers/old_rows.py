@@ -56,8 +56,8 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
     Args:
         module: A segmentor with growable layers, of the new step.
-        state: Tensors that the step before kept beside the exported model, by name. If it had no future rows, the
-            new ones stay as they are.
+        state: Tensors that the previous step kept in addition to the exported model, by name. If it had no future rows,
+            the new ones stay as they are.
 
     Raises:
         ConfigError: If the step before expected another number of classes.

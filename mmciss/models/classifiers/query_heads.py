@@ -21,7 +21,7 @@ from mmciss.utils.environment import MMDET
 
 
 def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
-    r"""Returns the logarithm of what all queries together say about each pixel.
+    r"""Returns the logarithm of the combined scores of all queries for each pixel.
 
     MaskFormer's semantic inference (Cheng et al., NeurIPS 2021, arXiv 2107.06278, section 3.4):
     :math:`S_{c}(x) = \sum_q \mathrm{softmax}(k_q)_c \, \sigma(m_q(x))` over the classes without
@@ -126,7 +126,7 @@ def classifies_queries(kind: Any) -> bool:
 
 @cache
 def pixel_head(kind: type) -> type:
-    """Returns the class of heads that gives scores of pixels in the place of a query head's class.
+    """Returns the class of heads with scores per pixel that replaces a query head's class.
 
     It is registered as ``Pixel`` and the name of the class, and keeps the name itself, which messages show. Exported
     configs do not name it: its weights are those of the query head.

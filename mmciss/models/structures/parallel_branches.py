@@ -1,4 +1,4 @@
-"""Two parallel branches in the place of every 3x3 convolution (RCIL)."""
+"""Two parallel branches instead of every 3x3 convolution (RCIL)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ParallelBranches(Structure):
         alone: Probability in training that a channel takes the first branch alone, and that it takes the second alone.
 
     Raises:
-        ConfigError: If ``alone`` is no such probability, or ``convolutions`` holds no patterns.
+        ConfigError: If ``alone`` is not such a probability, or ``convolutions`` holds no patterns.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ParallelBranches(Structure):
         self.kept: tuple[str, ...] = ()
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
-        """Puts two branches in the place of each layer.
+        """Replaces each layer with two branches.
 
         Raises:
             ConfigError: If a pattern fits no convolution that can have two branches.

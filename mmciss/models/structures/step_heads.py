@@ -52,7 +52,7 @@ class StepHeads(Structure):
         self.freeze_norms = freeze_norms
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
-        """Puts heads in the place of the main classifier.
+        """Replaces the main classifier with heads.
 
         Raises:
             ConfigError: If the main head does not end in a 1x1 convolution ``conv_seg``.
@@ -135,7 +135,7 @@ class HeadsPerStep(Growable):
         channels: Width of every head; None for that of the embedding.
         norm_cfg: The norm of every head.
         background: Whether channel 0 is the background, which then has a head of its own.
-        auxiliary: Number of channels that are no class.
+        auxiliary: Number of auxiliary channels, which are not classes.
         detach_auxiliary: Whether auxiliary channels send no gradient into the embedding.
 
     Examples:
