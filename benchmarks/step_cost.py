@@ -3,7 +3,7 @@
     python benchmarks/step_cost.py [--protocols 15-1 10-1 2-1] [--iters 20] [--method mib]
 
 Each protocol learns drawn shapes, 20 small iterations per step, in a process of its own. Per step: the median time of
-an iteration; the time from the last iteration of the step before to the first of this one without the evaluation in
+an iteration; the time from the last iteration of the previous step to the first of this one without the evaluation in
 between; and the memory that the process holds when the step has been evaluated. The ratios compare the last third of
 the later steps with the first third.
 """

@@ -72,7 +72,7 @@ class Students:
         return MODELS.build(config).to(self.device).train()
 
     def teacher(self) -> torch.nn.Module:
-        """Returns a plain model of the step before, for forward passes only."""
+        """Returns a plain model of the previous step, for forward passes only."""
         config = copy.deepcopy(self.cfg.model)
         config.pop('data_preprocessor', None)
         set_num_classes(config, self.protocol[1].num_old)

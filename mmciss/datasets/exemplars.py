@@ -63,7 +63,7 @@ class Memory:
             return cls(int(content['step']), exemplars, str(content['key']))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f'method.memory: {path} is missing or not a list of exemplars; the step before writes it when it ends'
+                f'method.memory: {path} is missing or not a list of exemplars; the previous step writes it when it ends'
             ) from error
 
 
@@ -137,8 +137,7 @@ class ReplayOptions:
         labels: ``'current'`` labels them like the step's own images: the label policy decides about old classes.
             ``'full'`` labels all classes seen so far, as if those labels had been stored with the images.
         candidates: Where a class must be visible for an image to be chosen for it: ``'images'`` looks at whole masks,
-            ``'crops'`` at one draw of the training pipeline, whose crop may have cut the class off (DKD-M as
-            released).
+            ``'crops'`` at one draw of the training pipeline, whose crop may have cut the class off (DKD-M as released).
 
     Raises:
         ConfigError: If a value is not allowed.

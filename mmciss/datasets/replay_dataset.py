@@ -30,7 +30,7 @@ class ReplayDataset(Dataset[dict[str, Any]]):
 
     Args:
         dataset: The step's :class:`~mmciss.datasets.IncrementalDataset`, or its config.
-        memory: The ``memory.json`` of the step before.
+        memory: The ``memory.json`` of the previous step.
         options: The config key ``method.memory``.
 
     Attributes:

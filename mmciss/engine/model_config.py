@@ -59,7 +59,7 @@ def _downloads(kind: Any) -> bool:
 
 
 def strip_pretrained(model: Any) -> None:
-    """Removes pretrained weights from a config, in place: a later step starts from the step before."""
+    """Removes pretrained weights from a config, in place: a later step starts from the previous step."""
     if isinstance(model, dict):
         model.pop('pretrained', None)
         if _downloads(model.get('type')):

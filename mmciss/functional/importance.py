@@ -23,7 +23,7 @@ def importance_penalty(
 
     Args:
         parameters: Current parameters.
-        anchors: The same parameters at the end of the step before.
+        anchors: The same parameters at the end of the previous step.
         importances: Importance of every element; EWC and PI pass the min-max normalised score of each tensor, RW the
             sum of two normalised scores.
 

@@ -1,4 +1,4 @@
-"""The model of the step before, frozen: what the new one must not forget."""
+"""The model of the previous step, frozen: what the new one must not forget."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Teacher:
-    """Holds the model of the step before: evaluation mode, no gradients.
+    """Holds the model of the previous step: evaluation mode, no gradients.
 
     It is not a :class:`torch.nn.Module`, on purpose: it must not be part of any module tree, so that neither the
     checkpoint, nor the optimizer, nor an EMA, nor DistributedDataParallel ever sees it.
 
     Args:
-        segmentor: A segmentor with the weights of the step before.
+        segmentor: A segmentor with the weights of the previous step.
         source: The checkpoint it came from, for messages.
     """
 
@@ -64,12 +64,12 @@ class Teacher:
 class SharedTrunkTeacher(Teacher):
     """A teacher that is the student's own frozen network with the old classifier, and so needs no second network.
 
-    The trunk runs once per batch, without gradients. The old classifier, as the step before left it, makes the
+    The trunk runs once per batch, without gradients. The old classifier, as the previous step left it, makes the
     teacher's logits from the embedding; inside :meth:`student_pass` the student continues from the same maps.
 
     Args:
         segmentor: The student's own segmentor; it is not changed.
-        classifier: The main classifier of the step before, with its auxiliary channels.
+        classifier: The main classifier of the previous step, with its auxiliary channels.
         source: The checkpoint it came from, for messages.
     """
 

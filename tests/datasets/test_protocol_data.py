@@ -119,7 +119,7 @@ def test_copies_share_everything_but_what_transforms_remember(tmp_path: Path) ->
     view = data.dataset(0, 'train')
     assert [view[0]['inputs'].unique().item() for _ in range(2)] == [1, 2]
     for other in (data.dataset(1, 'train'), copy.deepcopy(view), copy.deepcopy(dict(dataset=view))['dataset']):
-        assert other[0]['inputs'].unique().tolist() == [1], 'calls of one data set are no business of another'
+        assert other[0]['inputs'].unique().tolist() == [1], 'calls of one data set do not affect another'
         assert other.source is view.source and other.protocol is view.protocol
         assert other._parts[0].data_bytes is view._parts[0].data_bytes
     assert view[0]['inputs'].unique().tolist() == [3]

@@ -86,7 +86,7 @@ def test_colour_masks_are_refused(tmp_path: Path) -> None:
 def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
     names = ('background', 'pallet', 'fork', 'truck')
     assert table(tmp_path, (0, 1, 2, 3, 255), WITH, names=names) == {0: UNKNOWN, 1: 4, 2: 3, 3: UNKNOWN, 255: 255}
-    # Without a background class, 255 is everything that is no class.
+    # Without a background class, 255 is everything that is not a class.
     assert table(tmp_path, (0, 1, 2), WITHOUT, names=('fork', 'pallet'), reduce_zero_label=True) == {
         0: UNKNOWN,
         1: 3,

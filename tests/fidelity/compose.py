@@ -114,7 +114,7 @@ class ComposedStep:
         slots: What the method fills at the step.
         model: The project's wrapper with its teacher, in training mode, in double precision.
         start: The student's weights by name as the step starts, after the initializer.
-        old: The network that the step before left, in evaluation mode; None at the base step.
+        old: The network that the previous step left, in evaluation mode; None at the base step.
         inputs: Images ``(N, 3, H, W)``.
         target: Labels ``(N, H, W)``: background, new and old classes, 255.
         runner: What hooks read of a runner; its ``optim_wrapper`` is the config's.
@@ -203,7 +203,7 @@ class ComposedStep:
 
     @torch.no_grad()
     def teacher(self, *names: str) -> Answer:
-        """Returns what the network of the step before says."""
+        """Returns what the network of the previous step says."""
         return answer(self.old, self.inputs, names)
 
     def rows(self, key: str = 'weight', of: dict[str, Tensor] | None = None) -> Tensor:

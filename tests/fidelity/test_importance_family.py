@@ -174,7 +174,7 @@ def test_three_steps(name: str, kind: type[Measure], updates: tuple[int, int, in
 
 
 def check_start(step: ComposedStep) -> None:
-    """Old rows are those of the step before, new ones as torch draws them: even, up to one over the root of 8."""
+    """Old rows are those of the previous step, new ones as torch draws them: even, up to one over the root of 8."""
     for key in ('weight', 'bias'):
         rows, old = (
             step.rows(key),

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def assert_same_choice(found: Tensor, expected: Tensor, scores: Tensor, tolerance: float) -> None:
-    """Two masks choose the same channels, but for channels whose scores are no further from the cut than rounding.
+    """Two masks choose the same channels, except for channels whose scores are no further from the cut than rounding.
 
     Args:
         found: Boolean mask, shape ``(..., D)``.

@@ -20,7 +20,7 @@ CARRIED = ('model.pth', 'state.pth')
 """What a step leaves for the next, with the checksums in its result."""
 
 STARTED_FROM = 'started_from.json'
-"""Holds the checksums of what a step reads from the step before."""
+"""Holds the checksums of what a step reads from the previous step."""
 
 NOT_FINISHED = 'not finished'
 """The fault of a step that has no result."""
@@ -47,7 +47,7 @@ class RunFolder:
         """Returns the result of a finished step, or None.
 
         A step is done when its ``result.json`` is complete, every file that it names has the checksum written there,
-        and it started from what the step before left.
+        and it started from what the previous step left.
         """
         return None if self.fault(index) else read_json(self.step(index) / 'result.json')
 

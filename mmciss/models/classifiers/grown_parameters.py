@@ -75,11 +75,11 @@ def without_growth(
 
 
 def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
-    """Gives the weights of the step before the size that the table's parameters have now, in place.
+    """Gives the weights of the previous step the size that the table's parameters have now, in place.
 
     Args:
         module: A segmentor with grown heads.
-        weights: State of the step before, plain or native.
+        weights: State of the previous step, plain or native.
     """
     own = module.state_dict()
     for path, head in module.named_modules():
@@ -95,11 +95,11 @@ def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:
 
 
 def old_lengths(module: nn.Module, weights: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """Returns what the table's parameters have from the step before: dimension and length of the old part, by name.
+    """Returns what the table's parameters have from the previous step: dimension and length of the old part, by name.
 
     Args:
         module: A segmentor with grown heads.
-        weights: Plain state of the step before.
+        weights: Plain state of the previous step.
     """
     found: dict[str, tuple[int, int]] = {}
     for path, head in module.named_modules():

@@ -1,4 +1,4 @@
-"""How the classifiers of a step start from those of the step before."""
+"""How the classifiers of a step start from those of the previous step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
 
     Args:
         module: A segmentor with growable layers.
-        weights: Weights of the step before, under plain MMSegmentation's names or our own.
+        weights: Weights of the previous step, under plain MMSegmentation's names or our own.
 
     Returns:
         Names that the weights should have had, and names that they should not have had. New rows, rows of future
@@ -52,7 +52,7 @@ def load_old_rows(module: nn.Module, weights: dict[str, Tensor]) -> tuple[list[s
 
 @torch.no_grad()
 def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Starts a step's new rows, and those for classes still to come, from the future rows of the step before, in place.
+    """Starts new rows, and those for classes still to come, from the future rows of the previous step, in place.
 
     Args:
         module: A segmentor with growable layers, of the new step.
@@ -60,7 +60,7 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             the new ones stay as they are.
 
     Raises:
-        ConfigError: If the step before expected another number of classes.
+        ConfigError: If the previous step expected another number of classes.
     """
     claimed = []
     for path, layer in growable_layers(module).items():
@@ -72,7 +72,7 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         found, expected = len(kept['weight']), new + layer.num_future
         if found != expected:
             raise ConfigError(
-                f'method.classifier.future_rows: {path} of the step before has {found} rows for future classes, but '
+                f'method.classifier.future_rows: {path} of the previous step has {found} rows for future classes, but '
                 f'this step adds {new} and later ones {layer.num_future}'
             )
         for leaf, rows in kept.items():
@@ -82,4 +82,4 @@ def claim_future_rows(module: nn.Module, state: Mapping[str, Tensor]) -> None:
                 getattr(layer.future, leaf).copy_(rows[new:])
         claimed.append(path)
     if claimed:
-        print_log(f'New rows start from the future rows of the step before: {", ".join(claimed)}', logger='current')
+        print_log(f'New rows start from the future rows of the previous step: {", ".join(claimed)}', logger='current')

@@ -122,7 +122,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         left = context.previous.slot(self.key)
         if 'counts' not in left:
             print_log(
-                f'PrototypeLoss: the step before left no prototypes, so those of its '
+                f'PrototypeLoss: the previous step left no prototypes, so those of its '
                 f'{context.step.num_old} channels are unknown.',
                 logger='current',
                 level=WARNING,

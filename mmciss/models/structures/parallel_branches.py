@@ -31,12 +31,12 @@ class ParallelBranches(Structure):
 
     RCIL, Representation Compensation (CVPR 2022, arXiv 2203.05402). At the base step both branches learn; they start
     from the same weights if those are pretrained, otherwise each from its own. At later steps the first branch is the
-    average of both branches as the step before left them, merged into one layer and frozen; the second continues from
+    average of both branches as the previous step left them, merged into one layer and frozen; the second continues from
     its own weights. A layer's output is the average, with random choices per channel in training, see
     :class:`ParallelNorm`.
 
     The average of both branches is one plain layer (:func:`merge_layers`), so the exported model, the teacher and the
-    frozen branch are all the plain model of the step before.
+    frozen branch are all the plain model of the previous step.
 
     Args:
         convolutions: Kernel sizes by shell patterns of module names, ``{'backbone.*': 3,

@@ -81,7 +81,7 @@ def test_strong_springs_hold_instead_of_diverging(tmp_path: Path) -> None:
 @pytest.mark.parametrize('kind', HOOKS)
 @pytest.mark.parametrize('updates', [1, 13])
 def test_resumed_step_is_the_same(kind: Kind, updates: int, tmp_path: Path) -> None:
-    """Killed after one update too, when what the step before left still counts most."""
+    """Killed after one update too, when what the previous step left still counts most."""
     hook, model = two_steps(kind, tmp_path)
     whole, parts = copy.deepcopy(model), copy.deepcopy(model)
     train(hook, toy_runner(whole), range(updates + 2))
@@ -179,7 +179,7 @@ def rank_run(rank: int, folder: str) -> None:
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    """Over two steps: each process reads what the step before left and goes on from it."""
+    """Over two steps: each process reads what the previous step left and goes on from it."""
     context = mp.get_context('spawn')
     processes = [context.Process(target=rank_run, args=(rank, str(tmp_path))) for rank in range(2)]
     for process in processes:

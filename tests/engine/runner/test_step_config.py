@@ -84,7 +84,7 @@ def test_later_step() -> None:
     assert out.model.segmentor.decode_head.num_classes == 4
     assert out.model.segmentor.decode_head.loss_decode == dict(type='MainLoss', loss_weight=1.0)
     assert out.model.segmentor.auxiliary_head.loss_decode == dict(type='MainLoss', loss_weight=0.4)
-    assert out.model.segmentor.backbone.init_cfg is None, 'later steps start from the step before, not from ImageNet'
+    assert out.model.segmentor.backbone.init_cfg is None, 'later steps start from the previous step, not from ImageNet'
     assert out.model.previous == PREVIOUS.to_dict() and out.model.checkpoint is None
     assert out.model.losses == METHOD['losses'] and out.model.initializer == METHOD['initializer']
     assert out.model.data_preprocessor.type == 'Pre' and 'data_preprocessor' not in out.model.segmentor

@@ -1,4 +1,4 @@
-"""Parameters that are no rows of a layer: old parts are kept, new ones are zero or fresh."""
+"""Parameters that are not rows of a layer: old parts are kept, new ones are zero or fresh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the step before, and rows of future classes.
+"""Rows of the previous step, and rows of future classes.
 
 Future rows are in the softmax from the base step on, never in an answer, and become the new rows at their step.
 """
@@ -125,7 +125,7 @@ def test_a_step_before_that_had_none_leaves_new_rows_at_random(tmp_path: Path) -
 def test_another_number_is_refused() -> None:
     head = torch.nn.Module()
     head.conv_seg = GrowableConv2d(4, (3, 2), future=2)
-    with pytest.raises(ConfigError, match='conv_seg of the step before has 5 rows.*adds 2 and later ones 2'):
+    with pytest.raises(ConfigError, match='conv_seg of the previous step has 5 rows.*adds 2 and later ones 2'):
         claim_future_rows(head, {'conv_seg.future.weight': torch.zeros(5, 4, 1, 1)})
 
 

@@ -66,7 +66,7 @@ def by_hand(net: AddedPoolASPPHead, x: Tensor, pooled: Tensor, slope: float) -> 
 @pytest.mark.parametrize('slope', [0.01, 1.0])
 @pytest.mark.parametrize('training', [True, False])
 def test_layers(slope: float, training: bool) -> None:
-    """A slope of 1 is no activation, which is SDR's."""
+    """A slope of 1 means no activation, as in SDR."""
     net = head(**(dict(act_cfg=None) if slope == 1 else {})).train(training)
     net.dropout = None
     x = torch.randn(2, 6, 5, 7, dtype=torch.float64)

@@ -110,7 +110,7 @@ def test_old_classes_of_the_labels() -> None:
 def test_classes_without_prototype_take_no_part_in_the_matching() -> None:
     loss = build(**NO_TERM | dict(matching_weight=1.0))
     loss.begin(after({}, samples.later_step()))
-    assert run(loss) == 0, 'the step before left none'
+    assert run(loss) == 0, 'the previous step left none'
     one = build(**NO_TERM | dict(matching_weight=1.0))
     one.prototypes.copy_(latent()[2])
     one.counts[2] = 1
