@@ -200,7 +200,7 @@ def _training_data(
     options = ReplayOptions.from_method(slots)
     if options is not None and previous is not None and previous.memory is not None:
         loader.dataset = ConfigDict(
-            type='ReplayDataset', dataset=loader.dataset, memory=previous.memory, options=slots['memory']
+            type='ReplayDataset', dataset=loader.dataset, memory=str(previous.memory), options=slots['memory']
         )
     else:
         options = None
