@@ -51,7 +51,7 @@ def binary_cross_entropy(
         tensor(3.)
     """
     formula = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
-    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners)
+    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners, whole_if_small=True)
     return reduce_pixels(loss, target, reduction, ignore_index, weight)
 
 

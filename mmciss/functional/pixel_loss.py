@@ -33,11 +33,11 @@ def pixel_losses(
     others: Sequence[Tensor] = (),
     size: tuple[int, ...] | None = None,
     align_corners: bool = False,
+    whole_if_small: bool = False,
 ) -> Tensor:
     """Computes what each pixel costs.
 
-    The backward pass computes each block again, with its derivative. Nothing larger than one channel is kept for it,
-    unless scores are :data:`SMALL`.
+    The backward pass computes each block again, with its derivative. Nothing larger than one channel is kept for it.
 
     Args:
         formula: The loss of each pixel, called with blocks of ``logits`` and ``others``.
@@ -45,16 +45,17 @@ def pixel_losses(
         others: Scores ``(N, C', h', w')``, upsampled like the logits, or labels ``(N, H, W)``.
         size: Height and width to which scores are upsampled bilinearly; None for the size they have.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
+        whole_if_small: Whether scores that are :data:`SMALL` and not upsampled go without blocks; ``others`` must be
+            labels then.
 
     Returns:
         Shape ``(N, H, W)``, at least float32.
     """
     size = _size(logits, size)
-    if size == tuple(logits.shape[-2:]) and logits.numel() <= SMALL:
+    if whole_if_small and size == tuple(logits.shape[-2:]) and logits.numel() <= SMALL:
         # One image at a time: what one operation leaves is still in the processor's cache for the next one.
-        scores = logits.to(wide_type(logits)).unbind()
-        rest = [x.to(wide_type(x)) if x.dim() == 4 else x for x in others]
-        return torch.stack([formula(*pixels) for pixels in zip(scores, *rest, strict=True)])
+        images = zip(logits.to(wide_type(logits)).unbind(), *others, strict=True)
+        return torch.stack([formula(*pixels) for pixels in images])
     return _PixelLosses.apply(logits, formula, size, align_corners, *others)
 
 

@@ -52,7 +52,7 @@ def unbiased_cross_entropy(
         tensor([[[1.3333, 4.0000]]])
     """
     formula = partial(_of_pixels, num_old=num_old, ignore_index=ignore_index)
-    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners)
+    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners, whole_if_small=True)
     return reduce_pixels(loss, target, reduction, ignore_index, weight)
 
 
