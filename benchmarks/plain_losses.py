@@ -31,6 +31,16 @@ def unbiased_distillation(logits: Tensor, teacher: Tensor, target: Tensor, num_o
     return -(torch.softmax(teacher, 1) * merged).mean()
 
 
+def label_guided_distillation(logits: Tensor, teacher: Tensor, target: Tensor, num_old: int) -> Tensor:
+    """LGKD's distillation with factors of 1, averaged over valid pixels."""
+    new = logits.shape[1] - num_old
+    is_new, valid = ((target >= num_old) & (target != 255)).unsqueeze(1), target != 255
+    p = torch.softmax(teacher, 1)
+    hot = F.one_hot(torch.where(is_new[:, 0], target - num_old, 0), new).permute(0, 3, 1, 2)
+    q = torch.cat([p[:, :1] * ~is_new, p[:, 1:], p[:, :1] * is_new * hot], 1)
+    return -((q * torch.log_softmax(logits, 1)).sum(1) * valid).sum() / valid.sum()
+
+
 def logit_distillation(logits: Tensor, teacher: Tensor, target: Tensor, num_old: int) -> Tensor:
     """LwF's distillation."""
     return -(torch.softmax(teacher, 1) * torch.log_softmax(logits[:, :num_old], 1)).mean()

@@ -32,6 +32,7 @@ from .importance import (
     path_importance,
     update_fisher,
 )
+from .label_guided_distillation import label_guided_distillation
 from .labels_at import labels_at
 from .local_pod import local_pod
 from .logit_distillation import logit_distillation
@@ -83,6 +84,7 @@ __all__ = [
     'histogram_medians',
     'importance_penalty',
     'integrated_gradients',
+    'label_guided_distillation',
     'labels_at',
     'local_pod',
     'logit_distillation',

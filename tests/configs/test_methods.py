@@ -60,7 +60,7 @@ def test_finetuning_fills_no_slot_and_joint_changes_the_protocol_only() -> None:
 
 def test_the_rule_and_the_maps_of_the_releases() -> None:
     """What PLOP's relatives and RCIL inherit: which pseudo labels are used, and which maps are read."""
-    for name in ('plop', 'awt_plop', 'gsc'):
+    for name in ('plop', 'awt_plop', 'gsc', 'lgkd'):
         assert load(name).labeler.thresholds == 'binned'
         assert load(name).losses.pod.layers == 'stages:pre_activation'
     assert load('rcil').losses.cube.layers == 'stages'

@@ -1,4 +1,4 @@
-"""MiB and the baselines of its trainer: losses, gradients and the start of new rows from the formulas."""
+"""MiB, LGKD on it, and the baselines of its trainer: losses, gradients and the start of new rows from the formulas."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ def unbiased_kd(logits: Tensor, teacher: Tensor) -> Tensor:
     for c in range(1, num_old):
         total = total + q[:, c] * p[:, c].log()
     return -(total / num_old).mean()
+
+
+def guided_kd(logits: Tensor, teacher: Tensor, target: Tensor, prev: float = 1.0, novel: float = 1.0) -> Tensor:
+    """LGKD's, at stride 16: a labelled new class takes over the teacher's background; mean over what is not void."""
+    num_old, target = teacher.shape[1], target[:, ::16, ::16]
+    is_new, void = (target >= num_old) & (target != VOID), target == VOID
+    assert is_new.any() and void.any() and (target == 0).any() and ((target > 0) & (target < num_old)).any()
+    q, log_p = torch.softmax(teacher, 1), torch.log_softmax(logits, 1)
+    background = torch.where(is_new, log_p.gather(1, target.where(is_new, 0).unsqueeze(1))[:, 0], log_p[:, 0])
+    total = q[:, 0] * background
+    for c in range(1, num_old):
+        total = total + q[:, c] * log_p[:, c]
+    return -(total * torch.where(is_new, novel, prev))[~void].mean()
 
 
 def restricted_kd(logits: Tensor, teacher: Tensor) -> Tensor:
@@ -91,6 +104,12 @@ def mib(step: ComposedStep) -> Tensor:
     return unbiased_ce(new, step.target, old.shape[1]) + 10 * unbiased_kd(new, old)
 
 
+def lgkd_mib(step: ComposedStep) -> Tensor:
+    """MiB with LGKD's distillation instead of its own."""
+    new, old = step.answer(), step.teacher()
+    return unbiased_ce(new.logits, step.target, old.small.shape[1]) + guided_kd(new.small, old.small, step.target)
+
+
 def lwf_unbiased(step: ComposedStep) -> Tensor:
     """Ours: what is labelled 254 shows some old class; MiB's cross entropy, and 10 times LwF's distillation."""
     step.target[:, 8:24, :40] = UNLABELLED
@@ -106,6 +125,7 @@ METHODS: dict[str, Loss] = {
     'lwf_unbiased': lwf_unbiased,
     'ilt': ilt,
     'mib': mib,
+    'lgkd_mib': lgkd_mib,
 }
 BASE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {'lwf_mc': one_hot_bce}
 
@@ -125,9 +145,10 @@ def test_joint() -> None:
     compare(run.base, pixel_mean_ce(run.base.answer().logits, run.base.target))
 
 
-def test_start_of_mib() -> None:
+@pytest.mark.parametrize('method', ['mib', 'lgkd_mib'])
+def test_start_of_mib(method: str) -> None:
     """New rows are the background's; it and they share its probability, log(N + 1) off their biases."""
-    run = compose('mib_voc_15-1')
+    run = compose('mib_voc_15-1', method)
     weight, bias, num_old = run.base.rows(), run.base.rows('bias'), 4
     shared = bias[:1] - math.log(3)
     torch.testing.assert_close(run.later.rows(), torch.cat([weight, weight[:1], weight[:1]]))

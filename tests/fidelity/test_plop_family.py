@@ -1,4 +1,4 @@
-"""PLOP and PLOP + AWT: local POD, the release's thresholds and pseudo labels, and the start of the rows."""
+"""PLOP, PLOP + AWT and PLOP + LGKD: local POD, the release's thresholds and pseudo labels, and the start of the rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.fidelity.compose import DOMAINS, ComposedStep, Composition, compare, compose
 from tests.fidelity.network import Answer, answer
 from tests.fidelity.test_attribution import channel_masks
-from tests.fidelity.test_mib_family import pixel_mean_ce
+from tests.fidelity.test_mib_family import guided_kd, pixel_mean_ce
 
 VOID = 255
 STAGES = [f'backbone.layer{stage}.{last}.relu:input' for stage, last in zip((1, 2, 3, 4), (2, 3, 5, 2), strict=True)]
@@ -120,6 +120,23 @@ def test_loss_and_gradients(recipe: str, method: str | None, factors: tuple[floa
 
 
 @pytest.mark.parametrize(
+    ('recipe', 'factors', 'weights'),
+    [
+        ('lgkd_voc_15-1', (0.01, 0.0005), (1.0, 0.0)),
+        ('lgkd_voc_15-5', (0.01, 0.0005), (5.0, 1.0)),
+        ('lgkd_ade_100-50', (0.001, 0.00001), (1.0, 20.0)),
+    ],
+)
+def test_label_guided(recipe: str, factors: tuple[float, float], weights: tuple[float, float]) -> None:
+    """PLOP, and LGKD's distillation with the labels as they are given."""
+    run = sharpened(compose(recipe))
+    run.later.move()
+    new, old = run.later.answer(), run.later.teacher()
+    guided = guided_kd(new.small, old.small, run.later.target, *weights)
+    compare(run.later, plop(run.later, factors) + guided)
+
+
+@pytest.mark.parametrize(
     ('recipe', 'factors'),
     [('plop_cityscapes-domain_11-1', (0.0001, 0.0001)), ('plop_cityscapes-domain_1-1', (0.0001, 0.001))],
 )
@@ -131,13 +148,18 @@ def test_domains(recipe: str, factors: tuple[float, float]) -> None:
     compare(run.later, pixel_mean_ce(new.logits, run.later.target) + local_pod(new, old, *factors))
 
 
-def test_start() -> None:
-    """MiB's rows; with AWT the random ones and the background's channels that the attribution chose."""
-    run = compose('plop_voc_15-1')
+@pytest.mark.parametrize('recipe', ['plop_voc_15-1', 'lgkd_voc_15-1'])
+def test_start(recipe: str) -> None:
+    """MiB's rows."""
+    run = compose(recipe)
     weight, bias = run.base.rows(), run.base.rows('bias')
     shared = bias[:1] - math.log(3)
     torch.testing.assert_close(run.later.rows(), torch.cat([weight, weight[:1], weight[:1]]))
     torch.testing.assert_close(run.later.rows('bias'), torch.cat([shared, bias[1:], shared, shared]))
+
+
+def test_start_with_attribution() -> None:
+    """The random rows and the background's channels that the attribution chose."""
     run = compose('plop_voc_15-1', 'awt_plop')
     random = compose('plop_voc_15-1', 'awt_plop', method__initializer=None).later
     masks = channel_masks(run.later, [(4,), (5,)])[:, :, None, None]

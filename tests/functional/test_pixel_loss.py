@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ WITH_LABELS = ('unbiased_cross_entropy', 'binary_cross_entropy')
 LOSSES = (
     *WITH_LABELS,
     'unbiased_distillation',
+    'label_guided_distillation',
     'logit_distillation',
     'sigmoid_distillation',
     'soft_relation',
@@ -42,6 +44,12 @@ def inputs(size: tuple[int, int], dtype: torch.dtype = torch.float32) -> tuple[T
     return (torch.randn(2, SEEN, *size).mul(4).to(dtype), torch.randn(2, OLD, *size).mul(4).to(dtype), target)
 
 
+def arguments(name: str, teacher: Tensor, target: Tensor) -> tuple[Any, ...]:
+    """Returns what a distillation gets after the logits."""
+    given = {'label_guided_distillation': (teacher, target), 'soft_relation': (teacher, target, OLD)}
+    return {**given, 'sharp_relation': ()}.get(name, (teacher,))
+
+
 def ours(name: str, logits: Tensor, teacher: Tensor, target: Tensor, align: bool = False) -> Tensor:
     """Calls the package's function, upsampling inside it."""
     function = getattr(functional, name)
@@ -49,7 +57,7 @@ def ours(name: str, logits: Tensor, teacher: Tensor, target: Tensor, align: bool
         return function(logits, target, OLD, align_corners=align)
     if name == 'binary_cross_entropy':
         return function(logits, target, align_corners=align)
-    rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher,))
+    rest = arguments(name, teacher, target)
     return function(logits, *rest, size=SIZE, align_corners=align)
 
 
@@ -103,7 +111,7 @@ def test_gradcheck(name: str, size: tuple[int, int]) -> None:
         function = getattr(functional, name)
         if name in WITH_LABELS:
             return function(x, target, *([OLD] if 'unbiased' in name else []))
-        rest = {'soft_relation': (teacher, target, OLD), 'sharp_relation': ()}.get(name, (teacher,))
+        rest = arguments(name, teacher, target)
         return function(x, *rest, size=grid)
 
     assert torch.autograd.gradcheck(loss, (z.clone().requires_grad_(True),), fast_mode=True)

@@ -19,6 +19,7 @@ from mmciss.functional import (
     feature_repulsion,
     feature_sparsity,
     gradient_compensation,
+    label_guided_distillation,
     prototype_matching,
     unbiased_cross_entropy,
 )
@@ -61,6 +62,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'sparsity': lambda x, y, _: feature_sparsity(x, y, PROTOTYPES),
     'binary cross-entropy': lambda x, y, _: binary_cross_entropy(x, y),
     'unbiased cross-entropy': lambda x, y, _: unbiased_cross_entropy(x, y, 2, reduction='valid_mean'),
+    'label-guided distillation': lambda x, y, images: label_guided_distillation(x, TEACHER[images], y),
     'auxiliary': lambda x, y, _: auxiliary_classifier_loss(x, y == 0, y == 255),
     'gradient compensation': compensated,
 }

@@ -10,6 +10,7 @@ from .decomposed_distillation_loss import DecomposedDistillationLoss
 from .extra_loss import ExtraLoss, LogitLoss
 from .feature_distillation_loss import FeatureDistillationLoss
 from .gradient_compensated_cross_entropy_loss import GradientCompensatedCrossEntropyLoss
+from .label_guided_distillation_loss import LabelGuidedDistillationLoss
 from .local_pod_loss import LocalPODLoss
 from .logit_distillation_loss import LogitDistillationLoss
 from .main_loss import MainLoss
@@ -28,6 +29,7 @@ __all__ = [
     'ExtraLoss',
     'FeatureDistillationLoss',
     'GradientCompensatedCrossEntropyLoss',
+    'LabelGuidedDistillationLoss',
     'LocalPODLoss',
     'LogitDistillationLoss',
     'LogitLoss',

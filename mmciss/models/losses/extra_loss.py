@@ -28,9 +28,13 @@ class ExtraLoss(Slot):
         loss_weight: Factor of the loss, applied by the loss itself.
         layers: Names, relative to the segmentor, of the modules whose output it reads; a single name needs no list. See
             :class:`~mmciss.models.taps.FeatureTap`.
+
+    Attributes:
+        given_labels: Whether it sees the labels as given, not as the method's labeler completed them.
     """
 
     needs: tuple[str, ...] = ('logits', 'teacher')
+    given_labels: bool = False
 
     def __init__(self, loss_weight: float = 1.0, layers: str | Iterable[str] = ()) -> None:
         super().__init__()

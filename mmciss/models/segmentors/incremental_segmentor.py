@@ -204,7 +204,8 @@ class IncrementalSegmentor(BaseModel):
         if self.needs_teacher:
             assert self.teacher is not None, 'TeacherHook attaches it'
             teacher, trunk = self.teacher(inputs, self.layers), self.teacher.student_pass()
-        target, data_samples = self._labels(inputs, data_samples, teacher)
+        given = self._given_labels(data_samples)
+        target, data_samples = self._labels(inputs, given, data_samples, teacher)
         tapped = Readout(self.segmentor, self.layers, losses_too=True)
         with trunk, tapped as readout, self._outputs_for_main_losses(readout, teacher):
             losses = self.segmentor.loss(inputs, data_samples)
@@ -213,7 +214,8 @@ class IncrementalSegmentor(BaseModel):
             for slot in self.context.shared.values():
                 slot.update(student, teacher, target, self.context)
             for name, loss in self.losses.items():
-                losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, target)
+                labels = given if loss.given_labels else target
+                losses[f'loss_{name}'] = self._extra_loss(loss, student, teacher, labels)
         return losses
 
     def _extra_loss(self, loss: Any, student: SegOutput, teacher: SegOutput | None, target: Tensor | None) -> Tensor:
@@ -234,13 +236,17 @@ class IncrementalSegmentor(BaseModel):
             for loss in losses:
                 loss.outputs = None
 
-    def _labels(self, inputs: Tensor, data_samples: list[Any], teacher: Any) -> tuple[Tensor | None, list[Any]]:
+    def _given_labels(self, data_samples: list[Any]) -> Tensor | None:
         if self.labeler is None and not self.losses and not self.shared:
-            return None, data_samples
-        target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
-        if self.labeler is None:
-            return target, data_samples
-        labels = self.labeler(Batch(inputs, target, data_samples), teacher, self.context)
+            return None
+        return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
+
+    def _labels(
+        self, inputs: Tensor, given: Tensor | None, data_samples: list[Any], teacher: Any
+    ) -> tuple[Tensor | None, list[Any]]:
+        if self.labeler is None or given is None:
+            return given, data_samples
+        labels = self.labeler(Batch(inputs, given, data_samples), teacher, self.context)
         for sampler in self._pixel_weights:
             sampler.weights = None if labels.weights is None else labels.weights.expand_as(labels.target)
         relabelled = []

@@ -11,7 +11,7 @@ from mmciss.errors import ConfigError
 from tests.functional import closed_form as cf
 from tests.models.losses import samples
 
-TYPES = ['UnbiasedDistillationLoss', 'LogitDistillationLoss', 'SigmoidDistillationLoss']
+TYPES = ['UnbiasedDistillationLoss', 'LogitDistillationLoss', 'SigmoidDistillationLoss', 'LabelGuidedDistillationLoss']
 parametrize_types = pytest.mark.parametrize('kind', TYPES)
 
 

@@ -16,6 +16,7 @@ from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.labelers import Batch, Labeler, Labels
+from mmciss.models.losses import ExtraLoss
 from mmciss.models.outputs import SegOutput
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.step_context import StepContext
@@ -147,6 +148,29 @@ def test_labeler_changes_labels_and_weights_of_all_heads_but_not_the_batch(previ
             target = torch.full((2, 32, 32), 4)
             each = nn.functional.cross_entropy(full, target, reduction='none')
         torch.testing.assert_close(losses[f'{prefix}.loss_ce'], weight * each[1].sum() / each.numel())
+
+
+@MODELS.register_module()
+class MeanLabel(ExtraLoss):
+    """Shows which labels a loss sees."""
+
+    needs = ('logits',)
+
+    def __init__(self, given: bool) -> None:
+        super().__init__()
+        self.given_labels = given
+
+    def forward(self, student: SegOutput, teacher: Any, target: torch.Tensor, context: StepContext) -> torch.Tensor:
+        return target.double().mean()
+
+
+def test_a_loss_sees_completed_labels_unless_it_asks_for_those_given(previous: dict) -> None:
+    each = {name: dict(type='MeanLabel', given=name == 'given') for name in ('given', 'completed')}
+    model = later_model(previous, labeler=dict(type='EverythingIsClassFour'), losses=each).train()
+    inputs, samples = batch()
+    losses = model.loss(inputs, samples)
+    given = torch.stack([sample.gt_sem_seg.data for sample in samples]).double().mean()
+    assert losses['loss_given'] == given != 4 and losses['loss_completed'] == 4
 
 
 def test_frozen_parts_stay_frozen_in_train_mode(previous: dict) -> None:
