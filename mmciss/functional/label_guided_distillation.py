@@ -34,8 +34,8 @@ def label_guided_distillation(
 
     .. math:: L = \operatorname{mean}_{y \ne ignore} \lambda(y) \Big(- \sum_c q_c \log p_c \Big)
 
-    The mean is over the pixels of both kinds together, whatever their weights, and over all processes. It is not divided
-    by the number of classes.
+    The mean is over the pixels of both kinds together, whatever their weights, and over all processes. It is not
+    divided by the number of classes.
 
     Args:
         logits: Student scores, shape ``(N, C, h, w)``, old channels first.

@@ -1,4 +1,4 @@
-"""PLOP, PLOP + AWT and PLOP + LGKD: local POD, the release's thresholds and pseudo labels, and the start of the rows."""
+"""PLOP, PLOP + AWT and PLOP + LGKD: distillation, the release's thresholds and pseudo labels, and the start of rows."""
 
 from __future__ import annotations
 

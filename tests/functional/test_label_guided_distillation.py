@@ -112,7 +112,7 @@ def test_as_in_mbs() -> None:
     z, zo, y = inputs()
     y = y.where(y != 255, 0)
     targets = torch.stack(
-        [target_of(q, int(label), 6) for q, label in zip(zo.movedim(1, 3).flatten(0, 2), y.flatten())]
+        [target_of(q, int(label), 6) for q, label in zip(zo.movedim(1, 3).flatten(0, 2), y.flatten(), strict=True)]
     )
     found = label_guided_distillation(z, zo, y, 25 / 6, 25 / 6)
     torch.testing.assert_close(found, -25 * (targets * z.movedim(1, 3).flatten(0, 2).log_softmax(1)).mean())
