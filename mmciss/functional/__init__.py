@@ -20,6 +20,18 @@ from .channels import channel_argmax, merge_new_into_background
 from .contrastive_learning import feature_attraction, feature_repulsion
 from .entropy_thresholds import binned_thresholds, entropy_histogram, entropy_thresholds, histogram_medians
 from .feature_distillation import feature_distillation
+from .feature_replay import (
+    Amounts,
+    EmbeddingDistribution,
+    EmbeddingSums,
+    embedding_sums,
+    masked_feature_distillation,
+    predicted_classes,
+    prototype_discrimination,
+    replay_amounts,
+    replay_bce,
+    replay_features,
+)
 from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
 from .gradient_compensation import gradient_compensation
@@ -55,8 +67,11 @@ from .unbiased_cross_entropy import unbiased_cross_entropy
 from .unbiased_distillation import unbiased_distillation
 
 __all__ = [
+    'Amounts',
     'ClassSums',
     'ConvNorm',
+    'EmbeddingDistribution',
+    'EmbeddingSums',
     'accumulate_path',
     'accumulate_walk',
     'at_least_float32',
@@ -71,6 +86,7 @@ __all__ = [
     'class_sums',
     'decompose',
     'decomposed_distillation',
+    'embedding_sums',
     'entropy_histogram',
     'entropy_pseudo_labels',
     'entropy_thresholds',
@@ -88,6 +104,7 @@ __all__ = [
     'labels_at',
     'local_pod',
     'logit_distillation',
+    'masked_feature_distillation',
     'masked_sum',
     'merge_new_into_background',
     'merge_parallel_branches',
@@ -96,10 +113,15 @@ __all__ = [
     'normalised_entropy',
     'path_importance',
     'pooled_cube_distillation',
+    'predicted_classes',
+    'prototype_discrimination',
     'prototype_matching',
     'prototype_relabel',
     'rectified_log_probabilities',
     'reduce_pixels',
+    'replay_amounts',
+    'replay_bce',
+    'replay_features',
     'select_channels',
     'sharp_relation',
     'sigmoid_distillation',

@@ -55,6 +55,8 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'dkd_m_voc_15-1': (32, 0.01, 0.001, 60, 60, True, 'dkd'),
     'dkd_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
     'dkd_m_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
+    'star_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
+    'star_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
     'ssul_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
@@ -74,6 +76,8 @@ RCIL = {
 CHANGED: dict[str, dict[str, Any]] = {
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},
+    'star_voc_15-1': {'statistics.sites.threshold': 0.6224593312018546},
+    'star_ade_100-50': {'statistics.sites.threshold': 0.6224593312018546},
     'rcil_voc_15-1': RCIL,
     'rcil_ade_100-50': RCIL,
     **{
@@ -180,12 +184,25 @@ def test_positives_weigh_35_on_ade(name: str) -> None:
         assert method_slots(cfg.method, step)['main_loss'].pos_weight == 35
 
 
+@pytest.mark.parametrize(('name', 'weight'), [('star_voc_15-1', 4), ('star_ade_100-50', 30)])
+def test_star_s_weights_and_its_one_threshold(name: str, weight: float) -> None:
+    cfg = load(RECIPES[name])
+    for step in list(protocol_of(cfg))[:2]:
+        found = method_slots(cfg.method, step)
+        assert found['main_loss'].pos_weight == weight and found['main_loss'].void_is_negative
+    assert found['shared'].replay.threshold == found['statistics'].sites.threshold
+    assert (found['losses'].pkd.loss_weight, found['losses'].cont.loss_weight) == (5, 0.05)
+
+
 @pytest.mark.parametrize(
     ('name', 'step', 'rates'),
     [
         ('dkd_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
         ('dkd_voc_15-1', 1, dict(backbone=1e-4, head=1e-3, rows=1e-3)),
         ('dkd_ade_100-50', 1, dict(backbone=2.5e-4, head=2.5e-3, rows=2.5e-3)),
+        ('star_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
+        ('star_voc_15-1', 1, dict(backbone=1e-4, head=1e-3, rows=1e-2)),
+        ('star_ade_100-50', 1, dict(backbone=2.5e-4, head=2.5e-3, rows=2.5e-2)),
         ('ssul_voc_15-1', 0, dict(backbone=1e-3, head=1e-2, rows=1e-2)),
         # The background's head is all that learns of the head beside the rows.
         ('ssul_voc_15-1', 1, dict(rows=1e-2, head=1e-6)),
@@ -217,7 +234,9 @@ def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) 
     assert [schedule.end for schedule in out.param_scheduler][-1] == 1000
 
 
-@pytest.mark.parametrize(('name', 'share'), [('dkd_ade_100-50', 0.2), ('ssul_ade_100-50', 0.1)])
+@pytest.mark.parametrize(
+    ('name', 'share'), [('dkd_ade_100-50', 0.2), ('star_ade_100-50', 0.2), ('ssul_ade_100-50', 0.1)]
+)
 def test_warm_up_covers_its_share_of_every_step(name: str, share: float) -> None:
     cfg = load(RECIPES[name])
     out = make_step_config(cfg, protocol_of(cfg)[0], StepPlan(700, 0.01), None)

@@ -36,8 +36,10 @@ from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.runner.schedule import plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots
+from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.run_passes import run_passes
 from mmciss.models.step_context import StepState
+from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 from mmciss.utils.files import save_tensors
@@ -163,12 +165,7 @@ class ComposedStep:
         """What happens before the first update, in the runner's order."""
         teaching = TeacherHook()
         teaching.before_run(self.runner)
-        passes = {
-            name: STATISTICS.build(dict(config))
-            for name, config in (self.slots['statistics'] or {}).items()
-            if config is not None
-        }
-        passes = {name: item for name, item in passes.items() if item.applies(self.step)}
+        passes = self._passes('before')
         if passes and self.model.previous is not None:
             run_passes(passes, self.model.context, self.model.teacher, lambda: self.batches)
         self.model.init_weights()
@@ -177,6 +174,15 @@ class ComposedStep:
         teaching.before_train(self.runner)
         self.start = {name: value.detach().clone() for name, value in self.model.segmentor.state_dict().items()}
         self.model.train()
+
+    def _passes(self, when: str) -> dict[str, DataPass]:
+        """The method's passes over the data at a moment."""
+        passes = {
+            name: STATISTICS.build(dict(config))
+            for name, config in (self.slots['statistics'] or {}).items()
+            if config is not None
+        }
+        return {name: item for name, item in passes.items() if item.when == when and item.applies(self.step)}
 
     @torch.no_grad()
     def move(self, size: float = 0.05) -> None:
@@ -232,6 +238,11 @@ class ComposedStep:
     def leave(self) -> StepState:
         """Writes what the next step starts from."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if passes := self._passes('after'):
+            trained = Teacher(copy.deepcopy(self.model.segmentor))
+            run_passes(passes, self.model.context, trained, lambda: self.batches)
+        for slot in self.model.slots().values():
+            slot.end(self.model.context)
         save_tensors(self.folder / 'model.pth', {'state_dict': self.model.network_weights()})
         state = self.model.method_state()
         state['hooks'] = {type(hook).__name__: hook.state() for hook in self.hooks if isinstance(hook, MethodHook)}

@@ -28,3 +28,9 @@ def test_powers_of_two_equal_torch() -> None:
 def test_right_size_is_returned_as_it_is() -> None:
     labels = torch.zeros(1, 4, 4, dtype=torch.bool)
     assert labels_at(labels, (4, 4)) is labels
+
+
+def test_centres() -> None:
+    labels = torch.arange(32 * 64).view(1, 32, 64)
+    assert torch.equal(labels_at(labels, (2, 4), centre=True), labels[:, 8::16, 8::16])
+    assert labels_at(labels, (32, 64), centre=True) is labels

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmciss.functional import (
@@ -20,7 +21,10 @@ from mmciss.functional import (
     feature_sparsity,
     gradient_compensation,
     label_guided_distillation,
+    masked_feature_distillation,
+    prototype_discrimination,
     prototype_matching,
+    replay_bce,
     unbiased_cross_entropy,
 )
 from mmciss.functional.processes import max_over_processes, mean_count, sum_over_processes
@@ -55,6 +59,12 @@ def compensated(logits: Tensor, labels: Tensor, images: slice) -> Tensor:
     return (logits.square().sum(1) * weights).mean()
 
 
+def replayed(features: Tensor, labels: Tensor, images: slice) -> Tensor:
+    scores = features.permute(0, 2, 3, 1).flatten(0, 2) @ PROTOTYPES[:2].T
+    plain = features.square().mean()
+    return replay_bce(plain, PROTOTYPES @ PROTOTYPES[:2].T, scores, (labels == 0).flatten(), 0.3, 2.0)
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'matching': matching,
     'attraction': lambda x, y, _: feature_attraction(x, y, PROTOTYPES),
@@ -65,11 +75,15 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'label-guided distillation': lambda x, y, images: label_guided_distillation(x, TEACHER[images], y),
     'auxiliary': lambda x, y, _: auxiliary_classifier_loss(x, y == 0, y == 255),
     'gradient compensation': compensated,
+    'replay': replayed,
+    'masked distillation': lambda x, y, images: masked_feature_distillation(x, values_of_batch(4)[images], y == 0),
+    'discrimination': lambda x, y, _: prototype_discrimination(x, y, F.normalize(PROTOTYPES), range(1, 5)),
 }
+OF_FEATURES = ('matching', 'attraction', 'repulsion', 'sparsity', 'replay', 'masked distillation', 'discrimination')
 
 
 def value_and_gradient(name: str, images: slice) -> tuple[Tensor, Tensor]:
-    channels = CHANNELS if name in ('matching', 'attraction', 'repulsion', 'sparsity') else CLASSES
+    channels = CHANNELS if name in OF_FEATURES else CLASSES
     values = values_of_batch(3, channels)[images].requires_grad_()
     loss = LOSSES[name](values, labels_of_batch()[images], images)
     loss.backward()

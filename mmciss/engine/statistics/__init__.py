@@ -3,7 +3,17 @@
 from mmciss.engine.statistics.background_attribution import BackgroundAttribution
 from mmciss.engine.statistics.class_prototypes import ClassPrototypes
 from mmciss.engine.statistics.data_pass import DataPass
+from mmciss.engine.statistics.embedding_distributions import EmbeddingDistributions
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
+from mmciss.engine.statistics.predicted_sites import PredictedSites
 from mmciss.engine.statistics.rectified_entropy_thresholds import RectifiedEntropyThresholds
 
-__all__ = ['BackgroundAttribution', 'ClassPrototypes', 'DataPass', 'EntropyThresholds', 'RectifiedEntropyThresholds']
+__all__ = [
+    'BackgroundAttribution',
+    'ClassPrototypes',
+    'DataPass',
+    'EmbeddingDistributions',
+    'EntropyThresholds',
+    'PredictedSites',
+    'RectifiedEntropyThresholds',
+]

@@ -14,9 +14,12 @@ from .label_guided_distillation_loss import LabelGuidedDistillationLoss
 from .local_pod_loss import LocalPODLoss
 from .logit_distillation_loss import LogitDistillationLoss
 from .main_loss import MainLoss
+from .masked_feature_distillation_loss import MaskedFeatureDistillationLoss
 from .new_class_bce_loss import NewClassBCELoss
 from .pooled_cube_loss import PooledCubeLoss
+from .prototype_discrimination_loss import PrototypeDiscriminationLoss
 from .prototype_loss import PrototypeLoss
+from .replay_bce_loss import ReplayBCELoss
 from .sigmoid_cross_entropy_loss import SigmoidCrossEntropyLoss
 from .sigmoid_distillation_loss import SigmoidDistillationLoss
 from .soft_sharp_relation_loss import SoftSharpRelationLoss
@@ -34,9 +37,12 @@ __all__ = [
     'LogitDistillationLoss',
     'LogitLoss',
     'MainLoss',
+    'MaskedFeatureDistillationLoss',
     'NewClassBCELoss',
     'PooledCubeLoss',
+    'PrototypeDiscriminationLoss',
     'PrototypeLoss',
+    'ReplayBCELoss',
     'SigmoidCrossEntropyLoss',
     'SigmoidDistillationLoss',
     'SoftSharpRelationLoss',
