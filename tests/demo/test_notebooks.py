@@ -29,7 +29,7 @@ def test_extend_shapes(tmp_path: Path) -> None:
     outputs = [output for cell in notebook.cells if cell.cell_type == 'code' for output in cell.outputs]
     assert sum('image/png' in output.get('data', {}) for output in outputs) == 2
     tables = [output.data['text/markdown'] for output in outputs if 'text/markdown' in output.get('data', {})]
-    assert len(tables) == 1 and tables[0].count('(new)') == 2
+    assert len(tables) == 1 and 'new (2)' in tables[0] and 'Judged on' in tables[0]
     cfg = Config.fromfile(tmp_path / 'work_dirs' / 'demo' / 'extended' / 'model_config.py')
     assert cfg.model.decode_head.num_classes == 21
 
