@@ -21,6 +21,10 @@ NORMS = _NormBase
 """Batch norm and instance norm of any dimension. There is no public base class, and a list of the public ones would
 miss those that derive from the private one, such as mmengine's stand-in for synchronised batch norm."""
 
+CONVOLUTION = '_conv_forward'
+"""The method of :class:`torch.nn.Conv2d` that convolves. Layers override ``forward``, so this is where all
+convolutions can be changed."""
+
 DROPOUTS = _DropoutNd
 """Dropout of any dimension; the reason is the same."""
 

@@ -43,3 +43,15 @@ def test_forward_runs_in_bfloat16_and_weights_stay_float32() -> None:
     before = layer.weight.clone()
     wrapper.update_params(out.float().sum())
     assert layer.weight.dtype == torch.float32 and not torch.equal(layer.weight, before)
+
+
+def test_depthwise_convolutions_stay_in_float32_and_others_do_not() -> None:
+    depthwise, dense = nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(4, 8, 3)
+    wrapper = CpuAmpOptimWrapper(optimizer=torch.optim.SGD(depthwise.parameters(), lr=0.1))
+    inputs = torch.randn(1, 4, 5, 5)
+    exact = depthwise(inputs)
+    with wrapper.optim_context(depthwise):
+        assert torch.equal(depthwise(inputs), exact)
+        assert dense(inputs).dtype == torch.bfloat16
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert depthwise(inputs).dtype == torch.bfloat16

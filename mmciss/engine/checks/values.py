@@ -139,7 +139,7 @@ RULES = (
     Rule('model.auxiliary_head', _is_head, 'a dictionary or a list of dictionaries'),
     # The whole run.
     *each(text, 'work_dir experiment_name load_from base_from default_scope'),
-    *each(switch, 'resume check_data keep_training_checkpoints find_unused_parameters protocol.joint'),
+    *each(switch, 'resume check_data channels_last keep_training_checkpoints find_unused_parameters protocol.joint'),
     *each(switch, 'auto_scale_lr.enable env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
     integer('randomness.seed', 0, LARGEST_SEED),
     integer('auto_scale_lr.base_batch_size', 1),

@@ -157,6 +157,7 @@ def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState |
         decision=slots['decision'],
         previous=None if previous is None else previous.to_dict(),
         checkpoint=out.get('load_from') if previous is None else None,
+        channels_last=out.pop('channels_last', False),
     )
     out.load_from = None
 

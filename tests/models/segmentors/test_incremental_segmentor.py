@@ -233,3 +233,17 @@ def test_decision_changes_the_prediction_only(previous: dict) -> None:
     for result, want in zip(results, expected, strict=True):
         assert torch.equal(result.pred_sem_seg.data[0], want)
     assert 'postprocess_result' not in model.segmentor.__dict__
+
+
+def test_channels_last_reaches_student_and_teacher_and_changes_no_loss(previous: dict) -> None:
+    found, layouts = [], []
+    for channels_last in (False, True):
+        model = later_model(previous, losses=KD, channels_last=channels_last).train()
+        for network in (model.segmentor, model.teacher.segmentor):
+            network.backbone.register_forward_hook(
+                lambda module, args, maps: layouts.append(maps[-1].is_contiguous(memory_format=torch.channels_last))
+            )
+        losses = model(*batch(), mode='loss')
+        found.append({name: value.item() for name, value in losses.items()})
+    assert layouts == [False, False, True, True]
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
