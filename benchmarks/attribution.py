@@ -30,11 +30,11 @@ from torch import Tensor
 import mmciss.register_all
 from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.statistics import BackgroundAttribution
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.functional import labels_at, select_channels
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.head_config import set_num_classes
-from mmciss.models.readout import main_classifier
+from mmciss.models.outputs import main_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step

@@ -18,11 +18,11 @@ import mmciss.register_all
 from mmciss.apis.overrides import use_method
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import make_step_config
-from mmciss.engine.statistics.run_passes import run_passes
-from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.step_context import StepState
+from mmciss.models.teacher import build_teacher, trunk_is_frozen
 from mmciss.protocols.protocol import Protocol
 from mmciss.registry import STATISTICS
 from mmciss.utils.configs import load_config

@@ -16,10 +16,8 @@ from .background_attribution import (
     upsampling_gain,
 )
 from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
-from .channels import channel_argmax, merge_new_into_background
 from .contrastive_learning import feature_attraction, feature_repulsion
-from .entropy_thresholds import binned_thresholds, entropy_histogram, entropy_thresholds, histogram_medians
-from .feature_distillation import feature_distillation
+from .feature_distillation import feature_distillation, local_pod, merge_new_into_background, pooled_cube_distillation
 from .feature_replay import (
     Amounts,
     EmbeddingDistribution,
@@ -44,27 +42,26 @@ from .importance import (
     path_importance,
     update_fisher,
 )
-from .label_guided_distillation import label_guided_distillation
-from .labels_at import labels_at
-from .local_pod import local_pod
-from .logit_distillation import logit_distillation
+from .logit_distillation import label_guided_distillation, logit_distillation, unbiased_distillation
 from .merge_parallel_branches import ConvNorm, merge_parallel_branches
-from .pooled_cube_distillation import pooled_cube_distillation
-from .precision import at_least_float32
-from .prototype_matching import prototype_matching
-from .prototypes import ClassSums, class_sums, update_prototypes
+from .numerics import at_least_float32, channel_argmax
+from .pixel_loss import reduce_pixels
+from .prototypes import ClassSums, class_sums, prototype_matching, update_prototypes
 from .pseudo_labels import (
+    binned_thresholds,
+    entropy_histogram,
     entropy_pseudo_labels,
+    entropy_thresholds,
+    histogram_medians,
     normalised_entropy,
     prototype_relabel,
     rectified_log_probabilities,
     threshold_pseudo_labels,
 )
-from .reduction import reduce_pixels
+from .resampling import labels_at
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
 from .unbiased_cross_entropy import unbiased_cross_entropy
-from .unbiased_distillation import unbiased_distillation
 
 __all__ = [
     'Amounts',

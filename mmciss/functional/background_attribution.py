@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .labels_at import labels_at
-from .precision import at_least_float32
+from .numerics import at_least_float32
+from .resampling import labels_at
 
 MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
 

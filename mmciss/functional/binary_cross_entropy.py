@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .pixel_loss import pixel_losses
-from .precision import at_least_float32
+from .numerics import at_least_float32
+from .pixel_loss import pixel_losses, reduce_pixels
 from .processes import mean_count
-from .reduction import reduce_pixels
 
 
 def binary_cross_entropy(

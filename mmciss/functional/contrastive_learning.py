@@ -9,7 +9,7 @@ from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import at_least_float32, full_precision
+from .numerics import at_least_float32, full_precision
 from .processes import sum_over_processes
 from .prototypes import class_of_pixels, class_sums, one_hot_at, released_dimension
 

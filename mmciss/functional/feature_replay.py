@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor
 
-from .labels_at import labels_at
-from .precision import at_least_float32, full_precision
+from .numerics import at_least_float32, full_precision
 from .processes import sum_over_processes
 from .prototypes import one_hot_at
+from .resampling import labels_at
 
 RULES = ('overlapped', 'disjoint', 'constant')
 NORM_NOISES = ('channel', 'vector')

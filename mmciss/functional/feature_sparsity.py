@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import at_least_float32
+from .numerics import at_least_float32
 from .processes import max_over_processes, mean_count, sum_over_processes
 from .prototypes import class_of_pixels
 

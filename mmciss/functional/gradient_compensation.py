@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32
+from .numerics import at_least_float32
 from .processes import sum_over_processes
 
 ACTIVATIONS = ('sigmoid', 'softmax')

@@ -1,9 +1,9 @@
-"""Losses of upsampled logits, block by block: no map of the image's size has more than one channel.
+"""Losses of pixels: of upsampled logits, block by block, and their reduction to one number.
 
-A loss is given as a formula: a differentiable function of a block of scores ``(C, ...)`` and of the same pixels of
-whatever else it looks at, which returns the loss of each pixel, ``(...)``. Autograd finds its derivative, one block at
-a time, which costs about 1 % of an iteration of the published network (see docs/performance.md). A formula must not
-write to its arguments, nor hold tensors that need a gradient.
+No map of the image's size has more than one channel. A loss is given as a formula: a differentiable function of a block
+of scores ``(C, ...)`` and of the same pixels of whatever else it looks at, which returns the loss of each pixel,
+``(...)``. Autograd finds its derivative, one block at a time, which costs about 1 % of an iteration of the published
+network (see docs/performance.md). A formula must not write to its arguments, nor hold tensors that need a gradient.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import wide_type
-from .upsampled_blocks import BlockGradient, UpsampledBlocks
+from .numerics import wide_type
+from .processes import mean_count
+from .resampling import BlockGradient, UpsampledBlocks
 
 Formula = Callable[..., Tensor]
 
@@ -169,3 +170,39 @@ class _MeanPixelLoss(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         return ((gradient * upstream).to(ctx.dtype), *(None,) * (4 + ctx.number_of_others))
+
+
+REDUCTIONS = ('none', 'pixel_mean', 'valid_mean')
+
+
+def reduce_pixels(
+    loss: Tensor, target: Tensor, reduction: str, ignore_index: int = 255, weight: Tensor | None = None
+) -> Tensor:
+    """Averages a loss map; the reduction's name says by what is divided.
+
+    The denominators differ between papers and scale the loss, so there is no default.
+
+    Args:
+        loss: Loss of every pixel, 0 where ``target`` is ignored, shape ``(N, H, W)``.
+        target: Labels, shape ``(N, H, W)``.
+        reduction: ``'none'`` returns the map; ``'pixel_mean'`` divides the sum by the number of all pixels, ignored
+            ones included (MiB, PLOP); ``'valid_mean'`` by the number of pixels that are not ignored (SSUL), counted
+            over all processes, and gives 0 where there is none.
+        ignore_index: Label of ignored pixels.
+        weight: Factor of every pixel; broadcastable to ``(N, H, W)``. It scales the sum only, not the denominator.
+
+    Returns:
+        The map ``(N, H, W)`` for ``'none'``, else a scalar.
+
+    Raises:
+        ValueError: If ``reduction`` is unknown.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f'reduction: unknown value {reduction!r}. Allowed: {", ".join(REDUCTIONS)}.')
+    if weight is not None:
+        loss = loss * weight
+    if reduction == 'none':
+        return loss
+    if reduction == 'pixel_mean':
+        return loss.mean()
+    return loss.sum() / mean_count(target != ignore_index)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .channels import check_old_channels
+from .logit_distillation import check_old_channels
+from .numerics import at_least_float32
 from .pixel_loss import mean_pixel_loss
-from .precision import at_least_float32
 
 
 def sigmoid_distillation(

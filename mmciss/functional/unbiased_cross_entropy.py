@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .pixel_loss import pixel_losses
-from .reduction import reduce_pixels
+from .pixel_loss import pixel_losses, reduce_pixels
 
 
 def unbiased_cross_entropy(
@@ -38,7 +37,7 @@ def unbiased_cross_entropy(
         num_old: Number of old channels, background included.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'none'``, ``'pixel_mean'`` (the paper's) or ``'valid_mean'``, see
-            :func:`~mmciss.functional.reduction.reduce_pixels`.
+            :func:`~mmciss.functional.pixel_loss.reduce_pixels`.
         weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
         align_corners: How scores are upsampled.
 

@@ -1,15 +1,25 @@
-"""The outputs of a segmentor for one batch, shared by labelers and losses."""
+"""The outputs of an unmodified segmentor for one batch, and how they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from mmseg.models.decode_heads import PointHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from torch import Tensor, nn
 
-from mmciss.models.taps import flat_maps
+from mmciss.errors import ConfigError
+from mmciss.models.taps import FeatureTap, flat_maps
+from mmciss.utils.patched import patched
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 @dataclass
@@ -108,3 +118,229 @@ class BatchOutputs:
 
     student: Callable[[], SegOutput]
     teacher: SegOutput | None = None
+
+
+SIDE = 64
+"""Side of the empty image that :func:`feature_channels` runs a model on, in pixels."""
+
+
+def main_head(segmentor: BaseSegmentor) -> tuple[str, BaseDecodeHead]:
+    """Returns the name and module of the head whose logits are the segmentor's answer.
+
+    In a cascade this is the last head that predicts every pixel.
+    """
+    head = segmentor.decode_head
+    if isinstance(head, nn.ModuleList):
+        last = len(head) - (1 if refining_head(segmentor) is None else 2)
+        return f'decode_head.{last}', head[last]
+    return 'decode_head', head
+
+
+def main_classifier(segmentor: BaseSegmentor) -> tuple[str, Any] | None:
+    """Returns the name and module of the layer whose output is the main head's logits, if there is one."""
+    name, head = main_head(segmentor)
+    classifier = getattr(head, 'conv_seg', None)
+    return None if classifier is None else (f'{name}.conv_seg', classifier)
+
+
+def linear_classifier(segmentor: BaseSegmentor) -> tuple[str, Any]:
+    """Returns the same where a slot's ``needs`` have already been checked, so that there is one."""
+    found = main_classifier(segmentor)
+    assert found is not None, 'check_needs refuses models without a classifier'
+    return found
+
+
+def refining_head(segmentor: BaseSegmentor) -> PointHead | None:
+    """Returns the last head if it refines chosen points of the head before it (PointRend, arXiv 1912.08193)."""
+    heads = getattr(segmentor, 'decode_head', None)
+    return heads[-1] if isinstance(heads, nn.ModuleList) and isinstance(heads[-1], PointHead) else None
+
+
+def run_segmentor(segmentor: BaseSegmentor, inputs: Tensor) -> Any:
+    """Runs a segmentor in mode ``'tensor'``, which MMSegmentation cannot do if the last head refines points.
+
+    Args:
+        segmentor: A plain or grown segmentor.
+        inputs: Images ``(N, 3, H, W)``.
+    """
+    if refining_head(segmentor) is None:
+        return segmentor(inputs, mode='tensor')
+    maps = segmentor.extract_feat(inputs)
+    logits = segmentor.decode_head[0].forward(maps)
+    for head in segmentor.decode_head[1:-1]:
+        logits = head.forward(maps, logits)
+    return logits
+
+
+def refined_everywhere(head: PointHead, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:
+    """Returns the refining head's scores at every position of the coarse map, ``(N, C, h, w)``.
+
+    In training it sees random points. To compare a student with its teacher, both must look at the same points, and
+    these are the places of the coarse map.
+
+    Args:
+        head: The refining head.
+        maps: What the segmentor's ``extract_feat`` returned.
+        coarse: Logits of the head before, ``(N, C, h, w)``.
+    """
+    size = coarse.shape[-2:]
+    fine = [
+        resize(item, size, mode='bilinear', align_corners=head.align_corners) for item in head._transform_inputs(maps)
+    ]
+    points = head.forward(torch.cat(fine, 1).flatten(2), coarse.flatten(2))
+    return points.unflatten(2, size)
+
+
+class Readout:
+    """Context manager around one forward pass of a segmentor; afterwards :meth:`output` returns its outputs.
+
+    MMSegmentation calls ``head.forward`` directly, so hooks on a head never fire; the classifier and named modules are
+    tapped instead. If a head has no classifier of its own (K-Net), its ``forward`` is recorded.
+
+    Args:
+        segmentor: The segmentor that will run.
+        layers: Names of modules, relative to the segmentor, whose output to put into ``features``.
+        losses_too: Whether the head's losses run as well. Then the logits that the head upsampled for them are reused
+            instead of upsampling twice.
+    """
+
+    def __init__(self, segmentor: BaseSegmentor, layers: Iterable[str] = (), losses_too: bool = False) -> None:
+        self.segmentor = segmentor
+        self.layers = tuple(layers)
+        self.head_name, self.head = main_head(segmentor)
+        self.classifier = main_classifier(segmentor)
+        names = list(self.layers)
+        if self.classifier is not None:
+            names += [self.classifier[0], f'{self.classifier[0]}:input']
+        self.tap = FeatureTap(segmentor, names)
+        self.refining = refining_head(segmentor)
+        # Under a refining head the main head runs twice in training, and the second time counts.
+        self._record_full = (
+            losses_too and self.refining is None and type(self.head).loss_by_feat is BaseDecodeHead.loss_by_feat
+        )
+        self._cleanup = ExitStack()
+        self._full: Tensor | None = None
+        self._head_output: Any = None
+        self._maps: Any = None
+
+    def __enter__(self) -> Readout:
+        with ExitStack() as stack:
+            stack.enter_context(self.tap)
+            if self.classifier is None:
+                stack.enter_context(self._recording(self.head, 'forward', '_head_output'))
+            if self.refining is not None:
+                stack.enter_context(self._recording(self.segmentor, 'extract_feat', '_maps'))
+            if self._record_full:
+                losses = self.head.loss_decode
+                first = losses[0] if isinstance(losses, nn.ModuleList) else losses
+                stack.callback(first.register_forward_pre_hook(self._remember).remove)
+            self._cleanup = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._cleanup.close()
+
+    def _recording(self, module: nn.Module, method: str, attribute: str) -> AbstractContextManager[None]:
+        function = getattr(module, method)
+
+        def recorded(*args: object, **kwargs: object) -> object:
+            setattr(self, attribute, function(*args, **kwargs))
+            return getattr(self, attribute)
+
+        return patched(module, method, recorded)
+
+    def _remember(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._full = args[0] if args else None
+
+    def output(self) -> SegOutput:
+        """Returns the outputs of the last forward pass."""
+        records = self.tap.records
+        if self.classifier is None:
+            logits = self._head_output[-1] if isinstance(self._head_output, list | tuple) else self._head_output
+            output = SegOutput(logits, align_corners=self.segmentor.align_corners)
+        else:
+            name, classifier = self.classifier
+            output = SegOutput(
+                records[name],
+                records[f'{name}:input'],
+                classifier=classifier,
+                align_corners=self.segmentor.align_corners,
+            )
+        output.features.update({name: records[name] for name in self.layers})
+        if self._full is not None and self._full.shape[1] == output.logits.shape[1]:
+            output.remember_logits(self._full)
+        if self.refining is not None:
+            output.refined = SegOutput(
+                refined_everywhere(self.refining, self._maps, output.logits), align_corners=self.segmentor.align_corners
+            )
+        self._full = self._head_output = self._maps = None
+        return output
+
+
+@contextmanager
+def auxiliary_appended(segmentor: BaseSegmentor) -> Iterator[int]:
+    """Makes the main classifier return ``(N, C + A, h, w)`` instead of ``(N, C, h, w)`` inside a ``with`` block.
+
+    The auxiliary channels then go through whatever the segmentor does with its logits, such as upsampling and sliding
+    windows, as the classes do.
+
+    Args:
+        segmentor: A segmentor with a growable main classifier.
+
+    Yields:
+        The number A of auxiliary channels, 0 if it has none.
+    """
+    found = main_classifier(segmentor)
+    classifier: Any = None if found is None else found[1]
+    if getattr(classifier, 'auxiliary', None) is None:
+        yield 0
+        return
+    classes_only = classifier.forward
+    count = len(classifier.auxiliary.weight)
+
+    def forward(embedding: Tensor) -> Tensor:
+        return torch.cat([classes_only(embedding), classifier.auxiliary_logits(embedding)], dim=1)
+
+    segmentor.out_channels += count  # the number of channels that sliding windows are collected in
+    try:
+        with patched(classifier, 'forward', forward):
+            yield count
+    finally:
+        segmentor.out_channels -= count
+
+
+def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) -> dict[str, int]:
+    """Runs a model once to find the number of channels of each layer's output; of several maps, that of the last.
+
+    Args:
+        segmentor: The segmentor; neither its weights nor its mode nor any random generator change.
+        layers: Names of modules, relative to the segmentor.
+        key: The config key of the slot that asks.
+
+    Raises:
+        ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is not a map.
+    """
+    modes = {module: module.training for module in segmentor.modules()}
+    segmentor.eval()
+    image = next(segmentor.parameters()).new_zeros(1, 3, SIDE, SIDE)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor, layers) as tap:
+            run_segmentor(segmentor, image)
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f'{key} is found out by running the model on an image of {SIDE} x {SIDE} pixels, which failed: {error}'
+        ) from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return {name: _channels(name, tap.records.get(name), key) for name in layers}
+
+
+def _channels(name: str, output: Any, key: str) -> int:
+    output = output[-1] if isinstance(output, list | tuple) else output
+    if not isinstance(output, torch.Tensor) or output.dim() != 4:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ConfigError(f'{key}: the layer {name!r} must give a map (N, C, H, W), found {found}')
+    return output.shape[1]

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.readout import main_classifier
+from mmciss.models.outputs import main_classifier
 from mmciss.models.slot import Slot
 from mmciss.models.taps import check_names
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES

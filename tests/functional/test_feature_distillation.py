@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmciss.functional import feature_distillation
+from mmciss.functional import feature_distillation, merge_new_into_background
 from mmciss.functional.feature_distillation import adaptive_factor, squared_difference
 from tests.functional import closed_form as cf
 
@@ -39,3 +39,9 @@ def test_squared_difference_merges_new_channels_before_squaring() -> None:
     student, teacher = cf.logits(), cf.teacher_logits()
     merged = torch.cat([student[:, :1] + student[:, 4:5] + student[:, 5:], student[:, 1:4]], 1)
     torch.testing.assert_close(squared_difference(teacher, student), teacher**2 - merged**2)
+
+
+def test_merge() -> None:
+    scores = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]).view(1, 5, 1, 1)
+    assert merge_new_into_background(scores, 3).flatten().tolist() == [25, 2, 4]
+    assert merge_new_into_background(scores, 5) is scores

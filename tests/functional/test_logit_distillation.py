@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmciss.functional import logit_distillation
+from mmciss.functional.logit_distillation import check_old_channels
 from tests.functional import closed_form as cf
 
 
@@ -39,3 +40,13 @@ def test_gradient() -> None:
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_finite(dtype: torch.dtype) -> None:
     assert torch.isfinite(logit_distillation((cf.logits() * 1e4).to(dtype), cf.teacher_logits().to(dtype)))
+
+
+@pytest.mark.parametrize('shape', [(1, 2, 4, 4), (1, 4, 4, 2), (2, 4, 4, 4)])
+def test_scores_that_do_not_extend_the_teacher(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match='do not extend'):
+        check_old_channels(torch.zeros(shape), torch.zeros(1, 3, 4, 4))
+
+
+def test_number_of_old_channels() -> None:
+    assert check_old_channels(torch.zeros(1, 5, 2, 2), torch.zeros(1, 3, 2, 2)) == 3

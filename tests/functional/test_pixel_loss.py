@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks import plain_losses
 from mmciss import functional
-from mmciss.functional import pixel_loss, upsampled_blocks
+from mmciss.functional import pixel_loss, resampling
 
 OLD, SEEN, SIZE = 4, 7, (13, 11)
 WITH_LABELS = ('unbiased_cross_entropy', 'binary_cross_entropy')
@@ -32,7 +32,7 @@ LOSSES = (
 )
 def _block_size(request, monkeypatch) -> None:
     elements, small = request.param
-    monkeypatch.setitem(upsampled_blocks.BLOCK_ELEMENTS, 'cpu', elements)
+    monkeypatch.setitem(resampling.BLOCK_ELEMENTS, 'cpu', elements)
     monkeypatch.setattr(pixel_loss, 'SMALL', small)
 
 

@@ -14,9 +14,8 @@ from torch import nn
 
 import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
-from mmciss.models.readout import (
+from mmciss.models.outputs import (
     Readout,
     auxiliary_appended,
     feature_channels,
@@ -27,6 +26,7 @@ from mmciss.models.readout import (
     run_segmentor,
 )
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.teacher import build_teacher
 from mmciss.protocols.step import Step
 from tests.models import tiny
 from tests.models.tiny import batch, segmentor_config

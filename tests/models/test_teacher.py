@@ -9,9 +9,8 @@ import pytest
 import torch
 from mmseg.registry import MODELS
 
-from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.teacher import SharedTrunkTeacher, Teacher
+from mmciss.models.teacher import SharedTrunkTeacher, Teacher, build_teacher, trunk_is_frozen
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 

@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader
 from mmciss.datasets.samplers import PassSampler
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.statistics.data_pass import DataPass
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import DataPass, run_passes
 from mmciss.models.slots import check_needs
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher

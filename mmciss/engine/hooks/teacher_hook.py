@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
-from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
+from mmciss.models.teacher import build_teacher, trunk_is_frozen
 
 
 def unwrap(model: nn.Module) -> Any:

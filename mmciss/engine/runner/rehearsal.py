@@ -24,8 +24,8 @@ from mmciss.engine.runner.step_config import method_slots
 from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
 from mmciss.errors import ConfigError, close_matches
 from mmciss.models.losses.extra_loss import ExtraLoss
+from mmciss.models.outputs import Readout, run_segmentor
 from mmciss.models.previous import load_plain_checkpoint
-from mmciss.models.readout import Readout, run_segmentor
 from mmciss.models.slot import SlotLife
 from mmciss.models.slots import NAMED_SLOTS, SINGLE_SLOTS, check_needs, check_samples, check_statistics, named_configs
 from mmciss.models.step_context import StepState

@@ -4,9 +4,8 @@ from mmciss.engine.statistics.background_attribution import BackgroundAttributio
 from mmciss.engine.statistics.class_prototypes import ClassPrototypes
 from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.engine.statistics.embedding_distributions import EmbeddingDistributions
-from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds
+from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds, RectifiedEntropyThresholds
 from mmciss.engine.statistics.predicted_sites import PredictedSites
-from mmciss.engine.statistics.rectified_entropy_thresholds import RectifiedEntropyThresholds
 
 __all__ = [
     'BackgroundAttribution',

@@ -22,8 +22,7 @@ from mmciss.functional import (
 )
 from mmciss.functional.background_attribution import MODES
 from mmciss.models.initializers.attribution_initializer import SOURCES
-from mmciss.models.outputs import SegOutput
-from mmciss.models.readout import linear_classifier
+from mmciss.models.outputs import SegOutput, linear_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS

@@ -11,8 +11,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.conv_and_linear import GrowableConv1d, GrowableConv2d, GrowableLinear
-from mmciss.models.classifiers.growable import Growable
+from mmciss.models.classifiers.growable import Growable, GrowableConv1d, GrowableConv2d, GrowableLinear
 from mmciss.models.classifiers.grown_parameters import extra_rows
 from mmciss.models.classifiers.head_config import (
     check_class_weights,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mmciss.models.initializers.attribution_initializer import AttributionInitializer
-from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer
+from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer, UnknownInitializer
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.initializer import Initializer
 from mmciss.models.initializers.random_initializer import RandomInitializer
-from mmciss.models.initializers.unknown_initializer import UnknownInitializer
 
 __all__ = [
     'AttributionInitializer',

@@ -1,4 +1,4 @@
-"""New classes start as a copy of the auxiliary classifier (DKD)."""
+"""New classes start as a copy of an auxiliary channel: the auxiliary classifier (DKD) or the unknown class (SSUL)."""
 
 from __future__ import annotations
 
@@ -51,3 +51,20 @@ class AuxiliaryInitializer(Initializer):
         if classifier.auxiliary is None:
             return
         copy_row(classifier.auxiliary, self.channel, new)
+
+
+@INITIALIZERS.register_module()
+class UnknownInitializer(AuxiliaryInitializer):
+    """Copies the unknown channel into every new row.
+
+    SSUL (Cha et al., NeurIPS 2021, arXiv 2106.11562) learns unnamed objects as one class besides the background; a new
+    class was part of it. Unlike the auxiliary channel of DKD it is trained on positives. It is one of the classifier's
+    auxiliary channels, since it is not a class of the protocol; ``detach_auxiliary=False`` lets it train the network in
+    the base step.
+
+    Where every step has a head of its own (:class:`~mmciss.models.structures.StepHeads`), the whole head is copied:
+    its convolution, batch norm with statistics, and the row.
+
+    Args:
+        channel: Which auxiliary channel is the unknown class.
+    """

@@ -1,8 +1,7 @@
 """Labelers complete the labels of a step with the teacher's predictions."""
 
-from mmciss.models.labelers.entropy_labeler import EntropyLabeler
+from mmciss.models.labelers.entropy_labeler import EntropyLabeler, PrototypeEntropyLabeler
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
-from mmciss.models.labelers.prototype_entropy_labeler import PrototypeEntropyLabeler
 from mmciss.models.labelers.teacher_labeler import TeacherLabeler
 from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UnknownLabeler

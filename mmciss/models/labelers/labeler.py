@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmseg.structures.sampler import BasePixelSampler
 from torch import Tensor
 
-from mmciss.functional.labels_at import labels_at
+from mmciss.functional.resampling import labels_at
 from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:

@@ -5,26 +5,19 @@ Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra loss
 
 from __future__ import annotations
 
-from .auxiliary_classifier_loss import AuxiliaryClassifierLoss
-from .decomposed_distillation_loss import DecomposedDistillationLoss
+from .binary_cross_entropy_loss import AuxiliaryClassifierLoss, NewClassBCELoss, SigmoidCrossEntropyLoss
 from .extra_loss import ExtraLoss, LogitLoss
-from .feature_distillation_loss import FeatureDistillationLoss
+from .feature_distillation_loss import FeatureDistillationLoss, LocalPODLoss, PooledCubeLoss
 from .gradient_compensated_cross_entropy_loss import GradientCompensatedCrossEntropyLoss
-from .label_guided_distillation_loss import LabelGuidedDistillationLoss
-from .local_pod_loss import LocalPODLoss
-from .logit_distillation_loss import LogitDistillationLoss
+from .logit_distillation_loss import LabelGuidedDistillationLoss, LogitDistillationLoss, UnbiasedDistillationLoss
 from .main_loss import MainLoss
 from .masked_feature_distillation_loss import MaskedFeatureDistillationLoss
-from .new_class_bce_loss import NewClassBCELoss
-from .pooled_cube_loss import PooledCubeLoss
 from .prototype_discrimination_loss import PrototypeDiscriminationLoss
 from .prototype_loss import PrototypeLoss
 from .replay_bce_loss import ReplayBCELoss
-from .sigmoid_cross_entropy_loss import SigmoidCrossEntropyLoss
-from .sigmoid_distillation_loss import SigmoidDistillationLoss
+from .sigmoid_distillation_loss import DecomposedDistillationLoss, SigmoidDistillationLoss
 from .soft_sharp_relation_loss import SoftSharpRelationLoss
 from .unbiased_cross_entropy_loss import UnbiasedCrossEntropyLoss
-from .unbiased_distillation_loss import UnbiasedDistillationLoss
 
 __all__ = [
     'AuxiliaryClassifierLoss',

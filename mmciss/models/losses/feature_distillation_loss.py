@@ -1,13 +1,14 @@
-"""The feature distillation of ILT."""
+"""The distillation of feature maps of ILT, PLOP and RCIL."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmciss.functional import feature_distillation
+from mmciss.functional import feature_distillation, local_pod, pooled_cube_distillation
 
 from .extra_loss import ExtraLoss
 
@@ -39,3 +40,93 @@ class FeatureDistillationLoss(ExtraLoss):
             return student.logits.new_zeros(())
         new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
         return self.loss_weight * feature_distillation(new, old)
+
+
+@MODELS.register_module()
+class LocalPODLoss(ExtraLoss):
+    """Local POD of the named maps, the embedding, and the logits before upsampling.
+
+    PLOP (CVPR 2021, arXiv 2011.11390).
+
+    Args:
+        layers: Names of modules, relative to the segmentor. The default is the release's: each stage's last residual
+            sum before its activation, which in a ResNet of any depth is ``'backbone.layer1.-1.relu:input'`` and so on;
+            on other backbones the output map of each stage, see :func:`mmciss.models.taps.stage_taps`.
+        factor: Weight of each feature map; 0.01 for VOC, 0.001 for ADE20K.
+        logits_factor: Weight of the logits; 0.0005 for VOC, 0.00001 for ADE20K.
+        scales: Number of regions along each side, per scale.
+        loss_weight: Factor of the sum.
+    """
+
+    needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')
+
+    def __init__(
+        self,
+        layers: str | Iterable[str] = 'stages:pre_activation',
+        factor: float = 0.01,
+        logits_factor: float = 0.0005,
+        scales: Iterable[int] = (1, 2, 4),
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(loss_weight, layers)
+        self.factor = factor
+        self.logits_factor = logits_factor
+        self.scales = tuple(scales)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        new, old = self.paired_maps(student, teacher)
+        factors = (self.factor,) * (len(new) - 1) + (self.logits_factor,)
+        loss = local_pod(new, old, factors, context.step.num_old, context.step.num_seen, self.scales)
+        return self.loss_weight * loss
+
+
+@MODELS.register_module()
+class PooledCubeLoss(ExtraLoss):
+    """Maps pooled by sliding windows in space, plus maps pooled over channels.
+
+    RCIL (CVPR 2022, arXiv 2203.05402). The spatial part compares the named maps, the embedding and the logits; the
+    channel part compares all but the logits. The last map of each part has a factor of its own.
+
+    Args:
+        layers: Names of modules, relative to the segmentor. The default is the release's: each stage's map after its
+            activation, on any backbone.
+        factor: Weight of each map; 0.01 for VOC, 5e-6 for ADE20K.
+        last_factor: Weight of the last map of the spatial part; 0.0005 for VOC, 5e-7 for ADE20K.
+        channel_factor: ``factor`` of the channel part; None for the same value.
+        last_channel_factor: ``last_factor`` of the channel part; None for the same value.
+        kernels: Side lengths of the spatial windows, in pixels of each map.
+        loss_weight: Factor of the sum.
+    """
+
+    needs: tuple[str, ...] = ('logits', 'embedding', 'features', 'teacher')
+
+    def __init__(
+        self,
+        layers: str | Iterable[str] = 'stages',
+        factor: float = 0.01,
+        last_factor: float = 0.0005,
+        channel_factor: float | None = None,
+        last_channel_factor: float | None = None,
+        kernels: Iterable[int] = (4, 8, 12, 16, 20, 24),
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(loss_weight, layers)
+        self.factor, self.last_factor = factor, last_factor
+        self.channel_factor = factor if channel_factor is None else channel_factor
+        self.last_channel_factor = last_factor if last_channel_factor is None else last_channel_factor
+        self.kernels = tuple(kernels)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        new, old = self.paired_maps(student, teacher)
+        sizes = context.step.num_old, context.step.num_seen
+        number = len(new) - 1  # of maps, without the logits
+        spatial = pooled_cube_distillation(new, old, [self.factor] * number + [self.last_factor], *sizes, self.kernels)
+        factors = [self.channel_factor] * (number - 1) + [self.last_channel_factor]
+        channel = pooled_cube_distillation(new[:-1], old[:-1], factors, *sizes, mode='channel')
+        return self.loss_weight * (spatial + channel)

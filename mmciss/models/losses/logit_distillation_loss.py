@@ -1,4 +1,4 @@
-"""The distillation of LwF."""
+"""The distillation of the softmax of LwF, MiB and LGKD."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmciss.functional import logit_distillation
+from mmciss.errors import ConfigError, unknown_name
+from mmciss.functional import label_guided_distillation, logit_distillation, unbiased_distillation
 
 from .extra_loss import LogitLoss
 
@@ -32,3 +33,79 @@ class LogitDistillationLoss(LogitLoss):
     def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.logit_distillation`."""
         return logit_distillation(logits, teacher_logits, **upsampling)
+
+
+@MODELS.register_module()
+class UnbiasedDistillationLoss(LogitLoss):
+    """Distillation whose teacher background covers the new classes.
+
+    MiB (CVPR 2020, arXiv 2002.00718). Without new channels (domain-incremental steps) it is plain distillation.
+
+    Args:
+        loss_weight: Factor of the loss; 10 in MiB, 100 in SDR and RCIL.
+        alpha: Factor on the teacher's logits.
+        resolution: ``'image'`` or ``'logit'``, see :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
+    """
+
+    def __init__(self, loss_weight: float = 10.0, alpha: float = 1.0, resolution: str = 'image') -> None:
+        super().__init__(loss_weight, resolution)
+        self.alpha = alpha
+
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
+        """See :func:`mmciss.functional.unbiased_distillation`."""
+        return unbiased_distillation(logits, teacher_logits, self.alpha, **upsampling)
+
+
+REDUCTIONS = ('sum', 'mean')
+
+
+@MODELS.register_module()
+class LabelGuidedDistillationLoss(LogitLoss):
+    """Distillation whose teacher background stands for the new class where one is labelled.
+
+    LGKD (ICCV 2023). It reads the labels as given, so that a pixel that a labeler ignores still counts. Without new
+    channels (domain-incremental steps) it is cross-entropy towards the teacher's softmax.
+
+    Args:
+        prev_weight: Factor of pixels without a new class; 1 to 5 in the release.
+        novel_weight: Factor of pixels of a new class; 0 to 20 in the release.
+        alpha: Factor on the teacher's logits.
+        reduction: Over classes: ``'sum'``, as in LGKD, or ``'mean'``, which weakens the loss as classes come.
+        loss_weight: Factor of the whole.
+        resolution: ``'logit'``, as in the release, or ``'image'``, see
+            :class:`~mmciss.models.losses.extra_loss.LogitLoss`.
+
+    Raises:
+        ConfigError: If ``reduction`` is unknown.
+    """
+
+    given_labels = True
+
+    def __init__(
+        self,
+        prev_weight: float = 1.0,
+        novel_weight: float = 1.0,
+        alpha: float = 1.0,
+        reduction: str = 'sum',
+        loss_weight: float = 1.0,
+        resolution: str = 'logit',
+    ) -> None:
+        super().__init__(loss_weight, resolution)
+        if reduction not in REDUCTIONS:
+            raise unknown_name('reduction', reduction, REDUCTIONS, f'{type(self).__name__}.reduction')
+        self.prev_weight, self.novel_weight, self.alpha, self.reduction = prev_weight, novel_weight, alpha, reduction
+
+    def check_step(self, step: Step) -> None:
+        """Refuses new classes without a background that the teacher could have taken them for."""
+        if step.num_new and not step.background:
+            raise ConfigError(
+                f'method.losses: LabelGuidedDistillationLoss needs the background channel, which step {step.index} '
+                f'does not have (no channel 0 for background). Allowed here: LogitDistillationLoss.'
+            )
+
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
+        """See :func:`mmciss.functional.label_guided_distillation`."""
+        loss = label_guided_distillation(
+            logits, teacher_logits, target, self.prev_weight, self.novel_weight, self.alpha, **upsampling
+        )
+        return loss / logits.shape[1] if self.reduction == 'mean' else loss

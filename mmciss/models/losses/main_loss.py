@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmciss.errors import unknown_name
 from mmciss.functional import reduce_pixels
-from mmciss.functional.reduction import REDUCTIONS
+from mmciss.functional.pixel_loss import REDUCTIONS
 from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmciss.functional import at_least_float32, labels_at, replay_bce
-from mmciss.functional.precision import full_precision
+from mmciss.functional.numerics import full_precision
 
-from .new_class_bce_loss import NewClassBCELoss
+from .binary_cross_entropy_loss import NewClassBCELoss
 
 if TYPE_CHECKING:
     from mmciss.models.step_context import StepContext
@@ -27,7 +27,7 @@ class ReplayBCELoss(NewClassBCELoss):
     are missing in this step's images. Old rows get no gradient. Auxiliary heads have the plain loss.
 
     Args:
-        pos_weight: As of :class:`~mmciss.models.losses.new_class_bce_loss.NewClassBCELoss`; 4 on VOC and 30 on
+        pos_weight: As of :class:`~mmciss.models.losses.binary_cross_entropy_loss.NewClassBCELoss`; 4 on VOC and 30 on
             ADE20K, at all steps.
         **options: Its other arguments.
     """

@@ -18,9 +18,16 @@ from mmciss.models.classifiers.grow import build_grown_segmentor, growing_heads
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.labelers.labeler import Batch, install_pixel_weights
 from mmciss.models.losses.main_loss import MainLoss
-from mmciss.models.outputs import BatchOutputs, SegOutput
+from mmciss.models.outputs import (
+    BatchOutputs,
+    Readout,
+    SegOutput,
+    auxiliary_appended,
+    linear_classifier,
+    main_head,
+    run_segmentor,
+)
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.readout import Readout, auxiliary_appended, linear_classifier, main_head, run_segmentor
 from mmciss.models.slot import Slot
 from mmciss.models.slots import build_named, build_slot, check_needs
 from mmciss.models.step_context import StepContext, StepState

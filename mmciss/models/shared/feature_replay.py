@@ -15,7 +15,7 @@ from torch import Tensor
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.functional import Amounts, EmbeddingDistribution, predicted_classes, replay_amounts, replay_features
 from mmciss.functional.feature_replay import NORM_NOISES, RULES
-from mmciss.models.readout import main_classifier
+from mmciss.models.outputs import main_classifier
 from mmciss.models.slot import SharedSlot
 
 if TYPE_CHECKING:

@@ -13,9 +13,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.conv_and_linear import GrowableConv2d
-from mmciss.models.classifiers.growable import Growable
-from mmciss.models.readout import linear_classifier, main_classifier, main_head
+from mmciss.models.classifiers.growable import Growable, GrowableConv2d
+from mmciss.models.outputs import linear_classifier, main_classifier, main_head
 from mmciss.models.structures.structure import Structure
 from mmciss.registry import STRUCTURES
 

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 import mmciss.register_all
 from mmciss.engine.hooks.statistics_hook import FILE, StatisticsHook
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.teacher import build_teacher
 from mmciss.utils.files import load_tensors, save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 

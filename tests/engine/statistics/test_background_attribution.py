@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmciss.engine.statistics import BackgroundAttribution
 from mmciss.engine.statistics.background_attribution import is_linear
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.errors import ConfigError
 from mmciss.functional import labels_at, select_channels
 from mmciss.models.step_context import StepContext

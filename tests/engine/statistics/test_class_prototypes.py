@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mmciss.engine.statistics import ClassPrototypes
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.functional import labels_at
 from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples

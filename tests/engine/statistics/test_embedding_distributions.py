@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmciss.engine.statistics import EmbeddingDistributions, PredictedSites
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.errors import ConfigError
 from mmciss.functional import labels_at
 from mmciss.models.step_context import StepContext

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmciss.engine.statistics import EntropyThresholds
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.functional import entropy_thresholds, normalised_entropy
 from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples

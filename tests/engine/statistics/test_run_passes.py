@@ -19,7 +19,7 @@ from mmciss.engine.statistics import (
     EntropyThresholds,
     RectifiedEntropyThresholds,
 )
-from mmciss.engine.statistics.run_passes import run_passes
+from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.errors import ConfigError
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext

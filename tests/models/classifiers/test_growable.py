@@ -1,3 +1,5 @@
+"""Growable layers, and the plain layers that they replace."""
+
 from __future__ import annotations
 
 import copy
@@ -7,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.runner.checkpoint import load_state_dict
-from torch import nn
+from torch import Tensor, nn
 
-from mmciss.models.classifiers import GrowableConv2d, growable_layers
+from mmciss.models.classifiers import GrowableConv1d, GrowableConv2d, GrowableLinear, grow_layer, growable_layers
 from mmciss.models.classifiers.export import plain_state_dict
 
 SIZES = st.lists(st.integers(0, 3), min_size=1, max_size=5).map(lambda tail: (2, *tail))
@@ -103,3 +105,30 @@ def test_impossible_sizes(sizes: tuple[int, ...]) -> None:
 def test_growable_layers_by_name() -> None:
     model = nn.Sequential(nn.Sequential(GrowableConv2d(2, (1,))), nn.Conv2d(1, 1, 1))
     assert list(growable_layers(model)) == ['0.0']
+
+
+LAYERS = {
+    'conv1d': (GrowableConv1d(4, (3, 2), 3, padding=1), nn.Conv1d(4, 5, 3, padding=1), torch.randn(2, 4, 7)),
+    'conv2d': (GrowableConv2d(4, (3, 2), 3, stride=2), nn.Conv2d(4, 5, 3, stride=2), torch.randn(2, 4, 7, 6)),
+    'linear': (GrowableLinear(4, (3, 2)), nn.Linear(4, 5), torch.randn(2, 4)),
+}
+
+
+@pytest.mark.parametrize('grown, plain, inputs', LAYERS.values(), ids=LAYERS)
+def test_equals_the_one_layer(grown: nn.Module, plain: nn.Module, inputs: Tensor) -> None:
+    grown.load_state_dict(plain.state_dict())
+    assert torch.equal(grown(inputs), plain(inputs))
+    assert torch.equal(grown.steps[1].weight, plain.weight[3:]) and grown.out_channels == 5
+
+
+@pytest.mark.parametrize('kind', [nn.Conv1d, nn.Conv2d, nn.Linear])
+def test_grown_from_a_layer_of_the_same_kind(kind: type[nn.Module]) -> None:
+    plain = kind(4, 3, 1) if kind is not nn.Linear else kind(4, 3)
+    grown = grow_layer(plain, (3, 2))
+    assert type(grown).__name__ == f'Growable{kind.__name__}' and torch.equal(grown.weight[:3], plain.weight)
+
+
+def test_without_bias() -> None:
+    layer = GrowableLinear(4, (3, 2), bias=False)
+    assert layer.bias is None and layer(torch.zeros(1, 4)).shape == (1, 5)
+    assert (layer.in_features, layer.out_features) == (4, 5)

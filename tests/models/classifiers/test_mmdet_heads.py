@@ -25,7 +25,7 @@ from mmciss.models.classifiers import (
 )
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.readout import Readout, run_segmentor
+from mmciss.models.outputs import Readout, run_segmentor
 from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from tests.models import zoo

@@ -17,11 +17,11 @@ from torch import nn
 
 import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import GrowableConv2d, build_grown_segmentor, load_old_rows
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict
 from mmciss.models.classifiers.old_rows import claim_future_rows
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.teacher import build_teacher
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import batch, segmentor_config

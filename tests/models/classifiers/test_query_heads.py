@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import mmciss.register_all
 from mmciss.engine.statistics import BackgroundAttribution
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import (
     build_grown_segmentor,
     find_growable,
@@ -28,10 +27,11 @@ from mmciss.models.classifiers.head_config import check_class_weights, with_num_
 from mmciss.models.classifiers.query_heads import PixelScores, check_complete, pixel_head, pixel_scores, score_pixels
 from mmciss.models.freezing import freeze
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.readout import run_segmentor
+from mmciss.models.outputs import run_segmentor
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.slots import check_needs
 from mmciss.models.step_context import StepContext
+from mmciss.models.teacher import build_teacher
 from mmciss.utils.configs import load_config
 from tests.models.tiny import BASE, LATER, batch
 from tests.models.tiny_queries import query_segmentor

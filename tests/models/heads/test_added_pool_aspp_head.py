@@ -13,11 +13,11 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 import mmciss.register_all
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import find_growable
 from mmciss.models.heads import AddedPoolASPPHead
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.structures.parallel_layers import ParallelConv
+from mmciss.models.structures.parallel_branches import ParallelConv
+from mmciss.models.teacher import build_teacher
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch
 from tests.paths import ROOT

@@ -12,7 +12,6 @@ from torch import nn
 
 import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.classifiers.export import plain_state_dict
 from mmciss.models.labelers import Batch, Labeler, Labels
@@ -20,6 +19,7 @@ from mmciss.models.losses import ExtraLoss
 from mmciss.models.outputs import SegOutput
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.step_context import StepContext
+from mmciss.models.teacher import build_teacher
 from mmciss.registry import LABELERS
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config

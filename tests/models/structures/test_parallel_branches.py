@@ -14,10 +14,9 @@ from torch import nn
 
 import mmciss.register_all
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.structures.parallel_branches import conv_norm_pairs
-from mmciss.models.structures.parallel_layers import ParallelConv
+from mmciss.models.structures.parallel_branches import ParallelConv, conv_norm_pairs
+from mmciss.models.teacher import build_teacher
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 

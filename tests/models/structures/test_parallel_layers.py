@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmciss.models.structures.parallel_layers import ParallelConv, ParallelNorm, freeze_first, merge_layers
+from mmciss.models.structures.parallel_branches import ParallelConv, ParallelNorm, freeze_first, merge_layers
 
 
 def layers(bias: bool = False, groups: int = 1) -> tuple[ParallelConv, ParallelNorm]:

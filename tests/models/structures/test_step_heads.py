@@ -16,11 +16,10 @@ from torch import Tensor, nn
 import mmciss.register_all
 from mmciss.engine.runner.export import plain_config
 from mmciss.errors import ConfigError
-from mmciss.models.build_teacher import build_teacher, trunk_is_frozen
 from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.step_heads import HeadsPerStep, StepHead
-from mmciss.models.teacher import SharedTrunkTeacher
+from mmciss.models.teacher import SharedTrunkTeacher, build_teacher, trunk_is_frozen
 from mmciss.utils.files import save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 from tests.models.tiny_heads import tiny_segmentor

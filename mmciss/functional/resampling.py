@@ -1,4 +1,4 @@
-"""Bilinear upsampling of a few rows at a time, and its adjoint."""
+"""Maps at another size: labels at that of a feature map, and scores upsampled a few rows at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .labels_at import sampled_places
-from .precision import full_precision, wide_type
+from .numerics import full_precision, wide_type
+
+
+def labels_at(labels: Tensor, size: tuple[int, ...], centre: bool = False) -> Tensor:
+    """Downsamples labels by nearest neighbour, without going through floating point.
+
+    The rule is that of ``torch.nn.functional.interpolate(mode='nearest')``: row ``i`` of ``h`` takes row ``floor(i * H
+    / h)``.
+
+    Args:
+        labels: Any integer or boolean map, shape ``(N, H, W)``.
+        size: Height and width ``(h, w)``.
+        centre: Whether row ``i`` takes the row in the middle of those it stands for, ``floor((2 i + 1) H / 2 h)``.
+
+    Returns:
+        Shape ``(N, h, w)``; the input itself if it already has the size.
+    """
+    if tuple(labels.shape[-2:]) == tuple(size):
+        return labels
+    rows, columns = (
+        sampled_places(old, new, labels.device, centre) for old, new in zip(labels.shape[-2:], size, strict=True)
+    )
+    return labels[:, rows[:, None], columns]
+
+
+def sampled_places(old: int, new: int, device: torch.device, centre: bool = False) -> Tensor:
+    """Returns the indices of the ``new`` rows among the ``old`` ones, shape ``(new,)``."""
+    if centre:
+        return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
+    return torch.arange(new, device=device) * old // new
+
 
 BLOCK_ELEMENTS = {'cpu': 2**19, 'cuda': 2**25}
 """Elements of one block: few enough for several blocks to stay in a CPU's caches, enough to keep a GPU busy."""
@@ -46,7 +75,7 @@ def sample_upsampled(maps: Tensor, size: tuple[int, ...], grid: tuple[int, ...],
     Args:
         maps: Shape ``(N, C, h, w)``.
         size: Height and width after bilinear upsampling.
-        grid: Height and width of the samples, see :func:`~mmciss.functional.labels_at.labels_at`.
+        grid: Height and width of the samples, see :func:`~mmciss.functional.resampling.labels_at`.
         align_corners: How maps are upsampled.
 
     Returns:
