@@ -69,6 +69,7 @@ setup(
         'opencv-python',
         'pillow',
         'pyyaml',
+        'rich',
     ],
     extras_require={
         'test': [

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from mmciss.errors import ConfigError
+from mmciss.utils.environment import quiet_third_parties
 from mmciss.utils.stopping import Stopped, stop_on_sigterm
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,6 +26,7 @@ def run_command(work: Callable[[], object], again: str = RESUME) -> int:
         again: What to do after an interruption, as a sentence.
     """
     stop_on_sigterm()
+    quiet_third_parties()
     logging.raiseExceptions = False  # a log file on a full disk must not hide the reason
     try:
         work()

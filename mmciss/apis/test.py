@@ -33,15 +33,22 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     Raises:
         ConfigError: If the checkpoint is not one of this step and model.
     """
+    from mmengine.dist import is_main_process
+
+    from mmciss.engine.display import Display, make_display, shown_on
     from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
     from mmciss.engine.runner.make_runner import close_runner, make_runner
+    from mmciss.evaluation.evaluator import other_results
+    from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
     from mmciss.models.previous import load_plain_checkpoint
     from mmciss.models.step_context import StepState
 
     cfg = prepare_config(cfg)
+    kind = cfg.pop('display', 'auto')
     check_work_dir(cfg.work_dir)
     init_distributed(cfg)
+    display = make_display(kind) if is_main_process() else Display()
     experiment = Experiment.from_cfg(cfg)
     if not 0 <= index < len(experiment.protocol):
         raise ConfigError(
@@ -50,20 +57,27 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     check_classes(experiment, index, checkpoint)
     step_cfg = experiment.step_config(index, StepState(checkpoint) if index else None)
     step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
-    step_cfg.custom_hooks = []
+    progress = ConfigDict(type='ProgressHook', name=experiment.protocol.name, step=index, iterations=[])
+    step_cfg.custom_hooks = [progress]
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
         step_cfg[key] = None
     step_cfg.model.update(losses=None, labeler=None, initializer=None)
     if cfg.get('launcher', 'none') != 'none':
         step_cfg.launcher = cfg.launcher
-    runner = make_runner(step_cfg, f'step {index}', experiment.datasets)
-    try:
-        model = runner.model.module if hasattr(runner.model, 'module') else runner.model
-        load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')
-        load_decision_rows(model, Path(checkpoint))
-        return runner.test()
-    finally:
-        close_runner(runner)
+    with shown_on(display):
+        runner = make_runner(step_cfg, f'step {index}', experiment.datasets)
+        try:
+            model = runner.model.module if hasattr(runner.model, 'module') else runner.model
+            load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')
+            load_decision_rows(model, Path(checkpoint))
+            found = runner.test()
+            display.close()
+            ours = next(item for item in runner.test_evaluator.metrics if isinstance(item, IncrementalIoUMetric))
+            for line in (ours.table, *(f'{name}: {value}' for name, value in other_results(found).items())):
+                display.show(line)
+            return found
+        finally:
+            close_runner(runner)
 
 
 def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) -> None:
@@ -127,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--step', type=int, help='the step (default: from the path, or the last finished one)')
     parser.add_argument('--work-dir', help='folder for the logs')
     add_protocol_arguments(parser)
+    parser.add_argument('--verbose', action='store_true', help='print the whole log of mmengine')
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
     add_launcher_arguments(parser)
     args = parser.parse_args(arguments)
@@ -139,6 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cfg = read_config(args)
         index, checkpoint = find_step(Path(args.checkpoint), args.step)
         cfg.work_dir = args.work_dir or str(checkpoint.parent / 'test')
+        if args.verbose:
+            cfg.display = 'verbose'
         if args.show_dir:
             check_work_dir(args.show_dir, '--show-dir')
             cfg.default_hooks.visualization = ConfigDict(type='SegVisualizationHook', draw=True)

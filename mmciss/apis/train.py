@@ -26,6 +26,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--check-data', action='store_true', help='decode every image and mask once before training, on all cores'
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
+    parser.add_argument('--verbose', action='store_true', help='print the whole log of mmengine')
     add_protocol_arguments(parser)
     add_launcher_arguments(parser)
     args = parser.parse_args(arguments)
@@ -56,6 +57,8 @@ def config_from_args(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     cfg.resume = args.resume
+    if args.verbose:
+        cfg.display = 'verbose'
     if args.check_data:
         cfg.check_data = True
     return cfg

@@ -73,6 +73,11 @@ class Step:
         return self.old + self.new
 
     @property
+    def new_names(self) -> tuple[str, ...]:
+        """Names of the classes learned in this step, without the background."""
+        return self.names[len(self.names) - len(self.new) :]
+
+    @property
     def num_old(self) -> int:
         """Channels of the teacher, including the background; 0 in the first step."""
         return sum(self.sizes[:-1])

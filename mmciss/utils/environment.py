@@ -13,6 +13,7 @@ import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Iterator
 
 from mmciss.errors import ConfigError
@@ -27,12 +28,22 @@ By default pip builds mmcv where it cannot see torch, and so without compiled op
 """
 
 
+LIBRARIES = r'(mmcv|mmengine|mmseg|mmpretrain|mmdet|timm|torch|matplotlib)(\.|$)'
+"""Modules whose warnings are about their own insides."""
+
+
 def set_thread_defaults() -> None:
     """Keeps idle OpenMP threads from spinning; must be called before torch is imported.
 
     Spinning threads make two processes on the same cores up to ten times slower than running them one after the other.
     """
     os.environ.setdefault('GOMP_SPINCOUNT', '0')
+
+
+def quiet_third_parties() -> None:
+    """Drops warnings of libraries about their own insides, which a user of mmciss cannot act on."""
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings('ignore', category=category, module=LIBRARIES)
 
 
 def import_quietly() -> None:

@@ -24,7 +24,15 @@ from mmciss.utils.signatures import accepted_arguments, check_names
 
 OWN_KEYS = ('protocol', 'method', 'steps')
 """The keys that mmciss adds to a config of MMSegmentation."""
-OWN_OPTIONS = ('run_steps', 'base_from', 'keep_training_checkpoints', 'check_data', 'channels_last', 'runner_type')
+OWN_OPTIONS = (
+    'run_steps',
+    'base_from',
+    'keep_training_checkpoints',
+    'check_data',
+    'channels_last',
+    'display',
+    'runner_type',
+)
 """Further keys that mmciss and ``tools/train.py`` read."""
 FILE_KEYS = ('custom_imports', 'tta_model', 'tta_pipeline')
 """What mmengine reads when it loads a file, and what MMSegmentation's ``tools/test.py`` reads."""

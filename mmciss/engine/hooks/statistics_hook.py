@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mmciss.datasets.samplers import PassSampler
 from mmciss.datasets.seeding import seeded
+from mmciss.engine.display import current_display
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.statistics.data_pass import DataPass, run_passes
 from mmciss.models.slots import check_needs
@@ -118,7 +119,8 @@ class StatisticsHook(Hook):
         runner.logger.info(f'Looking at {len(images)} images {moment} training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for batch in loader:
+            for index, batch in enumerate(loader):
+                current_display().look(f'looking at images {moment} training:', index + 1, len(loader))
                 data = preprocessor(batch, True)
                 target = torch.stack([sample.gt_sem_seg.data for sample in data['data_samples']]).squeeze(1)
                 yield data['inputs'], target.to(data['inputs'].device)

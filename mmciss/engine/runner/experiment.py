@@ -266,7 +266,8 @@ def machine() -> str:
     """Describes the machine in one line, without its name."""
     if torch.cuda.is_available():
         return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}'
-    return f'CPU, {torch.get_num_threads()} threads, {platform.machine()}'
+    threads = torch.get_num_threads()
+    return f'CPU, {threads} thread{"" if threads == 1 else "s"}, {platform.machine()}'
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,6 +17,8 @@ from mmseg.registry import RUNNERS
 from mmciss.datasets.data_check import require_intact_data
 from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.checks.values import is_integer
+from mmciss.engine.display import Display, learned_names, make_display, quiet, shown_on
+from mmciss.engine.display.texts import conclusion, introduce, show_step
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
 from mmciss.engine.runner.experiment import Experiment
@@ -34,7 +37,7 @@ from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.environment import drop_frozen_parameter_notes
-from mmciss.utils.files import file_checksum, write_json
+from mmciss.utils.files import file_checksum, read_json, write_json
 
 if TYPE_CHECKING:
     from mmciss.evaluation.report import Section
@@ -58,8 +61,12 @@ class IncrementalRunner:
 
     def __init__(self, cfg: Config, experiment: Experiment | None = None) -> None:
         self.cfg = prepare_config(cfg)
+        kind = self.cfg.pop('display', 'auto')
         check_work_dir(self.cfg.work_dir)
         init_distributed(self.cfg)
+        self.display = make_display(kind) if is_main_process() else Display()
+        if not self.display.verbose:
+            quiet(MMLogger.get_current_instance(), self.display.show, logging.INFO)
         self.folder = RunFolder(self.cfg.work_dir)
         # The first process reads the masks and writes a cache; the others wait for it.
         if not is_main_process():
@@ -95,24 +102,27 @@ class IncrementalRunner:
             ConfigError: If the work directory belongs to another experiment, is in use, or holds an unfinished run
                 and ``resume`` is off.
         """
-        if not is_main_process():
-            barrier()
-            return self._train()
-        with self.folder.lock():
-            self._check_folder()
-            barrier()
-            return self._train()
+        with shown_on(self.display):
+            if not is_main_process():
+                barrier()
+                return self._train()
+            with self.folder.lock():
+                self._check_folder()
+                barrier()
+                return self._train()
 
     @cached_property
     def logger(self) -> MMLogger:
         """Logs what concerns the whole protocol, to the console and to ``run.log`` in the work directory."""
-        return MMLogger.get_instance(
+        logger = MMLogger.get_instance(
             f'mmciss {self.folder.path}',
             logger_name='mmciss',
             log_file=str(self.folder.path / 'run.log'),
             file_mode='a',
-            log_level=self.cfg.get('log_level', 'INFO'),
+            log_level='INFO',
         )
+        quiet(logger, self.display.show, logging.INFO)
+        return logger
 
     def _check_folder(self) -> None:
         started = self.folder.has_started()
@@ -150,6 +160,8 @@ class IncrementalRunner:
                 f'All {steps} steps of {self.experiment.protocol.name} are done in {self.folder.path}; '
                 f'nothing to train.'
             )
+        elif is_main_process():
+            introduce(self.display, self.experiment, self.folder)
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
             if (self.folder.result(index) or {}).get('previous'):
@@ -171,7 +183,9 @@ class IncrementalRunner:
         from mmciss.evaluation.report import write_report  # it loads matplotlib
 
         path = write_report(self.folder.path, sections=sections)
-        self.logger.info(f'The report is in {path}.')
+        for line in conclusion(read_json(self.folder.path / 'report.json') or {}):
+            self.logger.info(line)
+        self.logger.info(f'The report is in {path}, the models are in {self.folder.path}/step_*.')
 
     def _previous(self, index: int) -> StepState | None:
         if index == 0:
@@ -196,6 +210,7 @@ class IncrementalRunner:
                 name=self.experiment.protocol.name,
                 step=index,
                 iterations=[plan.iterations for plan in self.experiment.plans],
+                learns=learned_names(self.experiment.protocol[index].new_names),
             )
         )
         return cfg
@@ -218,7 +233,8 @@ class IncrementalRunner:
                 if tested:
                     runner.visualizer.add_scalars(scalars(result), step=index)
                 write_json(self.folder.step(index) / 'result.json', result)
-                self._remove_training_checkpoints(index)
+                self._remove_training_checkpoints(index, runner)
+                show_step(self.display, self.folder, index)
             barrier()
         finally:
             close_runner(runner)
@@ -267,7 +283,7 @@ class IncrementalRunner:
             'previous': self.folder.files(index - 1) if index else None,
         }
 
-    def _remove_training_checkpoints(self, index: int) -> None:
+    def _remove_training_checkpoints(self, index: int, runner: Runner) -> None:
         if self.cfg.get('keep_training_checkpoints'):
             return
         folder = self.folder.step(index)
@@ -277,7 +293,7 @@ class IncrementalRunner:
             removed.append(path.name)
         (folder / 'last_checkpoint').unlink(missing_ok=True)
         if removed:
-            self.logger.info(
+            runner.logger.info(
                 f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
                 f'(keep_training_checkpoints=True keeps them).'
             )

@@ -15,8 +15,21 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from mmciss.datasets.protocol_data import ProtocolData
+from mmciss.engine.display import current_display, quiet
 from mmciss.errors import ConfigError, first_line
 from mmciss.utils.private_api import forget_instance, stop_workers
+
+
+class StepRunner(Runner):
+    """mmengine's runner, whose log goes to its file; the console gets what the display shows."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger; only warnings are printed unless the display is verbose."""
+        logger = super().build_logger(*args, **kwargs)
+        display = current_display()
+        if not display.verbose:
+            quiet(logger, display.show)
+        return logger
 
 
 def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **model_args: Any) -> Runner:
@@ -41,7 +54,7 @@ def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **mode
         if data is not None and cfg.get(key) is not None:
             arguments[key] = {**cfg[key], 'dataset': data.build(cfg[key].dataset)}
     try:
-        return Runner(**arguments, cfg=cfg)
+        return StepRunner(**arguments, cfg=cfg)
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise

@@ -86,6 +86,7 @@ class IncrementalIoUMetric(BaseMetric):
         self.ignore_index = ignore_index
         self.absent = absent
         self.confusion: np.ndarray | None = None
+        self.table = ''
         self.num_images = 0
 
     @property
@@ -144,7 +145,8 @@ class IncrementalIoUMetric(BaseMetric):
         self.num_images = len(results)
         step = int(learned_at(self.sizes)[-1])
         scores = step_scores(confusion, self.sizes, step, self.background, self.absent)
-        print_log('\n' + self._table(confusion, scores), MMLogger.get_current_instance())
+        self.table = self._table(confusion, scores)
+        print_log(f'\n{self.table}', MMLogger.get_current_instance())
         return {name: float(scores[key]) for key, name in NAMES.items() if not math.isnan(scores[key])}
 
     def _table(self, confusion: np.ndarray, scores: dict[str, float]) -> str:

@@ -1,0 +1,17 @@
+"""What a user sees while a protocol is learned."""
+
+from .display import Display, LineDisplay, LiveDisplay, current_display, learned_names, make_display, shown_on
+from .quiet import quiet
+from .time_left import TimeLeft
+
+__all__ = [
+    'Display',
+    'LineDisplay',
+    'LiveDisplay',
+    'TimeLeft',
+    'current_display',
+    'learned_names',
+    'make_display',
+    'quiet',
+    'shown_on',
+]

@@ -1,0 +1,154 @@
+"""The few lines that say what will be learned, and how each step went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmciss.engine.display.display import Display, learned_names
+from mmciss.engine.display.time_left import TimeLeft
+from mmciss.evaluation.scores import result_iou, score_key, step_scores
+
+if TYPE_CHECKING:
+    from mmciss.engine.runner.experiment import Experiment
+    from mmciss.engine.runner.run_folder import RunFolder
+
+COLUMNS = (('step', 4), ('learns', 26), ('old', 6), ('new', 6), ('all', 6), ('lost most', 20), ('learned worst', 20))
+"""Titles and widths of the table of steps; two blanks lie between columns."""
+TEXTS = ('learns', 'lost most', 'learned worst')
+
+
+def introduce(display: Display, experiment: Experiment, folder: RunFolder) -> None:
+    """Shows what will be trained, and the table of the steps that are done.
+
+    Args:
+        display: The display; it learns how much is to be done.
+        experiment: The experiment.
+        folder: Its folder.
+    """
+    steps, iterations = list(experiment.protocol), [plan.iterations for plan in experiment.plans]
+    tests = [0 if experiment.datasets is None else len(experiment.dataset(step.index, 'test')) for step in steps]
+    details = experiment.details()
+    display.expect(TimeLeft(iterations, tests, details['batch_size'] * details['world_size']))
+    if experiment.datasets is None:
+        return  # an extension, which describes itself and is tested at its end
+    learns = [len(step.new_names) for step in steps]
+    for line in introduction(details, str(folder.path), learns, experiment.num_images, iterations):
+        display.show(line)
+    display.show(f'\n{table_header()}')
+    for index in range(folder.first_open_step(len(steps))):
+        show_step(display, folder, index)
+
+
+def show_step(display: Display, folder: RunFolder, index: int) -> None:
+    """Shows the row of a finished step in the table of steps, if it was tested."""
+    result = folder.result(index) or {}
+    if result.get('confusion'):
+        display.show(table_row(result, folder.result(index - 1) if index else None))
+
+
+def introduction(
+    details: Mapping[str, Any], folder: str, learns: Sequence[int], images: Sequence[int], iterations: Sequence[int]
+) -> list[str]:
+    """Returns three lines about what will be trained.
+
+    Args:
+        details: See :meth:`mmciss.engine.runner.experiment.Experiment.details`.
+        folder: Where the results go.
+        learns: Number of classes that each step learns.
+        images: Number of training images of each step.
+        iterations: Iterations of each step.
+    """
+    what = f'{details["method"]} on {details["dataset"]} {details["protocol"]}'
+    if details.get('setting'):
+        what += f', {details["setting"]}'
+    steps = [_step(learns[0], images[:1], iterations[:1], 'step 0')]
+    if len(learns) > 1:
+        last = len(learns) - 1
+        title = 'step 1' if last == 1 else f'steps 1 to {last}'
+        steps.append(_step(sum(learns[1:]), images[1:], iterations[1:], title))
+    return [
+        f'{what}: {sum(learns)} classes in {len(learns)} step{"s" if len(learns) > 1 else ""}',
+        '; '.join(steps),
+        f'{details["model"]} on {details["machine"]}; everything goes to {folder}',
+    ]
+
+
+def conclusion(report: Mapping[str, Any]) -> list[str]:
+    """Returns the result of a run in a sentence or two; nothing if there is none for all classes.
+
+    Args:
+        report: The content of ``report.json``.
+    """
+    convention = 'with_background' if report.get('counts_background') else 'without_background'
+    scores = report.get('summary', {}).get('exclude', {}).get(convention) or {}
+    if scores.get('all') is None:
+        return []
+    groups = [f'{name} {scores[name]:.1f}' for name in ('old', 'new', 'all') if scores.get(name) is not None]
+    line = f'{report["run"]["method"]} after step {report["last_step"]}: mean IoU {", ".join(groups)} %'
+    if scores.get('forgetting') is not None:
+        line += f'; classes lost {scores["forgetting"]:.1f} points since they were known best'
+    return [f'{line}.']
+
+
+def _step(classes: int, images: Sequence[int], iterations: Sequence[int], title: str) -> str:
+    each = ' each' if len(images) > 1 else ''
+    number = f'{classes} class{"" if classes == 1 else "es"}'
+    return f'{title}: {number}, {_range(images)} images and {_range(iterations)} iterations{each}'
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f'{low}' if low == high else f'{low} to {high}'
+
+
+def table_header() -> str:
+    """Returns the titles of the table of steps."""
+    return _row([title for title, _ in COLUMNS])
+
+
+def table_row(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    """Returns the row of a finished step: scores in percent, what was lost most and what was learned worst.
+
+    Args:
+        result: The content of the step's ``result.json``.
+        before: That of the step before, or None at the base step.
+    """
+    iou, sizes, names = result_iou(result), list(result['sizes']), list(result['classes'])
+    step, background = result['step'], result.get('background', True)
+    scores = step_scores(np.asarray(result['confusion']), sizes, step, background, iou=iou)
+    counts = {'background': background, 'counts_background': result.get('data_background', True)}
+    numbers = [_number(scores[score_key(counts, name)]) for name in ('old', 'new', 'all')]
+    first = sum(sizes[:-1]) if before is not None else int(background)
+    worst = _extreme(names[first:], iou[first:])
+    lost = ''
+    if before is not None:
+        earlier = result_iou(before)
+        found = _extreme(names[: len(earlier)], iou[: len(earlier)] - earlier)
+        lost = f'{found[0]} {found[1]:+.1f}' if found is not None and found[1] < 0 else 'nothing'
+    worst_text = '' if worst is None else f'{worst[0]} {worst[1]:.1f}'
+    return _row([str(step), learned_names(names[first:], 2), *numbers, lost, worst_text])
+
+
+def _extreme(names: Sequence[str], values: np.ndarray) -> tuple[str, float] | None:
+    """Returns the name with the lowest value, without those that are not defined."""
+    known = [(float(value), name) for name, value in zip(names, values, strict=True) if not math.isnan(value)]
+    if not known:
+        return None
+    value, name = min(known)
+    return name, value
+
+
+def _number(value: float) -> str:
+    return '' if math.isnan(value) else f'{value:.1f}'
+
+
+def _row(cells: Sequence[str]) -> str:
+    texts = []
+    for (title, width), cell in zip(COLUMNS, cells, strict=True):
+        short = cell if len(cell) <= width else cell[: width - 1] + '…'
+        texts.append(short.ljust(width) if title in TEXTS else short.rjust(width))
+    return '  '.join(texts).rstrip()
