@@ -196,6 +196,12 @@ class IncrementalDataset(Dataset[dict[str, Any]]):
         np.add.at(counts, self.table, pixels)
         return counts[: self.step.num_seen]
 
+    def image_counts(self) -> np.ndarray:
+        """Returns (channels,) int64: images of the step that show each channel, after mapping."""
+        shown = self.source.counts.ids_of_images(self.indices)
+        pairs = np.unique(np.stack([shown[0], self.table[shown[1]].astype(np.int64)]), axis=1)
+        return np.bincount(pairs[1], minlength=256)[: self.step.num_seen]
+
     def describe(self) -> dict[str, Any]:
         """Returns the number of the step's images, and a checksum of their names and of what their masks show."""
         return {'images': len(self.indices), 'labels': self.source.counts.checksum(self.indices)}

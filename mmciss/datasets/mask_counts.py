@@ -53,6 +53,11 @@ class MaskCounts:
         np.add.at(counts, self.label[kept], self.pixels[kept])
         return counts
 
+    def ids_of_images(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the images among ``indices`` and the ids that their masks show, a pair of arrays of one length."""
+        kept = np.isin(self.image, indices) & (self.pixels > 0)
+        return self.image[kept], self.label[kept]
+
     def checksum(self, indices: np.ndarray) -> str:
         """Returns a checksum of images, in order: their file names and their pixels per id."""
         digest = hashlib.sha256()

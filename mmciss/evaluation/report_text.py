@@ -28,7 +28,7 @@ def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequen
         sections: More sections: ``title``, ``text`` and ``figures``, the paths of theirs.
     """
     parts = [f'# {report["run"]["title"]}', _lead(report), _headline(report), *map(_picture, figures)]
-    parts += [_steps(report), _metrics(report), _classes(report)]
+    parts += [_diagnosis(report), _steps(report), _metrics(report), _classes(report)]
     for section in sections:
         parts += [f'## {section["title"]}', section['text'], *map(_picture, section['figures'])]
     return _joined([*parts, _beside_published(report), _setup(report)])
@@ -124,6 +124,13 @@ def _headline(report: Mapping[str, Any]) -> str:
     if report['notes']:
         notes.append('\n'.join(f'- {line}' for line in report['notes']))
     return _joined(['## Result', table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
+
+
+def _diagnosis(report: Mapping[str, Any]) -> str:
+    if not report['diagnosis']:
+        return ''
+    lines = [f'- Step {item["step"]}: {item["text"]} *{item["remedy"]}*' for item in report['diagnosis']]
+    return _joined(['## What went wrong', '\n'.join(lines)]).rstrip()
 
 
 def _conventions(report: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,17 @@ def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, float | int) and math.isfinite(item) for item in value)
+
+
+def _are_class_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(item, dict) and is_count(item.get('images')) and _is_amount(item.get('share'))
+        for item in value.values()
+    )
+
+
 def _of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kind)
 
@@ -40,7 +51,9 @@ COUNT, SWITCH = ('a whole number, 0 or more', is_count), ('true or false', _of(b
 TEXT, DICTIONARY, LIST = ('text', _of(str)), ('a dictionary', _of(dict)), ('a list', _of(list))
 RESULT_KEYS = {
     'seconds': ('a number of seconds', _is_amount),
-    **dict.fromkeys(('iterations', 'num_images', 'train_images'), COUNT),
+    **dict.fromkeys(('iterations', 'num_images', 'train_images', 'batch_size'), COUNT),
+    'loss_curve': ('a list of numbers', _are_numbers),
+    'new_classes': ("a dictionary of {'images': ..., 'share': ...} by class", _are_class_counts),
     **dict.fromkeys(('background', 'data_background'), SWITCH),
     'metrics': DICTIONARY,
     'notes': LIST,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmciss.evaluation.continual import backward_transfer, forgetting, learned_at, summarize
+from mmciss.evaluation.diagnosis import diagnose
 from mmciss.evaluation.published import PublishedResult, published
 from mmciss.evaluation.run_record import RunRecord
 from mmciss.evaluation.scores import result_iou, step_scores
@@ -52,6 +53,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'absent_classes': _absent(record),
             'judged_on': record.last.get('judged_on'),
             'notes': record.last.get('notes') or [],
+            'diagnosis': [asdict(finding) for finding in diagnose(record.results)],
             'iou': iou,
             'summary': {
                 rule: {name: run_scores(record, count, rule) for name, count in CONVENTIONS.items()} for rule in RULES

@@ -103,6 +103,15 @@ def test_pixel_counts_equal_counting(tmp_path: Path) -> None:
         assert dataset.presence.pixels.shape == (len(IMAGES), 21)
 
 
+def test_image_counts_equal_counting(tmp_path: Path) -> None:
+    for kwargs in (dict(policy='mib'), dict(policy='plop'), dict(split='test')):
+        dataset = build(tmp_path, 1, **kwargs)
+        shown = torch.zeros(256, dtype=torch.int64)
+        for index in range(len(dataset)):
+            shown[dataset[index]['data_samples'].gt_sem_seg.data.unique().long()] += 1
+        assert dataset.image_counts().tolist() == shown[:17].tolist()
+
+
 def test_concatenated(tmp_path: Path) -> None:
     parts = [
         voc_config(write_voc(tmp_path / 'a', [[16], [1]], prefix='a')),

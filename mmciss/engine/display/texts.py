@@ -10,6 +10,7 @@ import numpy as np
 
 from mmciss.engine.display.display import Display, learned_names
 from mmciss.engine.display.time_left import TimeLeft
+from mmciss.evaluation.diagnosis import diagnose
 from mmciss.evaluation.scores import result_iou, score_key, step_scores
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (('step', 4), ('learns', 26), ('old', 6), ('new', 6), ('all', 6), ('lost most', 20), ('learned worst', 20))
 """Titles and widths of the table of steps; two blanks lie between columns."""
+MOST_FINDINGS = 3
+"""So many statements about a step are shown at once."""
 TEXTS = ('learns', 'lost most', 'learned worst')
 
 
@@ -46,8 +49,15 @@ def introduce(display: Display, experiment: Experiment, folder: RunFolder) -> No
 def show_step(display: Display, folder: RunFolder, index: int) -> None:
     """Shows the row of a finished step in the table of steps, if it was tested."""
     result = folder.result(index) or {}
-    if result.get('confusion'):
-        display.show(table_row(result, folder.result(index - 1) if index else None))
+    if not result.get('confusion'):
+        return
+    before = folder.result(index - 1) if index else None
+    display.show(table_row(result, before))
+    findings = [item for item in diagnose([*[None] * (index - 1), before, result][-index - 1 :]) if item.step == index]
+    for finding in findings[:MOST_FINDINGS]:
+        display.show(f'      {finding.text} {finding.remedy}')
+    if len(findings) > MOST_FINDINGS:
+        display.show(f'      ... and {len(findings) - MOST_FINDINGS} more, see the report')
 
 
 def introduction(

@@ -116,6 +116,23 @@ class Experiment:
             self.cfg, self.protocol[index], self.plans[index], previous, self.protocol.report_sizes(index), self.classes
         )
 
+    @property
+    def global_batch(self) -> int:
+        """Images per iteration, over all processes."""
+        return int(self.cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
+
+    def new_class_counts(self, index: int) -> dict[str, dict[str, Any]]:
+        """Returns, for the classes that a step learns, the images that show them and their share of labelled pixels."""
+        if self.datasets is None:
+            return {}
+        step, data = self.protocol[index], self.dataset(index, 'train')
+        pixels, images = data.pixel_counts(), data.image_counts()
+        first, total = step.num_seen - len(step.new), max(1, int(pixels.sum()))
+        return {
+            name: {'images': int(images[first + place]), 'share': float(pixels[first + place] / total)}
+            for place, name in enumerate(step.new_names)
+        }
+
     def context(self, index: int, previous: Mapping[str, Any] | None) -> StepContext:
         """Makes the context of one step.
 
@@ -142,7 +159,7 @@ class Experiment:
             'test_pipeline': _plain(pipelines(cfg.test_dataloader.dataset)),
             'load_from': cfg.get('load_from'),
             'seed': int((cfg.get('randomness') or {}).get('seed') or 0),
-            'global_batch': int(cfg.train_dataloader.get('batch_size') or 1) * get_world_size(),
+            'global_batch': self.global_batch,
             'images': list(self.num_images),
             'split_hash': self.split_hash,
             'iterations': [plan.iterations for plan in self.plans],

@@ -30,6 +30,7 @@ from mmciss.engine.runner.rehearsal import rehearse
 from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
 from mmciss.engine.runner.samples import save_samples
 from mmciss.errors import ConfigError
+from mmciss.evaluation.diagnosis import loss_curve
 from mmciss.evaluation.evaluator import other_results
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 from mmciss.evaluation.scores import scalars
@@ -273,6 +274,9 @@ class IncrementalRunner:
             'train_images': self.experiment.num_images[index],
             'iterations': self.experiment.plans[index].iterations,
             'seconds': round(seconds, 3),
+            'batch_size': self.experiment.global_batch,
+            'loss_curve': loss_curve(step_losses(runner)),
+            'new_classes': self.experiment.new_class_counts(index),
             'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
             'base_identity': self.experiment.base_identity() if index == 0 else None,
             'base_data': self.experiment.data['train'][0] if index == 0 else None,
@@ -297,6 +301,12 @@ class IncrementalRunner:
                 f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
                 f'(keep_training_checkpoints=True keeps them).'
             )
+
+
+def step_losses(runner: Runner) -> list[float]:
+    """Returns the training loss of every iteration of a step; of a resumed step, too."""
+    buffer = runner.message_hub.log_scalars.get('train/loss')
+    return [] if buffer is None else [float(value) for value in buffer.data[0]]
 
 
 def check_run_steps(chosen: Any, protocol: Protocol) -> None:
