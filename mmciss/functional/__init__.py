@@ -22,6 +22,7 @@ from .feature_replay import (
     Amounts,
     EmbeddingDistribution,
     EmbeddingSums,
+    compensate,
     embedding_sums,
     masked_feature_distillation,
     predicted_classes,
@@ -32,6 +33,7 @@ from .feature_replay import (
 )
 from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
+from .gaussian_mixture import GaussianMixture, fit_mixture
 from .gradient_compensation import gradient_compensation
 from .importance import (
     accumulate_path,
@@ -61,7 +63,9 @@ from .pseudo_labels import (
 from .resampling import labels_at
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
+from .sphere_noise import sphere_noise
 from .unbiased_cross_entropy import unbiased_cross_entropy
+from .uncertainty import two_best, uncertainty
 
 __all__ = [
     'Amounts',
@@ -69,6 +73,7 @@ __all__ = [
     'ConvNorm',
     'EmbeddingDistribution',
     'EmbeddingSums',
+    'GaussianMixture',
     'accumulate_path',
     'accumulate_walk',
     'at_least_float32',
@@ -81,6 +86,7 @@ __all__ = [
     'binned_thresholds',
     'channel_argmax',
     'class_sums',
+    'compensate',
     'decompose',
     'decomposed_distillation',
     'embedding_sums',
@@ -92,6 +98,7 @@ __all__ = [
     'feature_repulsion',
     'feature_sparsity',
     'finish_walk',
+    'fit_mixture',
     'fuse_weights',
     'gradient_compensation',
     'histogram_medians',
@@ -123,9 +130,12 @@ __all__ = [
     'sharp_relation',
     'sigmoid_distillation',
     'soft_relation',
+    'sphere_noise',
     'threshold_pseudo_labels',
+    'two_best',
     'unbiased_cross_entropy',
     'unbiased_distillation',
+    'uncertainty',
     'update_fisher',
     'update_prototypes',
     'upsampling_gain',

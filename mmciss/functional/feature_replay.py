@@ -14,7 +14,7 @@ from .processes import sum_over_processes
 from .prototypes import one_hot_at
 from .resampling import labels_at
 
-RULES = ('overlapped', 'disjoint', 'constant')
+RULES = ('overlapped', 'disjoint', 'constant', 'adaptive')
 NORM_NOISES = ('channel', 'vector')
 
 
@@ -121,43 +121,70 @@ def replay_amounts(
     new_share: float = 0.01,
     old_share: float = 0.5,
     minimum: int = 0,
+    labelled: float = 0.0,
 ) -> Amounts:
     r"""Decides how much is replayed, so that an epoch holds what all steps' images would have shown.
 
-    ``N`` are the sites of the previous steps, ``M`` this step's background sites by the old model's prediction, ``T``
-    the iterations of an epoch, ``K`` the new classes; :math:`N_0' = N_0 (1 - 0.01 K)` where old images may show new
-    classes (``'overlapped'``) and :math:`N_0` otherwise.
+    ``N`` are the sites of the previous steps, ``M`` this step's background sites by the old model's prediction, ``L``
+    its sites with a label, ``T`` the iterations of an epoch, ``K`` the new classes; :math:`N_0' = N_0 (1 - 0.01 K)`
+    where old images may show new classes (``'overlapped'``, ``'adaptive'``) and :math:`N_0` otherwise; ``rho`` is the
+    largest ``M_c / N_c``, at most 1.
 
-    ============== ================================= ============================ ==============================
-    rule           features of a class in a batch    weight of the background     counts for the next step
-    ============== ================================= ============================ ==============================
-    ``overlapped`` ``max(0, int((N_c - M_c) / T))``  ``max(0, N_0' / M_0 - 0.5)`` ``0.5 M_0 + N_0'``, ``N_c``
-    ``disjoint``   ``int(N_c / T)``                  ``N_0 / M_0``                ``M_0 + N_0``, ``N_c + M_c``
-    ``constant``   ``int(N_c / T)``                  ``N_0 / M_0``                ``M_0 + N_0``, ``N_c``
-    ============== ================================= ============================ ==============================
+    ============== ================================= ============================= ==============================
+    rule           features of a class in a batch    weight of the background      counts for the next step
+    ============== ================================= ============================= ==============================
+    ``overlapped`` ``max(0, int((N_c - M_c) / T))``  ``max(0, N_0' / M_0 - 0.5)``  ``0.5 M_0 + N_0'``, ``N_c``
+    ``disjoint``   ``int(N_c / T)``                  ``N_0 / M_0``                 ``M_0 + N_0``, ``N_c + M_c``
+    ``constant``   ``int(N_c / T)``                  ``N_0 / M_0``                 ``M_0 + N_0``, ``N_c``
+    ``adaptive``   ``max(0, int((N_c - M_c) / T))``  ``max(0, (N_0' - rho L)/M_0)`` ``M_0 + N_0'``, ``N_c``
+    ============== ================================= ============================= ==============================
 
-    The first two are those of STAR (NeurIPS 2023), the third that of its second version (TPAMI 2025).
+    The first two are those of STAR (NeurIPS 2023), the third that of its second version (TPAMI 2025); Adapter (AAAI
+    2025) has the fourth where steps overlap, else the third, and a ``minimum`` of 1.
 
     Args:
         counts: ``N``, shape ``(C_old,)``, background first.
         predicted: ``M``, shape ``(C_old,)``.
         iterations: ``T``.
         num_new: ``K``.
-        rule: One of the three.
+        rule: One of the four.
         new_share: The guessed share of the old background that is of one new class, 0.01 in the release.
         old_share: The guessed share of today's background that was background before, 0.5 in the release.
         minimum: Least number of features of a class that has any sites.
+        labelled: ``L``.
     """
     known, found = counts.double(), predicted.double()
-    overlapped = rule == 'overlapped'
+    overlapped = rule in ('overlapped', 'adaptive')
     old = float(known[0]) * (max(0.0, 1 - new_share * num_new) if overlapped else 1.0)
     drawn = ((known - found if overlapped else known) / iterations).clamp(min=0).long()
     drawn = torch.where(counts > 0, drawn.clamp(min=minimum), 0)
     drawn[0] = 0
-    share = old / max(float(found[0]), 1.0)
+    ratios = (found / known)[1:][known[1:] > 0].clamp(max=1).tolist()
+    shown = max(ratios, default=0.0) if rule == 'adaptive' else 0.0
+    share = max(0.0, old - shown * labelled) / max(float(found[0]), 1.0)
     total = known + found if rule == 'disjoint' else known.clone()
-    total[0] = (old_share if overlapped else 1.0) * found[0] + old
-    return Amounts(drawn, max(0.0, share - old_share) if overlapped else share, total)
+    guessed = rule == 'overlapped'
+    total[0] = (old_share if guessed else 1.0) * found[0] + old
+    return Amounts(drawn, max(0.0, share - old_share) if guessed else share, total)
+
+
+def compensate(
+    distribution: EmbeddingDistribution, deviation: Tensor, sites: Tensor, counts: Tensor
+) -> EmbeddingDistribution:
+    r"""Moves prototypes as the model has moved, the adaptive deviation compensation of Adapter (AAAI 2025).
+
+    :math:`p_c \mathrel{+}= R_c (b_c - a_c)`, and :math:`\sigma_c` grows by the absolute change of :math:`p_c`;
+    :math:`R_c = k_c / N_c`, at most 1. The sum is not normalised.
+
+    Args:
+        distribution: Where the embeddings lay.
+        deviation: Mean direction by the new model without that by the old one, :math:`b_c - a_c`, ``(C, D)``.
+        sites: Numbers of sites that it was measured on, ``k (C,)``.
+        counts: Sites of the classes, ``N (C,)``.
+    """
+    share = (sites.double() / counts.double().clamp(min=1)).clamp(max=1).unsqueeze(1)
+    change = (share * deviation.double()).to(distribution.prototype)
+    return distribution._replace(prototype=distribution.prototype + change, spread=distribution.spread + change.abs())
 
 
 def replay_features(distribution: EmbeddingDistribution, amounts: Tensor, norm_noise: str = 'channel') -> Tensor:

@@ -18,7 +18,7 @@ class SlotLife:
     1. :meth:`check_step`, for every step of the protocol, before the first is trained.
     2. :meth:`prepare`, when the model of a step is built, before its weights are loaded.
     3. :meth:`begin`, when the weights are loaded, before training.
-    4. The slot's own work, batch after batch.
+    4. The slot's own work, batch after batch; in the middle :meth:`halfway`, if the method has passes for that moment.
     5. :meth:`end`, when training is over and the weights are final.
     6. :meth:`state`, when the step is saved; the next step's slot of the same name finds it.
     """
@@ -42,6 +42,9 @@ class SlotLife:
 
     def begin(self, context: StepContext) -> None:
         """Takes over what the previous step left: ``context.previous.slot(self.key)``. The base step has none."""
+
+    def halfway(self, context: StepContext) -> None:
+        """Reads what passes halfway through training found, which is in ``context.statistics`` for this call."""
 
     def end(self, context: StepContext) -> None:
         """Stores in buffers what later steps need; ``context.statistics`` has the results of passes after training."""

@@ -112,7 +112,7 @@ def check_statistics(slots: Mapping[str, Slot], finds: Iterable[str]) -> None:
 
     Args:
         slots: The slots by key.
-        finds: Names of all statistics that the passes before training find.
+        finds: Names of all statistics that the passes of the step find.
 
     Raises:
         ConfigError: Naming slot and statistic.

@@ -20,6 +20,7 @@ RECIPES = {path.stem: path for path in CONFIGS if path.parent.name == 'recipes'}
 
 # Batch, learning rates and epochs of the base step and of later ones, mixed precision, label policy.
 MIB = (24, 0.01, 0.001, 30, 30)
+STAR_S = ('star_sphere', 'adapter', 'cogamid')
 PUBLISHED: dict[str, tuple[Any, ...]] = {
     'mib_voc_15-1': (*MIB, False, 'mib'),
     'mib_ade_100-50-partitioned': (24, 0.01, 0.001, 60, 60, False, 'mib'),
@@ -57,6 +58,9 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'dkd_m_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
     'star_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
     'star_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
+    'star_m_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
+    **{f'{name}_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd') for name in STAR_S},
+    **{f'{name}_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd') for name in STAR_S},
     'ssul_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
@@ -76,8 +80,14 @@ RCIL = {
 CHANGED: dict[str, dict[str, Any]] = {
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},
-    'star_voc_15-1': {'statistics.sites.threshold': 0.6224593312018546},
-    'star_ade_100-50': {'statistics.sites.threshold': 0.6224593312018546},
+    **{
+        f'{name}_{data}': {
+            'statistics.sites.threshold': 0.6224593312018546,
+            **({f'statistics.{key}.grid': (16, 16) for key in ('halfway', 'mixtures')} if name == 'cogamid' else {}),
+        }
+        for name in ('star', 'star_m', *STAR_S)
+        for data in ('voc_15-1', 'ade_100-50')
+    },
     'rcil_voc_15-1': RCIL,
     'rcil_ade_100-50': RCIL,
     **{
@@ -136,8 +146,8 @@ def test_the_method_is_that_of_the_name(name: str) -> None:
         if plain.get('memory') is None
         else {
             **plain.memory,
-            'size': 300 if '_ade_' in name else 100,
-            **(dict(candidates='crops') if method == 'dkd_m' else {}),
+            'size': 300 if '_ade_' in name else 50 if method == 'star_m' else 100,
+            **(dict(candidates='crops') if method in ('dkd_m', 'star_m') else {}),
         }
     )
 
@@ -184,8 +194,15 @@ def test_positives_weigh_35_on_ade(name: str) -> None:
         assert method_slots(cfg.method, step)['main_loss'].pos_weight == 35
 
 
-@pytest.mark.parametrize(('name', 'weight'), [('star_voc_15-1', 4), ('star_ade_100-50', 30)])
-def test_star_s_weights_and_its_one_threshold(name: str, weight: float) -> None:
+@pytest.mark.parametrize(
+    ('name', 'weight'),
+    [
+        (f'{name}_{data}', weight)
+        for name in ('star', *STAR_S)
+        for data, weight in (('voc_15-1', 4), ('ade_100-50', 30))
+    ],
+)
+def test_weights_of_star_and_its_successors_and_their_one_threshold(name: str, weight: float) -> None:
     cfg = load(RECIPES[name])
     for step in list(protocol_of(cfg))[:2]:
         found = method_slots(cfg.method, step)

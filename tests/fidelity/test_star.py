@@ -1,4 +1,4 @@
-"""STAR, composed from its recipes: what is kept of old classes, how much is replayed, and the three losses."""
+"""STAR and STAR-M, composed from their recipes: what is kept of old classes, how much is replayed, the three losses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.fidelity.compose import ComposedStep, Composition, batch, compare, co
 from tests.fidelity.network import answer
 from tests.fidelity.test_decomposed import new_classes
 
-METHODS = {'star': ('star_voc_15-1', 'star_ade_100-50')}
-RECIPES = METHODS['star']
+METHODS = {'star': ('star_voc_15-1', 'star_ade_100-50'), 'star_m': ('star_m_voc_15-1',)}
+RECIPES = [recipe for recipes in METHODS.values() for recipe in recipes]
 PREFIX = 'decode_head.conv_seg'
 LOGIT = 0.5
 """What the old model's raw score must exceed in the release."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from mmciss.functional import (
     EmbeddingDistribution,
+    compensate,
     embedding_sums,
     masked_feature_distillation,
     predicted_classes,
@@ -73,12 +74,38 @@ def test_replayed_features_have_the_moments_of_their_class() -> None:
         ('overlapped', [0, 3, 0, 0], 1000 * 0.98 / 400 - 0.5, [0.5 * 400 + 980, 100, 20, 0]),
         ('disjoint', [0, 10, 2, 0], 1000 / 400, [1400, 165, 50, 5]),
         ('constant', [0, 10, 2, 0], 1000 / 400, [1400, 100, 20, 0]),
+        # The third class has more sites here than it had, the fourth had none.
+        ('adaptive', [0, 3, 0, 0], (980 - 1.0 * 90) / 400, [1380, 100, 20, 0]),
     ],
 )
 def test_amounts_by_hand(rule: str, features: list[int], background: float, counts: list[float]) -> None:
-    found = replay_amounts(torch.tensor([1000, 100, 20, 0]), torch.tensor([400, 65, 30, 5]), 10, 2, rule)
+    found = replay_amounts(torch.tensor([1000, 100, 20, 0]), torch.tensor([400, 65, 30, 5]), 10, 2, rule, labelled=90)
     assert found.features.tolist() == features
     assert found.background == pytest.approx(background) and found.counts.tolist() == counts
+
+
+def test_labelled_sites_count_by_how_much_is_shown_of_old_classes() -> None:
+    found = replay_amounts(torch.tensor([1000, 100, 20]), torch.tensor([400, 65, 5]), 10, 2, 'adaptive', labelled=90)
+    assert found.background == pytest.approx((980 - 0.65 * 90) / 400)
+    nothing = replay_amounts(torch.tensor([10, 3]), torch.tensor([400, 9]), 10, 1, 'adaptive', 0.01, 0.5, 1, 500)
+    assert nothing.background == 0 and nothing.features.tolist() == [0, 1] and nothing.counts[0] == 400 + 9.9
+
+
+def test_compensation_of_a_translation() -> None:
+    """A prototype moves by its share of the way that the model has moved, and the spread grows by as much."""
+    before = EmbeddingDistribution(
+        F.normalize(torch.rand(3, 4, dtype=torch.float64), dim=1),
+        torch.rand(3, 4).double(),
+        torch.rand(3),
+        torch.rand(3),
+    )
+    step = torch.tensor([0.1, -0.2, 0.0, 0.3], dtype=torch.float64)
+    sites, counts = torch.tensor([0, 25, 300]), torch.tensor([50, 100, 100])
+    found = compensate(before, step.expand(3, -1), sites, counts)
+    for number, share in enumerate((0.0, 0.25, 1.0)):
+        torch.testing.assert_close(found.prototype[number], before.prototype[number] + share * step)
+        torch.testing.assert_close(found.spread[number], before.spread[number] + share * step.abs())
+    assert found.norm_mean is before.norm_mean and found.norm_std is before.norm_std
 
 
 def test_amounts_at_their_limits() -> None:

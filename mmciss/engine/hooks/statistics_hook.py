@@ -1,7 +1,8 @@
-"""Passes over the step's data, before and after training."""
+"""Passes over the step's data, before, halfway through and after training."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.statistics.data_pass import DataPass, run_passes
 from mmciss.models.slots import check_needs
 from mmciss.models.step_context import StepContext
-from mmciss.models.teacher import Teacher
+from mmciss.models.teacher import Teacher, build_teacher
 from mmciss.registry import STATISTICS
 from mmciss.utils.files import load_tensors, save_tensors, value_checksum
 
@@ -32,11 +33,12 @@ FILE = 'statistics.pth'
 
 @HOOKS.register_module()
 class StatisticsHook(Hook):
-    """Runs the passes over the step's training images, before and after training.
+    """Runs the passes over the step's training images, before, halfway through and after training.
 
     Passes at the same time share the model's forward passes. Their results are reduced over all ranks and added to
     ``context.statistics``. Those from before training are saved in the step's folder for a resumed step; those from
-    after training are part of the step's state, see :mod:`mmciss.engine.runner.export`.
+    after training are part of the step's state, see :mod:`mmciss.engine.runner.export`; those from halfway are there
+    while slots read them.
 
     Args:
         passes: Configs of :class:`mmciss.engine.statistics.data_pass.DataPass` by name; a pass set to None is left out.
@@ -50,14 +52,14 @@ class StatisticsHook(Hook):
         self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
 
     def passes_of(self, model: Any, when: str) -> dict[str, DataPass]:
-        """Returns the passes that a model's step runs ``'before'`` or ``'after'`` training.
+        """Returns the passes that a model's step runs at a moment of :class:`~.data_pass.DataPass`.
 
         Raises:
             ConfigError: If the model lacks what one of them needs.
         """
         found = {name: item for name, item in self.passes.items() if item.when == when and item.applies(model.step)}
         for name, item in found.items():
-            check_needs(model.segmentor, item, f'method.statistics.{name}')
+            check_needs(model.segmentor, item, f'method.statistics.{name}', model.shared)
         return found
 
     def before_run(self, runner: Runner) -> None:
@@ -80,6 +82,20 @@ class StatisticsHook(Hook):
         if not model.needs_teacher:
             model.set_teacher(None)
 
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Runs the passes halfway through training, with a copy of the model, and lets the slots read the results."""
+        if runner.iter != runner.max_iters // 2 or all(item.when != 'halfway' for item in self.passes.values()):
+            return
+        model = unwrap(runner.model)
+        passes = self.passes_of(model, 'halfway')
+        if not passes:
+            return
+        found = self._run_trained(runner, model, passes, copy.deepcopy(model.segmentor))
+        for slot in model.slots().values():
+            slot.halfway(model.context)
+        for name in found:
+            del model.context.statistics[name]
+
     def finish(self, runner: Runner) -> dict[str, Any]:
         """Runs the passes after training, on every rank, with the weights of the first.
 
@@ -88,11 +104,18 @@ class StatisticsHook(Hook):
         """
         model = unwrap(runner.model)
         passes = self.passes_of(model, 'after')
-        if not passes:
-            return {}
-        for tensor in model.segmentor.state_dict().values():  # ranks have different running statistics
+        return self._run_trained(runner, model, passes, model.segmentor) if passes else {}
+
+    def _run_trained(self, runner: Runner, model: Any, passes: dict[str, DataPass], segmentor: Any) -> dict[str, Any]:
+        for tensor in segmentor.state_dict().values():  # ranks have different running statistics
             broadcast(tensor)
-        return self._run(runner, model.context, passes, Teacher(model.segmentor, 'the trained model'))
+        teacher = model.teacher
+        if teacher is None and model.previous is not None and any('teacher' in item.needs for item in passes.values()):
+            model.set_teacher(build_teacher(model, next(model.parameters()).device))
+        try:
+            return self._run(runner, model.context, passes, Teacher(segmentor, 'the trained model'))
+        finally:
+            model.set_teacher(teacher)
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         found = [None]
@@ -116,6 +139,7 @@ class StatisticsHook(Hook):
         preprocessor = context.model.data_preprocessor
         model.to(next(context.model.parameters()).device)
         moment = next(iter(passes.values())).when
+        moment = 'halfway through' if moment == 'halfway' else moment
         runner.logger.info(f'Looking at {len(images)} images {moment} training: {", ".join(passes)}.')
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:

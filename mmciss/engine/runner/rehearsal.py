@@ -124,10 +124,10 @@ def _check_passes(model: Any, passes: Mapping[str, DataPass]) -> None:
         if item.when not in MOMENTS:
             raise ConfigError(f'method.{key}: {type(item).__name__}.when is {item.when!r}; allowed: {MOMENTS}')
         if item.applies(model.step):
-            check_needs(model.segmentor, item, f'method.{key}')
+            check_needs(model.segmentor, item, f'method.{key}', model.shared)
     if model.step.num_new and not model.step.is_base:
-        before = [item for item in passes.values() if item.when == 'before' and item.applies(model.step)]
-        check_statistics(model.slots(), [name for item in before for name in item.finds])
+        run = [item for item in passes.values() if item.applies(model.step)]
+        check_statistics(model.slots(), [name for item in run for name in item.finds])
 
 
 def _check_hooks(cfg: Config) -> list[tuple[str, Any]]:

@@ -84,7 +84,8 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
 
 def _is_after(config: Mapping[str, Any]) -> bool:
     kind = config.get('type')
-    return getattr(STATISTICS.get(kind) if isinstance(kind, str) else kind, 'when', None) == 'after'
+    usual = getattr(STATISTICS.get(kind) if isinstance(kind, str) else kind, 'when', None)
+    return bool(config.get('when', usual) == 'after')
 
 
 def make_step_config(

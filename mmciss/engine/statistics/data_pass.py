@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmciss.protocols.step import Step
 
 
-MOMENTS = ('before', 'after')
+MOMENTS = ('before', 'halfway', 'after')
 
 
 class DataPass:
@@ -30,8 +30,11 @@ class DataPass:
     Attributes:
         when: ``'before'``: before training, with the teacher; not at the base step, which has none. ``'after'``: after
             training, with the model just trained, at the base step too; the results are saved with the step, and the
-            next step has them in ``context.previous.statistics``.
-        needs: What :meth:`update` reads, out of ``('logits', 'embedding', 'features', 'classifier')``.
+            next step has them in ``context.previous.statistics``. ``'halfway'``: when half of the iterations are done,
+            with the model as it is then; slots read the results in
+            :meth:`~mmciss.models.slot.SlotLife.halfway`.
+        needs: What the pass reads, out of ``('logits', 'embedding', 'features', 'classifier')``, ``'shared.NAME'``, and
+            ``'teacher'``, if that is not the model that runs: it is ``context.teacher``, None at the base step.
         layers: Names of modules, relative to the segmentor, whose output it reads from ``features``.
         requires: Names of statistics that other passes must find first; they are in ``context.statistics``.
         finds: Names of the statistics that :meth:`finish` returns.

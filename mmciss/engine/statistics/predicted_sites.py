@@ -1,4 +1,4 @@
-"""How often the teacher sees each old class in the background of a step's images."""
+"""How often the teacher sees each old class in the background of a step's images, and how much of them is labelled."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class PredictedSites(DataPass):
         super().begin(context, model)
         self.counts = torch.zeros(self.step.num_old, dtype=torch.int64)
         self.images = torch.zeros((), dtype=torch.int64)
+        self.labelled = torch.zeros((), dtype=torch.int64)
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Counts the batch's sites and images."""
@@ -52,13 +53,19 @@ class PredictedSites(DataPass):
         predicted = predicted_classes(
             output.logits_at(target.shape[-2:]), math.log(self.threshold / (1 - self.threshold))
         )
-        found = labels_at(predicted, size, centre=True)[labels_at(target, size, centre=True) == 0]
+        labels = labels_at(target, size, centre=True)
+        found = labels_at(predicted, size, centre=True)[labels == 0]
         self.counts = self.counts.to(found.device) + found.bincount(minlength=self.step.num_old)
         self.images = self.images.to(found.device) + len(inputs)
+        new = (labels >= self.step.num_old) & (labels < self.step.num_seen)
+        self.labelled = self.labelled.to(found.device) + new.sum()
 
-    def finish(self) -> dict[str, dict[str, Tensor]]:
-        """Returns ``predicted_sites``: ``counts (C_old,)``, background first, the number of images, the threshold."""
-        counts, images = sum_over_ranks(self.counts), sum_over_ranks(self.images)
-        assert counts is not None and images is not None
-        threshold = torch.tensor(self.threshold, dtype=torch.float64)
-        return {'predicted_sites': {'counts': counts, 'images': images, 'threshold': threshold}}
+    def finish(self) -> dict[str, dict[str, Tensor | None]]:
+        """Returns ``predicted_sites``.
+
+        These are ``counts (C_old,)``, background first, the number of ``images``, that of sites ``labelled`` as a new
+        class, and the threshold.
+        """
+        names = ('counts', 'images', 'labelled')
+        found = {name: sum_over_ranks(getattr(self, name)) for name in names}
+        return {'predicted_sites': {**found, 'threshold': torch.tensor(self.threshold, dtype=torch.float64)}}

@@ -6,6 +6,7 @@ Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra loss
 from __future__ import annotations
 
 from .binary_cross_entropy_loss import AuxiliaryClassifierLoss, NewClassBCELoss, SigmoidCrossEntropyLoss
+from .density_distillation_loss import DensityDistillationLoss
 from .extra_loss import ExtraLoss, LogitLoss
 from .feature_distillation_loss import FeatureDistillationLoss, LocalPODLoss, PooledCubeLoss
 from .gradient_compensated_cross_entropy_loss import GradientCompensatedCrossEntropyLoss
@@ -18,10 +19,12 @@ from .replay_bce_loss import ReplayBCELoss
 from .sigmoid_distillation_loss import DecomposedDistillationLoss, SigmoidDistillationLoss
 from .soft_sharp_relation_loss import SoftSharpRelationLoss
 from .unbiased_cross_entropy_loss import UnbiasedCrossEntropyLoss
+from .uncertainty_loss import UncertaintyLoss
 
 __all__ = [
     'AuxiliaryClassifierLoss',
     'DecomposedDistillationLoss',
+    'DensityDistillationLoss',
     'ExtraLoss',
     'FeatureDistillationLoss',
     'GradientCompensatedCrossEntropyLoss',
@@ -41,4 +44,5 @@ __all__ = [
     'SoftSharpRelationLoss',
     'UnbiasedCrossEntropyLoss',
     'UnbiasedDistillationLoss',
+    'UncertaintyLoss',
 ]

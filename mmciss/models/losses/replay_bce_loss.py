@@ -70,7 +70,7 @@ class ReplayBCELoss(NewClassBCELoss):
         bias = None if student.classifier.bias is None else student.classifier.bias[self.num_old :]
         with full_precision(plain):
             sites = at_least_float32(student.embedding).permute(0, 2, 3, 1).flatten(0, 2)
-            drawn = replay.draw(amounts.features).to(sites)
+            drawn = replay.draw(amounts.features, sites).to(sites)
             loss = replay_bce(
                 plain / self.loss_weight,
                 F.linear(drawn, rows, bias),

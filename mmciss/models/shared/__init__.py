@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .embedding_sampler import EmbeddingSampler, PrototypeSampler, SphereSampler
 from .feature_replay import FeatureReplay
+from .mixture_sampler import MixtureSampler
 
-__all__ = ['FeatureReplay']
+__all__ = ['EmbeddingSampler', 'FeatureReplay', 'MixtureSampler', 'PrototypeSampler', 'SphereSampler']

@@ -1,10 +1,11 @@
-"""What STAR keeps of the classes it has learned."""
+"""What STAR and its successors keep of the classes they have learned."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from logging import WARNING
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import get_world_size
@@ -13,13 +14,14 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional import Amounts, EmbeddingDistribution, predicted_classes, replay_amounts, replay_features
-from mmciss.functional.feature_replay import NORM_NOISES, RULES
+from mmciss.functional import Amounts, EmbeddingDistribution, compensate, predicted_classes, replay_amounts
+from mmciss.functional.feature_replay import RULES
 from mmciss.models.outputs import main_classifier
 from mmciss.models.slot import SharedSlot
 
 if TYPE_CHECKING:
     from mmciss.models.outputs import SegOutput
+    from mmciss.models.shared.embedding_sampler import EmbeddingSampler
     from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
@@ -28,15 +30,17 @@ if TYPE_CHECKING:
 class FeatureReplay(SharedSlot):
     """Distribution of every class's embeddings, from the step in which it was new, and how much of it is replayed.
 
-    STAR (NeurIPS 2023). A class costs ``2 D + 3`` numbers; no image is kept, and nothing is updated later but the
-    numbers of sites. Needs the passes :class:`~mmciss.engine.statistics.EmbeddingDistributions` and
-    :class:`~mmciss.engine.statistics.PredictedSites`.
+    STAR (NeurIPS 2023). A class costs ``2 D + 3`` numbers; no image is kept. Needs the passes
+    :class:`~mmciss.engine.statistics.EmbeddingDistributions` and :class:`~mmciss.engine.statistics.PredictedSites`.
+    With the pass :class:`~mmciss.engine.statistics.EmbeddingDeviation` the distributions of old classes follow the
+    model, otherwise only the numbers of sites change later.
 
     Args:
-        rule: How much is replayed, see :func:`mmciss.functional.replay_amounts`; None for ``'disjoint'`` in a
-            protocol with setting ``'disjoint'`` or ``'partitioned'``, else ``'overlapped'``.
+        sampler: Config of the :class:`~mmciss.models.shared.embedding_sampler.EmbeddingSampler`; None for STAR's,
+            :class:`~mmciss.models.shared.PrototypeSampler`.
+        rule: How much is replayed, see :func:`mmciss.functional.replay_amounts`; of two rules the second is that of
+            protocols with setting ``'disjoint'`` or ``'partitioned'``.
         threshold: The probability that an old class must exceed to be seen in the background, as in ``PredictedSites``.
-        norm_noise: See :func:`mmciss.functional.replay_features`.
         new_share: See :func:`mmciss.functional.replay_amounts`.
         old_share: See :func:`mmciss.functional.replay_amounts`.
         minimum: Least number of features of a known class in a batch.
@@ -44,13 +48,14 @@ class FeatureReplay(SharedSlot):
     Attributes:
         counts: Sites of each class over all previous steps, background first, ``(C,)``.
         predicted: Background sites of this step's images by the teacher's prediction, ``(C_old,)``.
+        labelled: Number of sites of this step's images with the label of a new class.
         images: Number of this step's images.
 
     Raises:
         ConfigError: If an argument is unknown or the threshold is no probability.
     """
 
-    needs: tuple[str, ...] = ('embedding', 'rows')
+    needs: tuple[str, ...] = ('embedding', 'rows', 'statistics.embedding_distribution')
 
     prototype: Tensor
     spread: Tensor
@@ -58,25 +63,30 @@ class FeatureReplay(SharedSlot):
     norm_std: Tensor
     counts: Tensor
     predicted: Tensor
+    labelled: Tensor
     images: Tensor
 
     def __init__(
         self,
-        rule: str | None = None,
+        sampler: dict[str, Any] | None = None,
+        rule: str | Sequence[str] = ('overlapped', 'disjoint'),
         threshold: float = 0.5,
-        norm_noise: str = 'channel',
         new_share: float = 0.01,
         old_share: float = 0.5,
         minimum: int = 0,
     ) -> None:
         super().__init__()
-        if rule is not None and rule not in RULES:
-            raise unknown_name('rule', rule, RULES, 'method.shared.*.rule')
-        if norm_noise not in NORM_NOISES:
-            raise unknown_name('noise', norm_noise, NORM_NOISES, 'method.shared.*.norm_noise')
+        rules = [rule, rule] if isinstance(rule, str) else list(rule)
+        for item in rules:
+            if item not in RULES:
+                raise unknown_name('rule', item, RULES, 'method.shared.*.rule')
+        if len(rules) != 2:
+            raise ConfigError(f'method.shared.*.rule must be one rule or two, found {rules}')
         if not 0 < threshold < 1:
             raise ConfigError(f'method.shared.*.threshold must lie between 0 and 1, found {threshold}')
-        self.rule, self.threshold, self.norm_noise = rule, threshold, norm_noise
+        self.rules, self.threshold = rules, threshold
+        self.sampler: EmbeddingSampler = MODELS.build(sampler or dict(type='PrototypeSampler'))
+        self.needs = (*self.needs, *self.sampler.needs)
         self.new_share, self.old_share, self.minimum = new_share, old_share, minimum
 
     def check_step(self, step: Step) -> None:
@@ -99,14 +109,16 @@ class FeatureReplay(SharedSlot):
         width = found[1].weight.shape[1]
         self.num_old, self.num_new = step.num_old, step.num_new
         setting = None if context.data is None else context.data.protocol.setting
-        self.used_rule = self.rule or ('disjoint' if setting in ('disjoint', 'partitioned') else 'overlapped')
+        self.used_rule = self.rules[setting in ('disjoint', 'partitioned')]
         for name in ('prototype', 'spread'):
             self.register_buffer(name, torch.zeros(step.num_seen, width))
         for name in ('norm_mean', 'norm_std'):
             self.register_buffer(name, torch.zeros(step.num_seen))
         self.register_buffer('counts', torch.zeros(step.num_seen, dtype=torch.float64))
         self.register_buffer('predicted', torch.zeros(step.num_old, dtype=torch.int64))
+        self.register_buffer('labelled', torch.zeros((), dtype=torch.int64))
         self.register_buffer('images', torch.zeros((), dtype=torch.int64))
+        self.sampler.prepare(step, width)
 
     def begin(self, context: StepContext) -> None:
         """Goes on from what the previous step left, and takes what the pass before training counted.
@@ -126,6 +138,7 @@ class FeatureReplay(SharedSlot):
                         f'embedding has {buffer.shape[1]}'
                     )
                 buffer[: len(value)] = value.to(buffer)
+            self.sampler.begin(left)
         else:
             print_log(
                 'FeatureReplay: the previous step left no prototypes, so old classes are not replayed.',
@@ -139,10 +152,19 @@ class FeatureReplay(SharedSlot):
                 f'has {float(sites["threshold"])}; set both to one value'
             )
         self.predicted.copy_(sites['counts'])
+        self.labelled.copy_(sites['labelled'])
         self.images.copy_(sites['images'])
 
+    def halfway(self, context: StepContext) -> None:
+        """Lets the sampler take what was found halfway through training."""
+        self.sampler.adopt(context)
+
     def end(self, context: StepContext) -> None:
-        """Adds the step's classes, and counts its background with that of the previous steps."""
+        """Adds the step's classes, moves the old ones if their deviation was measured, and counts the background."""
+        if self.num_old and (moved := context.statistics.get('embedding_deviation')):
+            new_places = compensate(self.known(), moved['deviation'], moved['counts'], self.counts[: self.num_old])
+            for name, value in new_places._asdict().items():
+                getattr(self, name)[: self.num_old] = value
         found = context.statistic('embedding_distribution', self)
         new = slice(max(1, self.num_old), None)
         for name in (*EmbeddingDistribution._fields, 'counts'):
@@ -152,6 +174,7 @@ class FeatureReplay(SharedSlot):
             self.counts[: self.num_old] = self._amounts(1.0).counts
         else:
             self.counts[0] = found['counts'][0]
+        self.sampler.adopt(context)
 
     def amounts(self, batch: int) -> Amounts:
         """Returns how much is replayed beside a batch.
@@ -171,17 +194,21 @@ class FeatureReplay(SharedSlot):
             self.new_share,
             self.old_share,
             self.minimum,
+            float(self.labelled),
         )
 
-    def draw(self, amounts: Tensor) -> Tensor:
-        """Draws embeddings of old classes ``(n, D)``, ``amounts (C_old,)`` of each."""
-        known = EmbeddingDistribution(*(getattr(self, name)[: self.num_old] for name in EmbeddingDistribution._fields))
-        return replay_features(known, amounts, self.norm_noise)
+    def known(self) -> EmbeddingDistribution:
+        """Returns the distributions of the old classes."""
+        return EmbeddingDistribution(*(getattr(self, name)[: self.num_old] for name in EmbeddingDistribution._fields))
+
+    def draw(self, amounts: Tensor, sites: Tensor) -> Tensor:
+        """Draws embeddings of old classes ``(n, D)``, ``amounts (C_old,)`` of each, beside a batch's ``(S, D)``."""
+        return self.sampler.draw(self.known(), amounts, sites.detach())
 
     def known_prototypes(self) -> Tensor:
         """Returns the prototypes of old classes that had a site, ``(K, D)``."""
         known = self.counts[: self.num_old] > 0
-        return self.prototype[1 : self.num_old][known[1:]]
+        return self.sampler.prototypes(self.known())[1:][known[1:]]
 
     def seen_by(self, teacher: SegOutput, size: tuple[int, ...]) -> Tensor:
         """Returns the old class that the teacher sees at each pixel, 0 for none, ``(N, H, W)``."""

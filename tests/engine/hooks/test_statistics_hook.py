@@ -1,4 +1,4 @@
-"""Passes over the data before training."""
+"""Passes over the data before, halfway through and after training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from mmseg.registry import MODELS
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import mmciss.register_all
 from mmciss.engine.hooks.statistics_hook import FILE, StatisticsHook
+from mmciss.engine.statistics.data_pass import DataPass
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_state_dict
+from mmciss.models.outputs import SegOutput
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
-from mmciss.models.teacher import build_teacher
+from mmciss.models.slot import SharedSlot
+from mmciss.models.step_context import StepContext
+from mmciss.models.teacher import Teacher, build_teacher
+from mmciss.registry import STATISTICS
 from mmciss.utils.files import load_tensors, save_tensors
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 
@@ -141,3 +148,62 @@ def test_a_layer_that_does_not_exist_is_refused_before_any_image_is_read(previou
     with pytest.raises(ConfigError, match=r"method.statistics.prototypes.layers.*'backbone.layer9'"):
         hook.before_run(make_runner(tmp_path, previous, images))
     assert images.read == []
+
+
+@STATISTICS.register_module()
+class Glance(DataPass):
+    """Says whether there was a teacher, and which model it looked at."""
+
+    needs = ('embedding', 'teacher')
+    finds = ('glance',)
+
+    def __init__(self, when: str) -> None:
+        self.when = when
+
+    def begin(self, context: StepContext, model: Teacher) -> None:
+        super().begin(context, model)
+        self.found = []
+
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
+        teacher = self.context.teacher
+        self.found.append([len(inputs), teacher is not None, self.model.segmentor is self.context.model.segmentor])
+
+    def finish(self) -> dict[str, Any]:
+        return {'glance': torch.tensor(self.found)}
+
+
+@MODELS.register_module()
+class Reader(SharedSlot):
+    """Remembers what it read halfway."""
+
+    def halfway(self, context: StepContext) -> None:
+        self.read = context.statistics['glance']
+
+
+def test_halfway_slots_read_what_a_copy_of_the_model_found(previous: dict, tmp_path: Path) -> None:
+    images = Images()
+    runner = make_runner(tmp_path, previous, images, shared=dict(reader=dict(type='Reader')))
+    runner.max_iters = 7
+    model = runner.model.train()
+    hook = StatisticsHook(dict(glance=dict(type='Glance', when='halfway')))
+    before = random_state()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    learning = [parameter.requires_grad for parameter in model.parameters()]
+    for runner.iter in range(7):
+        hook.before_train_iter(runner, runner.iter)
+        assert hasattr(model.shared['reader'], 'read') == (runner.iter >= 3)
+    assert model.shared['reader'].read.tolist() == [[2, 1, 0], [2, 1, 0], [1, 1, 0]], 'once, with the teacher'
+    assert 'glance' not in model.context.statistics and random_state() == before
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert model.segmentor.training and learning == [parameter.requires_grad for parameter in model.parameters()]
+    assert hook.finish(runner) == {}
+
+
+def test_a_pass_after_training_has_the_teacher_for_as_long_as_it_runs(previous: dict, tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, previous, Images())
+    runner.model.set_teacher(None)  # training is over
+    hook = StatisticsHook(dict(glance=dict(type='Glance', when='after')))
+    assert hook.finish(runner)['glance'].tolist() == [[2, 1, 1], [2, 1, 1], [1, 1, 1]]
+    assert runner.model.teacher is None
+    base = make_runner(tmp_path, None, Images())
+    assert hook.finish(base)['glance'][:, 1].tolist() == [0, 0, 0], 'nobody taught the base step'

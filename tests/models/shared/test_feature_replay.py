@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,7 +36,12 @@ def distribution(classes: int) -> dict[str, torch.Tensor]:
 
 def sites(threshold: float = 0.5, counts: tuple[int, ...] = (20, 3, 70)) -> dict[str, torch.Tensor]:
     """What the pass before training finds."""
-    return dict(counts=torch.tensor(counts), images=torch.tensor(8), threshold=torch.tensor(threshold).double())
+    return dict(
+        counts=torch.tensor(counts),
+        images=torch.tensor(8),
+        labelled=torch.tensor(6),
+        threshold=torch.tensor(threshold).double(),
+    )
 
 
 def model_of(step: Step, **options: Any) -> IncrementalSegmentor:
@@ -94,6 +100,34 @@ def test_disjoint_counts_add_up() -> None:
     assert replay.counts.tolist() == [60, 53, 130, 70, 80]
 
 
+def test_the_second_rule_is_for_disjoint_steps() -> None:
+    for setting, rule in (('overlapped', 'adaptive'), ('disjoint', 'constant'), ('partitioned', 'constant')):
+        model = model_of(LATER, rule=('adaptive', 'constant'))
+        model.context.data = SimpleNamespace(protocol=SimpleNamespace(setting=setting))
+        model.shared['replay'].prepare(model.context)
+        assert model.shared['replay'].used_rule == rule
+    replay = begun(rule='adaptive', minimum=1).shared['replay']
+    assert replay.amounts(2).features.tolist() == [0, int((50 - 3) / 4), 1], 'one of a class that is seen more often'
+    assert replay.amounts(2).background == pytest.approx((40 * 0.98 - 6) / 20)
+
+
+def test_old_classes_follow_their_deviation() -> None:
+    model = begun()
+    replay, left = model.shared['replay'], distribution(3)
+    move = torch.zeros(3, WIDTH)
+    move[1, 0] = 0.5
+    model.context.statistics.update(
+        embedding_distribution=distribution(5),
+        embedding_deviation=dict(deviation=move, counts=torch.tensor([0, 10, 0])),
+    )
+    replay.end(model.context)
+    share = 10 / 50
+    torch.testing.assert_close(replay.prototype[1], left['prototype'][1] + share * move[1])
+    torch.testing.assert_close(replay.spread[1], left['spread'][1] + share * move[1])
+    assert torch.equal(replay.prototype[2], left['prototype'][2]), 'seen nowhere'
+    assert torch.equal(replay.prototype[3:], distribution(5)['prototype'][3:])
+
+
 def test_the_base_step_counts_its_background() -> None:
     model = model_of(BASE, statistics=dict(embedding_distribution=distribution(3)))
     replay = model.shared['replay']
@@ -127,9 +161,10 @@ def test_without_anything_to_replay_it_is_the_plain_loss() -> None:
 def test_refusals() -> None:
     with pytest.raises(ConfigError, match=r'threshold is 0\.7, but the pass .* has 0\.5'):
         begun(threshold=0.7)
-    for option, value in (('rule', 'sequential'), ('norm_noise', 'none')):
-        with pytest.raises(ConfigError, match=rf'method\.shared\.\*\.{option}.*{value}'):
-            FeatureReplay(**{option: value})
+    with pytest.raises(ConfigError, match=r'method\.shared\.\*\.rule.*sequential'):
+        FeatureReplay(rule='sequential')
+    with pytest.raises(ConfigError, match=r'rule must be one rule or two'):
+        FeatureReplay(rule=('overlapped',))
     with pytest.raises(ConfigError, match='threshold must lie between 0 and 1'):
         FeatureReplay(threshold=0)
     domain = Step(1, new=(), old=(1, 2), sizes=(3, 0), names=LATER.names[:3])
