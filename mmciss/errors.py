@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ConfigError(ValueError):
@@ -32,6 +33,25 @@ def unknown_name(kind: str, name: object, allowed: Iterable[object], key: str) -
     """
     names = sorted(map(str, allowed))
     return ConfigError(f'{key}: unknown {kind} {name!r}. Allowed: {", ".join(names)}.{close_matches(str(name), names)}')
+
+
+@contextmanager
+def prefixed(source: str) -> Iterator[None]:
+    """Puts the flag, key or file that is being read before the message of any :class:`ConfigError` raised inside."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f'{source}: {error}') from error
+
+
+def flag(name: str) -> str:
+    """Returns the command-line flag of an argument.
+
+    Examples:
+        >>> flag('val_images')
+        '--val-images'
+    """
+    return '--' + name.replace('_', '-')
 
 
 def first_line(error: BaseException) -> str:

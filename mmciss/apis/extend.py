@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config
 
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import CfgOptions
-from mmciss.errors import ConfigError
+from mmciss.apis.overrides import CfgOptions, check_filled
+from mmciss.errors import flag
 
 if TYPE_CHECKING:
     from mmciss.extend.runner import Extension
@@ -29,7 +29,6 @@ DATA_FLAGS = {
     'image_suffix': 'end of the names of images, such as _leftImg8bit.png',
     'mask_suffix': 'end of the names of masks',
 }
-_FLAGLESS = {'config': 'MODEL_CONFIG', 'checkpoint': 'CHECKPOINT'}
 
 
 def extend(
@@ -97,7 +96,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--classes', nargs='+', required=True, metavar='NAME', help='names of the new classes')
     parser.add_argument('--work-dir', required=True, help='folder for the extended model and the report')
     for name, text in DATA_FLAGS.items():
-        parser.add_argument('--' + name.replace('_', '-'), help=text)
+        parser.add_argument(flag(name), help=text)
     parser.add_argument(
         '--mask-ids',
         default='auto',
@@ -130,12 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         from mmciss.utils.environment import use_device
 
-        for name, value in args.items():
-            if value == '':
-                raise ConfigError(
-                    f'{_FLAGLESS.get(name) or "--" + name.replace("_", "-")}: is empty; leave it out, or give '
-                    f'it a value'
-                )
+        check_filled(args, {'config': 'MODEL_CONFIG', 'checkpoint': 'CHECKPOINT'})
         use_device(args.pop('device'))
         extend(**args)
 

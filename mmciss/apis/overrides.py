@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, flag
 from mmciss.utils.configs import load_config, load_method
 
 FLAG = '--cfg-options'
@@ -60,18 +60,22 @@ def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def check_filled(args: Mapping[str, Any], positional: Mapping[str, str]) -> None:
+    """Refuses empty arguments (a shell variable without a value), by their flags or the names of positional ones."""
+    for name, value in args.items():
+        if value == '':
+            raise ConfigError(f'{positional.get(name) or flag(name)}: is empty; leave it out, or give it a value')
+
+
 def read_config(args: Namespace) -> Config:
     """Loads the config of a command line and applies its flags, in the order of MMSegmentation's own tools.
 
     Raises:
-        ConfigError: If a flag is empty (a shell variable without a value), or names something that does not exist.
+        ConfigError: If a flag is empty, or names something that does not exist.
     """
     from mmciss.engine.checks.keys import apply_cfg_options  # it loads MMSegmentation, which --help need not wait for
 
-    for name, value in vars(args).items():
-        if value == '':
-            flag = name if name in ('config', 'checkpoint') else f'--{name.replace("_", "-")}'
-            raise ConfigError(f'{flag}: is empty; leave it out, or give it a value')
+    check_filled(vars(args), {'config': 'config', 'checkpoint': 'checkpoint'})
     cfg = load_config(args.config)
     if 'launcher' in args:
         cfg.launcher = args.launcher

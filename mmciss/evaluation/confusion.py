@@ -13,9 +13,9 @@ ABSENT_RULES = ('exclude', 'zero', 'mmseg')
 def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255) -> np.ndarray:
     """Counts pixels by true and predicted class, in one pass and without a mask.
 
-    Both maps are clamped into ``-1..num_classes``, so that everything outside the classes lands in
-    a border row or column of a matrix with ``num_classes + 2`` rows, which is cut off. This is
-    several times faster than selecting the valid pixels first.
+    Both maps are clamped into ``-1..num_classes``, so that everything outside the classes lands in a border row or
+    column of a matrix with ``num_classes + 2`` rows, which is cut off. This is several times faster than selecting the
+    valid pixels first.
 
     Args:
         prediction: Predicted classes ``(...)``, integers.

@@ -59,9 +59,7 @@ def read_samples(record: RunRecord) -> list[Samples]:
 def contact_sheet(samples: Sequence[Samples], result: Mapping[str, Any]) -> Figure:
     """Draws a row per image: the photograph, the ground truth, then the prediction of every step.
 
-    Args:
-        samples: At least one step; all of the same images.
-        result: The last finished step's ``result.json``: ``classes`` and, if any, ``palette``.
+    All steps show the same images; ``result`` is the ``result.json`` of the last finished one.
     """
     last = samples[-1]
     rows = []

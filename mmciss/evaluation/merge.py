@@ -30,10 +30,7 @@ SAME_METHOD = (
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
-    """Reads runs.
-
-    Args:
-        paths: Run folders, or folders that contain run folders.
+    """Reads run folders, and those inside folders that contain some.
 
     Raises:
         FileNotFoundError: If there is no run folder at or below a path.
@@ -74,10 +71,7 @@ def check_no_copies(records: Sequence[RunRecord]) -> None:
 
 
 def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Merges runs; protocols are never mixed.
-
-    Args:
-        records: Any runs. Incomplete ones are named, and left out of all means.
+    """Merges runs; protocols are never mixed. Incomplete runs are named, and left out of all means.
 
     Returns:
         One dictionary of plain values per problem (data set and classes, protocol, setting): ``rows`` with one entry

@@ -11,7 +11,6 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
@@ -26,6 +25,7 @@ OLD, NEW, ALL = '#0072B2', '#D55E00', '#222222'
 GROUPS = (('old', OLD, 'o'), ('new', NEW, 's'), ('all', ALL, 'D'))
 CYCLE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C510A', '#542788', '#7F7F7F', '#000000')
 """Okabe and Ito's colours, which colour-blind readers tell apart, with the pale yellow replaced; one per method."""
+CELLS = matplotlib.colormaps['viridis'].with_extremes(bad='#f0f0f0')
 MARKERS = 'osD^vP*Xhp'
 LINES = ('-', '--', ':', '-.')
 WIDE = 40
@@ -71,11 +71,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def plot_heatmap(report: Mapping[str, Any]) -> Figure:
-    """Draws the IoU of every class after every step, with lines where classes arrive.
-
-    Args:
-        report: The content of ``report.json``.
-    """
+    """Draws the IoU of every class after every step out of ``report.json``, with lines where classes arrive."""
     first = int(report['background'] and not report['counts_background'])
     iou = _array(report['iou'])[:, first:]
     steps, classes = iou.shape
@@ -84,11 +80,10 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
     figure = new_figure(max(6.0, width), 1.9 + (0.34 if narrow else 0.3) * steps)
     with style():
         main, side = figure.subplots(1, 2, width_ratios=[classes * (1 if narrow else 0.32), 3.6], sharey=True)
-        colors = matplotlib.colormaps['viridis'].with_extremes(bad='#f0f0f0')
-        image = _cells(main, iou, colors, annotate=narrow)
+        image = draw_cells(main, iou, annotate=narrow)
         finished = [step if step['finished'] else {} for step in report['steps'][:steps]]
         means = [[step.get(score_key(report, name)) for name, _, _ in GROUPS] for step in finished]
-        _cells(side, _array(means), colors, annotate=True)
+        draw_cells(side, _array(means), annotate=True)
         main.set_xticks(range(classes), report['classes'][first:], rotation=90, fontsize=8 if narrow else 5.5)
         main.set_yticks(range(steps), [f'step {step}' for step in range(steps)])
         side.set_xticks(range(3), [name for name, _, _ in GROUPS], rotation=90, fontsize=8)
@@ -104,8 +99,9 @@ def plot_heatmap(report: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _cells(axes: Axes, values: np.ndarray, colors: Colormap, annotate: bool) -> Any:
-    image = axes.imshow(values, cmap=colors, vmin=0, vmax=100, aspect='auto', interpolation='nearest')
+def draw_cells(axes: Axes, values: np.ndarray, annotate: bool) -> Any:
+    """Draws percentages ``(rows, columns)`` as coloured cells, with their numbers if asked for; NaN stays empty."""
+    image = axes.imshow(values, cmap=CELLS, vmin=0, vmax=100, aspect='auto', interpolation='nearest')
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
@@ -121,11 +117,7 @@ def _cells(axes: Axes, values: np.ndarray, colors: Colormap, annotate: bool) -> 
 
 
 def plot_curves(report: Mapping[str, Any]) -> Figure:
-    """Draws the mean IoU of old, new and all classes over the steps.
-
-    Args:
-        report: The content of ``report.json``.
-    """
+    """Draws the mean IoU of old, new and all classes over the steps out of ``report.json``."""
     figure = new_figure(max(5.6, 2.6 + 0.52 * report['num_steps']), 3.8)
     counted = report['counts_background']
     with style():
@@ -156,8 +148,7 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
 def plot_comparison(problem: Mapping[str, Any]) -> Figure:
     """Draws the mean IoU over the steps, and old, new and all after the last one, by method.
 
-    Args:
-        problem: One entry of :func:`mmciss.evaluation.merge.merge_runs`.
+    ``problem`` is one entry of :func:`mmciss.evaluation.merge.merge_runs`.
     """
     rows = problem['rows']
     figure = new_figure(max(9.5, 7.0 + 0.4 * problem['num_steps']), max(4.0, 1.6 + 0.42 * len(rows)))
@@ -253,10 +244,7 @@ def _limits(highest: float) -> tuple[float, float]:
 def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Sets limits, ticks and grid of axes over the steps, and writes a name at the end of every line.
 
-    Args:
-        axes: Where lines were drawn.
-        num_steps: The number of steps.
-        ends: ``(x, y, name, colour)`` of every line's end; overlapping names are moved apart.
+    The ends of lines are ``(x, y, name, colour)``; overlapping names are moved apart.
     """
     bottom, top = _limits(axes.dataLim.y1)
     axes.set_ylim(bottom, top)

@@ -20,7 +20,7 @@ from mmciss.evaluation.report_text import CONVENTION_TITLES, SCORES, counted, me
 from mmciss.evaluation.result_checks import check_list
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import summarize_run
-from mmciss.utils.files import read_json, write_atomically, write_json
+from mmciss.utils.files import read_json, write_json, write_text
 
 SECTIONS = 'sections.json'
 STEP_COLUMNS = (
@@ -74,11 +74,7 @@ def write_report(path: str | Path, out: str | Path | None = None, sections: Sequ
 
 
 def write_merged_report(paths: Sequence[str | Path], out: str | Path) -> tuple[Path, list[dict[str, Any]]]:
-    """Merges runs and writes ``report.json``, ``report.csv``, ``report.md`` and ``figures/``.
-
-    Args:
-        paths: Run folders, or folders above them.
-        out: The folder to write into.
+    """Merges runs, given as run folders or folders above them, and writes the same files.
 
     Returns:
         The path of ``report.md``, and the merged results.
@@ -182,8 +178,3 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     writer.writerow(header)
     writer.writerows([f'{cell:.6f}' if isinstance(cell, float) else cell for cell in row] for row in rows)
     return buffer.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))

@@ -20,12 +20,9 @@ TRUST = (
 
 
 def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Writes the report of one run.
+    """Writes the report of one run out of ``report.json``; paths of figures are relative to the report.
 
-    Args:
-        report: The content of ``report.json``.
-        figures: Paths of the figures, relative to the report.
-        sections: More sections: ``title``, ``text`` and ``figures``, the paths of theirs.
+    Further sections have a ``title``, ``text`` and ``figures``, the paths of theirs.
     """
     parts = [f'# {report["run"]["title"]}', _lead(report), _headline(report), *map(_picture, figures)]
     parts += [_diagnosis(report), _steps(report), _metrics(report), _classes(report)]
@@ -35,12 +32,7 @@ def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequen
 
 
 def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -> str:
-    """Writes the report of several runs: a section per problem.
-
-    Args:
-        problems: The result of :func:`mmciss.evaluation.merge.merge_runs`.
-        figures: The path of each problem's figure, relative to the report.
-    """
+    """Writes the report of several runs: a section with a figure for each problem, as ``merge_runs`` returns them."""
     parts = ['# Results']
     for problem, figure in zip(problems, figures, strict=True):
         parts += [f'## {problem["problem"]}', _methods(problem), f'![{problem["problem"]}]({figure})']

@@ -149,10 +149,7 @@ class RunRecord:
 
 
 def read_run(path: str | Path) -> RunRecord:
-    """Reads a run folder.
-
-    Args:
-        path: The folder, the ``--work-dir`` of training.
+    """Reads a run folder, the ``--work-dir`` of training.
 
     Raises:
         FileNotFoundError: If the folder does not exist or is not a run folder.

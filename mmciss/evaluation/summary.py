@@ -21,10 +21,7 @@ RULES = ('exclude', 'zero')
 
 
 def summarize_run(record: RunRecord) -> dict[str, Any]:
-    """Computes the content of ``report.json``.
-
-    Args:
-        record: A run with at least one finished step.
+    """Computes the content of ``report.json`` for a run with at least one finished step.
 
     Returns:
         Plain values; every IoU in percent, None for what is not defined. ``summary[rule][convention]`` holds old, new,

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmciss.engine.runner.samples import NUM_SAMPLES, as_rgb, thumbnail, write_samples
+from mmciss.engine.runner.samples import NUM_SAMPLES, thumbnails, write_samples
 from mmciss.evaluation.confusion import confusion_matrix
 from mmciss.models.previous import load_plain_checkpoint
 from mmciss.protocols.labels import IGNORE, UNKNOWN
@@ -48,11 +47,9 @@ class Comparison:
     @classmethod
     def empty(cls, num_old: int, num_new: int, labelled: Collection[int], background: bool) -> Comparison:
         """Returns zero counts."""
-        rows = num_old + num_new + 1
-        before = np.zeros((rows, num_old), dtype=np.int64)
-        after = np.zeros((rows, num_old + num_new), dtype=np.int64)
-        agreement = np.zeros((num_old, num_old + num_new), dtype=np.int64)
-        return cls(before, after, agreement, frozenset(labelled), background)
+        total = num_old + num_new
+        before, after = (np.zeros((total + 1, columns), dtype=np.int64) for columns in (num_old, total))
+        return cls(before, after, np.zeros((num_old, total), dtype=np.int64), frozenset(labelled), background)
 
     def add(self, label: Tensor, before: Tensor, after: Tensor) -> None:
         """Counts one image: label (channels, :data:`UNKNOWN` or 255) and predictions, all ``(H, W)`` integers."""
@@ -69,34 +66,23 @@ class Comparison:
 
 @dataclass
 class Pictures:
-    """The test images with the most changes, or the most labels of new classes.
-
-    Attributes:
-        items: Score of each image, and its thumbnails: image, label, prediction before and after.
-    """
+    """The test images with the most changes, or the most labels of new classes: their scores and thumbnails."""
 
     items: list[tuple[float, list[np.ndarray]]] = field(default_factory=list)
 
     def add(self, image: Tensor, label: Tensor, before: Tensor, after: Tensor, num_old: int) -> None:
         """Keeps an image ``(C, H, W)`` with its maps ``(H, W)`` if its score is high enough."""
         new = (label >= num_old) & (label < UNKNOWN)
-        weight = float((before != after).float().mean() + new.float().mean())
-        if len(self.items) == NUM_SAMPLES and weight <= self.items[-1][0]:
-            return
-        maps = [
-            item.cpu().numpy().astype(np.uint8) for item in (label.masked_fill(label == UNKNOWN, IGNORE), before, after)
-        ]
-        photograph = cv2.resize(as_rgb(image), maps[0].shape[::-1])
-        self.items.append(
-            (weight, [thumbnail(photograph, nearest=False), *(thumbnail(item, nearest=True) for item in maps)])
-        )
-        self.items = sorted(self.items, key=lambda item: -item[0])[:NUM_SAMPLES]
+        score = float((before != after).float().mean() + new.float().mean())
+        if len(self.items) < NUM_SAMPLES or score > self.items[-1][0]:
+            label = label.masked_fill(label == UNKNOWN, IGNORE)
+            self.items.append((score, thumbnails(image, label, before, after)))
+            self.items = sorted(self.items, key=lambda item: -item[0])[:NUM_SAMPLES]
 
     def write(self, folders: Sequence[Path]) -> None:
         """Writes ``samples.npz`` for both steps."""
-        images, labels, *predictions = (
-            np.stack(column) for column in zip(*(maps for _, maps in self.items), strict=True)
-        )
+        columns = zip(*(maps for _, maps in self.items), strict=True)
+        images, labels, *predictions = (np.stack(column) for column in columns)
         for folder, found in zip(folders, predictions, strict=True):
             write_samples(folder / 'samples.npz', images, labels, found)
 
@@ -112,15 +98,9 @@ def load_plain(folder: Path, device: str) -> nn.Module:
 def compare(
     before: nn.Module, after: nn.Module, dataset: Any, step: Step, labelled: Collection[int], pictures: Pictures
 ) -> Comparison:
-    """Runs both models on every image of a data set.
+    """Runs the old and the extended model on every image of a data set, and keeps the most interesting pictures.
 
-    Args:
-        before: The old model.
-        after: The extended model.
-        dataset: Samples of MMSegmentation with labels: channels, :data:`UNKNOWN` or 255.
-        step: Old and new classes.
-        labelled: The classes that the data set labels.
-        pictures: Collects the most interesting images.
+    The data set gives samples of MMSegmentation; their labels are channels, :data:`UNKNOWN` or 255.
     """
     found = Comparison.empty(step.num_old, step.num_new, labelled, step.background)
     for index in range(len(dataset)):
@@ -128,7 +108,7 @@ def compare(
         old, new = _predict(before, item), _predict(after, item)
         label = item['data_samples'].gt_sem_seg.data[0].to(old.device)
         found.add(label, old, new)
-        pictures.add(item['inputs'], label, old, new, num_old=step.num_old)
+        pictures.add(item['inputs'], label, old, new, step.num_old)
     return found
 
 

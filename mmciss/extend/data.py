@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmciss.datasets.image_files import IMAGES, MASKS, Reader
-from mmciss.errors import ConfigError
+from mmciss.datasets.image_files import IMAGES, MASKS
+from mmciss.errors import ConfigError, flag
 from mmciss.evaluation.markdown import names
-from mmciss.extend.mask_ids import ReadMasks, check_every_new_class, check_shows, read_masks
-from mmciss.extend.pairs import LabelledData, Pair, data_of_config, data_of_folders
+from mmciss.extend.mask_ids import ReadMasks, read_masks
+from mmciss.extend.pairs import LabelledData, Pair, Readers, data_of_config, data_of_folders
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum
@@ -20,7 +20,7 @@ from mmciss.utils.files import value_checksum
 FEW_IMAGES = 10
 FEWEST_TO_HOLD_OUT = 5
 MOST_HELD_OUT = 100
-Readers = tuple[Reader | None, Reader | None]
+FOLDERS = (('images', 'masks'), ('val_images', 'val_masks'), ('exemplar_images', 'exemplar_masks'))
 
 
 @dataclass(frozen=True)
@@ -56,65 +56,51 @@ class ExtensionData:
     holdout: float = 0.2
 
     def __post_init__(self) -> None:
-        for first, second in (('images', 'masks'), ('val_images', 'val_masks'), ('exemplar_images', 'exemplar_masks')):
+        for first, second in FOLDERS:
             if (getattr(self, first) is None) != (getattr(self, second) is None):
-                raise ConfigError(f'{_flag(first)} and {_flag(second)}: give both or none')
+                raise ConfigError(f'{flag(first)} and {flag(second)}: give both or none')
         if (self.images is None) == (self.data_config is None):
             raise ConfigError('--images with --masks, or --data-config: give one of the two')
         if isinstance(self.holdout, bool) or not 0 <= self.holdout < 1:
             raise ConfigError(f'--holdout: {self.holdout!r}; allowed is a share from 0 to below 1')
 
     def check_apart_from(self, work_dir: str | Path) -> None:
-        """Rejects a work directory inside a data folder, where its figures would later be read as images.
-
-        Raises:
-            ConfigError: Naming the flag of that folder.
-        """
-        for name in ('images', 'masks', 'val_images', 'val_masks', 'exemplar_images', 'exemplar_masks'):
+        """Rejects a work directory inside a data folder, where its figures would later be read as images."""
+        for name in (name for pair in FOLDERS for name in pair):
             folder = getattr(self, name)
             if folder is not None and Path(work_dir).resolve().is_relative_to(Path(folder).resolve()):
-                raise ConfigError(f'--work-dir: {work_dir} lies in the folder of {_flag(name)}; choose another')
+                raise ConfigError(f'--work-dir: {work_dir} lies in the folder of {flag(name)}; choose another')
 
     def read(self, step: Step, seed: int = 0, readers: Readers = (IMAGES, MASKS)) -> ReadData:
-        """Reads and checks everything.
-
-        Args:
-            step: Old and new classes.
-            seed: Seed of the choice of held-out images.
-            readers: How training decodes images, and how masks.
+        """Reads and checks everything, and chooses which images to hold out.
 
         Raises:
             ConfigError: Naming the flag and the file.
         """
-        if self.data_config is not None:
-            data, flag = data_of_config(self.data_config, '--data-config'), '--data-config'
-        else:
-            data, flag = self._folders('images', 'masks'), '--masks'
-        new = read_masks(data, step, flag, self.mask_ids, training=True)
-        check_every_new_class(new, step, flag)
+        data = self._folders(0) if self.data_config is None else data_of_config(self.data_config, '--data-config')
+        new = read_masks(data, step, self.mask_ids, training=True)
+        new.check_every_new_class(step)
+        sizes = data.check_sizes(readers)
         val = old_val = exemplars = None
         if self.val_images is not None:
-            val_data = self._folders('val_images', 'val_masks')
-            val_data.check_sizes(readers)
-            val = read_masks(val_data, step, '--val-masks', self.mask_ids, like=new)
-            check_shows(val, range(step.num_seen), 'any class', '--val-masks')
+            val = read_masks(self._folders(1), step, self.mask_ids, like=new)
+            val.check_shows(range(step.num_seen), 'any class')
         if self.old_val_config is not None:
-            old_data = data_of_config(self.old_val_config, '--old-val-config', split='test')
-            old_data.check_sizes(readers)
-            old_val = read_masks(old_data, step, '--old-val-config')
-            check_shows(old_val, range(step.num_old), 'an old class', f'--old-val-config {self.old_val_config}')
+            old_val = read_masks(data_of_config(self.old_val_config, '--old-val-config', split='test'), step)
+            old_val.check_shows(range(step.num_old), 'an old class')
+        if self.exemplar_images is not None:
+            exemplars = read_masks(self._folders(2), step, 'old')
+        for other in (val, old_val, exemplars):
+            if other is not None:
+                other.data.check_sizes(readers)
         presence = new.pixels[:, step.num_old : step.num_seen] > 0
         train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
-        if self.exemplar_images is not None:
-            exemplar_data = self._folders('exemplar_images', 'exemplar_masks')
-            exemplar_data.check_sizes(readers)
-            exemplars = read_masks(exemplar_data, step, '--exemplar-masks', 'old')
-        sizes = data.check_sizes(readers)
         return ReadData(step, new, train, held, val, old_val, exemplars, sizes, seed)
 
-    def _folders(self, images: str, masks: str) -> LabelledData:
+    def _folders(self, which: int) -> LabelledData:
+        images, masks = FOLDERS[which]
         folders = getattr(self, images), getattr(self, masks)
-        return data_of_folders(*folders, self.image_suffix, self.mask_suffix, (_flag(images), _flag(masks)))
+        return data_of_folders(*folders, self.image_suffix, self.mask_suffix, (flag(images), flag(masks)))
 
 
 class TestSet(NamedTuple):
@@ -132,10 +118,8 @@ class ReadData:
     Attributes:
         step: Old and new classes.
         new: The new images.
-        train_indices: Indices of new images to train on.
-        held_indices: Indices of new images that are held out.
-        val: Validation images, or None.
-        old_val: Images with labels of old classes, or None.
+        train_indices, held_indices: Indices of the new images to train on, and of those held out for testing.
+        val, old_val: Validation images and images with labels of old classes, or None.
         exemplars: Images of the old data to train on, or None.
         sizes: Height and width of the new images, in pixels.
         seed: Seed of the choice of held-out images.
@@ -164,8 +148,7 @@ class ReadData:
     def sources(self, unlabelled: int) -> list[tuple[list[Pair], dict[int, int]]]:
         """Returns the images to train on, each group with its table from ids in the masks to labels.
 
-        Args:
-            unlabelled: The training label of pixels whose class the new images do not tell.
+        Pixels whose class the new images do not tell get the label ``unlabelled``.
         """
         found = [(self.train, self.new.training_table(unlabelled))]
         if self.exemplars is not None:
@@ -175,15 +158,16 @@ class ReadData:
     @property
     def tests(self) -> dict[str, TestSet]:
         """The test sets: ``'new'``, given or held out, and ``'old'`` if there is one."""
+        held = [self.new.data.pairs[index] for index in self.held_indices]
         if self.val is not None:
-            found = {'new': TestSet('validation images', list(self.val.data.pairs), self.val)}
+            new = TestSet('validation images', list(self.val.data.pairs), self.val)
+        elif held:
+            new = TestSet('held-out new images', held, self.new)
         else:
-            held = [self.new.data.pairs[index] for index in self.held_indices]
-            title = 'held-out new images' if held else 'images learned from'
-            found = {'new': TestSet(title, held or self.train, self.new)}
-        if self.old_val is not None:
-            found['old'] = TestSet('old validation images', list(self.old_val.data.pairs), self.old_val)
-        return found
+            new = TestSet('images learned from', self.train, self.new)
+        if self.old_val is None:
+            return {'new': new}
+        return {'new': new, 'old': TestSet('old validation images', list(self.old_val.data.pairs), self.old_val)}
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -199,22 +183,17 @@ class ReadData:
 
     def lines(self) -> list[str]:
         """Describes the data in sentences."""
-        step, count, data = self.step, len(self.new.data.pairs), self.new.data
-        shown = {
-            step.names[channel]: (self.new.pixels[:, channel] > 0).sum()
-            for channel in range(step.num_old, step.num_seen)
-        }
+        step, count, held = self.step, len(self.new.data.pairs), len(self.held_indices)
+        images = (self.new.pixels > 0).sum(0)
+        shown = ', '.join(f'{step.names[channel]} {images[channel]}' for channel in range(step.num_old, step.num_seen))
         lines = [
-            (
-                f'{count} images with masks from {data.source.partition(" ")[2]}; the ids of the masks: '
-                f'{self.new.meaning}.'
-            ),
-            f'Images with each new class: {", ".join(f"{name} {images}" for name, images in shown.items())}.',
+            f'{count} images with masks from {self.new.data.path}; the ids of the masks: {self.new.meaning}.',
+            f'Images with each new class: {shown}.',
         ]
-        if self.val is None and len(self.held_indices):
+        if self.val is None and held:
             lines.append(
-                f'No validation images were given: {len(self.held_indices)} of the {count} new images are held out '
-                f'for testing (seed {self.seed}).'
+                f'No validation images were given: {held} of the {count} new images are held out for testing (seed '
+                f'{self.seed}).'
             )
         elif self.val is None:
             but = '' if self.old_val is None else ', except for those that --old-val-config labels'
@@ -231,24 +210,16 @@ class ReadData:
             )
         for name, masks in (('validation', self.val), ('old validation', self.old_val)):
             if masks is not None:
-                lines.append(
-                    f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label '
-                    f'{_which(masks.labelled, step)}.'
-                )
+                which = _which(masks.labelled, step)
+                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label {which}.')
         return lines
 
 
 def hold_out(presence: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Holds out a share of the images for testing; every class stays in the training images.
+    """Returns the sorted positions of images to train on, and of those held out; every class stays in the former.
 
-    Args:
-        presence: Which image shows which new class, boolean ``(images, classes)``.
-        share: Share to hold out, at most :data:`MOST_HELD_OUT` images; none if there are fewer than
-            :data:`FEWEST_TO_HOLD_OUT`.
-        seed: The same data and seed give the same images.
-
-    Returns:
-        Sorted positions to train on, sorted positions to test on.
+    Held out are at most :data:`MOST_HELD_OUT` images, and none of fewer than :data:`FEWEST_TO_HOLD_OUT`. ``presence``
+    tells which image shows which new class, boolean ``(images, classes)``.
 
     Examples:
         >>> train, test = hold_out(np.ones((10, 1), dtype=bool))
@@ -258,29 +229,21 @@ def hold_out(presence: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[n
     count = len(presence)
     wanted = min(MOST_HELD_OUT, max(1, round(share * count))) if count >= FEWEST_TO_HOLD_OUT and share > 0 else 0
     left = presence.sum(0)
-    kept: list[int] = []
+    held: list[int] = []
     # NumPy has frozen RandomState's stream, so the same images are held out in every version.
     for image in np.random.RandomState(seed).permutation(count).tolist():
-        if len(kept) == wanted:
-            break
-        remaining = left - presence[image]
-        if (remaining >= 1).all():
-            kept.append(image)
-            left = remaining
-    test = np.sort(np.array(kept, dtype=np.int64))
+        if len(held) < wanted and (left - presence[image] >= 1).all():
+            held.append(image)
+            left = left - presence[image]
+    test = np.sort(np.array(held, dtype=np.int64))
     return np.setdiff1d(np.arange(count), test), test
 
 
 def _which(labelled: frozenset[int], step: Step) -> str:
-    known, every = sorted(labelled), step.num_seen
-    if len(known) == every:
-        return 'all classes'
-    kinds = {
-        tuple(range(step.num_old)): 'the old classes only',
-        tuple(range(step.num_old, every)): 'the new classes only',
+    every = {
+        range(step.num_seen): 'all classes',
+        range(step.num_old): 'the old classes only',
+        range(step.num_old, step.num_seen): 'the new classes only',
     }
-    return kinds.get(tuple(known)) or names([step.names[channel] for channel in known])
-
-
-def _flag(name: str) -> str:
-    return '--' + name.replace('_', '-')
+    known = names([step.names[channel] for channel in sorted(labelled)])
+    return next((text for channels, text in every.items() if labelled == set(channels)), known)

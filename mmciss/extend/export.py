@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
 from mmciss.engine.runner.export import RECORD, plain_config
-from mmciss.errors import ConfigError
-from mmciss.extend.old_model import OldModel
+from mmciss.extend.old_model import OldModel, plain_model
 from mmciss.extend.pairs import Pair
 from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.protocols.labels import IGNORE
-from mmciss.utils.files import write_atomically
+from mmciss.utils.files import write_atomically, write_text
 
 Palette = Sequence[Sequence[int]]
 
 
 def export_source(cfg: Config) -> Config:
     """Returns what :func:`~mmciss.engine.runner.export.plain_config` reads: the model and a plain test pipeline."""
-    source = dict(model=cfg.model.to_dict(), test_dataloader=dict(dataset=dict(pipeline=plain_test_pipeline(cfg))))
-    if cfg.get('data_preprocessor'):
-        source['data_preprocessor'] = cfg.data_preprocessor.to_dict()
-    return Config(source)
+    return Config(dict(model=plain_model(cfg).to_dict(), test_pipeline=plain_test_pipeline(cfg)))
 
 
 def model_config(old: OldModel, names: Sequence[str], palette: Palette) -> Config:
@@ -44,44 +40,25 @@ def model_config(old: OldModel, names: Sequence[str], palette: Palette) -> Confi
 def extended_config(
     old: OldModel, names: Sequence[str], palette: Palette, training: Config, dataset: dict[str, Any] | None
 ) -> Config:
-    """Returns the extended model's config, with what a further extension needs.
-
-    Args:
-        old: The model.
-        names: All classes.
-        palette: Their colours.
-        training: The training config.
-        dataset: Config of the data set to test on, as :func:`write_test_set` returns it.
-    """
+    """Returns the extended model's config with a data set to test on, and with what a further extension needs."""
     out = model_config(old, names, palette)
     if dataset is not None:
         meta = out.test_dataloader.dataset.metainfo
         out.test_dataloader.dataset = ConfigDict(**dataset, metainfo=meta, pipeline=out.test_pipeline)
-    out.train_pipeline = training.train_dataloader.dataset.pipeline
-    wrapper = old.cfg.get('optim_wrapper') or (old.cfg.get(RECORD) or {}).get('optim_wrapper')
-    out[RECORD] = ConfigDict(optim_wrapper=wrapper, batch_size=int(training.train_dataloader.batch_size))
+    loader = training.train_dataloader
+    out.train_pipeline = loader.dataset.pipeline
+    out[RECORD] = ConfigDict(optim_wrapper=old.optim_wrapper, batch_size=int(loader.batch_size))
     return out
-
-
-def write_config(cfg: Config, path: Path) -> None:
-    """Writes a config as Python, atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(cfg.pretty_text, encoding='utf-8'))
 
 
 def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]) -> dict[str, Any] | None:
     """Writes masks and a list of images, for testing the extended model with MMSegmentation's ``tools/test.py``.
 
-    Args:
-        folder: The folder for ``masks/`` and ``images.txt``.
-        pairs: Images and masks.
-        table: From ids in the masks to ids of the extended model, or 255.
+    ``table`` leads from ids in the masks to ids of the extended model, or 255.
 
     Returns:
         A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images differ in suffix, which that
         data set does not support.
-
-    Raises:
-        ConfigError: If a mask cannot be written.
     """
     images = [Path(pair.image).resolve() for pair in pairs]
     suffixes = {path.suffix for path in images}
@@ -93,9 +70,9 @@ def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]
     names = [str(path.relative_to(root).with_suffix('')) for path in images]
     for name, pair in zip(names, pairs, strict=True):
         with Image.open(pair.mask) as mask:
-            ids = lookup[np.asarray(mask).astype(np.uint8)]
-        _write_mask(folder / 'masks' / f'{name}.png', ids)
-    write_atomically(folder / 'images.txt', lambda path: path.write_text('\n'.join(names) + '\n', encoding='utf-8'))
+            ids = Image.fromarray(lookup[np.asarray(mask).astype(np.uint8)])
+        write_atomically(folder / 'masks' / f'{name}.png', partial(ids.save, format='PNG'))
+    write_text(folder / 'images.txt', '\n'.join(names) + '\n')
     return dict(
         type='BaseSegDataset',
         ann_file=str(folder.resolve() / 'images.txt'),
@@ -103,10 +80,3 @@ def write_test_set(folder: Path, pairs: Sequence[Pair], table: Mapping[int, int]
         seg_map_suffix='.png',
         data_prefix=dict(img_path=root, seg_map_path=str(folder.resolve() / 'masks')),
     )
-
-
-def _write_mask(path: Path, ids: np.ndarray) -> None:
-    done, encoded = cv2.imencode('.png', ids)
-    if not done:
-        raise ConfigError(f'--work-dir: the mask {path} cannot be written')
-    write_atomically(path, lambda temporary: temporary.write_bytes(encoded.tobytes()))

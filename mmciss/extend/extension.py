@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,19 @@ from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.errors import ConfigError
-from mmciss.extend.classes import Colour, check_new_names, extend_palette, extension_protocol
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import model_readers
 from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method, unlabelled_value
 from mmciss.extend.training_config import drop_class_weights, training_config
 from mmciss.models.step_context import StepState
+from mmciss.protocols.protocol import Protocol
+from mmciss.protocols.step import MAX_CHANNELS, Step
 from mmciss.utils.files import file_checksum, value_checksum
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 """Keys of the training config that determine the result, in addition to the method."""
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,7 @@ class ExtensionExperiment(Experiment):
         seed: int = 0,
         cfg_options: Mapping[str, Any] | None = None,
     ) -> ExtensionExperiment:
-        """Reads and checks everything, and derives the settings.
-
-        Args:
-            old: The model.
-            classes: Names of the new classes.
-            data: Where the data is.
-            work_dir: The folder of the run.
-            given: The user's own settings.
-            seed: Seed of training and of the held-out images.
-            cfg_options: Changes of the training config.
+        """Reads and checks everything, and derives the settings that the user has not given.
 
         Raises:
             ConfigError: If anything does not fit.
@@ -79,20 +73,19 @@ class ExtensionExperiment(Experiment):
         names = check_new_names(classes, old.names)
         data.check_apart_from(work_dir)
         protocol = extension_protocol(old.names, names, old.background)
-        read = data.read(protocol[1], seed, model_readers(old.cfg))
+        step = protocol[1]
+        read = data.read(step, seed, model_readers(old.cfg))
         settings = derive(old, read.num_train, read.sizes, given)
         method = extension_method(str(settings['method'].value), old.background)
         height, width = (int(np.median(side)) for side in zip(*read.sizes, strict=True))
-        cfg = training_config(old, protocol[1], method, settings, str(work_dir), seed, cfg_options, (height, width))
-        iterations = int(cfg.train_cfg.max_iters)
+        cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, (height, width))
+        iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
-        checksum = read.checksum()
-        values = {key: setting.value for key, setting in settings.items()}
         decides = {
             'checkpoint': file_checksum(old.checkpoint),
-            'classes': list(protocol[1].names),
+            'classes': list(step.names),
             'background': old.background,
-            'settings': value_checksum({**values, 'optimizer': values['optimizer'].to_dict()}),
+            'settings': value_checksum({key: setting.plain for key, setting in settings.items()}),
             'seed': seed,
             'method': value_checksum(cfg.method.to_dict()),
             'config': value_checksum({key: cfg.to_dict().get(key) for key in LEARNING}),
@@ -105,7 +98,7 @@ class ExtensionExperiment(Experiment):
             split_hash=checksum,
             plans=(StepPlan(0), StepPlan(iterations, global_batch=int(cfg.train_dataloader.batch_size))),
             data={'train': [None, checksum]},
-            classes=protocol[1].names,
+            classes=step.names,
             datasets=None,
             old=old,
             read=read,
@@ -122,13 +115,8 @@ class ExtensionExperiment(Experiment):
     def pairs(self, name: str = 'train', **options: Any) -> dict[str, Any]:
         """Returns the config of the data set of a list."""
         palette = [list(colour) for colour in self.palette]
-        return dict(
-            type='PairDataset',
-            manifest=str(self.manifest(name)),
-            classes=list(self.classes),
-            palette=palette,
-            **options,
-        )
+        own = dict(type='PairDataset', manifest=str(self.manifest(name)), classes=list(self.classes), palette=palette)
+        return {**own, **options}
 
     def step_config(self, index: int, previous: StepState | None) -> Config:
         """Returns the plain config of one step, with the listed images instead of a protocol's."""
@@ -147,14 +135,18 @@ class ExtensionExperiment(Experiment):
 
     def details(self) -> dict[str, Any]:
         """Returns further facts for readers of the report."""
-        new = self.protocol[1].names[self.old.num_classes :]
-        known = {**super().details(), 'config': self.old.config, 'dataset': self.read.new.data.source.partition(' ')[2]}
-        return {**known, 'title': f'Extended by {", ".join(new)}', 'classes': list(self.classes)}
+        return {
+            **super().details(),
+            'config': self.old.config,
+            'dataset': self.read.new.data.path,
+            'title': f'Extended by {", ".join(self.classes[self.old.num_classes :])}',
+            'classes': list(self.classes),
+        }
 
     def lines(self) -> list[str]:
         """Describes what will be done, and why."""
-        old, names = self.old, self.protocol[1].names
-        new = ', '.join(f'{name} (id {index})' for index, name in enumerate(names) if index >= old.num_classes)
+        old = self.old
+        new = ', '.join(f'{name} (id {index})' for index, name in enumerate(self.classes) if index >= old.num_classes)
         return [
             (
                 f'{old.config}: {old.num_classes} classes, named by {old.named_by}, '
@@ -183,11 +175,72 @@ class ExtensionExperiment(Experiment):
         return {
             'model_config': self.old.config,
             'checkpoint': self.old.checkpoint,
-            'settings': {
-                key: {'value': item.value.to_dict() if key == 'optimizer' else item.value, 'reason': item.reason}
-                for key, item in self.settings.items()
-            },
+            'settings': {key: {'value': item.plain, 'reason': item.reason} for key, item in self.settings.items()},
             'data': self.read.lines(),
             'notes': self.notes(),
             'method': self.cfg.method.get('name'),
         }
+
+
+def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:
+    """Rejects names of new classes that are empty, repeated or taken.
+
+    Examples:
+        >>> check_new_names(['forklift', 'pallet'], ['background', 'person'])
+        ('forklift', 'pallet')
+    """
+    names = tuple(str(name).strip() for name in new)
+    if not names or not all(names):
+        raise ConfigError(f'--classes: {list(new)}; give the name of at least one new class')
+    # Names that differ only in case, 'Person' and 'person', are a slip.
+    taken = {name.lower(): (index, name) for index, name in enumerate(old)}
+    lowered = [name.lower() for name in names]
+    for name in names:
+        if not name.isprintable():
+            raise ConfigError(f'--classes: {name!r} holds characters that cannot be printed')
+        if name.lower() in taken:
+            index, known = taken[name.lower()]
+            raise ConfigError(
+                f'--classes: the model has a class {known!r} already (id {index}). Choose names other than '
+                f'{", ".join(old)}'
+            )
+    if repeated := sorted({name for name in lowered if lowered.count(name) > 1}):
+        raise ConfigError(f'--classes: listed more than once: {", ".join(repeated)}')
+    if len(old) + len(names) > MAX_CHANNELS - 1:
+        raise ConfigError(
+            f'--classes: {len(old)} classes and {len(names)} new ones are too many; masks can hold {MAX_CHANNELS - 1}'
+        )
+    return names
+
+
+def extension_protocol(old: Sequence[str], new: Sequence[str], background: bool) -> Protocol:
+    """Returns the protocol of an extension: the classes of the model, followed by the new ones; old ids stay.
+
+    Examples:
+        >>> step = extension_protocol(['background', 'cat'], ['dog'], background=True)[1]
+        >>> step.sizes, step.names, step.new
+        ((2, 1), ('background', 'cat', 'dog'), (2,))
+    """
+    known = tuple(range(1, len(old) - background + 1))
+    added = tuple(range(len(known) + 1, len(known) + len(new) + 1))
+    names = (*old, *new)
+    steps = (
+        Step(0, known, (), (len(old),), tuple(old), background, upcoming=(len(new),)),
+        Step(1, added, known, (len(old), len(new)), names, background),
+    )
+    return Protocol(f'{len(known)}-{len(new)}', 'explicit', names[background:], background, steps)
+
+
+def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:
+    """Adds colours that differ as much as possible from the existing ones.
+
+    If those of the old classes are unknown, all are chosen, except for the background's, which is black.
+    """
+    hues = [(h / 48, s, v) for v in (1.0, 0.7, 0.45) for s in (1.0, 0.55) for h in range(48)]
+    candidates = np.array([[round(255 * part) for part in colorsys.hsv_to_rgb(*hue)] for hue in hues])
+    first = (0, 0, 0) if background else candidates[0]
+    chosen = [tuple(map(int, colour)) for colour in palette or [first]]
+    while len(chosen) < num_old + num_new:
+        distance = np.abs(candidates[:, None] - np.array(chosen)[None]).sum(-1).min(1)
+        chosen.append(tuple(map(int, candidates[distance.argmax()])))
+    return tuple((red, green, blue) for red, green, blue in chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from mmseg.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
 from mmciss.engine.model_config import strip_pretrained
-from mmciss.errors import ConfigError
+from mmciss.engine.runner.export import RECORD
+from mmciss.errors import ConfigError, prefixed
 from mmciss.models.classifiers.head_config import heads_of, num_classes_of, segmentation_heads
 from mmciss.models.classifiers.probe import WORKING_HEADS, find_growable
+from mmciss.utils.blame import blaming
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from mmciss.utils.configs import load_config
+from mmciss.utils.configs import innermost_dataset, load_config
 
 BACKGROUND_NAMES = ('background', '_background_', '__background__', 'bg')
 """Names of class 0 that mean 'none of the classes'; compared in lower case."""
@@ -53,6 +56,14 @@ class OldModel:
         """Number of classes, the background included."""
         return len(self.names)
 
+    @property
+    def optim_wrapper(self) -> Any:
+        """The optimizer of the model's own training, which an extended model remembers; None if unknown."""
+        wrapper = self.cfg.get('optim_wrapper') or (self.cfg.get(RECORD) or {}).get('optim_wrapper')
+        if not wrapper and isinstance(self.cfg.get('optimizer'), Mapping):  # a config of MMSegmentation 0.x
+            wrapper = dict(type='OptimWrapper', optimizer=self.cfg.optimizer)
+        return wrapper
+
 
 def read_old_model(config: str | Path | Config, checkpoint: str | Path, background: str = 'auto') -> OldModel:
     """Reads a model and checks that it can be extended.
@@ -66,27 +77,19 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
         ConfigError: If the model cannot be built, its heads cannot grow, or the weights do not fit.
         FileNotFoundError: If a file is missing.
     """
-    cfg = copy.deepcopy(config) if isinstance(config, Config) else _read_config(config)
+    with prefixed('MODEL_CONFIG'):
+        cfg = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     where = str(cfg.filename or 'MODEL_CONFIG')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     classes = check_heads(cfg, where)
-    try:
+    with prefixed('CHECKPOINT'):
         weights = read_plain_checkpoint(checkpoint)
-    except ValueError as error:
-        raise ConfigError(f'CHECKPOINT: {error}') from error
     fitting = fitting_weights(build_plain(cfg, where), weights, str(checkpoint), where)
     names, palette, named_by = class_names(cfg, read_checkpoint(checkpoint).get('meta'), classes)
     if background not in ('auto', 'yes', 'no'):
         raise ConfigError(f"--background: {background!r}; allowed: 'auto', 'yes', 'no'")
     has_background = background == 'yes' or (background == 'auto' and names[0].lower() in BACKGROUND_NAMES)
     return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background)
-
-
-def _read_config(path: str | Path) -> Config:
-    try:
-        return load_config(path)
-    except ConfigError as error:
-        raise ConfigError(f'MODEL_CONFIG: {error}') from error
 
 
 def check_heads(cfg: Config, where: str) -> int:
@@ -97,25 +100,17 @@ def check_heads(cfg: Config, where: str) -> int:
     """
     if not cfg.get('model'):
         raise ConfigError(f"MODEL_CONFIG: {where} has no key 'model'")
-    heads = list(heads_of(cfg.model))
-    if not any(key.startswith('model.decode_head') for key, _ in heads):
+    if not any(key.startswith('model.decode_head') for key, _ in heads_of(cfg.model)):
         raise ConfigError(
             f'MODEL_CONFIG: {where}: model {cfg.model.get("type")} has no decode_head and cannot grow. '
             f'Heads that can: {WORKING_HEADS}.'
         )
-    try:
+    missing = 'a head cannot be built (is a package missing, or custom_imports in the config?)'
+    with prefixed(f'MODEL_CONFIG: {where}'), blaming(missing, MODELS):
         growing = segmentation_heads(cfg.model)
         for key, head in growing:
             find_growable(head, key)
-    except ConfigError as error:
-        raise ConfigError(f'MODEL_CONFIG: {where}: {error}') from error
-    except Exception as error:  # a user's head may raise anything
-        raise ConfigError(
-            f'MODEL_CONFIG: {where}: a head cannot be built ({error}); is a package missing, or '
-            f'custom_imports in the config?'
-        ) from error
-    main = [head for key, head in growing if key.startswith('model.decode_head')][-1]
-    return num_classes_of(main)
+    return num_classes_of([head for key, head in growing if key.startswith('model.decode_head')][-1])
 
 
 def growing_layers(model: dict[str, Any]) -> list[str]:
@@ -134,10 +129,8 @@ def build_plain(cfg: Config, where: str) -> nn.Module:
     Raises:
         ConfigError: If it cannot be built.
     """
-    try:
+    with blaming(f'MODEL_CONFIG: {where}: the model cannot be built', MODELS):
         return MODELS.build(plain_model(cfg))
-    except Exception as error:  # a user's model may raise anything
-        raise ConfigError(f'MODEL_CONFIG: {where}: the model cannot be built: {error}') from error
 
 
 def plain_model(cfg: Config) -> ConfigDict:
@@ -158,24 +151,26 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
         ConfigError: If weights are missing, unexpected or of another shape.
     """
     own = model.state_dict()
-    extra = [name for name in weights if name not in own]
-    dropped = [name for name in extra if name.startswith('auxiliary_head') and not model.with_auxiliary_head]
+    unknown = {name for name in weights if name not in own}
+    dropped = set() if model.with_auxiliary_head else {name for name in unknown if name.startswith('auxiliary_head')}
     if dropped:
         print_log(
             f'{checkpoint}: {len(dropped)} weights of an auxiliary head that {config} does not have were left out.',
             logger='current',
         )
-    extra = sorted(set(extra) - set(dropped))
-    missing = sorted(name for name in own if name not in weights and not name.endswith('num_batches_tracked'))
+    wrong = {
+        'missing in the checkpoint': {
+            name for name in own if name not in weights and not name.endswith('num_batches_tracked')
+        },
+        'that the model does not have': unknown - dropped,
+    }
+    problems = [
+        f'{len(names)} weights {what}, such as {", ".join(sorted(names)[:3])}' for what, names in wrong.items() if names
+    ]
     shapes = [
         f'{name} is {tuple(weights[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the model'
         for name, tensor in own.items()
         if name in weights and weights[name].shape != tensor.shape
-    ]
-    problems = [
-        f'{len(names)} weights {word}, such as {", ".join(names[:3])}'
-        for names, word in ((missing, 'missing in the checkpoint'), (extra, 'that the model does not have'))
-        if names
     ]
     if shapes:
         # The classifiers come last in the model and tell most: how many classes the checkpoint has.
@@ -199,13 +194,12 @@ def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ..
     Returns:
         The names, the colours (empty if unknown), and where they were found.
     """
-    for found, source in _candidates(cfg, meta if isinstance(meta, dict) else {}):
-        names = tuple(map(str, _listed(found.get('classes'))))
+    for source, classes, colours in _candidates(cfg, meta if isinstance(meta, dict) else {}):
+        names = tuple(map(str, _listed(classes)))
         if len(names) == num_classes and len(set(names)) == num_classes:
-            colours = [_listed(colour) for colour in _listed(found.get('palette'))]
-            known = len(colours) == num_classes and all(len(colour) == 3 for colour in colours)
-            palette = tuple(tuple(map(int, colour)) for colour in colours) if known else ()
-            return names, palette, source
+            palette = [_listed(colour) for colour in _listed(colours)]
+            known = len(palette) == num_classes and all(len(colour) == 3 for colour in palette)
+            return names, tuple(tuple(map(int, colour)) for colour in palette) if known else (), source
     return tuple(f'class_{index}' for index in range(num_classes)), (), 'numbers, since no names were found'
 
 
@@ -214,21 +208,18 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) or getattr(value, 'ndim', None) else []
 
 
-def _candidates(cfg: Config, meta: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    lowered = {str(key).lower(): value for key, value in meta.items()}
+def _candidates(cfg: Config, meta: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yields what may hold names and colours: where it is, its classes and its palette."""
     described = meta.get('dataset_meta')
-    found = [
-        (dict(described) if isinstance(described, dict) else {}, 'the checkpoint'),
-        (dict(classes=lowered.get('classes'), palette=lowered.get('palette')), 'the checkpoint'),
+    found: list[tuple[str, Any]] = [
+        ('the checkpoint', described),
+        ('the checkpoint', {str(key).lower(): value for key, value in meta.items()}),
     ]
     for split in ('test', 'val', 'train'):
-        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset') or {}
-        while 'dataset' in dataset or 'datasets' in dataset:
-            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-        metainfo = dataset.get('metainfo')
-        if isinstance(metainfo, dict):
-            found.append((dict(metainfo), f'{split}_dataloader.dataset.metainfo'))
+        dataset = innermost_dataset((cfg.get(f'{split}_dataloader') or {}).get('dataset') or {})
+        found.append((f'{split}_dataloader.dataset.metainfo', dataset.get('metainfo')))
         kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
-        if kind is not None:
-            found.append((dict(getattr(kind, 'METAINFO', {})), f'the data set {dataset["type"]}'))
-    return found
+        found.append((f'the data set {dataset.get("type")}', getattr(kind, 'METAINFO', None)))
+    for source, facts in found:
+        if isinstance(facts, dict):
+            yield source, facts.get('classes'), facts.get('palette')

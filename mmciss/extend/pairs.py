@@ -14,11 +14,13 @@ from mmciss.datasets.image_files import IMAGES, MASKS, Reader
 from mmciss.datasets.image_pairs import ImagePair
 from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import build_dataset, parts_of
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, prefixed
 from mmciss.utils.configs import load_config
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
+Readers = tuple[Reader | None, Reader | None]
+"""How images are decoded, and how masks."""
 
 
 class Pair(NamedTuple):
@@ -36,8 +38,7 @@ class LabelledData:
         source: The flag and path that the user gave, for messages.
         pairs: The pairs, sorted by image.
         names: Class names by id, after MMSegmentation has read the masks; None for folders.
-        reduce_zero_label: Whether 0 is read as 255 and every other id as one less.
-        label_map: MMSegmentation's further map from these ids to labels.
+        reduce_zero_label, label_map: How MMSegmentation changes the ids when it reads the masks.
     """
 
     source: str
@@ -46,28 +47,24 @@ class LabelledData:
     reduce_zero_label: bool = False
     label_map: dict[int, int] | None = None
 
-    def check_sizes(self, readers: tuple[Reader | None, Reader | None] = (IMAGES, MASKS)) -> list[tuple[int, int]]:
-        """Compares the sizes of images and masks, reading only the file headers.
+    @property
+    def flag(self) -> str:
+        """The flag that named the masks."""
+        return self.source.partition(' ')[0]
 
-        Args:
-            readers: How training decodes images, and how masks.
+    @property
+    def path(self) -> str:
+        """The folder or config that was given."""
+        return self.source.partition(' ')[2]
 
-        Returns:
-            Height and width of every image as training reads it, in pixels.
-
-        Raises:
-            ConfigError: If a file cannot be read, or the sizes of a pair differ.
-        """
+    def check_sizes(self, readers: Readers = (IMAGES, MASKS)) -> list[tuple[int, int]]:
+        """Returns height and width of every image in pixels, and refuses masks of another size than their image."""
         sizes = []
         for pair in self.pairs:
-            try:
+            with prefixed(self.source):
                 size = ImagePair(pair.image, pair.mask, *readers).check_size()
-            except ConfigError as error:
-                raise ConfigError(f'{self.source}: {error}') from error
-            if size is None:
-                raise ConfigError(
-                    f'{self.source}: {pair.image} or {pair.mask} has an unknown format, so its size is unknown'
-                )
+                if size is None:
+                    raise ConfigError(f'{pair.image} or {pair.mask} has an unknown format, so its size is unknown')
             sizes.append((size.height, size.width))
         return sizes
 
@@ -81,12 +78,7 @@ def data_of_folders(
 ) -> LabelledData:
     """Pairs the files of two folders, subfolders included, by name without suffix.
 
-    Args:
-        images: Folder of images.
-        masks: Folder of masks.
-        image_suffix: Ending of image names, such as ``'_leftImg8bit.png'``; the usual ones if None.
-        mask_suffix: Ending of mask names, such as ``'_labels.png'``; the usual ones if None.
-        flags: The flags that name the folders.
+    Suffixes are endings such as ``'_leftImg8bit.png'``, the usual ones if None; ``flags`` name the folders.
 
     Raises:
         ConfigError: If a folder is missing or empty, or files do not pair.
@@ -97,13 +89,15 @@ def data_of_folders(
         f'images in {images} have no mask': sorted(found_images.keys() - found_masks.keys()),
         f'masks in {masks} have no image': sorted(found_masks.keys() - found_images.keys()),
     }
-    if parts := [f'{len(names)} {what} (such as {names[0]})' for what, names in unpaired.items() if names]:
-        raise ConfigError(
-            f'{flags[0]}, {flags[1]}: files do not pair: {" and ".join(parts)}. Each image needs a mask of the same '
-            f'name; if the names end differently, give the endings with --image-suffix and --mask-suffix.'
-        )
-    if same := next((name for name in found_images if os.path.samefile(found_images[name], found_masks[name])), None):
-        raise ConfigError(f'{flags[0]}, {flags[1]}: {found_images[same]} is given as an image and as its mask')
+    with prefixed(', '.join(flags)):
+        if parts := [f'{len(names)} {what} (such as {names[0]})' for what, names in unpaired.items() if names]:
+            raise ConfigError(
+                f'files do not pair: {" and ".join(parts)}. Each image needs a mask of the same name; if the names '
+                f'end differently, give the endings with --image-suffix and --mask-suffix.'
+            )
+        for name, image in found_images.items():
+            if os.path.samefile(image, found_masks[name]):
+                raise ConfigError(f'{image} is given as an image and as its mask')
     return LabelledData(
         f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name]) for name in sorted(found_images))
     )
@@ -132,8 +126,7 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     """Reads the pairs of a data set of MMSegmentation.
 
     Args:
-        path: A config with ``train_dataloader`` (or, for testing, ``test_dataloader`` or ``val_dataloader``), or with
-            a data set under ``dataset``.
+        path: A config with data loaders, or with a data set under ``dataset``.
         flag: The flag that named it.
         split: Which data loader to prefer, ``'train'`` or ``'test'``.
 
@@ -143,11 +136,10 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     cfg = load_config(path)
     order = ('train', 'val', 'test') if split == 'train' else ('test', 'val', 'train')
     loaders = [cfg[f'{name}_dataloader'] for name in order if cfg.get(f'{name}_dataloader')]
-    config: Any = loaders[0].get('dataset') if loaders else cfg.get('dataset')
+    config: Any = copy.deepcopy(loaders[0].get('dataset') if loaders else cfg.get('dataset'))
     if not config:
         raise ConfigError(f"{flag}: {path} has neither {order[0]}_dataloader.dataset nor a key 'dataset'")
-    config = copy.deepcopy(config)
-    try:
+    with prefixed(f'{flag}: {path}'):
         check_layout(config)
         parts = parts_of(build_dataset(config))
         names = tuple(map(str, parts[0].metainfo.get('classes') or ()))
@@ -160,7 +152,5 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
                 f'its {len(parts)} data sets read their masks differently (reduce_zero_label, classes); give one at a '
                 f'time, or masks with the same ids'
             )
-    except ConfigError as error:
-        raise ConfigError(f'{flag}: {path}: {error}') from error
     ((reduce_zero_label, label_map),) = readings
     return LabelledData(f'{flag} {path}', tuple(pairs), names, reduce_zero_label, dict(label_map) or None)

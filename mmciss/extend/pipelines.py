@@ -7,29 +7,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmciss.datasets.image_files import Reader, readers_of_configs
+from mmciss.datasets.image_files import readers_of_configs
 from mmciss.engine.plain_config import without_mmciss
+from mmciss.extend.pairs import Readers
+from mmciss.utils.configs import config_pipeline
 
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
 DEFAULT_TEST_PIPELINE = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'))
-
-
-def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
-    """Returns a config's pipeline for a split, or None.
-
-    Args:
-        cfg: A config of MMSegmentation.
-        split: ``'train'`` or ``'test'``.
-    """
-    names = ('train',) if split == 'train' else ('test', 'val')
-    for name in names:
-        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
-        while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
-            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-        if dataset.get('pipeline'):
-            return list(copy.deepcopy(dataset['pipeline']))
-    pipeline = cfg.get(f'{split}_pipeline')
-    return list(copy.deepcopy(pipeline)) if pipeline else None
 
 
 def with_labels(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,12 +36,7 @@ def with_labels(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns MMSegmentation's usual augmentation.
-
-    Args:
-        crop: Side of the crop in pixels.
-        size: Usual height and width of the images.
-    """
+    """Returns MMSegmentation's usual augmentation for images of a usual height and width, in pixels."""
     return [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations'),
@@ -70,13 +49,7 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, A
 
 
 def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns the model's own augmentation with a given crop size, or MMSegmentation's usual one.
-
-    Args:
-        cfg: The model's config.
-        crop: Height and width of the crop in pixels.
-        size: Usual height and width of the images in pixels.
-    """
+    """Returns the model's own augmentation, or else MMSegmentation's usual one, with a given crop height and width."""
     own = config_pipeline(cfg, 'train')
     return with_crop(default_train_pipeline(min(crop), size) if own is None else with_labels(own), crop)
 
@@ -86,8 +59,8 @@ def plain_test_pipeline(cfg: Config) -> list[dict[str, Any]]:
     return with_labels(without_mmciss(config_pipeline(cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
 
 
-def model_readers(cfg: Config) -> tuple[Reader | None, Reader | None]:
-    """Returns how the model's pipelines decode images, and how they decode masks."""
+def model_readers(cfg: Config) -> Readers:
+    """Returns how the model's pipelines decode images and masks."""
     return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or list(DEFAULT_TEST_PIPELINE)))
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mmciss.evaluation.markdown import EMPTY, names, number, table
-from mmciss.evaluation.plots import ALL, FAINT, NEW, OLD, new_figure, style
+from mmciss.evaluation.plots import FAINT, NEW, OLD, draw_cells, new_figure, style
 from mmciss.evaluation.report import Section
 from mmciss.extend.settings import value_text
 
@@ -21,17 +21,21 @@ MOST_CLASSES = 40
 
 
 def extension_sections(summary: Mapping[str, Any]) -> list[Section]:
-    """Returns the sections.
-
-    Args:
-        summary: The result of :func:`mmciss.extend.summary.summarize`.
-    """
-    class_names = [item['name'] for item in summary['classes']]
-    confusion = plot_confusion(np.asarray(summary['confusion']), class_names, summary['num_old'])
+    """Returns the sections; ``summary`` is the content of ``extension.json``."""
+    shares = {
+        'of the pixels of old classes are called new': summary['old_called_new'],
+        'of the pixels of new classes are called old': summary['new_called_old'],
+        'of the pixels labelled as no new class are called new': summary['unlabelled_called_new'],
+    }
+    mixed = '\n'.join(f'- {number(value, 2)} % {text}.' for text, value in shares.items() if value is not None)
+    settings = [
+        [name.replace('_', ' '), value_text(item['value']), item['reason']]
+        for name, item in summary['settings'].items()
+    ]
     return [
         Section('What was kept', _kept(summary), {'classes': plot_classes(summary)}),
-        Section('Old and new', _confusion_text(summary), {'confusion': confusion}),
-        Section('How it was learned', _settings_table(summary)),
+        Section('Old and new', mixed, {'confusion': plot_confusion(summary)}),
+        Section('How it was learned', table(['setting', 'value', 'why'], settings, text_columns=3)),
         Section('Data', '\n'.join(f'- {line}' for line in summary['data'])),
     ]
 
@@ -39,32 +43,32 @@ def extension_sections(summary: Mapping[str, Any]) -> list[Section]:
 def headline(summary: Mapping[str, Any]) -> str:
     """Says in one line what was kept and learned, in percent."""
     new = f'New classes have a mean IoU of {number(summary["new_after"], 2)}'
-    agreement = f'they agree with those of the old model with a mean IoU of {number(summary["agreement"], 2)}'
+    agreement = f'agree with those of the old model with a mean IoU of {number(summary["agreement"], 2)}'
     if not summary['measured']:
         return (
             f'{new}. No labels of old classes were given, so forgetting is estimated: where no new class is labelled, '
-            f"the old model's answers count as true, and {agreement.replace('they', 'old classes')}. Give "
-            f'--old-val-config to measure it.'
+            f"the old model's answers count as true, and old classes {agreement}. Give --old-val-config to measure it."
         )
     return (
         f'{new}. Old classes had {number(summary["old_before"], 2)} before and have {number(summary["old_after"], 2)} '
-        f'now; {agreement}.'
+        f'now; they {agreement}.'
     )
 
 
 def judging_lines(summary: Mapping[str, Any]) -> list[str]:
     """Says on which test set each class is measured, and what the labels of that set cannot tell."""
-    judges = list(dict.fromkeys(item['judged_on'] for item in summary['classes'] if item['judged_on']))
+    judged: dict[str | None, list[str]] = {}
+    for item in summary['classes']:
+        judged.setdefault(item['judged_on'], []).append(item['name'])
+    without = judged.pop(None, [])
     lines = []
-    for key in judges:
+    for key, classes in judged.items():
         found = summary['sets'][key]
-        judged = [item['name'] for item in summary['classes'] if item['judged_on'] == key]
         few = ' With so few images, an IoU is a rough guide.' if found['images'] < FEW_IMAGES else ''
-        lines.append(f'Judged on the {found["images"]} {found["title"]}: {names(judged)}.{few}')
-    without = [item['name'] for item in summary['classes'] if item['judged_on'] is None]
+        lines.append(f'Judged on the {found["images"]} {found["title"]}: {names(classes)}.{few}')
     if without:
         lines.append(f'No test image has a pixel labelled as {names(without)}: these have no IoU and are in no mean.')
-    if len(judges) > 1:
+    if len(judged) > 1:
         lines.append(
             'A class is judged only where it is labelled. So the means of old and new classes stand on different '
             'images, and there is no mean over all.'
@@ -96,27 +100,27 @@ def _what_labels_cannot_tell(found: Mapping[str, Any], summary: Mapping[str, Any
 
 
 def _kept(summary: Mapping[str, Any]) -> str:
-    num_old, num_new = summary['num_old'], summary['num_new']
-    parts = [
-        (
-            f'Old classes keep their ids, 0 to {num_old - 1}; new ones have {num_old} to {num_old + num_new - 1}. '
-            f'`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.'
-        )
-    ]
+    num_old, total, sets = summary['num_old'], len(summary['classes']), summary['sets']
     rows = [
-        [item['id'], f'**{item["name"]}** (new)' if item['new'] else item['name'], _judge(summary, item)]
-        + [number(item[key], 2) for key in ('before', 'after', 'agreement')]
+        [
+            item['id'],
+            f'**{item["name"]}** (new)' if item['new'] else item['name'],
+            sets[item['judged_on']]['title'] if item['judged_on'] else EMPTY,
+            *(number(item[key], 2) for key in ('before', 'after', 'agreement')),
+        ]
         for item in summary['classes']
     ]
-    rows.append(
-        ['', 'mean of the old', '', *(number(summary[key], 2) for key in ('old_before', 'old_after', 'agreement'))]
-    )
-    rows.append(['', 'mean of the new', '', *(number(value, 2) for value in (None, summary['new_after'], None))])
-    parts.append(table(['id', 'class', 'judged on', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=3))
-    parts.append(
-        '*agreement*: IoU of the two models where no new class is labelled; the old model counts as true there.'
-    )
-    for key, found in summary['sets'].items():
+    for title, means in (('old', ('old_before', 'old_after', 'agreement')), ('new', (None, 'new_after', None))):
+        rows.append(['', f'mean of the {title}', '', *(number(summary[key] if key else None, 2) for key in means)])
+    parts = [
+        (
+            f'Old classes keep their ids, 0 to {num_old - 1}; new ones have {num_old} to {total - 1}. '
+            f'`model_config.py` and `model.pth` are plain MMSegmentation: they need no mmciss.'
+        ),
+        table(['id', 'class', 'judged on', 'IoU before', 'IoU after', 'agreement'], rows, text_columns=3),
+        '*agreement*: IoU of the two models where no new class is labelled; the old model counts as true there.',
+    ]
+    for key, found in sets.items():
         rows = [
             [item['id'], item['name'], number(item['before'], 2), number(item['after'], 2)]
             for item in found['classes']
@@ -128,33 +132,8 @@ def _kept(summary: Mapping[str, Any]) -> str:
     return '\n\n'.join(parts)
 
 
-def _judge(summary: Mapping[str, Any], item: Mapping[str, Any]) -> str:
-    return summary['sets'][item['judged_on']]['title'] if item['judged_on'] else EMPTY
-
-
-def _confusion_text(summary: Mapping[str, Any]) -> str:
-    lines = [
-        ('of the pixels of old classes are called new', summary['old_called_new']),
-        ('of the pixels of new classes are called old', summary['new_called_old']),
-        ('of the pixels labelled as no new class are called new', summary['unlabelled_called_new']),
-    ]
-    return '\n'.join(f'- {number(value, 2)} % {text}.' for text, value in lines if value is not None)
-
-
-def _settings_table(summary: Mapping[str, Any]) -> str:
-    rows = [
-        [name.replace('_', ' '), value_text(item['value']), item['reason']]
-        for name, item in summary['settings'].items()
-    ]
-    return table(['setting', 'value', 'why'], rows, text_columns=3)
-
-
 def plot_classes(summary: Mapping[str, Any]) -> Figure:
-    """Draws bars of the IoU before and after per class, or of the agreement for old classes that are not measured.
-
-    Args:
-        summary: The result of :func:`mmciss.extend.summary.summarize`.
-    """
+    """Draws bars of the IoU before and after per class, or of the agreement for old classes that are not measured."""
     key, title = ('after', 'IoU (%)') if summary['measured'] else ('agreement', 'IoU, of old classes agreement (%)')
     items = [(item, item['after' if item['new'] else key]) for item in summary['classes']]
     shown = [(item, value) for item, value in items if value is not None][:MOST_CLASSES]
@@ -177,31 +156,22 @@ def plot_classes(summary: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def plot_confusion(counts: np.ndarray, class_names: list[str], num_old: int) -> Figure:
-    """Draws the share of each true class that is predicted as each class, with a line between old and new.
-
-    Args:
-        counts: ``after`` of :class:`mmciss.extend.comparison.Comparison`.
-        class_names: Names of all classes.
-        num_old: Number of old classes.
-    """
+def plot_confusion(summary: Mapping[str, Any]) -> Figure:
+    """Draws the share of each true class that is predicted as each class, with a line between old and new."""
+    counts, num_old, num_classes = np.asarray(summary['confusion']), summary['num_old'], len(summary['classes'])
+    labels = [*(item['name'] for item in summary['classes']), 'not labelled']
     totals = counts.sum(1)
-    labels = [*class_names, 'not labelled']
     frequent = [index for index in np.argsort(-totals)[:MOST_CLASSES] if totals[index]]
     # The figure is about new classes and the pixels that are none of them.
     rows = sorted({*frequent, *(index for index in range(num_old, len(labels)) if totals[index])})
-    columns = sorted({*(index for index in rows if index < len(class_names)), *range(num_old, len(class_names))})
+    columns = sorted({*(index for index in rows if index < num_classes), *range(num_old, num_classes)})
     share = 100 * counts[np.ix_(rows, columns)] / np.maximum(1, totals[rows])[:, None]
     figure = new_figure(1.8 + 0.36 * len(columns), 1.2 + 0.32 * len(rows))
     with style():
         axes = figure.subplots()
-        axes.imshow(share, vmin=0, vmax=100, cmap='Blues', aspect='auto')
+        draw_cells(axes, np.where(share < 0.5, np.nan, share), annotate=True)
         axes.set_xticks(range(len(columns)), [labels[index] for index in columns], rotation=60, ha='right', fontsize=7)
         axes.set_yticks(range(len(rows)), [labels[index] for index in rows], fontsize=7)
-        for (row, column), value in np.ndenumerate(share):
-            if value >= 0.5:
-                color = 'white' if value > 60 else ALL
-                axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=6, color=color)
         axes.axvline(sum(index < num_old for index in columns) - 0.5, color=NEW, linewidth=1)
         axes.set_xlabel('the extended model says')
         axes.set_ylabel('true class')

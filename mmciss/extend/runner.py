@@ -19,15 +19,15 @@ from mmciss.engine.runner.export import export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
 from mmciss.evaluation.report import Section
-from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain
-from mmciss.extend.export import export_source, extended_config, model_config, write_config, write_test_set
+from mmciss.extend.comparison import Pictures, compare, load_plain
+from mmciss.extend.export import export_source, extended_config, model_config, write_test_set
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.extend.report import extension_sections, headline, judging_lines
 from mmciss.extend.summary import summarize
 from mmciss.models.step_context import StepState
 from mmciss.utils.blame import build
-from mmciss.utils.files import file_checksum, read_json, save_tensors, write_json
+from mmciss.utils.files import file_checksum, read_json, save_tensors, write_json, write_text
 
 SUMMARY = 'extension.json'
 
@@ -89,14 +89,15 @@ class ExtensionRunner(IncrementalRunner):
 
     def _check_folder(self) -> None:
         super()._check_folder()
-        known = read_json(self.folder.path / 'run.json') or {}
+        extension, record = self.experiment, self.folder.path / 'run.json'
+        known = read_json(record) or {}
         if 'title' not in known:  # a folder of an older version
-            write_json(self.folder.path / 'run.json', {**self.experiment.details(), **known})
-        for line in self.experiment.lines():
+            write_json(record, {**extension.details(), **known})
+        for line in extension.lines():
             self.logger.info(line)
-        write_manifest(self.experiment.manifest(), self.experiment.read.sources(self.experiment.unlabelled))
-        for name, test in self.experiment.read.tests.items():
-            write_manifest(self.experiment.manifest(name), [(test.pairs, test.masks.table)])
+        write_manifest(extension.manifest(), extension.read.sources(extension.unlabelled))
+        for name, test in extension.read.tests.items():
+            write_manifest(extension.manifest(name), [(test.pairs, test.masks.table)])
 
     def _adopts(self) -> bool:
         return self.folder.result(0) is None
@@ -109,7 +110,7 @@ class ExtensionRunner(IncrementalRunner):
         config = model_config(old, old.names, self.experiment.palette)
         meta = dict(config.test_dataloader.dataset.metainfo)
         save_tensors(path / 'model.pth', {'state_dict': old.weights, 'meta': {'dataset_meta': meta}})
-        write_config(config, path / 'model_config.py')
+        write_text(path / 'model_config.py', config.pretty_text)
         result = {
             'step': 0,
             'sizes': [old.num_classes],
@@ -129,56 +130,54 @@ class ExtensionRunner(IncrementalRunner):
         return {}
 
     def _report(self, sections: Sequence[Section] = ()) -> None:
+        """Writes the extended model and what both models answer, then the report of the run."""
         extension, path = self.experiment, self.folder.path
         # The set that labels all classes if there is one, else that of the new images.
-        tests = extension.read.tests
-        test = max(tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
+        test = max(extension.read.tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
         dataset = write_test_set(path / 'data' / 'test', test.pairs, test.masks.table)
         config = extended_config(extension.old, extension.classes, extension.palette, extension.cfg, dataset)
-        write_config(config, path / 'model_config.py')
+        write_text(path / 'model_config.py', config.pretty_text)
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
-        titles = {name: item.title for name, item in tests.items()}
-        summary = summarize(extension.protocol[1], self._compare(), titles, extension.read.judges)
-        self.summary.update(extension.facts(), **summary)
+        self.summary.update(extension.facts(), **self._compare())
         found = [headline(self.summary), *judging_lines(self.summary)]
-        notes = self.summary['notes']
         result = self.folder.result(1) or {}
-        decision = result.get('decision') or result
-        if not decision['plain']:
-            notes.append(
+        if not result.get('decision', result)['plain']:
+            self.summary['notes'].append(
                 'The method does not simply take the largest logit; the exported model, whose numbers are given here, '
                 'approximates its decision.'
             )
         write_json(path / SUMMARY, self.summary)
-        self._write_results([*found, *notes])
+        self._write_results([*found, *self.summary['notes']])
         for line in found:
             self.logger.info(line)
         self.logger.info(f'The extended model is {path / "model_config.py"} with {path / "model.pth"}.')
         super()._report([*extension_sections(self.summary), *sections])
 
-    def _compare(self) -> dict[str, Comparison]:
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        before, after = (load_plain(self.folder.step(index), device) for index in (0, 1))
-        pipeline = plain_test_pipeline(self.experiment.old.cfg)
-        pictures = Pictures()
-        found = {}
-        for name, test in self.experiment.read.tests.items():
-            dataset = DATASETS.build(self.experiment.pairs(name, pipeline=pipeline, test_mode=True))
-            found[name] = compare(before, after, dataset, self.experiment.protocol[1], test.masks.labelled, pictures)
-        pictures.write([self.folder.step(index) for index in (0, 1)])
-        return found
+    def _compare(self) -> dict[str, Any]:
+        extension, step = self.experiment, self.experiment.protocol[1]
+        folders = [self.folder.step(index) for index in (0, 1)]
+        before, after = (load_plain(folder, 'cuda' if torch.cuda.is_available() else 'cpu') for folder in folders)
+        pipeline = plain_test_pipeline(extension.old.cfg)
+        pictures, found = Pictures(), {}
+        for name, test in extension.read.tests.items():
+            dataset = DATASETS.build(extension.pairs(name, pipeline=pipeline, test_mode=True))
+            found[name] = compare(before, after, dataset, step, test.masks.labelled, pictures)
+        pictures.write(folders)
+        titles = {name: test.title for name, test in extension.read.tests.items()}
+        return summarize(step, found, titles, extension.read.judges)
 
     def _write_results(self, notes: list[str]) -> None:
         """Adds the results of the comparison to those of the steps."""
-        judges = [item['judged_on'] for item in self.summary['classes']]
-        titles = [self.summary['sets'][judge]['title'] if judge else None for judge in judges]
+        classes, sets = self.summary['classes'], self.summary['sets']
+        titles = [item['judged_on'] and sets[item['judged_on']]['title'] for item in classes]
         for index, (counts, key) in enumerate((('confusion_before', 'before'), ('confusion', 'after'))):
             step = self.experiment.protocol[index]
+            known = slice(step.num_seen)
             found = {
-                'confusion': [row[: step.num_seen] for row in self.summary[counts][: step.num_seen]],
-                'iou': [item[key] for item in self.summary['classes'][: step.num_seen]],
-                'judged_on': titles[: step.num_seen],
-                'palette': [list(colour) for colour in self.experiment.palette[: step.num_seen]],
+                'confusion': [row[known] for row in self.summary[counts][known]],
+                'iou': [item[key] for item in classes[known]],
+                'judged_on': titles[known],
+                'palette': [list(colour) for colour in self.experiment.palette[known]],
                 'num_images': sum(self.summary['images'].values()),
                 'data_background': step.background,
                 'notes': notes,

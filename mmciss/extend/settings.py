@@ -9,17 +9,18 @@ from statistics import median
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
 from mmciss.engine.runner.export import RECORD
 from mmciss.engine.runner.step_config import NEWEST
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, flag
 from mmciss.extend.old_model import OldModel, growing_layers
-from mmciss.extend.pipelines import config_pipeline, crop_of
+from mmciss.extend.pipelines import crop_of
 from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.registry import INITIALIZERS, LABELERS
-from mmciss.utils.configs import load_method, method_names
+from mmciss.utils.configs import config_pipeline, load_method, method_names
 
 EPOCHS = 30
 FEWEST_ITERATIONS = 300
@@ -37,15 +38,15 @@ TRANSFORMER = dict(
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting and its reason.
-
-    Attributes:
-        value: The value.
-        reason: The reason, in words.
-    """
+    """A setting and its reason, in words."""
 
     value: Any
     reason: str
+
+    @property
+    def plain(self) -> Any:
+        """The value without classes of mmengine, for JSON."""
+        return self.value.to_dict() if isinstance(self.value, ConfigDict) else self.value
 
     def __str__(self) -> str:
         return f'{value_text(self.value)} ({self.reason})'
@@ -62,11 +63,7 @@ def value_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class GivenSettings:
-    """The user's own settings; None leaves one to :func:`derive`.
-
-    Raises:
-        ConfigError: If a number is not positive or too large.
-    """
+    """The user's own settings, which must be positive and not too large; None leaves one to :func:`derive`."""
 
     method: str | None = None
     iters: int | None = None
@@ -78,7 +75,7 @@ class GivenSettings:
         for key in ('iters', 'lr', 'batch_size', 'crop_size'):
             value = getattr(self, key)
             if value is not None and not (is_number(value) and value > 0):
-                raise ConfigError(f'--{key.replace("_", "-")}: {value!r}; it must be a positive number')
+                raise ConfigError(f'{flag(key)}: {value!r}; it must be a positive number')
         if self.crop_size is not None and self.crop_size > LARGEST_CROP:
             raise ConfigError(f'--crop-size: {self.crop_size}; at most {LARGEST_CROP} pixels')
 
@@ -86,30 +83,22 @@ class GivenSettings:
 def derive(
     old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: GivenSettings = GivenSettings()
 ) -> dict[str, Setting]:
-    """Derives method, batch, crop, learning rate and iterations.
-
-    Args:
-        old: The model.
-        num_images: Images to train on.
-        sizes: Height and width of the images.
-        given: The user's own settings.
+    """Derives the settings that are not given, from the model, the number of images and their heights and widths.
 
     Returns:
-        ``method``, ``optimizer`` (a config of an optim wrapper with the learning rates inside), ``lr``,
-        ``new_rows_lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``.
+        ``method``, ``lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``, ``new_rows_lr`` and
+        ``optimizer`` (a config of an optim wrapper with the learning rates inside).
     """
     optimizer, lr = _learning_rate(old)
+    chosen = {**vars(given), 'crop_size': given.crop_size and (given.crop_size, given.crop_size)}
     settings = {
         'method': _method(old),
         'lr': lr,
         'batch_size': _batch_size(old.cfg, num_images),
         'crop_size': _crop_size(old.cfg, sizes),
+        **{key: Setting(value, 'as given') for key, value in chosen.items() if value is not None},
     }
-    chosen = {**vars(given), 'crop_size': given.crop_size and (given.crop_size,) * 2}
-    settings.update({key: Setting(chosen[key], 'as given') for key in settings if chosen[key] is not None})
-    settings['iters'] = _iterations(old.cfg, num_images, settings['batch_size'].value)
-    if given.iters is not None:
-        settings['iters'] = Setting(given.iters, 'as given')
+    settings.setdefault('iters', _iterations(old.cfg, num_images, settings['batch_size'].value))
     optimizer.optimizer.lr = settings['lr'].value
     rows = faster_new_rows(optimizer, growing_layers(old.cfg.model))
     if rows:
@@ -121,37 +110,28 @@ def derive(
 
 
 def _method(old: OldModel) -> Setting:
-    if not has_replaceable_loss(old.cfg.model):
+    first = old.names[0]
+    try:
+        replace_main_loss(copy.deepcopy(dict(old.cfg.model)), dict(type='UnbiasedCrossEntropyLoss'))
+    except ConfigError:
         return Setting(
             'lwf', 'the model keeps its own loss, which is not a softmax cross entropy; other methods would replace it'
         )
     if old.background:
         return Setting(
             'mib',
-            f'class 0, {old.names[0]!r}, is a background class: what is not labelled is background or '
-            f'an old class, which MiB models',
+            f'class 0, {first!r}, is a background class: what is not labelled is background or an old class, which '
+            f'MiB models',
         )
     return Setting(
         'lwf_unbiased',
-        f'there is no background class (class 0 is {old.names[0]!r}): what is not labelled is '
-        f'some old class, and the old model says which',
+        f'there is no background class (class 0 is {first!r}): what is not labelled is some old class, and the old '
+        f'model says which',
     )
 
 
-def has_replaceable_loss(model: Mapping[str, Any]) -> bool:
-    """Whether every head has a softmax cross entropy, which a method can replace with its own loss."""
-    try:
-        replace_main_loss(copy.deepcopy(dict(model)), dict(type='UnbiasedCrossEntropyLoss'))
-    except ConfigError:
-        return False
-    return True
-
-
 def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
-    cfg = old.cfg
-    wrapper = cfg.get('optim_wrapper') or (cfg.get(RECORD) or {}).get('optim_wrapper')
-    if not wrapper and isinstance(cfg.get('optimizer'), Mapping):
-        wrapper = dict(type='OptimWrapper', optimizer=cfg.optimizer)
+    wrapper = old.optim_wrapper
     known = bool(wrapper and (wrapper.get('optimizer') or {}).get('lr'))
     if not known:
         in_backbone = any(name.startswith('backbone') and name.endswith('running_mean') for name in old.weights)
@@ -166,11 +146,7 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
 
 
 def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
-    """Sets the learning rate of new classes' rows to that of the model's own training, in place.
-
-    Args:
-        wrapper: Config of an optim wrapper.
-        layers: Names of the layers whose rows are classes.
+    """Sets the learning rate of new classes' rows in these layers to that of the model's own training, in place.
 
     Returns:
         That rate for the last layer; None if the config has its own rule for parameter groups.
@@ -227,10 +203,6 @@ def _iterations(cfg: Config, num_images: int, batch: int) -> Setting:
 def extension_method(name: str, background: bool) -> dict[str, Any]:
     """Loads a method and rejects one that does not fit, going by its slots and never by its name.
 
-    Args:
-        name: A name from ``configs/_base_/methods``, or a path.
-        background: Whether the model has a background class.
-
     Raises:
         ConfigError: With the reason, and the methods that fit.
     """
@@ -251,25 +223,23 @@ def unfit_because(config: Config, background: bool) -> str | None:
         return 'it shapes the training of the first classes too, which is over'
     if method.get('memory'):
         return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
-    initializer = method.get('initializer')
-    if not background and initializer and getattr(INITIALIZERS.get(initializer['type']), 'needs_background', False):
+    if not background and _says(INITIALIZERS, method.get('initializer'), 'needs_background'):
         return 'it starts new classes from the background, which this model does not have'
-    if background and labels_unlabelled(method):
+    if background and _says(LABELERS, method.get('labeler'), 'labels_unlabelled'):
         return 'it is for models without a background class'
     return None
 
 
-def labels_unlabelled(method: dict[str, Any]) -> bool:
-    """Whether a method's labeler labels the pixels that show no new class."""
-    labeler = method.get('labeler')
-    return labeler is not None and bool(getattr(LABELERS.get(labeler['type']), 'labels_unlabelled', False))
-
-
-def unlabelled_value(method: dict[str, Any], background: bool) -> int:
+def unlabelled_value(method: Mapping[str, Any], background: bool) -> int:
     """Returns the training label of pixels that show no new class.
 
     It is the background if there is one, else :data:`UNKNOWN` if the method's labeler reads that, else 255.
     """
     if background:
         return 0
-    return UNKNOWN if labels_unlabelled(method) else IGNORE
+    return UNKNOWN if _says(LABELERS, method.get('labeler'), 'labels_unlabelled') else IGNORE
+
+
+def _says(registry: Registry, slot: Mapping[str, Any] | None, attribute: str) -> bool:
+    """Whether a slot is filled with a class that has an attribute set."""
+    return slot is not None and bool(getattr(registry.get(slot['type']), attribute, False))

@@ -17,6 +17,7 @@ from mmciss.extend.pipelines import train_pipeline
 from mmciss.extend.settings import Setting
 from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
+from mmciss.utils.configs import configs_folder
 
 DEFAULT_FREEZE = dict(norm='eval', dropout='eval')
 """For methods that freeze nothing.
@@ -54,69 +55,39 @@ def training_config(
     cfg_options: Mapping[str, Any] | None = None,
     size: tuple[int, int] = (512, 512),
 ) -> Config:
-    """Returns the training config.
+    """Returns the training config with the derived settings and, last, the user's changes by dotted keys.
 
-    Args:
-        old: The model.
-        step: Old and new classes.
-        method: The method's slots.
-        settings: The result of :func:`mmciss.extend.settings.derive`.
-        work_dir: The folder of the run.
-        seed: Seed of training.
-        cfg_options: The user's changes by dotted keys, applied last.
-        size: Usual height and width of the images in pixels, for models without a training pipeline.
+    ``size`` is the usual height and width of the images in pixels, for models without a training pipeline.
 
     Raises:
         ConfigError: If a change cannot work; names the key.
     """
-    crop, iters = settings['crop_size'].value, settings['iters'].value
-    dataset = dict(type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size))
-    cfg = Config(
-        dict(
-            default_scope='mmseg',
-            custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
-            model=training_model(old.cfg, crop),
-            train_dataloader=dict(
-                batch_size=settings['batch_size'].value,
-                num_workers=0,
-                persistent_workers=False,
-                sampler=dict(type='InfiniteSampler', shuffle=True),
-                dataset=dataset,
-            ),
-            optim_wrapper=settings['optimizer'].value.to_dict(),
-            param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
-            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
-            method={
-                'freeze': dict(DEFAULT_FREEZE),
-                **{key: value for key, value in method.items() if value is not None},
-            },
-            protocol={},
-            steps={},
-            default_hooks=dict(
-                timer=dict(type='IterTimerHook'),
-                logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-                param_scheduler=dict(type='ParamSchedulerHook'),
-                checkpoint=dict(
-                    type='CheckpointHook', by_epoch=False, interval=max(1, min(500, iters // 4)), max_keep_ckpts=2
-                ),
-                sampler_seed=dict(type='DistSamplerSeedHook'),
-            ),
-            env_cfg=dict(
-                cudnn_benchmark=True,
-                mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-                dist_cfg=dict(backend='nccl'),
-            ),
-            visualizer=dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'),
-            log_processor=dict(by_epoch=False),
-            log_level='INFO',
-            randomness=dict(seed=seed),
-            work_dir=work_dir,
-            experiment_name='extend',
-            load_from=None,
-            resume=False,
-        )
-    )
     check_read(cfg_options or {})
+    crop, iters = settings['crop_size'].value, settings['iters'].value
+    runtime = Config.fromfile(configs_folder() / '_base_' / 'default_runtime.py').to_dict()
+    runtime['default_hooks'].pop('visualization')
+    runtime['default_hooks']['checkpoint']['interval'] = max(1, min(500, iters // 4))
+    own = dict(
+        custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
+        model=training_model(old.cfg, crop),
+        train_dataloader=dict(
+            batch_size=settings['batch_size'].value,
+            num_workers=0,
+            persistent_workers=False,
+            sampler=dict(type='InfiniteSampler', shuffle=True),
+            dataset=dict(type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size)),
+        ),
+        optim_wrapper=settings['optimizer'].value.to_dict(),
+        param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
+        method={'freeze': dict(DEFAULT_FREEZE), **{key: value for key, value in method.items() if value is not None}},
+        protocol={},
+        steps={},
+        randomness=dict(seed=seed),
+        work_dir=work_dir,
+        experiment_name='extend',
+    )
+    cfg = Config({**runtime, **own})
     apply_cfg_options(cfg, cfg_options)
     check_dictionaries(cfg, DICTIONARIES)
     check_settings(cfg)
@@ -124,11 +95,7 @@ def training_config(
 
 
 def check_read(options: Mapping[str, Any]) -> None:
-    """Rejects changes of keys that an extension does not read.
-
-    Raises:
-        ConfigError: Naming the key, and the flag to use instead.
-    """
+    """Rejects changes of keys that an extension does not read, and names the flag to use instead."""
     for key in options:
         first = key.split('.')[0]
         if first in NOT_READ or re.fullmatch('(val|test)_(dataloader|cfg|evaluator)', first):

@@ -1,8 +1,11 @@
-"""Loading configs: the user's, and those that come with mmciss."""
+"""Loading configs, the user's and those that come with mmciss, and looking into them."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -92,3 +95,21 @@ def load_config(path: str | Path) -> Config:
     if inside.is_file():
         return Config.fromfile(inside)
     raise ConfigError(f'config: no file {path} (also not in {configs_folder()})')
+
+
+def innermost_dataset(config: Mapping[str, Any], holding: str | None = None) -> Mapping[str, Any]:
+    """Returns the config of the first data set inside a wrapped one, or of the outermost that holds a key."""
+    while (holding is None or holding not in config) and ('dataset' in config or 'datasets' in config):
+        config = config['dataset'] if 'dataset' in config else config['datasets'][0]
+    return config
+
+
+def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
+    """Returns a config's pipeline for ``'train'`` or ``'test'``, also from inside wrapped data sets, or None."""
+    for name in ('train',) if split == 'train' else ('test', 'val'):
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
+        pipeline = innermost_dataset(dataset, 'pipeline').get('pipeline')
+        if pipeline:
+            return list(copy.deepcopy(pipeline))
+    pipeline = cfg.get(f'{split}_pipeline')
+    return list(copy.deepcopy(pipeline)) if pipeline else None

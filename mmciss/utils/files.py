@@ -69,10 +69,14 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Writes JSON atomically."""
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def read_json(path: str | Path) -> Any | None:

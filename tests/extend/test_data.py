@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.extend.classes import extension_protocol
 from mmciss.extend.data import FEWEST_TO_HOLD_OUT, MOST_HELD_OUT, ExtensionData, hold_out
+from mmciss.extend.extension import extension_protocol
 from tests.extend.samples import OLD, write_images
 
 STEP = extension_protocol(OLD, ['fork', 'pallet'], background=True)[1]

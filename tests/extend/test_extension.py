@@ -1,262 +1,50 @@
-"""Whole extensions of tiny models."""
+"""Names and colours of new classes."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmciss.apis import extend
 from mmciss.errors import ConfigError
-from mmciss.evaluation.report import write_report
-from mmciss.extend.comparison import load_plain
-from mmciss.extend.runner import Extension
-from mmciss.utils.files import write_json
-from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
-from tests.interruption import resumed_at
+from mmciss.extend.extension import check_new_names, extend_palette, extension_protocol
 
-TINY = dict(iters=2, batch_size=2, crop_size=16)
+OLD = ('background', 'person', 'car')
 
 
-@pytest.fixture(scope='module')
-def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A model with a background class."""
-    return write_model(tmp_path_factory.mktemp('model'))
+@pytest.mark.parametrize(
+    ('new', 'message'),
+    [
+        (['Person'], r"--classes: the model has a class 'person' already \(id 1\)"),
+        (['fork', 'fork'], '--classes: listed more than once: fork'),
+        ([], '--classes: .*at least one'),
+        (['fork', ' '], '--classes: .*at least one'),
+        ([f'c{i}' for i in range(252)], '--classes: 3 classes and 252 new ones are too many'),
+    ],
+)
+def test_wrong_names_are_refused(new: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_new_names(new, OLD)
 
 
-@pytest.fixture(scope='module')
-def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Images with two new classes."""
-    return write_images(tmp_path_factory.mktemp('images'), count=6)
+@given(old=st.integers(1, 20), new=st.integers(1, 20), background=st.booleans())
+def test_old_ids_stay(old: int, new: int, background: bool) -> None:
+    old += background
+    names = [f'o{i}' for i in range(old)]
+    base, step = extension_protocol(names, [f'n{i}' for i in range(new)], background)
+    assert list(base.names) == names and base.num_new == old and base.num_future == new
+    assert list(step.names[:old]) == names and step.num_old == old and step.num_new == new
+    assert [step.channel_of[number] for number in step.new] == list(range(old, old + new))
 
 
-@pytest.fixture(scope='module')
-def extended(
-    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Extension:
-    """The model with two more classes. Tests must not write into its folder."""
-    return extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path_factory.mktemp('out') / 'run', **TINY)
+@given(count=st.integers(0, 30), new=st.integers(1, 20))
+def test_colours_are_kept_and_differ(count: int, new: int) -> None:
+    palette = [(7 * i, 255 - 7 * i, i) for i in range(count)]
+    found = extend_palette(palette, max(count, 1), new, background=True)
+    assert list(found[:count]) == palette
+    assert len(set(found)) == len(found) == max(count, 1) + new
 
 
-def logits(config: Path) -> torch.Tensor:
-    """Returns the logits of the model in a folder for a fixed image."""
-    image = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        return load_plain(config.parent, 'cpu')(image, mode='tensor')
-
-
-def test_everything_is_there(extended: Extension) -> None:
-    folder = extended.config.parent
-    assert extended.classes == (*OLD, 'fork', 'pallet')
-    cfg = Config.fromfile(extended.config)
-    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 5
-    assert 'mmciss' not in extended.config.read_text(encoding='utf-8')
-    meta = torch.load(extended.checkpoint, weights_only=True)['meta']['dataset_meta']
-    assert tuple(meta['classes']) == extended.classes and len({tuple(colour) for colour in meta['palette']}) == 5
-    assert meta['palette'][:3] == [[0, 0, 0], [10, 0, 0], [20, 0, 0]], 'old colours stay'
-    for name in ('classes', 'confusion', 'heatmap', 'curves', 'contact_sheet'):
-        assert (folder / 'figures' / f'{name}.png').stat().st_size > 1000
-    assert not list(folder.glob('step_1/iter_*.pth'))
-
-
-def test_the_report_says_what_was_decided_and_found(extended: Extension) -> None:
-    text = extended.report.read_text(encoding='utf-8')
-    summary = json.loads(extended.report.with_name('extension.json').read_text(encoding='utf-8'))
-    assert text.startswith('# Extended by fork, pallet') and 'Old classes keep their ids, 0 to 2' in text
-    assert '**pallet** (new)' in text and '1 of the 6 new images' in text and 'forgetting is estimated' in text
-    assert summary == json.loads(json.dumps(extended.summary)) and not summary['measured']
-    assert summary['settings']['iters'] == {'value': 2, 'reason': 'as given'}
-    assert any(line.startswith('Batch norms keep the statistics') for line in summary['notes'])
-    assert summary['agreement'] is not None and summary['images'] == {'new': 1}
-    assert [item['id'] for item in summary['classes'] if item['new']] == [3, 4]
-
-
-def test_the_report_of_any_run_reads_an_extension(extended: Extension, tmp_path: Path) -> None:
-    text = write_report(extended.config.parent, tmp_path).read_text(encoding='utf-8')
-    assert text == extended.report.read_text(encoding='utf-8')
-    report = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
-    assert report['run']['method'] == 'MiB' and report['complete'] and report['sizes'] == [3, 2]
-    assert report['iou'] == [[None] * 5, [*[None] * 3, *(item['after'] for item in extended.summary['classes'][3:])]], (
-        'nobody labelled old classes'
-    )
-    with_background = report['summary']['exclude']['with_background']
-    assert with_background['new'] == pytest.approx(extended.summary['new_after']) and with_background['all'] is None
-    with np.load(extended.config.parent / 'step_1' / 'samples.npz') as after:
-        with np.load(extended.config.parent / 'step_0' / 'samples.npz') as before:
-            assert np.array_equal(before['labels'], after['labels']) and before['predictions'].shape == (1, 256, 256)
-        assert set(np.unique(after['labels'])) == {3, 4, 255}, 'what is not labelled is white'
-
-
-@pytest.mark.parametrize(('names', 'kind'), [(STUFF, 'fcn'), (OLD, 'segformer')])
-def test_a_step_that_learns_nothing_keeps_the_old_logits(
-    names: tuple[str, ...], kind: str, images: tuple[Path, Path], tmp_path: Path
-) -> None:
-    files = write_model(tmp_path / 'model', names, kind)
-    found = extend(
-        *files,
-        *images,
-        classes=['fork', 'pallet'],
-        work_dir=tmp_path / 'run',
-        lr=1e-12,
-        method=None if names == STUFF else 'lwf',
-        **{**TINY, 'crop_size': SIDE},
-    )
-    old = logits(found.config.parent / 'step_0' / 'model_config.py')
-    torch.testing.assert_close(logits(found.config)[:, :3], old, rtol=1e-4, atol=1e-4)
-
-
-def test_without_background_unlabelled_pixels_teach(images: tuple[Path, Path], tmp_path: Path) -> None:
-    files = write_model(tmp_path / 'model', STUFF)
-    found = extend(*files, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **TINY)
-    tables = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))['tables']
-    assert tables == [{'0': 254, '1': 3, '2': 4}]
-    assert found.summary['settings']['method']['value'] == 'lwf_unbiased'
-
-
-def test_extended_twice(extended: Extension, tmp_path: Path) -> None:
-    images = write_images(tmp_path / 'more', ids=(0, 1))
-    old = extended.config.parent
-    twice = extend(extended.config, extended.checkpoint, *images, classes=['crate'], work_dir=tmp_path / 'run', **TINY)
-    assert twice.classes == (*OLD, 'fork', 'pallet', 'crate')
-    assert twice.summary['settings']['optimizer']['value']['optimizer']['type'] == 'SGD', 'remembered'
-    assert twice.summary['settings']['lr']['value'] == pytest.approx(0.01)
-    first, second = (Config.fromfile(path / 'model_config.py') for path in (old, tmp_path / 'run'))
-    assert first.extension.optim_wrapper == second.extension.optim_wrapper
-    assert second.train_pipeline[-1]['type'] == 'PackSegInputs'
-
-
-def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path) -> None:
-    stored = write_images(tmp_path / 'old', count=2)
-    val = write_images(tmp_path / 'val', count=2, ids=(0, 3, 4))
-    dataset = dict(
-        type='BaseSegDataset',
-        img_suffix='.png',
-        metainfo=dict(classes=OLD),
-        data_prefix=dict(img_path=str(stored[0]), seg_map_path=str(stored[1])),
-    )
-    (tmp_path / 'old.py').write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
-    found = extend(
-        *model,
-        *images,
-        classes=['fork', 'pallet'],
-        work_dir=tmp_path / 'run',
-        exemplar_images=stored[0],
-        exemplar_masks=stored[1],
-        old_val_config=tmp_path / 'old.py',
-        val_images=val[0],
-        val_masks=val[1],
-        method='finetuning',
-        **TINY,
-    )
-    assert found.summary['measured'] and found.summary['images'] == {'new': 2, 'old': 2}
-    assert all(item['before'] is not None for item in found.summary['classes'][:3])
-    manifest = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))
-    assert len(manifest['pairs']) == 8 and manifest['tables'] == [{'1': 3, '2': 4}, {}]
-
-
-def test_a_done_extension_is_not_done_again(
-    extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
-) -> None:
-    folder = tmp_path / 'run'
-    shutil.copytree(extended.config.parent, folder)
-    weights = (folder / 'model.pth').read_bytes()
-    (folder / 'report.md').unlink()
-    options = dict(classes=['fork', 'pallet'], work_dir=folder, **TINY)
-    # As an older version left it: the results say nothing of tests.
-    known = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
-    write_json(folder / 'run.json', {key: known[key] for key in ('experiment', 'classes')})
-    for index, keys in enumerate((('step', 'model', 'sha256'), ('step', 'model', 'sha256', 'files', 'previous'))):
-        path = folder / f'step_{index}' / 'result.json'
-        result = json.loads(path.read_text(encoding='utf-8'))
-        more = {'sizes': result['sizes'], 'classes': result['classes'], 'background': True}
-        write_json(
-            path, {**{key: result[key] for key in keys}, **more, **({'plain': True, 'seconds': 1} if index else {})}
-        )
-    found = extend(*model, *images, **options)
-    assert found.report.read_text(encoding='utf-8').startswith('# Extended by fork, pallet')
-    assert found.summary['sets'] == extended.summary['sets']
-    assert 'All 2 steps of 2-2 are done' in (folder / 'run.log').read_text(encoding='utf-8')
-    assert (folder / 'model.pth').read_bytes() == weights
-    with pytest.raises(ConfigError, match=r'(?s)belongs to a different experiment.*seed: found 0, now 1'):
-        extend(*model, *images, seed=1, **options)
-
-
-def test_interrupted_and_resumed(
-    extended: Extension,
-    model: tuple[Path, Path],
-    images: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from mmciss.engine.hooks.progress_hook import ProgressHook
-
-    options = dict(classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **TINY)
-
-    def stop(self: ProgressHook, runner, batch_idx: int, **kwargs) -> None:
-        if runner.iter == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ProgressHook, 'after_train_iter', stop)
-        with pytest.raises(KeyboardInterrupt):
-            extend(*model, *images, **options)
-    assert (tmp_path / 'run' / 'step_1' / 'iter_1.pth').is_file()
-    with pytest.raises(ConfigError, match=r'holds an unfinished run \(1 of 2 steps done\). Add --resume'):
-        extend(*model, *images, **options)
-    found = extend(*model, *images, resume=True, **options)
-    assert resumed_at(tmp_path / 'run' / 'step_1') == [1]
-    ours, whole = (torch.load(item.checkpoint, weights_only=True)['state_dict'] for item in (found, extended))
-    assert all(torch.equal(ours[name], whole[name]) for name in whole), 'as if nothing had happened'
-
-
-def test_plain_mmsegmentation_uses_the_result_without_mmciss(
-    extended: Extension, images: tuple[Path, Path], tmp_path: Path
-) -> None:
-    import mmseg
-
-    tool = Path(mmseg.__file__).parent / '.mim' / 'tools' / 'test.py'
-    if not tool.is_file():
-        pytest.skip(f'MMSegmentation was installed without its tools ({tool})')
-    code = f"""
-import runpy, sys
-sys.modules['mmciss'] = None
-import torch
-from mmseg.apis import MMSegInferencer, inference_model, init_model
-config, checkpoint, image, out = sys.argv[1:]
-model = init_model(config, checkpoint, device='cpu')
-assert model.dataset_meta['classes'][-1] == 'pallet', model.dataset_meta
-result = inference_model(model, image)
-torch.save(result.seg_logits.data, out)
-found = MMSegInferencer(model=config, weights=checkpoint, device='cpu')(image, return_datasamples=True)
-assert torch.equal(found.pred_sem_seg.data, result.pred_sem_seg.data)
-sys.argv = ['test.py', config, checkpoint, '--work-dir', out + '_test']
-runpy.run_path({str(tool)!r}, run_name='__main__')
-"""
-    image = next(iter(sorted(images[0].iterdir())))
-    environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    done = subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            code,
-            str(extended.config),
-            str(extended.checkpoint),
-            str(image),
-            str(tmp_path / 'logits.pth'),
-        ],
-        env=environment,
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert 'pallet' in done.stdout and 'mIoU' in done.stdout, 'the held-out images are a test set'
-    assert torch.load(tmp_path / 'logits.pth', weights_only=True).shape == (5, SIDE, SIDE)
+def test_unknown_background_is_black() -> None:
+    assert extend_palette((), 3, 1, background=True)[0] == (0, 0, 0)
+    assert (0, 0, 0) not in extend_palette((), 3, 1, background=False)

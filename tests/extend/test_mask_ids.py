@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mmciss.errors import ConfigError
-from mmciss.extend.classes import extension_protocol
-from mmciss.extend.mask_ids import check_every_new_class, check_shows, read_masks
+from mmciss.extend.extension import extension_protocol
+from mmciss.extend.mask_ids import read_masks
 from mmciss.protocols.labels import UNKNOWN
 from tests.extend.samples import OLD, STUFF, labelled, write_images
 
@@ -21,7 +21,7 @@ WITHOUT = extension_protocol(STUFF, ['fork', 'pallet'], background=False)[1]
 def table(tmp_path: Path, ids: tuple[int, ...], step, convention: str = 'auto', **options) -> dict[int, int]:
     """Returns what each of some ids becomes."""
     images, masks = write_images(tmp_path, count=2, ids=ids)
-    read = read_masks(labelled(images, masks, **options), step, '--masks', convention)
+    read = read_masks(labelled(images, masks, **options), step, convention)
     return {raw: read.table[raw] for raw in ids}
 
 
@@ -49,10 +49,8 @@ def test_validation_masks_mean_what_the_training_masks_mean(tmp_path: Path) -> N
     # Ids 0 to 2 fit both: old classes of the extended model, or new ones in their order.
     val = labelled(*write_images(tmp_path / 'val', count=1, ids=(0, 1, 2)))
     for ids, meant in (((0, 1, 3, 4), 1), ((0, 1, 2), 3)):
-        new = read_masks(
-            labelled(*write_images(tmp_path / str(meant), count=1, ids=ids)), WITH, '--masks', training=True
-        )
-        assert read_masks(val, WITH, '--val-masks', like=new).table[1] == meant
+        new = read_masks(labelled(*write_images(tmp_path / str(meant), count=1, ids=ids)), WITH, training=True)
+        assert read_masks(val, WITH, like=new).table[1] == meant
 
 
 def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
@@ -69,18 +67,18 @@ def test_ids_that_match_no_class_are_refused(tmp_path: Path) -> None:
 def test_training_masks_must_label_new_classes(tmp_path: Path) -> None:
     step = extension_protocol(OLD, ['fork'], background=True)[1]
     images, masks = write_images(tmp_path, ids=(0, 1, 2))
-    assert read_masks(labelled(images, masks), step, '--val-masks').meaning == 'ids of the final model'
+    assert read_masks(labelled(images, masks), step).meaning == 'ids of the final model'
     with pytest.raises(
         ConfigError, match=r'--masks: ids 2 match no class.*Allowed are 1 to 1 \(the new classes fork\)'
     ):
-        read_masks(labelled(images, masks), step, '--masks', training=True)
+        read_masks(labelled(images, masks), step, training=True)
 
 
 def test_colour_masks_are_refused(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=1)
     Image.new('RGB', (32, 32)).save(masks / '00.png')
     with pytest.raises(ConfigError, match='--masks: .*00.png has colour mode RGB'):
-        read_masks(labelled(images, masks), WITH, '--masks')
+        read_masks(labelled(images, masks), WITH)
 
 
 def test_names_of_a_data_set_decide(tmp_path: Path) -> None:
@@ -104,9 +102,9 @@ def test_ids_that_are_no_class_of_their_data_set_are_refused(tmp_path: Path) -> 
 
 def test_a_test_set_must_tell_something(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path, count=1, ids=(0, 255))
-    read = read_masks(labelled(images, masks), WITH, '--val-masks')
-    with pytest.raises(ConfigError, match='--val-masks: no pixel of any class is labelled in 1 masks'):
-        check_shows(read, range(5), 'any class', '--val-masks')
+    read = read_masks(labelled(images, masks), WITH)
+    with pytest.raises(ConfigError, match='--masks .*: no pixel of any class is labelled in 1 masks'):
+        read.check_shows(range(5), 'any class')
 
 
 def test_old_labels_of_a_data_set(tmp_path: Path) -> None:
@@ -119,10 +117,10 @@ def test_pixels_are_counted_by_label(tmp_path: Path) -> None:
     ids = np.zeros((32, 32), np.uint8)
     ids[:4], ids[4:6] = 1, 255
     Image.fromarray(ids).save(masks / '00.png')
-    read = read_masks(labelled(images, masks), WITH, '--masks')
+    read = read_masks(labelled(images, masks), WITH)
     assert read.totals[3] == 128 and read.totals[255] == 64 and read.totals[UNKNOWN] == 1024 - 192
     with pytest.raises(ConfigError, match='--masks: no labelled pixel of pallet in 1 masks; labelled are fork'):
-        check_every_new_class(read, WITH, '--masks')
+        read.check_every_new_class(WITH)
     assert read.training_table(0)[0] == 0 and read.training_table(0)[1] == 3
 
 
@@ -146,4 +144,4 @@ def test_which_classes_masks_label(
     images, masks = write_images(tmp_path, count=1, ids=ids)
     options = dict(options)
     convention = options.pop('convention', 'auto')
-    assert read_masks(labelled(images, masks, **options), step, '--masks', convention).labelled == expected
+    assert read_masks(labelled(images, masks, **options), step, convention).labelled == expected

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mmengine.config import Config
 
 import mmciss.register_all
-from mmciss.extend.pipelines import config_pipeline, crop_of, default_train_pipeline, with_crop, with_labels
+from mmciss.extend.pipelines import crop_of, default_train_pipeline, with_crop, with_labels
+from mmciss.utils.configs import config_pipeline
 
 PACK = dict(type='PackSegInputs')
 

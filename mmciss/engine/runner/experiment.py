@@ -23,6 +23,7 @@ from mmciss.engine.runner.schedule import StepPlan, plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
+from mmciss.utils.configs import innermost_dataset
 from mmciss.utils.files import value_checksum
 
 PACKAGES = (
@@ -214,7 +215,7 @@ class Experiment:
             'setting': self.protocol.setting,
             'method': method.get('name', 'Fine-tuning'),
             'model': model_name(self.cfg.model),
-            'dataset': dataset_type(self.cfg.train_dataloader.dataset),
+            'dataset': str(innermost_dataset(self.cfg.train_dataloader.dataset).get('type')),
             'seed': int((self.cfg.get('randomness') or {}).get('seed') or 0),
             'order': _plain(self.cfg.protocol.get('order')),
             'num_steps': len(self.protocol),
@@ -248,13 +249,6 @@ def pipelines(dataset: dict[str, Any]) -> list[Any]:
         if inner:
             found += pipelines(inner)
     return found
-
-
-def dataset_type(dataset: dict[str, Any]) -> str:
-    """Returns the type of the innermost data set."""
-    while 'dataset' in dataset or 'datasets' in dataset:
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    return str(dataset.get('type'))
 
 
 def model_name(model: dict[str, Any]) -> str:

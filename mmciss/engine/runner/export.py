@@ -20,7 +20,8 @@ from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.models.slot import SlotLife
 from mmciss.utils.checkpoints import load_own
-from mmciss.utils.files import save_tensors, write_atomically
+from mmciss.utils.configs import config_pipeline
+from mmciss.utils.files import save_tensors, write_text
 
 if TYPE_CHECKING:
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
@@ -80,7 +81,10 @@ def plain_config(
     strip_pretrained(model)
     if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
         model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
-    pipeline = without_mmciss(copy.deepcopy(test_pipeline(cfg)))
+    pipeline = config_pipeline(cfg, 'test')
+    if pipeline is None:
+        raise ConfigError('test_dataloader.dataset.pipeline is missing')
+    pipeline = without_mmciss(pipeline)
     # A plain data set of the exported classes, whose masks have the channels as ids.
     dataset = ConfigDict(
         type='BaseSegDataset',
@@ -122,17 +126,6 @@ def training_record(cfg: Config) -> dict[str, Any]:
     return found
 
 
-def test_pipeline(cfg: Config) -> list[dict[str, Any]]:
-    """Returns the test pipeline of a config, also from inside wrapped data sets."""
-    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    pipeline = dataset.get('pipeline') or cfg.get('test_pipeline')
-    if pipeline is None:
-        raise ConfigError('test_dataloader.dataset.pipeline is missing')
-    return list(pipeline)
-
-
 def export_step(runner: Runner, cfg: Config, folder: Path, found: Mapping[str, Any] | None = None) -> None:
     """Writes ``model.pth``, ``model_config.py`` and ``state.pth`` of a finished step.
 
@@ -163,4 +156,4 @@ def export_step(runner: Runner, cfg: Config, folder: Path, found: Mapping[str, A
             f'of this model.',
             logger='current',
         )
-    write_atomically(folder / 'model_config.py', lambda path: path.write_text(text, encoding='utf-8'))
+    write_text(folder / 'model_config.py', text)

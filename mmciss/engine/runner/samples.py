@@ -70,6 +70,13 @@ def as_rgb(inputs: Tensor) -> np.ndarray:
     return np.clip(values * (255 / max(255.0, float(values.max()))), 0, 255).astype(np.uint8)
 
 
+def thumbnails(inputs: Tensor, *maps: Tensor) -> list[np.ndarray]:
+    """Returns the picture of a sample and its maps of channels ``(H, W)``, which the picture is resized to."""
+    channels = [item.cpu().numpy().astype(np.uint8) for item in maps]
+    picture = cv2.resize(as_rgb(inputs), channels[0].shape[::-1])
+    return [thumbnail(picture, nearest=False), *(thumbnail(item, nearest=True) for item in channels)]
+
+
 @torch.no_grad()
 def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
     """Segments the chosen images with the model of the step and saves images, labels and predictions.
@@ -85,17 +92,12 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
     matrix = dataset.presence.matrix[dataset.indices][:, list(experiment.protocol[-1].seen)]
     model = unwrap(runner.model)
     model.eval()
-    images, labels, predictions = [], [], []
+    rows = []
     for position in choose_samples(matrix):
         item = dataset[position]
         sample = model.test_step({'inputs': [item['inputs']], 'data_samples': [item['data_samples']]})[0]
-        label = sample.gt_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        prediction = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        image = cv2.resize(as_rgb(item['inputs']), label.shape[::-1])
-        images.append(thumbnail(image, nearest=False))
-        labels.append(thumbnail(label, nearest=True))
-        predictions.append(thumbnail(prediction, nearest=True))
-    write_samples(path, np.stack(images), np.stack(labels), np.stack(predictions))
+        rows.append(thumbnails(item['inputs'], sample.gt_sem_seg.data[0], sample.pred_sem_seg.data[0]))
+    write_samples(path, *(np.stack(column) for column in zip(*rows, strict=True)))
 
 
 def write_samples(path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:

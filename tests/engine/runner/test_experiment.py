@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import mmciss.register_all
-from mmciss.engine.runner.experiment import Experiment, check_config, dataset_type, model_name, pipelines
+from mmciss.engine.runner.experiment import Experiment, check_config, model_name, pipelines
 from mmciss.errors import ConfigError
+from mmciss.utils.configs import innermost_dataset
 from tests.engine.runner.test_step_config import config
 from tests.smoke import smoke_config
 from tests.step_run import block_masks, step_run_config, write_pictures
@@ -111,6 +112,6 @@ def test_names_are_found_inside_wrappers() -> None:
     nested = dict(
         type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[inner, dict(type='B', pipeline=[2])])
     )
-    assert dataset_type(nested) == 'A' and pipelines(nested) == [[1], [2]]
+    assert innermost_dataset(nested)['type'] == 'A' and pipelines(nested) == [[1], [2]]
     model = dict(decode_head=[dict(type='FCNHead'), dict(type='OCRHead')], backbone=dict(type='HRNet', arch={}))
     assert model_name(model) == 'OCRHead + HRNet'

@@ -8,7 +8,7 @@ import torch
 from mmseg.evaluation import IoUMetric
 
 from mmciss.extend.comparison import Comparison
-from mmciss.extend.labelled_iou import agreement_iou, background_if_wrong, class_iou, open_pixels, plain_mean
+from mmciss.extend.summary import agreement_iou, background_if_wrong, class_iou, open_pixels, plain_mean
 
 # Two old classes, one new; the last row is of pixels that are labelled as none of the labelled classes.
 AFTER = np.array([[6, 1, 2], [1, 4, 1], [0, 1, 3], [2, 1, 1]])
