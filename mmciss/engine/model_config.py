@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
+from mmengine.config import Config, ConfigDict
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
@@ -56,6 +58,15 @@ def _downloads(kind: Any) -> bool:
         return False
     default = inspect.signature(kind.__init__).parameters.get('pretrained')
     return default is not None and default.default is True
+
+
+def plain_model(cfg: Config) -> ConfigDict:
+    """Returns the model of a config with its data preprocessor and without pretrained weights."""
+    model = copy.deepcopy(cfg.model)
+    strip_pretrained(model)
+    if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
+        model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
+    return model
 
 
 def strip_pretrained(model: Any) -> None:

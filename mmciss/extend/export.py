@@ -12,8 +12,9 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
+from mmciss.engine.model_config import plain_model
 from mmciss.engine.runner.export import RECORD, plain_config
-from mmciss.extend.old_model import OldModel, plain_model
+from mmciss.extend.old_model import OldModel
 from mmciss.extend.pairs import Pair
 from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.protocols.labels import IGNORE

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
-from mmciss.engine.model_config import strip_pretrained
+from mmciss.engine.model_config import plain_model
 from mmciss.engine.runner.export import RECORD
 from mmciss.errors import ConfigError, prefixed
 from mmciss.models.classifiers.head_config import heads_of, num_classes_of, segmentation_heads
@@ -131,15 +131,6 @@ def build_plain(cfg: Config, where: str) -> nn.Module:
     """
     with blaming(f'MODEL_CONFIG: {where}: the model cannot be built', MODELS):
         return MODELS.build(plain_model(cfg))
-
-
-def plain_model(cfg: Config) -> ConfigDict:
-    """Returns the model's config with its data preprocessor and without pretrained weights."""
-    model = copy.deepcopy(cfg.model)
-    strip_pretrained(model)
-    if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
-        model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
-    return model
 
 
 def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:

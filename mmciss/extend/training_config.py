@@ -11,8 +11,9 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.checks.config import check_dictionaries, check_settings
 from mmciss.engine.checks.keys import apply_cfg_options
+from mmciss.engine.model_config import plain_model
 from mmciss.errors import ConfigError
-from mmciss.extend.old_model import OldModel, plain_model
+from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import train_pipeline
 from mmciss.extend.settings import Setting
 from mmciss.models.classifiers.head_config import class_weights, heads_of

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.model_config import strip_pretrained
+from mmciss.engine.model_config import plain_model
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
@@ -75,12 +75,9 @@ def plain_config(
         dataset_meta: ``classes`` and ``palette`` by channel.
         trained: The trained wrapper, whose structure the exported model may have.
     """
-    model = plain_model_cfg(cfg.model, num_classes)
+    model = plain_model_cfg(plain_model(cfg), num_classes)
     if trained is not None and trained.structure is not None:
         trained.structure.export_config(trained.segmentor, model)
-    strip_pretrained(model)
-    if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
-        model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
     pipeline = config_pipeline(cfg, 'test')
     if pipeline is None:
         raise ConfigError('test_dataloader.dataset.pipeline is missing')
