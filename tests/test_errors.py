@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mmciss.errors import ConfigError, close_matches, unknown_name
+import pytest
+
+from mmciss.errors import ConfigError, close_matches, prefixed, unknown_name
 
 
 def test_unknown_names_say_value_allowed_set_key_and_a_guess() -> None:
@@ -12,3 +14,11 @@ def test_unknown_names_say_value_allowed_set_key_and_a_guess() -> None:
         "protocol.setting: unknown setting 'overlaped'. Allowed: disjoint, overlapped. Did you mean 'overlapped'?"
     )
     assert close_matches('xyz', ['abc']) == ''
+
+
+def test_what_is_read_stands_before_the_message() -> None:
+    with pytest.raises(ConfigError, match='^--masks: x.png is empty$') as caught, prefixed('--masks'):
+        raise ConfigError('x.png is empty')
+    assert isinstance(caught.value.__cause__, ConfigError)
+    with pytest.raises(KeyError), prefixed('--masks'):
+        raise KeyError('other errors pass')

@@ -81,6 +81,13 @@ def test_limits(old: OldModel) -> None:
     assert found['batch_size'].value == 2
 
 
+def test_configs_of_older_versions_have_an_optimizer_without_wrapper(old: OldModel) -> None:
+    before = plain(old, optimizer=dict(type='SGD', lr=0.2))
+    assert before.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.2))
+    assert derive(before, 40, [(50, 60)])['lr'].value == pytest.approx(0.02)
+    assert plain(old).optim_wrapper is None
+
+
 def test_given_settings_win(old: OldModel) -> None:
     found = derive(old, 400, [(50, 60)], GivenSettings('lwf', 7, 0.5, 2, 64))
     assert [found[key].value for key in ('method', 'iters', 'lr', 'batch_size', 'crop_size')] == [
