@@ -94,7 +94,8 @@ class ExtensionData:
             if other is not None:
                 other.data.check_sizes(readers)
         presence = new.pixels[:, step.num_old : step.num_seen] > 0
-        train, held = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
+        parts = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
+        train, held = ([data.pairs[index] for index in part] for part in parts)
         return ReadData(step, new, train, held, val, old_val, exemplars, sizes, seed)
 
     def _folders(self, which: int) -> LabelledData:
@@ -118,7 +119,7 @@ class ReadData:
     Attributes:
         step: Old and new classes.
         new: The new images.
-        train_indices, held_indices: Indices of the new images to train on, and of those held out for testing.
+        train, held: The new images to train on, and those held out for testing.
         val, old_val: Validation images and images with labels of old classes, or None.
         exemplars: Images of the old data to train on, or None.
         sizes: Height and width of the new images, in pixels.
@@ -127,8 +128,8 @@ class ReadData:
 
     step: Step
     new: ReadMasks
-    train_indices: np.ndarray
-    held_indices: np.ndarray
+    train: list[Pair]
+    held: list[Pair]
     val: ReadMasks | None
     old_val: ReadMasks | None
     exemplars: ReadMasks | None
@@ -136,14 +137,9 @@ class ReadData:
     seed: int
 
     @property
-    def train(self) -> list[Pair]:
-        """The new images to train on."""
-        return [self.new.data.pairs[index] for index in self.train_indices]
-
-    @property
     def num_train(self) -> int:
         """Number of images to train on, exemplars included."""
-        return len(self.train_indices) + (0 if self.exemplars is None else len(self.exemplars.data.pairs))
+        return len(self.train) + (0 if self.exemplars is None else len(self.exemplars.data.pairs))
 
     def sources(self, unlabelled: int) -> list[tuple[list[Pair], dict[int, int]]]:
         """Returns the images to train on, each group with its table from ids in the masks to labels.
@@ -158,11 +154,10 @@ class ReadData:
     @property
     def tests(self) -> dict[str, TestSet]:
         """The test sets: ``'new'``, given or held out, and ``'old'`` if there is one."""
-        held = [self.new.data.pairs[index] for index in self.held_indices]
         if self.val is not None:
             new = TestSet('validation images', list(self.val.data.pairs), self.val)
-        elif held:
-            new = TestSet('held-out new images', held, self.new)
+        elif self.held:
+            new = TestSet('held-out new images', self.held, self.new)
         else:
             new = TestSet('images learned from', self.train, self.new)
         if self.old_val is None:
@@ -183,7 +178,7 @@ class ReadData:
 
     def lines(self) -> list[str]:
         """Describes the data in sentences."""
-        step, count, held = self.step, len(self.new.data.pairs), len(self.held_indices)
+        step, count, held = self.step, len(self.new.data.pairs), len(self.held)
         images = (self.new.pixels > 0).sum(0)
         shown = ', '.join(f'{step.names[channel]} {images[channel]}' for channel in range(step.num_old, step.num_seen))
         lines = [
@@ -201,8 +196,8 @@ class ReadData:
                 f'No validation images were given and too few new ones to hold any out: new classes are tested on '
                 f'the training images{but}.'
             )
-        if len(self.train_indices) < FEW_IMAGES:
-            lines.append(f'Only {len(self.train_indices)} images to train on: expect little.')
+        if len(self.train) < FEW_IMAGES:
+            lines.append(f'Only {len(self.train)} images to train on: expect little.')
         if self.exemplars is not None:
             lines.append(
                 f'{len(self.exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
