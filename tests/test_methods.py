@@ -37,12 +37,12 @@ def options_with_base(method: str, bases: dict[str, Path], folder: Path, **optio
 
 
 def has_state(method: str) -> bool:
-    """Whether a method keeps anything besides the model's weights."""
+    """Whether a method keeps anything besides the model's weights, or changes labels."""
     slots = load_method(method).method
     losses = [MODELS.build(loss) for loss in (slots.get('losses') or {}).values() if loss is not None]
-    return any(slots.get(key) for key in ('statistics', 'memory', 'hooks', 'classifier', 'structure')) or any(
-        list(loss.buffers()) for loss in losses
-    )
+    return any(
+        slots.get(key) for key in ('statistics', 'memory', 'hooks', 'labeler', 'classifier', 'structure')
+    ) or any(list(loss.buffers()) for loss in losses)
 
 
 def logged_losses(folder: Path) -> list[float]:

@@ -60,6 +60,7 @@ from .pseudo_labels import (
     rectified_log_probabilities,
     threshold_pseudo_labels,
 )
+from .queries import mask_pseudo_labels, query_distillation
 from .resampling import labels_at
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
@@ -108,6 +109,7 @@ __all__ = [
     'labels_at',
     'local_pod',
     'logit_distillation',
+    'mask_pseudo_labels',
     'masked_feature_distillation',
     'masked_sum',
     'merge_new_into_background',
@@ -121,6 +123,7 @@ __all__ = [
     'prototype_discrimination',
     'prototype_matching',
     'prototype_relabel',
+    'query_distillation',
     'rectified_log_probabilities',
     'reduce_pixels',
     'replay_amounts',

@@ -15,11 +15,25 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.query_heads import PixelScores, pixel_scores
 from mmciss.models.taps import FeatureTap, flat_maps
 from mmciss.utils.patched import patched
 
 if TYPE_CHECKING:
     from mmseg.models.segmentors import BaseSegmentor
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a decoder layer of a head that classifies queries says.
+
+    Attributes:
+        classes: Logits of queries, shape ``(N, Q, C + 1)``, 'no object' last.
+        masks: Logits of their masks, shape ``(N, Q, h, w)``.
+    """
+
+    classes: Tensor
+    masks: Tensor
 
 
 @dataclass
@@ -38,6 +52,7 @@ class SegOutput:
         auxiliary: Output ``(N, A, h, w)`` of the auxiliary channels, which are not classes; computed from the embedding
             if the classifier has such channels.
         refined: Output of a further head that refines some pixels, or None.
+        queries: What a head that classifies queries says, the last decoder layer's; None for other heads.
 
     Examples:
         >>> import torch
@@ -53,6 +68,7 @@ class SegOutput:
     align_corners: bool = False
     auxiliary: Tensor | None = None
     refined: SegOutput | None = None
+    queries: Queries | None = None
     _full: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -209,6 +225,7 @@ class Readout:
         self.layers = tuple(layers)
         self.head_name, self.head = main_head(segmentor)
         self.classifier = main_classifier(segmentor)
+        self._classifies_queries = isinstance(self.head, PixelScores)
         names = list(self.layers)
         if self.classifier is not None:
             names += [self.classifier[0], f'{self.classifier[0]}:input']
@@ -221,6 +238,7 @@ class Readout:
         self._cleanup = ExitStack()
         self._full: Tensor | None = None
         self._head_output: Any = None
+        self._queries: Any = None
         self._maps: Any = None
 
     def __enter__(self) -> Readout:
@@ -228,6 +246,8 @@ class Readout:
             stack.enter_context(self.tap)
             if self.classifier is None:
                 stack.enter_context(self._recording(self.head, 'forward', '_head_output'))
+            if self._classifies_queries:
+                stack.enter_context(self._recording(self.head, 'query_logits', '_queries'))
             if self.refining is not None:
                 stack.enter_context(self._recording(self.segmentor, 'extract_feat', '_maps'))
             if self._record_full:
@@ -256,8 +276,9 @@ class Readout:
         """Returns the outputs of the last forward pass."""
         records = self.tap.records
         if self.classifier is None:
-            logits = self._head_output[-1] if isinstance(self._head_output, list | tuple) else self._head_output
-            output = SegOutput(logits, align_corners=self.segmentor.align_corners)
+            output = SegOutput(self._logits(), align_corners=self.segmentor.align_corners)
+            if self._queries is not None:
+                output.queries = Queries(*(layers[-1] for layers in self._queries))
         else:
             name, classifier = self.classifier
             output = SegOutput(
@@ -273,8 +294,14 @@ class Readout:
             output.refined = SegOutput(
                 refined_everywhere(self.refining, self._maps, output.logits), align_corners=self.segmentor.align_corners
             )
-        self._full = self._head_output = self._maps = None
+        self._full = self._head_output = self._queries = self._maps = None
         return output
+
+    def _logits(self) -> Tensor:
+        if self._queries is not None and self._head_output is self._queries:
+            # The head's own loss asked for queries, not for scores of pixels.
+            return pixel_scores(*(layers[-1] for layers in self._queries))
+        return self._head_output[-1] if isinstance(self._head_output, list | tuple) else self._head_output
 
 
 @contextmanager

@@ -63,7 +63,8 @@ class Slot(SlotLife, nn.Module):
     Attributes:
         needs: What the slot reads; a model that lacks it is rejected before training. Any of ``'logits'``,
             ``'embedding'`` (the classifier's input), ``'features'`` (the outputs of ``layers``), ``'classifier'``,
-            ``'rows'`` (a purely linear classifier: rows over the embedding), ``'teacher'``, ``'statistics.NAME'`` (a
+            ``'rows'`` (a purely linear classifier: rows over the embedding), ``'queries'`` (the logits of queries and
+            of their masks), ``'teacher'``, ``'statistics.NAME'`` (a
             pass over the data), ``'shared.NAME'`` (an object in ``method.shared``) and ``'sample.FIELD'`` (a field of
             the training samples).
         layers: Names of modules, relative to the segmentor, for ``'features'``; see

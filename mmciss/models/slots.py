@@ -10,7 +10,8 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.outputs import main_classifier
+from mmciss.models.classifiers.query_heads import PixelScores
+from mmciss.models.outputs import main_classifier, main_head
 from mmciss.models.slot import Slot
 from mmciss.models.taps import check_names
 from mmciss.registry import INITIALIZERS, LABELERS, STATISTICS, STRUCTURES
@@ -25,7 +26,7 @@ SINGLE_SLOTS: dict[str, Registry] = {
     'decision': MODELS,
 }
 NAMED_SLOTS: dict[str, Registry] = {'shared': MODELS, 'losses': MODELS, 'statistics': STATISTICS}
-NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows', 'teacher')
+NEEDS = ('logits', 'embedding', 'features', 'classifier', 'rows', 'queries', 'teacher')
 NAMED_NEEDS = ('statistics', 'shared', 'sample')
 
 
@@ -88,6 +89,11 @@ def check_needs(segmentor: BaseSegmentor, slot: Any, key: str, shared: Iterable[
         raise ConfigError(
             f'{key}: {type(slot).__name__} needs rows over one embedding, but here each step '
             f'has its own head; set method.structure=None'
+        )
+    if 'queries' in needs and not isinstance(main_head(segmentor)[1], PixelScores):
+        raise ConfigError(
+            f'{key}: {type(slot).__name__} needs a head that classifies queries, such as MaskFormerHead or '
+            f'Mask2FormerHead; model.decode_head is {type(main_head(segmentor)[1]).__name__}'
         )
     if 'features' in needs:
         check_names(segmentor, slot.layers, key=f'{key}.layers')

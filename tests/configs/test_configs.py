@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mmseg.registry import DATASETS, HOOKS, LOOPS, MODELS, TRANSFORMS
 
 from mmciss.engine.runner.schedule import StepPlan, step_options
 from mmciss.engine.runner.step_config import make_step_config, method_slots
+from mmciss.models.classifiers.query_heads import classifies_queries
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from tests.configs.user_configs import CONFIGS, innermost, load, name_of, protocol_of, strings_in
@@ -56,6 +58,9 @@ VARIABLES = {
     'folders',
     'optimizer',
     'vis_backends',
+    'num_classes',
+    'attention',
+    'embed_multi',
 }
 STEPS = {
     'voc_19-1': 2,
@@ -182,6 +187,9 @@ def test_data_hooks_and_loops_are_registered(path: Path, tmp_path: Path, monkeyp
 @every_config
 def test_models_build(path: Path) -> None:
     for step, cfg in first_two_steps(path):
+        queries = classifies_queries(MODELS.get(cfg.model.segmentor.decode_head.type))
+        if queries and find_spec('mmdet') is None:
+            pytest.skip('MMDetection is not here')
         model = cfg.model.to_dict()
         model['segmentor']['decode_head'].pop('num_classes')
         parts = [model['segmentor'], model['losses'], len(step.sizes)]
@@ -195,8 +203,9 @@ def test_models_build(path: Path) -> None:
             network = MODELS.build(cfg.model)
         head = network.segmentor.decode_head
         assert head.num_classes == head.out_channels == step.num_seen
-        assert network.segmentor.num_classes == head.conv_seg.out_channels == step.num_seen
-        assert head.dropout is None, 'distillation must compare clean features'
+        classifier = head.cls_embed if queries else head.conv_seg
+        assert network.segmentor.num_classes == classifier.out_channels == step.num_seen
+        assert getattr(head, 'dropout', None) is None, 'distillation must compare clean features'
 
 
 def test_deeplab_has_output_stride_sixteen() -> None:

@@ -18,7 +18,7 @@ from tests.configs.user_configs import CONFIGS, load, protocol_of
 
 RECIPES = {path.stem: path for path in CONFIGS if path.parent.name == 'recipes'}
 
-# Batch, learning rates and epochs of the base step and of later ones, mixed precision, label policy.
+# Batch, learning rates and epochs (or iterations) of the base step and of later ones, mixed precision, label policy.
 MIB = (24, 0.01, 0.001, 30, 30)
 STAR_S = ('star_sphere', 'adapter', 'cogamid')
 PUBLISHED: dict[str, tuple[Any, ...]] = {
@@ -65,6 +65,8 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
     'ssul_m_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
+    'comformer_voc_15-1': (16, 1e-4, 5e-5, 20000, 1000, False, 'plop'),
+    'comformer_ade_100-50': (16, 1e-4, 5e-5, 160000, 50000, False, 'plop'),
     'rcil_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
     'rcil_ade_100-50': (24, 0.01, 0.001, 60, 60, True, 'plop'),
     'rcil_cityscapes-domain_11-5': (24, 0.02, 0.002, 50, 50, True, None),
@@ -110,8 +112,8 @@ def test_schedule(name: str) -> None:
         cfg.train_dataloader.batch_size,
         base['lr'],
         later['lr'],
-        base['epochs'],
-        later['epochs'],
+        base.get('epochs', base.get('iters')),
+        later.get('epochs', later.get('iters')),
         cfg.optim_wrapper.type == 'AmpOptimWrapper',
         cfg.protocol.get('label_policy'),
     ) == PUBLISHED[name]

@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
+from tests.models.set_loss import set_loss
 from tests.models.tiny import SEGMENTOR
 
 EXTRA_ROWS['TinyQueryHead'] = {'cls_embed': 1}
@@ -62,9 +63,17 @@ class TinyQueryHead(BaseModule):
             masks.append(torch.einsum('bqc,bchw->bqhw', self.mask_embed(queries), pixels))
         return classes, masks
 
-    def loss(self, x: Any, batch_data_samples: Any, train_cfg: Any) -> dict:
-        """The loss of queries, which must not be used."""
-        raise AssertionError('the loss of queries was called')
+    def loss(self, x: Any, batch_data_samples: list[SegDataSample], train_cfg: Any) -> dict[str, Tensor]:
+        """The loss of queries, MaskFormer's."""
+        assert self.sampler == 'of queries'
+        for sample in batch_data_samples:
+            sample.set_metainfo(dict(batch_input_shape=sample.img_shape))
+        classes, masks = self(x, batch_data_samples)
+        return self.loss_by_feat(classes, masks, torch.cat([sample.gt_sem_seg.data for sample in batch_data_samples]))
+
+    def loss_by_feat(self, classes: list[Tensor], masks: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """As in MMDetection, named like that of MMSegmentation's heads, but with other arguments."""
+        return set_loss(classes, masks, labels)
 
     def predict(self, x: tuple[Tensor, ...], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """MaskFormer's semantic inference, at the size of the image."""

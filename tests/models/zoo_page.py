@@ -56,7 +56,7 @@ later steps and exported models.
   `mmciss.models.classifiers.grown_parameters`. PointRend starts with the old outputs. Segmenter cannot: in the softmax of
   its self-attention every token has a positive weight, so a token for a new class takes attention from the others, and
   its last norm runs over all classes. It starts close to the old outputs, and the old model as teacher brings it back.
-  MaskFormer and Mask2Former learn as pixel classifiers, see below.
+  MaskFormer and Mask2Former learn with losses of pixels or with their own, see below.
 - **needs an adapter**: something other than rows depends on the number of classes, so the new model cannot contain the
   old one unchanged.
 - **refused**: the model does not predict one of several classes for each pixel.
@@ -75,13 +75,18 @@ which is exact here too (`S` of the old background is that of the new one plus t
 model has MMSegmentation's own layout; its `num_classes` and the list `loss_cls.class_weight` (new classes weigh 1) are
 adapted.
 
-**Not kept:** the head's own loss. It matches each labelled segment with a query and calls every other query 'no object',
-even if it shows an old class that is not labelled. The separate loss on masks goes with it. Instead, scores are trained:
-those of the last decoder layer with the head's `loss_decode` (cross entropy by default), and those of the earlier layers,
-at the resolution of the masks, with the mean of the same loss; the teacher is compared with the last layer only. Only the
-ratios of `S` between classes are trained, which is all that the decision depends on. Confidences of single queries are no
-longer calibrated, so use the extended model for semantic segmentation, not for instances. A loss with a sigmoid per class
-reads `S / (1 + S)`.
+**The loss** is the method's choice.
+
+- **Of pixels**, unless the method says otherwise. Scores are trained: those of the last decoder layer with the head's
+  `loss_decode` (cross entropy by default), and those of the earlier layers, at the resolution of the masks, with the mean
+  of the same loss; the teacher is compared with the last layer only. Only the ratios of `S` between classes are trained,
+  which is all that the decision depends on. Confidences of single queries are no longer calibrated, so use the extended
+  model for semantic segmentation, not for instances. A loss with a sigmoid per class reads `S / (1 + S)`.
+- **The head's own**, with `method.main_loss=dict(type='SetLoss')`: bit by bit that of plain MMSegmentation, with the
+  matching, factors and points of the head's config. It matches each labelled segment with a query and calls every other
+  query 'no object', even if it shows an old class that is not labelled; so the method needs a labeler that adds old
+  classes. [CoMFormer](methods/comformer.md) is made for it. Losses that compare scores of pixels can be added; weights
+  of pixels, as PLOP's labeler gives them, are not read.
 
 **Refused, naming the key:** anything that needs the input of a single linear classifier, such as AWT's attribution,
 local POD on the embedding (PLOP), and classifiers with auxiliary channels (SSUL, DKD).

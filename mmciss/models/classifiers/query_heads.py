@@ -18,6 +18,7 @@ from mmciss.errors import ConfigError
 from mmciss.functional import labels_at
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 from mmciss.utils.environment import MMDET
+from mmciss.utils.patched import patched
 
 
 def pixel_scores(classes: Tensor, masks: Tensor) -> Tensor:
@@ -63,19 +64,18 @@ class PixelScores:
     layers have the same main loss, at the resolution of the masks, and its mean is added to the last layer's: with
     masked attention, a layer looks where the layer before it points.
 
-    The head's own loss is not used. It matches each labelled segment with one query and calls all other queries 'no
-    object': on images whose old classes are unlabelled it teaches that there are none, and it has no scores of pixels
-    by which to keep an old model. This drops the matching and the separate loss of the masks; only the ratios of S
-    between classes are trained, which is all that the argmax reads. A loss with a sigmoid per class reads
-    ``sigmoid(log S) = S / (1 + S)``.
+    The head's own loss is used only if ``loss_decode`` is a loss that needs queries, such as
+    :class:`~mmciss.models.losses.set_loss.SetLoss`. It matches each labelled segment with one query and calls all other
+    queries 'no object': on images whose old classes are unlabelled it teaches that there are none. A loss of the scores
+    drops the matching and the separate loss of the masks; only the ratios of S between classes are trained, which is
+    all that the argmax reads. A loss with a sigmoid per class reads ``sigmoid(log S) = S / (1 + S)``.
 
     Args:
-        loss_decode: The loss, or losses, of the scores.
+        loss_decode: The loss, or losses, of the scores, or one that stands for the head's own.
         **kwargs: Arguments of the query head.
     """
 
     training: bool
-    loss = BaseDecodeHead.loss
     _stack_batch_gt = BaseDecodeHead._stack_batch_gt
 
     def __init__(self, loss_decode: dict[str, Any] | Sequence[dict[str, Any]] | None = None, **kwargs: Any) -> None:
@@ -85,6 +85,7 @@ class PixelScores:
             nn.ModuleList(map(MODELS.build, losses)) if isinstance(losses, list | tuple) else MODELS.build(losses)
         )
         # The query head's own sampler chooses among queries; a sampler of pixels has the same name.
+        self.query_sampler: Any = getattr(self, 'sampler', None)
         self.sampler = None
 
     def forward(self, inputs: Sequence[Tensor], batch_data_samples: list[Any] | None = None) -> Any:
@@ -93,15 +94,28 @@ class PixelScores:
         With samples it returns what the head itself does.
         """
         if batch_data_samples is not None:
-            return super().forward(inputs, batch_data_samples)  # type: ignore[misc]
+            return self.query_logits(inputs, batch_data_samples)
         # The head reads the size only to mask the padding of single images, and a training batch has none.
         size = tuple(inputs[-1].shape[-2:])
         metainfo = dict(img_shape=size, pad_shape=size, batch_input_shape=size)
         samples = [SegDataSample(metainfo=metainfo) for _ in range(len(inputs[-1]))]
-        classes, masks = super().forward(inputs, samples)  # type: ignore[misc]
+        classes, masks = self.query_logits(inputs, samples)
         if not self.training:
             return pixel_scores(classes[-1], masks[-1])
         return [pixel_scores(*layer) for layer in zip(classes, masks, strict=True)]
+
+    def query_logits(self, inputs: Sequence[Tensor], batch_data_samples: list[Any]) -> Any:
+        """Returns what the head's own forward does: logits of queries, and of masks, one of each per decoder layer."""
+        return super().forward(inputs, batch_data_samples)  # type: ignore[misc]
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[SegDataSample], train_cfg: Any) -> Any:
+        """Returns the losses of the scores, or the head's own if ``loss_decode`` needs queries."""
+        if 'queries' not in getattr(self.loss_decode, 'needs', ()):
+            return BaseDecodeHead.loss(self, inputs, batch_data_samples, train_cfg)
+        own: Any = super()
+        with patched(self, 'loss_by_feat', own.loss_by_feat), patched(self, 'sampler', self.query_sampler):
+            losses = own.loss(inputs, batch_data_samples, train_cfg)
+        return {name: self.loss_decode.loss_weight * value for name, value in losses.items()}
 
     def loss_by_feat(self, seg_logits: list[Tensor], batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Returns the losses of the last layer's scores, and the mean of the earlier layers' (``early``)."""

@@ -15,7 +15,9 @@ from .main_loss import MainLoss
 from .masked_feature_distillation_loss import MaskedFeatureDistillationLoss
 from .prototype_discrimination_loss import PrototypeDiscriminationLoss
 from .prototype_loss import PrototypeLoss
+from .query_distillation_loss import QueryDistillationLoss
 from .replay_bce_loss import ReplayBCELoss
+from .set_loss import SetLoss
 from .sigmoid_distillation_loss import DecomposedDistillationLoss, SigmoidDistillationLoss
 from .soft_sharp_relation_loss import SoftSharpRelationLoss
 from .unbiased_cross_entropy_loss import UnbiasedCrossEntropyLoss
@@ -38,7 +40,9 @@ __all__ = [
     'PooledCubeLoss',
     'PrototypeDiscriminationLoss',
     'PrototypeLoss',
+    'QueryDistillationLoss',
     'ReplayBCELoss',
+    'SetLoss',
     'SigmoidCrossEntropyLoss',
     'SigmoidDistillationLoss',
     'SoftSharpRelationLoss',

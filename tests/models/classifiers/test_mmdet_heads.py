@@ -30,6 +30,7 @@ from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from tests.models import zoo
 from tests.models.classifiers.test_query_heads import predicted
+from tests.models.set_loss import set_loss
 from tests.models.tiny import batch
 
 pytestmark = pytest.mark.skipif(not zoo.zoo(), reason='MMSegmentation was installed without its configs')
@@ -122,3 +123,32 @@ def test_the_scores_are_what_the_head_predicts(model: ConfigDict) -> None:
     size = tuple(scores.shape[-2:])
     metas = [dict(img_shape=size, pad_shape=size) for _ in inputs]
     torch.testing.assert_close(scores.exp(), new.decode_head.predict(maps, metas, {}), rtol=1e-4, atol=1e-7)
+
+
+def test_the_own_loss_is_that_of_the_plain_head(model: ConfigDict) -> None:
+    """Bit by bit, points and dropout drawn with the same seed; MaskFormer's is also that of its formulas."""
+    inputs, samples = batch(side=64, channels=5)
+    samples[0].gt_sem_seg.data[0, :8] = 255
+    config = sized(model, 150 + NEW)
+    config.decode_head.loss_decode = dict(type='SetLoss')
+    own = build_grown_segmentor(config, (150, NEW)).train()
+    plain = MODELS.build(sized(model, 150 + NEW)).train()
+    plain.load_state_dict(plain_state_dict(own))
+    found = []
+    for network in (own, plain):
+        torch.manual_seed(0)
+        found.append(network.loss(inputs, copy.deepcopy(samples)))
+    assert found[0].keys() == found[1].keys() and 'decode.d1.loss_mask' in found[0]
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+    sum(found[0].values()).backward()
+    assert all(group.weight.grad.abs().sum() > 0 for group in own.decode_head.cls_embed.groups)
+    if type(plain.decode_head).__name__ != 'MaskFormerHead':
+        return
+    torch.manual_seed(0)
+    for sample in samples:
+        sample.set_metainfo(dict(batch_input_shape=sample.img_shape))
+    classes, masks = own.decode_head.query_logits(own.extract_feat(inputs), samples)
+    expected = set_loss(classes, masks, torch.cat([sample.gt_sem_seg.data for sample in samples]))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[0][f'decode.{name}'].sum(), value, rtol=1e-4, atol=1e-5)
