@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .numerics import at_least_float32
-from .pixel_loss import pixel_losses, reduce_pixels
+from .pixel_loss import SOFTPLUS, channel_totals, reduce_pixels
 from .processes import mean_count
 
 
@@ -49,31 +46,12 @@ def binary_cross_entropy(
         >>> binary_cross_entropy(logits, torch.tensor([[[1, 255]]])) / torch.tensor(2.).log()
         tensor(3.)
     """
-    formula = partial(_of_pixels, ignore_index=ignore_index, negative_index=negative_index)
-    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners, whole_if_small=True)
-    return reduce_pixels(loss, target, reduction, ignore_index, weight)
-
-
-def _of_pixels(scores: Tensor, target: Tensor, ignore_index: int, negative_index: int | None) -> Tensor:
     ignored = target == ignore_index
     negative = ignored if negative_index is None else ignored | (target == negative_index)
-    own = scores.gather(0, target.masked_fill(negative, 0).unsqueeze(0))[0]
-    return (_Softplus.apply(scores).sum(0) - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
-
-
-class _Softplus(torch.autograd.Function):
-    """``log(1 + exp(x))``. PyTorch takes its derivative by an exponential; ``sigmoid`` is several times as fast."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return F.softplus(x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return x.sigmoid().mul_(upstream)
+    label = target.masked_fill(negative, 0)
+    own, total = channel_totals(SOFTPLUS, logits, label, (logits.shape[1],), align_corners)
+    loss = (total - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
+    return reduce_pixels(loss, target, reduction, ignore_index, weight)
 
 
 def new_class_bce(

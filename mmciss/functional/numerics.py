@@ -43,10 +43,15 @@ class Exponentials(NamedTuple):
         return self.total.log().add_(self.highest)
 
 
-def exponentials(scores: Tensor) -> Exponentials:
-    """Computes ``exp(scores - max)`` and its sum over channels, of scores ``(C, ...)`` with at least one channel."""
+def exponentials(scores: Tensor, out: Tensor | None = None) -> Exponentials:
+    """Computes ``exp(scores - max)`` and its sum over channels, of scores ``(C, ...)`` with at least one channel.
+
+    Args:
+        scores: The scores.
+        out: Where the exponentials are written, of the same shape; None for new memory.
+    """
     highest = scores.amax(0)
-    values = exp_of_negatives(scores - highest)
+    values = exp_of_negatives(torch.sub(scores, highest, out=out))
     return Exponentials(values, values.sum(0), highest)
 
 

@@ -1,31 +1,74 @@
 """Losses of pixels: of upsampled logits, block by block, and their reduction to one number.
 
-No map of the image's size has more than one channel. A loss is given as a formula: a differentiable function of a block
-of scores ``(C, ...)`` and of the same pixels of whatever else it looks at, which returns the loss of each pixel,
-``(...)``. Autograd finds its derivative, one block at a time, which costs about 1 % of an iteration of the published
-network (see docs/performance.md). A formula must not write to its arguments, nor hold tensors that need a gradient.
+No map of the image's size has more than one channel. A loss is a formula of the scores of each pixel, see
+:func:`pixel_losses` and :func:`mean_pixel_loss`, or of totals over their channels, see :func:`channel_totals`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .numerics import wide_type
+from .numerics import exp_of_negatives, wide_type
 from .processes import mean_count
 from .resampling import BlockGradient, UpsampledBlocks
 
 Formula = Callable[..., Tensor]
+"""A differentiable function of a block of scores ``(C, ...)`` and of the same pixels of whatever else it looks at.
 
-SMALL = 1 << 22
-"""Scores of at most this many numbers (16 MiB), at the size of the labels, are left to autograd in one piece.
-
-On a small network the second pass over the blocks would take half of the loss's time.
+It returns the loss of each pixel, ``(...)``. It must not write to its arguments, nor hold tensors that need a gradient.
 """
+
+Gradient = Callable[[Tensor], Tensor]
+"""Turns the gradient of a block's losses, ``(...)``, into that of its scores, ``(C, ...)``; called at most once."""
+
+Derivative = Callable[..., tuple[Tensor, Gradient]]
+"""A function of what a formula gets, which returns the loss of each pixel and its :data:`Gradient`."""
+
+
+class Total(NamedTuple):
+    """A total over channels and its derivative.
+
+    Attributes:
+        of: Returns the total ``(...)`` of scores ``(C, ...)``.
+        slopes: Writes its derivative for each score to ``out``, given scores, total and ``out``, and returns it.
+    """
+
+    of: Callable[[Tensor], Tensor]
+    slopes: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+LOG_SUM_EXP = Total(
+    lambda scores: scores.logsumexp(0), lambda scores, total, out: exp_of_negatives(torch.sub(scores, total, out=out))
+)
+SOFTPLUS = Total(lambda scores: F.softplus(scores).sum(0), lambda scores, total, out: torch.sigmoid(scores, out=out))
+
+
+def channel_totals(
+    total: Total, logits: Tensor, label: Tensor, sizes: Sequence[int], align_corners: bool = False
+) -> tuple[Tensor, ...]:
+    """Computes what a cross-entropy is made of: the score of each pixel's label, and totals over groups of channels.
+
+    The backward pass reads the scores again and writes each number of the gradient once, which is faster
+    than :func:`pixel_losses` (see docs/performance.md). Nothing larger than one channel is kept for it.
+
+    Args:
+        total: What is computed over the channels of a group.
+        logits: Scores, shape ``(N, C, h, w)``, upsampled bilinearly where that is not the size of the labels.
+        label: A channel for each pixel, shape ``(N, H, W)``.
+        sizes: Numbers of channels of the groups; their sum is C. The total of a group may be that of no channel.
+        align_corners: As in :func:`torch.nn.functional.interpolate`.
+
+    Returns:
+        Maps ``(N, H, W)``, at least float32: the label's score, then the total of each group.
+    """
+    return _ChannelTotals.apply(logits, label, total, tuple(sizes), align_corners)
 
 
 def pixel_losses(
@@ -34,7 +77,7 @@ def pixel_losses(
     others: Sequence[Tensor] = (),
     size: tuple[int, ...] | None = None,
     align_corners: bool = False,
-    whole_if_small: bool = False,
+    derivative: Derivative | None = None,
 ) -> Tensor:
     """Computes what each pixel costs.
 
@@ -46,18 +89,14 @@ def pixel_losses(
         others: Scores ``(N, C', h', w')``, upsampled like the logits, or labels ``(N, H, W)``.
         size: Height and width to which scores are upsampled bilinearly; None for the size they have.
         align_corners: As in :func:`torch.nn.functional.interpolate`.
-        whole_if_small: Whether scores that are :data:`SMALL` and not upsampled go without blocks; ``others`` must be
-            labels then.
+        derivative: The same loss with its derivative; None for autograd's, one block at a time, which costs about 1 %
+            of an iteration of the published network (see docs/performance.md).
 
     Returns:
         Shape ``(N, H, W)``, at least float32.
     """
-    size = _size(logits, size)
-    if whole_if_small and size == tuple(logits.shape[-2:]) and logits.numel() <= SMALL:
-        # One image at a time: what one operation leaves is still in the processor's cache for the next one.
-        images = zip(logits.to(wide_type(logits)).unbind(), *others, strict=True)
-        return torch.stack([formula(*pixels) for pixels in images])
-    return _PixelLosses.apply(logits, formula, size, align_corners, *others)
+    derivative = partial(_differentiate, formula) if derivative is None else derivative
+    return _PixelLosses.apply(logits, formula, derivative, _size(logits, size), align_corners, *others)
 
 
 def mean_pixel_loss(
@@ -66,6 +105,7 @@ def mean_pixel_loss(
     others: Sequence[Tensor] = (),
     size: tuple[int, ...] | None = None,
     align_corners: bool = False,
+    derivative: Derivative | None = None,
 ) -> Tensor:
     """Computes the mean over all pixels of :func:`pixel_losses`.
 
@@ -74,9 +114,10 @@ def mean_pixel_loss(
     """
     size = _size(logits, size)
     if size == tuple(logits.shape[-2:]):
-        return pixel_losses(formula, logits, others, size, align_corners).mean()
+        return pixel_losses(formula, logits, others, size, align_corners, derivative).mean()
+    derivative = partial(_differentiate, formula) if derivative is None else derivative
     needs_gradient = torch.is_grad_enabled() and logits.requires_grad
-    return _MeanPixelLoss.apply(logits, formula, size, align_corners, needs_gradient, *others)
+    return _MeanPixelLoss.apply(logits, formula, derivative, size, align_corners, needs_gradient, *others)
 
 
 def _size(logits: Tensor, size: tuple[int, ...] | None) -> tuple[int, int]:
@@ -100,13 +141,48 @@ class _Blocks:
             yield place, [self.scores.read(*place), *others]
 
 
-def _differentiate(formula: Formula, pixels: Sequence[Tensor], upstream: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the losses of a block, and the gradient of ``upstream`` times them for the block's scores."""
-    scores = pixels[0].detach().requires_grad_(True)
+def _differentiate(formula: Formula, scores: Tensor, *others: Tensor) -> tuple[Tensor, Gradient]:
+    """Returns the losses of a block and, by autograd, their gradient."""
+    scores = scores.detach().requires_grad_(True)
     with torch.enable_grad():
-        loss = formula(scores, *pixels[1:])
-    (gradient,) = torch.autograd.grad(loss, scores, upstream.expand_as(loss))
-    return loss.detach(), gradient
+        loss = formula(scores, *others)
+    return loss.detach(), lambda upstream: torch.autograd.grad(loss, scores, upstream.expand_as(loss))[0]
+
+
+class _ChannelTotals(torch.autograd.Function):
+    """The label's score and the totals of groups of channels."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, label: Tensor, total: Total, sizes: tuple[int, ...], align_corners: bool
+    ) -> tuple[Tensor, ...]:
+        blocks = UpsampledBlocks(logits, tuple(label.shape[-2:]), align_corners)
+        own, *totals = (logits.new_empty(label.shape, dtype=blocks.dtype) for _ in range(1 + len(sizes)))
+        for place in blocks:
+            scores = blocks.read(*place)
+            own[place] = scores.gather(0, label[place].unsqueeze(0))[0]
+            for found, part in zip(totals, scores.split(sizes), strict=True):
+                found[place] = total.of(part)
+        ctx.save_for_backward(logits, label, *totals)
+        ctx.arguments = total, sizes, align_corners
+        return own, *totals
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream_own: Tensor, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        logits, label, *totals = ctx.saved_tensors
+        total, sizes, align_corners = ctx.arguments
+        blocks = UpsampledBlocks(logits, tuple(label.shape[-2:]), align_corners)
+        gradient = BlockGradient(blocks)
+        for place in blocks:
+            scores = blocks.read(*place)
+            slopes = gradient.memory(*place, scores)
+            groups = zip(scores.split(sizes), totals, slopes.split(sizes), upstream, strict=True)
+            for part, found, out, factor in groups:
+                total.slopes(part, found[place], out).mul_(factor[place])
+            slopes.scatter_add_(0, label[place].unsqueeze(0), upstream_own[place].unsqueeze(0))
+            gradient.put(*place, slopes)
+        return gradient.total.to(logits.dtype), None, None, None, None
 
 
 class _PixelLosses(torch.autograd.Function):
@@ -114,10 +190,16 @@ class _PixelLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, formula: Formula, size: tuple[int, ...], align_corners: bool, *others: Tensor
+        ctx: Any,
+        logits: Tensor,
+        formula: Formula,
+        derivative: Derivative,
+        size: tuple[int, ...],
+        align_corners: bool,
+        *others: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(logits, *others)
-        ctx.arguments = formula, size, align_corners
+        ctx.arguments = derivative, size, align_corners
         loss = logits.new_empty((len(logits), *size), dtype=wide_type(logits))
         for place, pixels in _Blocks(logits, others, size, align_corners):
             loss[place] = formula(*pixels)
@@ -127,12 +209,12 @@ class _PixelLosses(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, *others = ctx.saved_tensors
-        formula, size, align_corners = ctx.arguments
+        derivative, size, align_corners = ctx.arguments
         blocks = _Blocks(logits, others, size, align_corners)
         gradient = BlockGradient(blocks.scores)
         for place, pixels in blocks:
-            gradient.put(*place, _differentiate(formula, pixels, upstream[place])[1])
-        return (gradient.total.to(logits.dtype), None, None, None, *(None for _ in others))
+            gradient.put(*place, derivative(*pixels)[1](upstream[place]))
+        return (gradient.total.to(logits.dtype), *(None,) * (4 + len(others)))
 
 
 class _MeanPixelLoss(torch.autograd.Function):
@@ -143,6 +225,7 @@ class _MeanPixelLoss(torch.autograd.Function):
         ctx: Any,
         logits: Tensor,
         formula: Formula,
+        derivative: Derivative,
         size: tuple[int, ...],
         align_corners: bool,
         needs_gradient: bool,
@@ -157,8 +240,9 @@ class _MeanPixelLoss(torch.autograd.Function):
             if gradient is None:
                 loss = formula(*pixels)
             else:
-                loss, derivative = _differentiate(formula, pixels, share)
-                gradient.put(*place, derivative)
+                loss, gradient_of = derivative(*pixels)
+                gradient.put(*place, gradient_of(share))
+                del gradient_of  # and with it what the block has left behind
             total += loss.sum()
         if gradient is not None:
             ctx.save_for_backward(gradient.total)
@@ -169,7 +253,7 @@ class _MeanPixelLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return ((gradient * upstream).to(ctx.dtype), *(None,) * (4 + ctx.number_of_others))
+        return ((gradient * upstream).to(ctx.dtype), *(None,) * (5 + ctx.number_of_others))
 
 
 REDUCTIONS = ('none', 'pixel_mean', 'valid_mean')

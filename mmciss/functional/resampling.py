@@ -160,9 +160,18 @@ class BlockGradient:
         # Of maps that are not upsampled the gradient is as large as they are: kept in their own precision.
         kind = blocks.dtype if blocks.upsamples else blocks.maps.dtype
         self.total = blocks.maps.new_empty(blocks.maps.shape, dtype=kind)
+        self._memory: Tensor | None = None
+
+    def memory(self, images: slice, rows: slice, like: Tensor) -> Tensor:
+        """Returns where to write the gradient of a block, shaped like the block: in ``total`` itself if that fits."""
+        fits = not self._blocks.upsamples and self.total.dtype == like.dtype
+        self._memory = self.total[images, :, rows].transpose(0, 1) if fits else None
+        return torch.empty_like(like) if self._memory is None else self._memory
 
     def put(self, images: slice, rows: slice, gradient: Tensor) -> None:
         """Takes the gradient of a block, shape ``(C, images, rows, W)``."""
+        if gradient is self._memory:
+            return
         blocks = self._blocks
         if not blocks.upsamples:
             self.total[images, :, rows] = gradient.transpose(0, 1)

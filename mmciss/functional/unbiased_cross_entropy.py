@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .pixel_loss import pixel_losses, reduce_pixels
+from .pixel_loss import LOG_SUM_EXP, channel_totals, reduce_pixels
 
 
 def unbiased_cross_entropy(
@@ -50,26 +48,16 @@ def unbiased_cross_entropy(
         >>> unbiased_cross_entropy(logits, target, 3, reduction='none').exp()
         tensor([[[1.3333, 4.0000]]])
     """
-    formula = partial(_of_pixels, num_old=num_old, ignore_index=ignore_index)
-    loss = pixel_losses(formula, logits, (target,), target.shape[-2:], align_corners, whole_if_small=True)
-    return reduce_pixels(loss, target, reduction, ignore_index, weight)
-
-
-def _of_pixels(scores: Tensor, target: Tensor, num_old: int, ignore_index: int) -> Tensor:
     ignored = target == ignore_index
     is_new = (target >= num_old) & ~ignored
-    if num_old == len(scores):
-        return scores[0] * 0
-    # Split, not sliced: the gradients of slices are padded with zeros and added up.
-    old, new = scores.split([num_old, len(scores) - num_old])
-    any_new = new.logsumexp(0)
+    num_new = logits.shape[1] - num_old
     # Pixels without a new class need some valid channel.
-    own = new.gather(0, (target - num_old).masked_fill(~is_new, 0).unsqueeze(0))[0]
+    label = target.masked_fill(~is_new, num_old if num_new else 0)
+    own, any_old, any_new = channel_totals(LOG_SUM_EXP, logits, label, (num_old, num_new), align_corners)
     # log p_y = log p_new + log p_(y | new)
     within = (any_new - own).masked_fill(~is_new, 0)
-    if num_old == 0:
-        return within
     # Two sums over disjoint channels: softplus(new - old) keeps its digits where the old classes hold nearly all
     # probability.
-    odds = any_new - old.logsumexp(0)
-    return (F.softplus(torch.where(is_new, -odds, odds)) + within).masked_fill(ignored, 0)
+    odds = any_new - any_old
+    loss = (F.softplus(torch.where(is_new, -odds, odds)) + within).masked_fill(ignored, 0)
+    return reduce_pixels(loss, target, reduction, ignore_index, weight)
