@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmciss.errors import ConfigError
 from mmciss.functional import GaussianMixture, masked_feature_distillation
+from mmciss.models.shared.mixture_sampler import MixtureSampler
 
 from .extra_loss import ExtraLoss
 
@@ -41,6 +43,19 @@ class DensityDistillationLoss(ExtraLoss):
 
     def __init__(self, loss_weight: float = 5.0) -> None:
         super().__init__(loss_weight)
+
+    def prepare(self, context: StepContext) -> None:
+        """Refuses a replay without mixtures.
+
+        Raises:
+            ConfigError: Naming the sampler.
+        """
+        sampler = context.shared['replay'].sampler
+        if not isinstance(sampler, MixtureSampler):
+            raise ConfigError(
+                f'method.{self.key}: DensityDistillationLoss needs a MixtureSampler in method.shared.replay.sampler, '
+                f'found {type(sampler).__name__}'
+            )
 
     def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch, 0 without a teacher or without mixtures."""

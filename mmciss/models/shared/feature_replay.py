@@ -162,8 +162,9 @@ class FeatureReplay(SharedSlot):
     def end(self, context: StepContext) -> None:
         """Adds the step's classes, moves the old ones if their deviation was measured, and counts the background."""
         if self.num_old and (moved := context.statistics.get('embedding_deviation')):
-            new_places = compensate(self.known(), moved['deviation'], moved['counts'], self.counts[: self.num_old])
-            for name, value in new_places._asdict().items():
+            deviation, sites = (moved[name].to(self.counts.device) for name in ('deviation', 'counts'))
+            places = compensate(self.known(), deviation, sites, self.counts[: self.num_old])
+            for name, value in places._asdict().items():
                 getattr(self, name)[: self.num_old] = value
         found = context.statistic('embedding_distribution', self)
         new = slice(max(1, self.num_old), None)
