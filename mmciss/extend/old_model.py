@@ -59,10 +59,21 @@ class OldModel:
     @property
     def optim_wrapper(self) -> Any:
         """The optimizer of the model's own training, which an extended model remembers; None if unknown."""
-        wrapper = self.cfg.get('optim_wrapper') or (self.cfg.get(RECORD) or {}).get('optim_wrapper')
+        wrapper = self.cfg.get('optim_wrapper') or self._record.get('optim_wrapper')
         if not wrapper and isinstance(self.cfg.get('optimizer'), Mapping):  # a config of MMSegmentation 0.x
             wrapper = dict(type='OptimWrapper', optimizer=self.cfg.optimizer)
         return wrapper
+
+    @property
+    def batch_size(self) -> int:
+        """Images per iteration of the model's own training; 0 if unknown."""
+        loader = self.cfg.get('train_dataloader') or {}
+        return int(loader.get('batch_size') or self._record.get('batch_size') or 0)
+
+    @property
+    def _record(self) -> Mapping[str, Any]:
+        """What a config that was exported here tells about training."""
+        return self.cfg.get(RECORD) or {}
 
 
 def read_old_model(config: str | Path | Config, checkpoint: str | Path, background: str = 'auto') -> OldModel:

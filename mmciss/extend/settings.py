@@ -13,7 +13,6 @@ from mmengine.registry import Registry
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.runner.export import RECORD
 from mmciss.engine.runner.step_config import NEWEST
 from mmciss.errors import ConfigError, flag
 from mmciss.extend.old_model import OldModel, growing_layers
@@ -94,7 +93,7 @@ def derive(
     settings = {
         'method': _method(old),
         'lr': lr,
-        'batch_size': _batch_size(old.cfg, num_images),
+        'batch_size': _batch_size(old, num_images),
         'crop_size': _crop_size(old.cfg, sizes),
         **{key: Setting(value, 'as given') for key, value in chosen.items() if value is not None},
     }
@@ -167,9 +166,8 @@ def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
     return rate
 
 
-def _batch_size(cfg: Config, num_images: int) -> Setting:
-    own = (cfg.get('train_dataloader') or {}).get('batch_size') or (cfg.get(RECORD) or {}).get('batch_size')
-    wanted, reason = (int(own), "the model's own") if own else (8, 'usual; the config names none')
+def _batch_size(old: OldModel, num_images: int) -> Setting:
+    wanted, reason = (old.batch_size, "the model's own") if old.batch_size else (8, 'usual; the config names none')
     if num_images < wanted:
         return Setting(max(1, num_images), f'{reason} {wanted} cut to the number of images')
     return Setting(wanted, reason)

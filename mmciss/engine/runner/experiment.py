@@ -118,6 +118,16 @@ class Experiment:
         )
 
     @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int((self.cfg.get('randomness') or {}).get('seed') or 0)
+
+    @property
+    def label_policy(self) -> Any:
+        """The label policy, as the config has it."""
+        return self.cfg.protocol.get('label_policy', 'plop')
+
+    @property
     def global_batch(self) -> int:
         """Images per iteration, over all processes."""
         return int(self.cfg.train_dataloader.get('batch_size') or 1) * get_world_size()
@@ -150,7 +160,7 @@ class Experiment:
         cfg = self.cfg
         return {
             'protocol': self.protocol.to_dict(),
-            'label_policy': _plain(cfg.protocol.get('label_policy', 'plop')),
+            'label_policy': _plain(self.label_policy),
             'method': _plain(cfg.get('method')),
             'steps': _plain(cfg.get('steps')),
             'model': _plain(cfg.model),
@@ -159,7 +169,7 @@ class Experiment:
             'train_pipeline': _plain(pipelines(cfg.train_dataloader.dataset)),
             'test_pipeline': _plain(pipelines(cfg.test_dataloader.dataset)),
             'load_from': cfg.get('load_from'),
-            'seed': int((cfg.get('randomness') or {}).get('seed') or 0),
+            'seed': self.seed,
             'global_batch': self.global_batch,
             'images': list(self.num_images),
             'split_hash': self.split_hash,
@@ -216,7 +226,7 @@ class Experiment:
             'method': method.get('name', 'Fine-tuning'),
             'model': model_name(self.cfg.model),
             'dataset': str(innermost_dataset(self.cfg.train_dataloader.dataset).get('type')),
-            'seed': int((self.cfg.get('randomness') or {}).get('seed') or 0),
+            'seed': self.seed,
             'order': _plain(self.cfg.protocol.get('order')),
             'num_steps': len(self.protocol),
             'base_identity': self.base_identity(),

@@ -277,7 +277,7 @@ class IncrementalRunner:
             'batch_size': self.experiment.global_batch,
             'loss_curve': loss_curve(step_losses(runner)),
             'new_classes': self.experiment.new_class_counts(index),
-            'label_policy': self.cfg.protocol.get('label_policy', 'plop'),
+            'label_policy': self.experiment.label_policy,
             'base_identity': self.experiment.base_identity() if index == 0 else None,
             'base_data': self.experiment.data['train'][0] if index == 0 else None,
             'decision': decision_of(unwrap(runner.model)),

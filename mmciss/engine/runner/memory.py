@@ -51,7 +51,7 @@ def store_exemplars(folder: RunFolder, experiment: Experiment, index: int) -> Pa
     options = memory_options(experiment)
     if options is None:
         return None
-    seed = int((experiment.cfg.get('randomness') or {}).get('seed') or 0)
+    seed = experiment.seed
     path = folder.step(index) / FILE
     known = folder.files(index).get(FILE)
     how = [options.size, options.selection, options.labels, seed, index, experiment.split_hash]
