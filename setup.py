@@ -92,5 +92,6 @@ setup(
         'tensorboard': ['tensorboard'],
         'mask2former': ['onedl-mmdetection'],
     },
+    entry_points={'console_scripts': ['mmciss = mmciss.cli:main']},
     cmdclass={'build_py': BuildWithConfigs},
 )

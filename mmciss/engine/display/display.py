@@ -16,8 +16,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from mmciss.engine.display.time_left import TimeLeft
 from mmciss.errors import unknown_name
 
-KINDS = ('auto', 'live', 'lines', 'verbose')
-"""What ``display`` in a config may be: live on a terminal and lines elsewhere, one of the two, or the whole log."""
+KINDS = ('auto', 'live', 'lines', 'verbose', 'none')
+"""What ``display`` in a config may be: live on a terminal and lines elsewhere, one of the two, the whole
+log, nothing."""
 LINES = 20
 """A display in lines prints progress this often over all iterations of a protocol."""
 
@@ -244,6 +245,8 @@ def make_display(kind: str = 'auto') -> Display:
     """
     if kind not in KINDS:
         raise unknown_name('display', kind, KINDS, 'display')
+    if kind == 'none':
+        return Display()
     if kind == 'verbose':
         return VerboseDisplay()
     live = kind == 'live' or (kind == 'auto' and sys.stdout.isatty())

@@ -76,7 +76,8 @@ def test_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(make_display('auto'), LineDisplay)  # tests have no terminal
     assert isinstance(make_display('live'), LiveDisplay)
     assert make_display('verbose').verbose and not make_display('lines').verbose
-    with pytest.raises(ConfigError, match=r"display: unknown display 'loud'.*auto, lines, live, verbose"):
+    assert type(make_display('none')) is Display
+    with pytest.raises(ConfigError, match=r"display: unknown display 'loud'.*auto, lines, live, none, verbose"):
         make_display('loud')
 
 
