@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,12 @@ FEW_IMAGES = 10
 FEW_PIXELS = 1e-3
 """A class with a smaller share of a step's pixels is rare."""
 CURVE_POINTS = 20
+FLAGS = {
+    'steps.later.iters (or steps.later.epochs)': '--iters',
+    'steps.later.iters': '--iters',
+    'steps.later.lr': '--lr',
+}
+"""The flags of ``tools/extend.py`` for keys that an extension does not read."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,15 @@ def diagnose(results: Sequence[Mapping[str, Any] | None]) -> list[Finding]:
         found += [*few_images(result), *base_too_short(result), *not_learned(result)]
         if before is not None and before.get('confusion'):
             found += overwritten(result, before)
-    return found
+    extends = bool(results) and bool((results[0] or {}).get('adopted_from'))
+    return [_with_flags(finding) for finding in found] if extends else found
+
+
+def _with_flags(finding: Finding) -> Finding:
+    remedy = finding.remedy
+    for key, flag in FLAGS.items():
+        remedy = remedy.replace(key, flag)
+    return replace(finding, remedy=remedy)
 
 
 def few_images(result: Mapping[str, Any]) -> list[Finding]:

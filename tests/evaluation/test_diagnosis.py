@@ -66,6 +66,20 @@ def test_a_new_class_that_was_not_learned_has_its_reason(facts: dict, said: str,
     assert said in found.text and key in found.remedy
 
 
+@pytest.mark.parametrize(
+    ('curve', 'remedy'),
+    [
+        ([1.0, 0.8, 0.6, 0.4], 'Raise --iters.'),
+        ([1.0, 0.4, 0.4, 0.4], 'Raise --lr, or the rate of new rows alone'),
+        (None, 'More iterations (--iters) or a higher rate (--lr) may help.'),
+    ],
+)
+def test_an_extension_has_flags_for_what_it_does_not_read(curve: list[float] | None, remedy: str) -> None:
+    learned = step(1, dict(horse=dict(background=980)), loss_curve=curve)
+    (found,) = diagnose([step(0, adopted_from='weights.pth'), learned])
+    assert found.remedy.startswith(remedy) and 'steps.later' not in found.remedy
+
+
 def test_old_classes_are_listed_by_what_took_them() -> None:
     before = step(0, dict(cat=dict(cow=100)))
     after = step(1, dict(cat=dict(cow=100, horse=600), cow=dict(background=500)))
