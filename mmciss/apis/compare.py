@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mmciss.engine.runner.run_folder import RunFolder
 
 POLL_SECONDS = 0.5
+EXAMPLES = """examples:
+  mmciss compare configs/shapes/shapes_15-1.py --methods mib plop dkd --seeds 0 1 2 --work-dir work_dirs/compare
+  mmciss compare configs/shapes/shapes_15-1.py --methods joint finetuning --work-dir work_dirs/compare --jobs 2"""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ class Run:
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
-        description='Run several methods and seeds on one config, train equal base steps once, and merge the '
-        'reports. The same command again continues, or adds what is new.'
+        description='Run several methods and seeds on one config, train equal base steps once, and merge the\n'
+        'reports. The same command again continues, or adds what is new.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--methods', nargs='+', required=True, help='methods in configs/_base_/methods, or paths')

@@ -31,6 +31,11 @@ DATA_FLAGS = {
 }
 
 
+EXAMPLES = """examples:
+  mmciss extend my_config.py my_checkpoint.pth --images new/images --masks new/masks \\
+      --classes horse --work-dir work_dirs/with_horse"""
+
+
 def extend(
     config: str | Path | Config,
     checkpoint: str | Path,
@@ -48,6 +53,7 @@ def extend(
     seed: int = 0,
     resume: bool = False,
     cfg_options: Mapping[str, Any] | None = None,
+    display: str = 'auto',
     **data: Any,
 ) -> Extension:
     """Adds classes to a trained model of MMSegmentation.
@@ -68,6 +74,7 @@ def extend(
         seed: Seed of training and of what is held out.
         resume: Whether to continue an interrupted extension.
         cfg_options: Changes of the training config, by dotted keys.
+        display: What is shown meanwhile: ``'auto'``, ``'live'``, ``'lines'``, ``'verbose'`` or ``'none'``.
         **data: Further fields of :class:`mmciss.extend.data.ExtensionData`, such as ``val_images``.
 
     Raises:
@@ -85,12 +92,16 @@ def extend(
     given = GivenSettings(method, iters, lr, batch_size, crop_size)
     old = read_old_model(config, checkpoint, background)
     experiment = ExtensionExperiment.resolve(old, classes, given_data, work_dir, given, seed, cfg_options)
-    return ExtensionRunner(experiment, resume).run()
+    return ExtensionRunner(experiment, resume, display).run()
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(description='Add classes to a trained MMSegmentation model')
+    parser = argparse.ArgumentParser(
+        description='Add classes to a trained MMSegmentation model',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', metavar='MODEL_CONFIG', help='config of the model')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='its weights')
     parser.add_argument('--classes', nargs='+', required=True, metavar='NAME', help='names of the new classes')
@@ -116,6 +127,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1' (default: a GPU if there is one)")
     parser.add_argument('--resume', action='store_true', help='continue an interrupted extension')
+    parser.add_argument(
+        '--verbose',
+        dest='display',
+        action='store_const',
+        const='verbose',
+        default='auto',
+        help='print the whole log of mmengine',
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=CfgOptions, help='override settings of the training config, key=value'
     )

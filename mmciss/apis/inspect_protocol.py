@@ -21,6 +21,11 @@ TINY_STEP = 20
 """A step with fewer images than this gets a warning."""
 
 
+EXAMPLES = """examples:
+  mmciss inspect configs/shapes/shapes_15-1.py
+  mmciss inspect configs/ciss/deeplabv3_r101_voc_15-1.py --setting disjoint --check-data"""
+
+
 def inspect_protocol(cfg: Config) -> dict[str, Any]:
     """Resolves a config and describes every step, as :func:`inspect_experiment` does."""
     from mmciss.engine.runner.experiment import Experiment
@@ -129,7 +134,11 @@ def describe(found: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; what training would refuse ends with the same line."""
-    parser = argparse.ArgumentParser(description='Show what a protocol does, without training')
+    parser = argparse.ArgumentParser(
+        description='Show what a protocol does, without training',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='config file')
     add_protocol_arguments(parser)
     parser.add_argument('--check-data', action='store_true', help='decode every image and mask once, on all cores')

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 
+EXAMPLES = """examples:
+  mmciss test configs/shapes/shapes_15-1.py work_dirs/shapes_15-1
+  mmciss test configs/shapes/shapes_15-1.py work_dirs/shapes_15-1/step_3/model.pth --show-dir pictures"""
+
+
 def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]:
     """Tests a plain checkpoint as the model of one step.
 
@@ -135,7 +140,11 @@ def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
-    parser = argparse.ArgumentParser(description='Evaluate the model of a step')
+    parser = argparse.ArgumentParser(
+        description='Evaluate the model of a step',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='the config of the run')
     parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
     parser.add_argument('--step', type=int, help='the step (default: from the path, or the last finished one)')

@@ -15,10 +15,19 @@ from mmciss.apis.command import run_command
 from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, read_config
 from mmciss.errors import ConfigError
 
+EXAMPLES = """examples:
+  mmciss train configs/shapes/shapes_15-1.py
+  mmciss train configs/ciss/deeplabv3_r101_voc_15-1.py --method plop --order b --seed 1 --amp
+  mmciss train my_config.py --work-dir work_dirs/mine --resume"""
+
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(description='Train a segmentor step by step')
+    parser = argparse.ArgumentParser(
+        description='Train a segmentor step by step',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs, models and the report')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')

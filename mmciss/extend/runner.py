@@ -59,6 +59,7 @@ class ExtensionRunner(IncrementalRunner):
     Args:
         extension: The extension.
         resume: Whether to continue an interrupted extension.
+        display: What the console shows.
 
     Raises:
         ConfigError: If the training cannot be set up, before anything is written.
@@ -66,9 +67,9 @@ class ExtensionRunner(IncrementalRunner):
 
     experiment: ExtensionExperiment
 
-    def __init__(self, extension: ExtensionExperiment, resume: bool = False) -> None:
+    def __init__(self, extension: ExtensionExperiment, resume: bool = False, display: str = 'auto') -> None:
         self.summary: dict[str, Any] = {}
-        super().__init__(extension.cfg, extension)
+        super().__init__(extension.cfg, extension, display)
         self.cfg.resume = resume
 
     def run(self) -> Extension:

@@ -55,14 +55,15 @@ class IncrementalRunner:
     Args:
         cfg: The user's config: an MMSegmentation config with ``protocol``, ``method`` and ``steps``.
         experiment: What to run, if already resolved.
+        display: What the console shows, if the config does not say, see :func:`mmciss.engine.display.make_display`.
 
     Raises:
         ConfigError: If the config cannot work, before any model is built.
     """
 
-    def __init__(self, cfg: Config, experiment: Experiment | None = None) -> None:
+    def __init__(self, cfg: Config, experiment: Experiment | None = None, display: str = 'auto') -> None:
         self.cfg = prepare_config(cfg)
-        kind = self.cfg.pop('display', 'auto')
+        kind = self.cfg.pop('display', display)
         check_work_dir(self.cfg.work_dir)
         init_distributed(self.cfg)
         self.display = make_display(kind) if is_main_process() else Display()
