@@ -13,7 +13,7 @@ from mmengine.registry import Registry
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.runner.step_config import NEWEST
+from mmciss.engine.runner.step_config import NEWEST, solves
 from mmciss.errors import ConfigError, flag
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import crop_of
@@ -221,6 +221,8 @@ def unfit_because(config: Config, background: bool) -> str | None:
         return 'it shapes the training of the first classes too, which is over'
     if method.get('memory'):
         return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
+    if solves(method):
+        return 'it goes on from sums over the data of the first classes, which a model trained without it does not have'
     if not background and _says(INITIALIZERS, method.get('initializer'), 'needs_background'):
         return 'it starts new classes from the background, which this model does not have'
     if background and _says(LABELERS, method.get('labeler'), 'labels_unlabelled'):

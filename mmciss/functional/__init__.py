@@ -62,6 +62,15 @@ from .pseudo_labels import (
 )
 from .queries import mask_pseudo_labels, query_distillation
 from .resampling import labels_at
+from .ridge_regression import (
+    Correlations,
+    correlations,
+    hidden_sites,
+    random_features,
+    random_projection,
+    reveal_hidden_sites,
+    solve_ridge,
+)
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
 from .sphere_noise import sphere_noise
@@ -72,6 +81,7 @@ __all__ = [
     'Amounts',
     'ClassSums',
     'ConvNorm',
+    'Correlations',
     'EmbeddingDistribution',
     'EmbeddingSums',
     'GaussianMixture',
@@ -88,6 +98,7 @@ __all__ = [
     'channel_argmax',
     'class_sums',
     'compensate',
+    'correlations',
     'decompose',
     'decomposed_distillation',
     'embedding_sums',
@@ -102,6 +113,7 @@ __all__ = [
     'fit_mixture',
     'fuse_weights',
     'gradient_compensation',
+    'hidden_sites',
     'histogram_medians',
     'importance_penalty',
     'integrated_gradients',
@@ -124,15 +136,19 @@ __all__ = [
     'prototype_matching',
     'prototype_relabel',
     'query_distillation',
+    'random_features',
+    'random_projection',
     'rectified_log_probabilities',
     'reduce_pixels',
     'replay_amounts',
     'replay_bce',
     'replay_features',
+    'reveal_hidden_sites',
     'select_channels',
     'sharp_relation',
     'sigmoid_distillation',
     'soft_relation',
+    'solve_ridge',
     'sphere_noise',
     'threshold_pseudo_labels',
     'two_best',

@@ -58,6 +58,8 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'dkd_m_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
     'star_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
     'star_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd'),
+    'closed_form_voc_15-1': (32, 0.01, 0.001, 50, 30, False, 'plop'),
+    'closed_form_ade_100-50': (32, 0.01, 0.001, 60, 60, False, 'plop'),
     'star_m_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
     **{f'{name}_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd') for name in STAR_S},
     **{f'{name}_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd') for name in STAR_S},
@@ -79,7 +81,10 @@ RCIL = {
     'initializer.bias': False,
     'structure.convolutions': {'backbone.*': 3, 'decode_head.*': 3, 'decode_head.pyramid.*': (1, 3)},
 }
+SEGACIL = {'structure.width': 8192, 'structure.reveal_hidden': False, 'statistics.ridge.first_step': 2}
 CHANGED: dict[str, dict[str, Any]] = {
+    'closed_form_voc_15-1': SEGACIL,
+    'closed_form_ade_100-50': SEGACIL,
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},
     **{

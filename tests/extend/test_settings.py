@@ -109,6 +109,7 @@ def test_given_settings_win(old: OldModel) -> None:
         ('joint', True, '--method joint: it changes the protocol'),
         ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, mib'),
         ('ssul_m', False, '--method ssul_m: it shapes'),
+        ('closed_form', True, '--method closed_form: it goes on from sums over the data of the first classes'),
         ('mib', False, '--method mib: it starts new classes from the background.*lwf_unbiased'),
         ('lwf_unbiased', True, '--method lwf_unbiased: it is for models without a background'),
         ('mibb', True, "--method: unknown method 'mibb'.*Did you mean 'mib'"),

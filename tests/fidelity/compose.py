@@ -124,6 +124,8 @@ class ComposedStep:
 
     def __init__(self, cfg: Config, step: Step, folder: Path, before: ComposedStep | None, seed: int) -> None:
         self.step, self.folder, self.seed = step, folder, seed
+        self.found: dict[str, Any] = {}
+        self.ended = False
         self.slots = method_slots(cfg.get('method'), step)
         plan = plan_step(cfg.get('steps'), step.index, 240, 24, 10)
         previous = None if before is None else before.leave()
@@ -183,6 +185,17 @@ class ComposedStep:
         }
         return {name: item for name, item in passes.items() if item.when == when and item.applies(self.step)}
 
+    def end(self) -> None:
+        """Ends the step, once: passes after training over its batches, then every slot."""
+        if self.ended:
+            return
+        self.ended = True
+        if passes := self._passes('after'):
+            trained = Teacher(copy.deepcopy(self.model.segmentor))
+            self.found = run_passes(passes, self.model.context, trained, lambda: self.batches)
+        for slot in self.model.slots().values():
+            slot.end(self.model.context)
+
     @torch.no_grad()
     def move(self, size: float = 0.05) -> None:
         """Moves what learns a little, as some updates would: a student that is its teacher proves little."""
@@ -237,14 +250,11 @@ class ComposedStep:
     def leave(self) -> StepState:
         """Writes what the next step starts from."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if passes := self._passes('after'):
-            trained = Teacher(copy.deepcopy(self.model.segmentor))
-            run_passes(passes, self.model.context, trained, lambda: self.batches)
-        for slot in self.model.slots().values():
-            slot.end(self.model.context)
+        self.end()
         save_tensors(self.folder / 'model.pth', {'state_dict': self.model.network_weights()})
         state = self.model.method_state()
         state['hooks'] = {type(hook).__name__: hook.state() for hook in self.hooks if isinstance(hook, MethodHook)}
+        state['statistics'] = self.found
         save_tensors(self.folder / 'state.pth', state)
         return StepState(str(self.folder / 'model.pth'), str(self.folder / 'state.pth'))
 

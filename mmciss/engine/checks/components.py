@@ -194,6 +194,11 @@ def check_averages(hooks: Iterable[tuple[str, Hook]], model: nn.Module, iteratio
     for key, hook in hooks:
         if not isinstance(hook, EMAHook):
             continue
+        if getattr(getattr(model, 'structure', None), 'solved', False):
+            raise ConfigError(
+                f'{key}: an average of weights does not have the rows that {type(model.structure).__name__} '
+                f'(method.structure) solves for when training is over; leave the hook out'
+            )
         if hook.begin_iter > shortest:
             raise ConfigError(
                 f'{key}.begin_iter: {hook.begin_iter}, but a step of this run has only {shortest} iterations; '

@@ -20,7 +20,7 @@ from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.engine.checks.config import check_config
 from mmciss.engine.runner.schedule import StepPlan, plan_step
-from mmciss.engine.runner.step_config import make_step_config, method_slots
+from mmciss.engine.runner.step_config import make_step_config, method_slots, solves
 from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.configs import innermost_dataset
@@ -98,6 +98,7 @@ class Experiment:
                 len(item) + stored_images(slots[index], index),
                 batch,
                 cfg.train_cfg.get('max_iters'),
+                solved=solves(slots[index]),
             )
             for index, item in enumerate(train)
         ]

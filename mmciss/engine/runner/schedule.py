@@ -20,7 +20,7 @@ class StepPlan:
     """Length and learning rate of one step.
 
     Attributes:
-        iterations: Training iterations.
+        iterations: Training iterations; 0 where a step is solved for by passes over its data.
         lr: Initial learning rate; None for the config's own.
         epochs: The epochs that the iterations amount to; None if the length was given in iterations.
         cfg: What is merged into the step's config last.
@@ -57,7 +57,12 @@ def step_options(steps: dict[str, Any] | None, index: int) -> dict[str, Any]:
 
 
 def plan_step(
-    steps: dict[str, Any] | None, index: int, num_images: int, global_batch: int, default_iterations: int | None
+    steps: dict[str, Any] | None,
+    index: int,
+    num_images: int,
+    global_batch: int,
+    default_iterations: int | None,
+    solved: bool = False,
 ) -> StepPlan:
     """Decides the length and the learning rate of a step.
 
@@ -69,6 +74,8 @@ def plan_step(
         num_images: Images of the step.
         global_batch: Images per iteration over all processes.
         default_iterations: ``train_cfg.max_iters``, used if ``steps`` gives no length.
+        solved: Whether the method solves for what later steps learn: these have no iterations whatever ``steps`` says,
+            and the base step may have none (``steps.base.iters=0``), on a pretrained network.
 
     Raises:
         ConfigError: If no length is given, both are, or a value is not positive.
@@ -79,7 +86,8 @@ def plan_step(
         raise ConfigError(f"{group}: give 'iters' or 'epochs', not both")
     for key in ('iters', 'epochs', 'lr'):
         value = options.get(key)
-        if value is not None and not (is_number(value) and value > 0):
+        none = solved and key == 'iters' and is_number(value) and value == 0
+        if value is not None and not none and not (is_number(value) and value > 0):
             raise ConfigError(f'{group}.{key} must be a positive number, found {value!r}')
     if (options.get('iters') or 0) % 1:
         raise ConfigError(f'{group}.iters must be a whole number, found {options["iters"]!r}')
@@ -97,9 +105,11 @@ def plan_step(
             f'{group}.{key}: {options.get(key)!r} makes {iterations:.3g} iterations; at most {MOST_ITERATIONS:,} are '
             f'allowed'
         )
-    return StepPlan(
-        max(1, iterations), options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}), global_batch
-    )
+    if solved:
+        iterations = 0 if index else iterations
+    else:
+        iterations = max(1, iterations)
+    return StepPlan(iterations, options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}), global_batch)
 
 
 def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:

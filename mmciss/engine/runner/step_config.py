@@ -16,7 +16,7 @@ from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
-from mmciss.registry import STATISTICS
+from mmciss.registry import STATISTICS, STRUCTURES
 
 METHOD_SLOTS = (
     'main_loss',
@@ -80,6 +80,12 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
         name: config for name, config in statistics.items() if isinstance(config, Mapping) and _is_after(config)
     }
     return found or None
+
+
+def solves(slots: Mapping[str, Any]) -> bool:
+    """Whether a method solves for what later steps learn rather than training it."""
+    kind = (slots.get('structure') or {}).get('type')
+    return bool(getattr(STRUCTURES.get(kind) if isinstance(kind, str) else kind, 'solved', False))
 
 
 def _is_after(config: Mapping[str, Any]) -> bool:
@@ -236,7 +242,9 @@ def _schedule(out: Config, plan: StepPlan) -> None:
     old = out.train_cfg.get('max_iters') or plan.iterations
     out.train_cfg.max_iters = plan.iterations
     out.train_cfg.pop('max_epochs', None)
-    out.param_scheduler = scale_schedulers(out.get('param_scheduler'), old, plan.iterations)
+    # A schedule of no iterations is refused by mmengine.
+    scaled = scale_schedulers(out.get('param_scheduler'), old, plan.iterations) if plan.iterations else None
+    out.param_scheduler = scaled
     if plan.lr is not None:
         out.optim_wrapper.optimizer.lr = plan.lr
     constructor = out.optim_wrapper.get('constructor')

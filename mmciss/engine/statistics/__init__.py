@@ -8,6 +8,7 @@ from mmciss.engine.statistics.embedding_distributions import EmbeddingDistributi
 from mmciss.engine.statistics.embedding_mixtures import EmbeddingMixtures
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds, RectifiedEntropyThresholds
 from mmciss.engine.statistics.predicted_sites import PredictedSites
+from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
 
 __all__ = [
     'BackgroundAttribution',
@@ -19,4 +20,5 @@ __all__ = [
     'EntropyThresholds',
     'PredictedSites',
     'RectifiedEntropyThresholds',
+    'RidgeCorrelations',
 ]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mmciss.utils.private_api import AdaptsState
 
 NOT_ROWS = (
-    'these weights have one row per class, but this model has a head per step (method.structure) and cannot start '
-    'from them. Train the base step with the same structure, or set method.structure=None'
+    'these weights have one row per class, but this model has layers before its rows (method.structure) and cannot '
+    'start from them. Train the base step with the same structure, or set method.structure=None'
 )
 
 

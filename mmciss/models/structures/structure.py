@@ -28,11 +28,14 @@ class Structure(Slot):
         in_plain_model: Whether a plain model can compute the same. If not, the exported model and the teacher have the
             structure too, and loading them needs mmciss.
         changes_trunk: Whether layers before the main classifier are changed.
+        solved: Whether later steps have no training iteration, since :meth:`end` solves for what they learn out of
+            passes over the data.
     """
 
     kept: tuple[str, ...] = ()
     in_plain_model: ClassVar[bool] = True
     changes_trunk: ClassVar[bool] = True
+    solved: ClassVar[bool] = False
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Changes a segmentor, before any weights are loaded and before it is wrapped.

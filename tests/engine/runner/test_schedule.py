@@ -100,3 +100,13 @@ def test_the_last_checkpoint_is_not_deleted_before_the_next_is_there() -> None:
         cfg = smoke_config(Path('unused'), default_hooks__checkpoint__max_keep_ckpts=kept)
         make_resumable(cfg)
         assert cfg.default_hooks.checkpoint.max_keep_ckpts == expected
+
+
+def test_solved_steps_have_no_iteration_and_the_base_step_may_have_none() -> None:
+    plans = [plan_step(STEPS, index, 9568, 24, None, solved=True).iterations for index in (0, 1, 3)]
+    assert plans == [11940, 0, 0]
+    assert plan_step(dict(base=dict(iters=0)), 0, 10, 2, None, solved=True).iterations == 0
+    with pytest.raises(ConfigError, match='steps.base.iters must be a positive number, found 0'):
+        plan_step(dict(base=dict(iters=0)), 0, 10, 2, None)
+    with pytest.raises(ConfigError, match='steps.base.lr must be a positive number, found 0'):
+        plan_step(dict(base=dict(iters=5, lr=0)), 0, 10, 2, None, solved=True)

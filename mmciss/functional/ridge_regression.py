@@ -1,0 +1,131 @@
+"""Ridge regression on random features, from sums over steps, batches and processes (SegACIL, arXiv 2412.10834)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SITES = 4096
+"""How many sites are expanded at a time, which bounds the memory."""
+
+
+class Correlations(NamedTuple):
+    """What a ridge regression needs of its data.
+
+    Attributes:
+        auto: Sum of ``phi^T phi``, shape ``(E, E)``, float64.
+        cross: Sum of ``phi^T y``, one row per class, shape ``(C, E)``, float64.
+    """
+
+    auto: Tensor
+    cross: Tensor
+
+    def plus(self, other: Correlations) -> Correlations:
+        """Returns the sums over the data of both; the one with fewer classes saw no site of the others."""
+        classes = max(len(self.cross), len(other.cross))
+        first, second = (F.pad(item.cross, (0, 0, 0, classes - len(item.cross))) for item in (self, other))
+        return Correlations(self.auto + other.auto, first + second)
+
+
+def random_projection(in_channels: int, width: int, seed: int = 0) -> Tensor:
+    """Draws the fixed random layer ``(width, in_channels)``, uniform within ``1 / sqrt(in_channels)``, as torch does.
+
+    The same seed gives the same layer on every machine, and global generators stay as they are.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    bound = in_channels**-0.5
+    return torch.empty(width, in_channels, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
+
+
+def random_features(embedding: Tensor, projection: Tensor) -> Tensor:
+    """Returns ``relu(f R^T)``, shape ``(P, E)``, of vectors ``(P, D)`` and a projection ``(E, D)``."""
+    return F.relu(embedding @ projection.T)
+
+
+def correlations(embedding: Tensor, labels: Tensor, projection: Tensor, num_classes: int) -> Correlations:
+    """Adds up the correlations of random features and one-hot labels, in double precision.
+
+    Args:
+        embedding: Shape ``(N, D, h, w)``.
+        labels: Classes of the sites, shape ``(N, h, w)``; a site whose label is no class, such as 255, is left out.
+        projection: The random layer, shape ``(E, D)``.
+        num_classes: Number C of classes.
+    """
+    inside = (labels >= 0) & (labels < num_classes)
+    vectors, labels = embedding.movedim(1, -1)[inside].double(), labels[inside].long()
+    projection = projection.to(vectors)
+    width = len(projection)
+    auto, cross = vectors.new_zeros(width, width), vectors.new_zeros(num_classes, width)
+    for part, classes in zip(vectors.split(SITES), labels.split(SITES), strict=True):
+        features = random_features(part, projection)
+        auto.addmm_(features.T, features)
+        cross.addmm_(F.one_hot(classes, num_classes).to(features).T, features)
+    return Correlations(auto, cross)
+
+
+def solve_ridge(sums: Correlations, gamma: float = 1.0) -> Tensor:
+    r"""Returns the rows of the ridge regression.
+
+    .. math:: W = \Big(\sum \phi^\top \phi + \gamma I\Big)^{-1} \sum \phi^\top y
+
+    The recursive updates of the paper give the same W; here the sums are kept and solved once.
+
+    Args:
+        sums: The sums over all data.
+        gamma: Weight of the rows' squared norm.
+
+    Returns:
+        One row per class, shape ``(C, E)``, float64.
+    """
+    regular = sums.auto + gamma * torch.eye(len(sums.auto)).to(sums.auto)
+    return torch.cholesky_solve(sums.cross.T, torch.linalg.cholesky(regular)).T.contiguous()
+
+
+def hidden_sites(rows: Tensor, cross: Tensor, num_visible: int) -> Tensor:
+    r"""Estimates how many sites of later classes were labelled as background, per labelled one.
+
+    Let ``G_ab`` be the score of class b summed over the labelled sites of class a. A class c with rho hidden sites per
+    labelled one, which look like these, has lent the background ``rho G_cc`` of its score at its own sites. What the
+    background keeps without them is taken to be the share kappa that it has at sites of classes that it never hid:
+
+    .. math:: G_{c0} - \sum_d \rho_d\, G_{cd} = \kappa\, (1 + \rho_c)\, G_{cc}, \qquad
+              \kappa = \operatorname{median}_{k\ \text{visible}}\, G_{k0} / G_{kk}
+
+    Args:
+        rows: Rows of all classes from :func:`solve_ridge`, the background's first, shape ``(C, E)``.
+        cross: The sums that they were solved from, shape ``(C, E)``.
+        num_visible: How many of the first classes, the background counted, were labelled from the first step on.
+
+    Returns:
+        rho >= 0 of the other classes, shape ``(C - num_visible,)``; 0 for a class without a site.
+    """
+    scores = cross @ rows.T
+    own, background = scores.diagonal(), scores[:, 0]
+    known = own > 0
+    visible = known[1:num_visible]
+    shares = background[1:num_visible][visible] / own[1:num_visible][visible]
+    kappa = shares.median().clamp(min=0) if len(shares) else own.new_zeros(())
+    found = own.new_zeros(len(cross))
+    later = known.clone()
+    later[:num_visible] = False
+    matrix = scores[later][:, later] + kappa * own[later].diag()
+    found[later] = torch.linalg.solve(matrix, background[later] - kappa * own[later]).clamp(min=0)
+    return found[num_visible:]
+
+
+def reveal_hidden_sites(rows: Tensor, shares: Tensor) -> Tensor:
+    """Returns the rows that the ridge regression has once hidden sites count for their own class.
+
+    Labels do not enter the correlation of features, and rows are linear in the sums of the classes. So the later
+    classes' rows grow by their share, which the background's row loses.
+
+    Args:
+        rows: Rows of all classes, the background's first, shape ``(C, E)``.
+        shares: Hidden sites per labelled one of the last classes, from :func:`hidden_sites`, shape ``(L,)``.
+    """
+    first, middle, later = rows.split([1, len(rows) - 1 - len(shares), len(shares)])
+    gained = shares[:, None] * later
+    return torch.cat([first - gained.sum(0), middle, later + gained])

@@ -1,0 +1,189 @@
+"""A random layer before rows that are solved for, in the place of the main classifier (SegACIL)."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.model import normal_init
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmciss.errors import ConfigError
+from mmciss.functional import Correlations, hidden_sites, random_projection, reveal_hidden_sites, solve_ridge
+from mmciss.models.classifiers.growable import Growable, GrowableConv2d
+from mmciss.models.outputs import linear_classifier, main_classifier, main_head
+from mmciss.models.structures.structure import Structure
+from mmciss.registry import STRUCTURES
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
+    from mmciss.models.step_context import StepContext
+    from mmciss.protocols.step import Step
+
+
+@STRUCTURES.register_module()
+class RandomExpansion(Structure):
+    """Expands the embedding by a fixed random layer and ReLU, and solves for the rows (SegACIL, arXiv 2412.10834).
+
+    The base step trains the network with an ordinary classifier, which is removed at its end. From then on nothing is
+    trained: every step adds its sums (:class:`~mmciss.engine.statistics.ridge_correlations.RidgeCorrelations`), and the
+    rows of all classes are the ridge regression on everything seen so far.
+
+    Plain MMSegmentation has no such layer: the exported config imports mmciss.
+
+    Args:
+        width: Number E of random features.
+        gamma: Weight of the rows' squared norm in the regression.
+        seed: Seed of the random layer.
+        reveal_hidden: Whether sites of later classes that earlier steps labelled as background are estimated and count
+            for their own class, see :func:`mmciss.functional.hidden_sites`. False is the release's regression.
+    """
+
+    in_plain_model = False
+    changes_trunk = False
+    solved = True
+    needs = ('statistics.autocorrelation', 'statistics.cross_correlation')
+
+    def __init__(self, width: int = 1024, gamma: float = 1.0, seed: int = 0, reveal_hidden: bool = True) -> None:
+        super().__init__()
+        if width < 1:
+            raise ConfigError(f'method.structure.width must be positive, found {width}')
+        if gamma <= 0:
+            raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
+        self.width, self.gamma, self.seed, self.reveal_hidden = width, gamma, seed, reveal_hidden
+
+    def install(self, segmentor: BaseSegmentor, step: Step) -> None:
+        """Puts the random layer and the rows in the place of the main classifier.
+
+        Raises:
+            ConfigError: If the main head does not end in a 1x1 convolution ``conv_seg``, or has channels that are no
+                class.
+        """
+        name, head = main_head(segmentor)
+        found = main_classifier(segmentor)
+        layer = None if found is None else found[1]
+        if not isinstance(layer, GrowableConv2d) or layer.kernel_size != (1, 1) or layer.num_rest:
+            raise ConfigError(
+                f"method.structure: RandomExpansion replaces a 1x1 convolution 'conv_seg', in which "
+                f'{type(head).__name__} (model.{name}) does not end'
+            )
+        if layer.num_future or layer.auxiliary is not None:
+            raise ConfigError(
+                'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
+                'future_rows'
+            )
+        rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, trained=step.is_base)
+        head.conv_seg = rows.to(layer.weight)
+
+    @torch.no_grad()
+    def end(self, context: StepContext) -> None:
+        """Solves for the rows of all classes."""
+        assert context.model is not None
+        layer = linear_classifier(context.model.segmentor)[1]
+        sums = Correlations(*(context.statistic(name, self) for name in ('autocorrelation', 'cross_correlation')))
+        rows = solve_ridge(sums, self.gamma)
+        if self.reveal_hidden and context.step.background:
+            rows = reveal_hidden_sites(rows, hidden_sites(rows, sums.cross, context.step.sizes[0]))
+        layer.set_rows(rows)
+
+    def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
+        """Leaves the weights as they are: the exported model has the random layer."""
+
+    def export_config(self, segmentor: BaseSegmentor, model: dict[str, Any]) -> None:
+        """Wraps the main head's config."""
+        slot, _, index = main_head(segmentor)[0].partition('.')
+        sizes = list(linear_classifier(segmentor)[1].sizes)
+        options = ConfigDict(type='HeadWithRandomExpansion', sizes=sizes, width=self.width)
+        if index:
+            model[slot][int(index)] = ConfigDict(options, head=model[slot][int(index)])
+        else:
+            model[slot] = ConfigDict(options, head=model[slot])
+
+
+class ExpandedRows(Growable):
+    """A fixed random layer, ReLU, and a row per class; no part of it is trained.
+
+    Args:
+        in_channels: Channels D of the embedding.
+        sizes: Channels added by each step.
+        width: Number E of random features.
+        seed: Seed of the random layer.
+        trained: Whether an ordinary classifier on the embedding is trained, and answers, until :meth:`set_rows`.
+
+    Examples:
+        >>> layer = ExpandedRows(8, (16, 1), width=32)
+        >>> layer(torch.zeros(2, 8, 4, 4)).shape, layer.weight.shape
+        (torch.Size([2, 17, 4, 4]), torch.Size([17, 32, 1, 1]))
+    """
+
+    linear = False
+    projection: Tensor
+
+    def __init__(
+        self, in_channels: int, sizes: Sequence[int], width: int, seed: int = 0, trained: bool = False
+    ) -> None:
+        def new_layer(rows: int) -> nn.Module:
+            layer = nn.Conv2d(width, rows, 1, bias=False)
+            nn.init.zeros_(layer.weight)
+            return layer.requires_grad_(False)
+
+        super().__init__(sizes, new_layer)
+        self.in_channels = in_channels
+        self.register_buffer('projection', random_projection(in_channels, width, seed)[..., None, None].to(self.weight))
+        self.trained = nn.Conv2d(in_channels, sum(self.sizes), 1) if trained else None
+        if self.trained is not None:
+            normal_init(self.trained, std=0.01)
+        self.is_solved = not trained
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits ``(N, C, h, w)`` of an embedding ``(N, D, h, w)``."""
+        if self.trained is not None and not self.is_solved:
+            return self.trained(x)
+        return F.conv2d(F.relu(F.conv2d(x, self.projection)), self.weight)
+
+    @torch.no_grad()
+    def set_rows(self, rows: Tensor) -> None:
+        """Takes rows ``(C, E)`` for all classes; an ordinary classifier no longer answers."""
+        for group, part in zip(self.groups, rows.split([len(group.weight) for group in self.groups]), strict=True):
+            group.weight.copy_(part[..., None, None])
+        self.is_solved = True
+
+    def exported(self) -> dict[str, Tensor]:
+        """Returns the random layer and the rows by name; the classifier of the base step is left out."""
+        return {name: tensor.detach() for name, tensor in self.state_dict().items() if not name.startswith('trained.')}
+
+    def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """At the base step, takes the classifier of a plain model for the one to train; later it is refused."""
+        if self.trained is None or len(state.get(f'{prefix}weight', ())) != len(self.trained.weight):
+            super().adapt_state(state, prefix, errors)
+            return
+        for name, tensor in self.state_dict().items():
+            plain = name.removeprefix('trained.')
+            state[f'{prefix}{name}'] = state.pop(f'{prefix}{plain}', tensor) if plain != name else tensor
+
+
+@MODELS.register_module(name='HeadWithRandomExpansion')
+def head_with_random_expansion(head: dict[str, Any], sizes: Sequence[int], width: int) -> nn.Module:
+    """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
+
+    Args:
+        head: Config of the decode head.
+        sizes: Channels added by each step.
+        width: Number of random features.
+
+    Raises:
+        ConfigError: If the sizes are not the classes of the head.
+    """
+    built = MODELS.build(head)
+    if sum(sizes) != built.num_classes:
+        raise ConfigError(
+            f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
+            f'model.decode_head.head.num_classes={built.num_classes}. A model with a random layer cannot be extended'
+        )
+    built.conv_seg = ExpandedRows(built.conv_seg.in_channels, sizes, width)
+    return built

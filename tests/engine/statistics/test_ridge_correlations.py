@@ -1,0 +1,129 @@
+"""The sums of a closed-form classifier: pseudo labels, steps, processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import Tensor
+
+import mmciss.register_all
+from mmciss.engine.statistics import RidgeCorrelations
+from mmciss.engine.statistics.data_pass import run_passes
+from mmciss.errors import ConfigError
+from mmciss.functional import Correlations, labels_at, random_features, solve_ridge
+from mmciss.models.classifiers import build_grown_segmentor
+from mmciss.models.step_context import StepContext, StepState
+from mmciss.models.structures import RandomExpansion
+from mmciss.models.teacher import Teacher
+from mmciss.utils.files import save_tensors
+from tests.engine.statistics import samples
+from tests.models.tiny import BASE, LATER, segmentor_config
+from tests.processes import free_port
+
+NAMES = RidgeCorrelations.finds
+
+
+def model(width: int = 24) -> Teacher:
+    """Returns a random model in double precision, whose rows of the first three classes are not 0."""
+    torch.manual_seed(0)
+    segmentor = build_grown_segmentor(segmentor_config(5), LATER.sizes)
+    RandomExpansion(width).install(segmentor, LATER)
+    layer, teacher = segmentor.decode_head.conv_seg, Teacher(segmentor.double())
+    embedding = teacher(batches()[0][0]).embedding.movedim(1, -1).flatten(0, 2)
+    features = random_features(embedding, layer.projection.flatten(1))
+    # Rows that tell the sites apart: what all sites have in common speaks for no class.
+    rows = torch.randn(3, width, dtype=torch.float64) / features.std(0).clamp(min=1e-3)
+    common = features.mean(0)
+    rows -= (rows @ common)[:, None] * common / common.square().sum()
+    layer.steps[0].weight.copy_(rows[..., None, None])
+    return teacher
+
+
+def context(folder: Path) -> StepContext:
+    """Returns the context of a step whose predecessor left sums."""
+    generator = torch.Generator().manual_seed(5)
+    left = torch.rand(24, 24, generator=generator, dtype=torch.float64)
+    left = dict(zip(NAMES, (left @ left.T, torch.rand(3, 24, generator=generator, dtype=torch.float64)), strict=True))
+    save_tensors(folder / 'state.pth', {'statistics': left})
+    return StepContext(LATER, StepState(folder / 'model.pth', folder / 'state.pth'))
+
+
+def batches() -> list[tuple[Tensor, Tensor]]:
+    return [(inputs.double(), target) for inputs, target in samples.batches()]
+
+
+@pytest.mark.parametrize('threshold', (None, 0.55, 0.9))
+def test_sums_of_this_step_and_of_those_before(threshold: float | None, tmp_path: Path) -> None:
+    teacher, step = model(), context(tmp_path)
+    found = run_passes(dict(ridge=RidgeCorrelations(threshold)), step, teacher, batches)
+    assert step.previous is not None
+    auto, cross = (step.previous.statistics[name].clone() for name in NAMES)
+    cross = torch.cat([cross, torch.zeros(2, 24, dtype=torch.float64)])
+    layer, renamed = teacher.segmentor.decode_head.conv_seg, 0
+    for inputs, target in batches():
+        embedding = teacher(inputs).embedding
+        for image, label in zip(embedding, labels_at(target, embedding.shape[-2:], centre=True), strict=True):
+            for vector, value in zip(image.flatten(1).T, label.flatten().tolist(), strict=True):
+                features = (layer.projection.flatten(1).double() @ vector).clamp(min=0)
+                scores = layer.weight[:3].flatten(1) @ features
+                if threshold is not None and value == 0 and scores.argmax() and scores.max().sigmoid() >= threshold:
+                    value, renamed = int(scores.argmax()), renamed + 1
+                if value != 255:
+                    auto += torch.outer(features, features)
+                    cross[value] += features
+    assert (renamed > 0) == (threshold is not None)
+    torch.testing.assert_close(found['autocorrelation'], auto, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found['cross_correlation'], cross, rtol=1e-9, atol=1e-9)
+
+
+def test_pseudo_labels_can_begin_later(tmp_path: Path) -> None:
+    plain, later = (
+        run_passes(dict(ridge=item), context(tmp_path), model(), batches)
+        for item in (RidgeCorrelations(None), RidgeCorrelations(0.55, first_step=2))
+    )
+    assert torch.equal(plain['cross_correlation'], later['cross_correlation'])
+
+
+def test_a_base_step_starts_from_nothing_and_is_measured_by_its_labels() -> None:
+    torch.manual_seed(0)
+    segmentor = build_grown_segmentor(segmentor_config(3), BASE.sizes)
+    RandomExpansion(24).install(segmentor, BASE)
+    found = run_passes(dict(ridge=RidgeCorrelations()), StepContext(BASE), Teacher(segmentor), samples.batches)
+    assert found['autocorrelation'].shape == (24, 24) and found['cross_correlation'].shape == (3, 24)
+    assert found['cross_correlation'][0].any() and not found['cross_correlation'][1:].any()
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='threshold must lie between 0 and 1.*1.5'):
+        RidgeCorrelations(1.5)
+    with pytest.raises(ConfigError, match='step 0 left no correlations'):
+        missing = StepContext(LATER, StepState(tmp_path / 'model.pth'))
+        run_passes(dict(ridge=RidgeCorrelations()), missing, model(), batches)
+    with pytest.raises(ConfigError, match="type='RandomExpansion'"):
+        run_passes(dict(ridge=RidgeCorrelations()), context(tmp_path), samples.teacher(), samples.batches)
+
+
+def on_rank(rank: int, world: int, port: int, folder: str) -> None:
+    """One process: its share of the images."""
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    if world > 1:
+        torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
+    share = [batch for index, batch in enumerate(batches()) if index % world == rank]  # with four, one sees none
+    found = run_passes(dict(ridge=RidgeCorrelations()), context(Path(folder)), model(), lambda: share)
+    torch.save(solve_ridge(Correlations(*(found[name] for name in NAMES))), f'{folder}/{world}_{rank}.pt')
+    if world > 1:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('world', (2, 4))
+def test_processes_find_the_rows_of_one(world: int, tmp_path: Path) -> None:
+    on_rank(0, 1, 0, str(tmp_path))
+    mp.start_processes(on_rank, (world, free_port(), str(tmp_path)), nprocs=world, start_method='spawn')
+    expected = torch.load(tmp_path / '1_0.pt')
+    for rank in range(world):
+        torch.testing.assert_close(torch.load(tmp_path / f'{world}_{rank}.pt'), expected, rtol=0, atol=1e-6)

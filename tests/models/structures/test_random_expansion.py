@@ -1,0 +1,131 @@
+"""A random layer before solved rows: trained without it, solved, carried over, exported, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.apis import init_model
+
+import mmciss.register_all
+from mmciss.engine.runner.export import plain_config
+from mmciss.errors import ConfigError
+from mmciss.functional import Correlations, solve_ridge
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.structures import RandomExpansion
+from mmciss.models.structures.random_expansion import ExpandedRows
+from mmciss.models.teacher import build_teacher
+from mmciss.utils.files import save_tensors
+from tests.models.tiny import BASE, LATER, batch, segmentor_config
+
+EXPANSION = dict(type='RandomExpansion', width=24, gamma=2.0)
+
+
+def model_of(step: Any, previous: dict | None = None, **options: Any) -> IncrementalSegmentor:
+    torch.manual_seed(step.index)
+    options = dict(structure=EXPANSION) | options
+    model = IncrementalSegmentor(segmentor_config(step.num_seen), step, previous=previous, **options)
+    model.init_weights()
+    return model.train()
+
+
+def rows_of(model: IncrementalSegmentor) -> ExpandedRows:
+    return model.segmentor.decode_head.conv_seg
+
+
+def solve(model: IncrementalSegmentor, seed: int = 0) -> torch.Tensor:
+    """Ends a step with random sums, and returns the rows that they have."""
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(50, 24, generator=generator, dtype=torch.float64)
+    cross = torch.rand(model.step.num_seen, 24, generator=generator, dtype=torch.float64)
+    model.context.statistics = {'autocorrelation': features.T @ features, 'cross_correlation': cross}
+    assert model.structure is not None
+    model.structure.end(model.context)
+    return solve_ridge(Correlations(features.T @ features, cross), gamma=2.0)
+
+
+def finish(model: IncrementalSegmentor, folder: Path) -> dict[str, str]:
+    paths = {name: str(folder / f'{name}.pth') for name in ('model', 'state')}
+    meta = dict(dataset_meta=dict(classes=list(model.step.names), palette=[[0, 0, 0]] * model.step.num_seen))
+    save_tensors(paths['model'], {'state_dict': model.plain_weights(), 'meta': meta})
+    save_tensors(paths['state'], model.method_state())
+    return paths
+
+
+def test_base_step_trains_an_ordinary_classifier_until_rows_are_solved_for() -> None:
+    model = model_of(BASE)
+    layer, x = rows_of(model), torch.randn(2, 8, 5, 5)
+    assert layer.trained is not None
+    torch.testing.assert_close(layer(x), F.conv2d(x, layer.trained.weight, layer.trained.bias))
+    inputs, samples = batch(channels=3)
+    model.loss(inputs, samples)['decode.loss_ce'].backward()
+    learning = {name for name, item in layer.named_parameters() if item.grad is not None}
+    assert learning == {'trained.weight', 'trained.bias'}
+
+    rows = solve(model).float()
+    features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), x))
+    torch.testing.assert_close(layer(x), torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
+    assert not any('trained' in name for name in model.plain_weights())
+
+
+def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path) -> None:
+    base = model_of(BASE)
+    expected = solve(base).float()
+    previous = finish(base, tmp_path)
+    later = model_of(LATER, previous)
+    layer = rows_of(later)
+    assert layer.trained is None and torch.equal(layer.projection, rows_of(base).projection)
+    torch.testing.assert_close(layer.weight.flatten(1)[:3], expected)
+    assert not layer.weight[3:].any()
+    inputs = torch.randn(2, 3, 32, 32)
+    teacher = build_teacher(later, 'cpu')(inputs)
+    torch.testing.assert_close(teacher.logits, later.eval()(inputs)[:, :3])
+    torch.testing.assert_close(solve(later, 1).float(), layer.weight.flatten(1))
+
+
+def test_exported_model_gives_the_same_scores(tmp_path: Path) -> None:
+    model = model_of(BASE, structure=dict(EXPANSION, seed=7))
+    solve(model)
+    paths = finish(model, tmp_path)
+    init_default_scope('mmseg')
+    cfg = Config(dict(model=segmentor_config(3), test_pipeline=[dict(type='PackSegInputs')]))
+    meta = dict(classes=BASE.names, palette=[[0, 0, 0]] * 3)
+    plain_config(cfg, 3, meta, model).dump(tmp_path / 'config.py')
+    assert 'mmciss' in (tmp_path / 'config.py').read_text()
+    exported = init_model(Config.fromfile(tmp_path / 'config.py'), paths['model'], device='cpu')
+    inputs = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(exported(inputs), model.eval()(inputs))
+
+
+def test_a_plain_checkpoint_is_where_the_base_step_starts(tmp_path: Path) -> None:
+    plain = model_of(BASE, structure=None)
+    path = finish(plain, tmp_path)['model']
+    model = model_of(BASE, checkpoint=path)
+    inputs = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(model.eval()(inputs), plain.eval()(inputs))
+    assert not rows_of(model).weight.any()
+    with pytest.raises(ConfigError, match='does not fit the model'):
+        model_of(LATER, dict(model=path, state=None))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(structure=dict(EXPANSION, width=0)), r'method.structure.width must be positive, found 0'),
+        (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
+        (dict(classifier=dict(auxiliary=1)), 'leave out auxiliary and future_rows'),
+        (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), r'losses.dkd.*structure=None'),
+    ],
+)
+def test_refusals(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model_of(BASE, **options)
+
+
+def test_says_that_nothing_is_trained() -> None:
+    assert RandomExpansion.solved and not RandomExpansion.in_plain_model
