@@ -127,7 +127,7 @@ def replay_amounts(
 
     ``N`` are the sites of the previous steps, ``M`` this step's background sites by the old model's prediction, ``L``
     its sites with a label, ``T`` the iterations of an epoch, ``K`` the new classes; :math:`N_0' = N_0 (1 - 0.01 K)`
-    where old images may show new classes (``'overlapped'``, ``'adaptive'``) and :math:`N_0` otherwise; ``rho`` is the
+    where old images may show new classes (``'overlapped'``, ``'adaptive'``) and :math:`N_0` otherwise; ``r`` is the
     largest ``M_c / N_c``, at most 1.
 
     ============== ================================= ============================= ==============================
@@ -136,7 +136,7 @@ def replay_amounts(
     ``overlapped`` ``max(0, int((N_c - M_c) / T))``  ``max(0, N_0' / M_0 - 0.5)``  ``0.5 M_0 + N_0'``, ``N_c``
     ``disjoint``   ``int(N_c / T)``                  ``N_0 / M_0``                 ``M_0 + N_0``, ``N_c + M_c``
     ``constant``   ``int(N_c / T)``                  ``N_0 / M_0``                 ``M_0 + N_0``, ``N_c``
-    ``adaptive``   ``max(0, int((N_c - M_c) / T))``  ``max(0, (N_0' - rho L)/M_0)`` ``M_0 + N_0'``, ``N_c``
+    ``adaptive``   ``max(0, int((N_c - M_c) / T))``  ``max(0, (N_0' - r L)/M_0)``  ``M_0 + N_0'``, ``N_c``
     ============== ================================= ============================= ==============================
 
     The first two are those of STAR (NeurIPS 2023), the third that of its second version (TPAMI 2025); Adapter (AAAI

@@ -52,7 +52,7 @@ class StatisticsHook(Hook):
         self.passes: dict[str, DataPass] = {name: STATISTICS.build(config) for name, config in configs.items()}
 
     def passes_of(self, model: Any, when: str) -> dict[str, DataPass]:
-        """Returns the passes that a model's step runs at a moment of :class:`~.data_pass.DataPass`.
+        """Returns the passes that a model's step runs at a moment, one of ``MOMENTS``.
 
         Raises:
             ConfigError: If the model lacks what one of them needs.
