@@ -125,8 +125,9 @@ def _check_passes(model: Any, passes: Mapping[str, DataPass]) -> None:
             raise ConfigError(f'method.{key}: {type(item).__name__}.when is {item.when!r}; allowed: {MOMENTS}')
         if item.applies(model.step):
             check_needs(model.segmentor, item, f'method.{key}', model.shared)
-    if model.step.num_new and not model.step.is_base:
-        run = [item for item in passes.values() if item.applies(model.step)]
+    if model.step.num_new:
+        base = model.step.is_base
+        run = [item for item in passes.values() if item.applies(model.step) and not (base and item.when == 'before')]
         check_statistics(model.slots(), [name for item in run for name in item.finds])
 
 

@@ -102,6 +102,22 @@ def test_a_slot_of_later_steps_is_built_although_the_base_step_does_without(tmp_
         check_slots(found.cfg, found.protocol[1])
 
 
+@pytest.mark.parametrize(
+    ('method', 'left_out', 'statistic'),
+    [
+        ('star', 'distributions', 'embedding_distribution'),
+        ('star', 'sites', 'predicted_sites'),
+        ('cogamid', 'mixtures', 'embedding_mixtures'),
+    ],
+)
+def test_a_pass_that_is_missing_is_noticed_before_the_base_step(
+    tmp_path: Path, method: str, left_out: str, statistic: str
+) -> None:
+    cfg = smoke_config(tmp_path, method, **{f'method__statistics__{left_out}': None})
+    with pytest.raises(ConfigError, match=rf"method\.statistics: .* needs '{statistic}'.*; add the pass"):
+        rehearse(experiment(cfg))
+
+
 def test_pipelines_that_do_not_pack_are_noticed(tmp_path: Path) -> None:
     cfg = smoke_config(tmp_path)
     cfg.train_dataloader.dataset.pipeline.pop()
