@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from torch import Tensor
 
 from .numerics import at_least_float32
+from .processes import sum_over_processes
 
 
 def mask_pseudo_labels(target: Tensor, classes: Tensor, masks: Tensor, threshold: float = 0.5) -> Tensor:
@@ -50,8 +52,8 @@ def query_distillation(classes: Tensor, teacher_classes: Tensor, background: boo
 
     .. math:: L = -\frac{\sum_q w_q \sum_{c \in K \cup \text{none}} \hat p_q(c) \log p_q(c)}{\sum_q w_q}
 
-    which is MiB's distillation (arXiv 2002.00718, equation 8) of queries. Queries of both models have the same places,
-    since the student starts from the teacher.
+    which is MiB's distillation (arXiv 2002.00718, equation 8) of queries. The sums are over all processes. Queries of
+    both models have the same places, since the student starts from the teacher.
 
     Args:
         classes: Logits of the student's queries, shape ``(N, Q, C + 1)``, old channels first, 'no object' last.
@@ -72,4 +74,5 @@ def query_distillation(classes: Tensor, teacher_classes: Tensor, background: boo
     wanted = merged(old).exp()
     weight = (1 - wanted[..., -1]).clamp_min(0) ** focus
     loss = -(wanted * merged(new)).sum(-1)
-    return (weight * loss).sum() / weight.sum().clamp_min(torch.finfo(loss.dtype).tiny)
+    total = sum_over_processes(weight.sum()) / get_world_size()
+    return (weight * loss).sum() / total.clamp_min(torch.finfo(loss.dtype).tiny)

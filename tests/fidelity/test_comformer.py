@@ -90,11 +90,10 @@ def test_loss(recipe: str) -> None:
 
 @pytest.mark.parametrize('recipe', RECIPES)
 def test_start(recipe: str) -> None:
-    """New classes share the background's probability; old classes and 'no object' keep theirs."""
-    run = composed(recipe)
-    step = run.later
-    step.model.eval()
-    with torch.no_grad():
-        old, new = (said(network, step.inputs)[0][-1].log_softmax(-1) for network in (step.old, step.model.segmentor))
-    torch.testing.assert_close(new[..., [1, 2, 3, 6]], old[..., [1, 2, 3, 4]])
-    torch.testing.assert_close(new[..., [0, 4, 5]], (old[..., :1] - math.log(3)).expand(-1, -1, 3))
+    """New rows are those of a new layer, before 'no object'; the others are the old model's."""
+    step = composed(recipe).later
+    for leaf in ('weight', 'bias'):
+        groups = [step.start[f'decode_head.cls_embed.{part}.{leaf}'] for part in ('steps.0', 'steps.1', 'rest')]
+        old = step.old.decode_head.cls_embed
+        assert torch.equal(groups[0], getattr(old, leaf)[:4]) and torch.equal(groups[2], getattr(old, leaf)[4:])
+        assert 0 < groups[1].abs().max() <= 1 / math.sqrt(8), 'the bound of a linear layer'

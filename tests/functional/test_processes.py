@@ -24,6 +24,7 @@ from mmciss.functional import (
     masked_feature_distillation,
     prototype_discrimination,
     prototype_matching,
+    query_distillation,
     replay_bce,
     unbiased_cross_entropy,
 )
@@ -65,6 +66,10 @@ def replayed(features: Tensor, labels: Tensor, images: slice) -> Tensor:
     return replay_bce(plain, PROTOTYPES @ PROTOTYPES[:2].T, scores, (labels == 0).flatten(), 0.3, 2.0)
 
 
+def queries(logits: Tensor, labels: Tensor, images: slice) -> Tensor:
+    return query_distillation(*(item.flatten(2).transpose(1, 2) for item in (logits, TEACHER[images])))
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'matching': matching,
     'attraction': lambda x, y, _: feature_attraction(x, y, PROTOTYPES),
@@ -75,6 +80,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'label-guided distillation': lambda x, y, images: label_guided_distillation(x, TEACHER[images], y),
     'auxiliary': lambda x, y, _: auxiliary_classifier_loss(x, y == 0, y == 255),
     'gradient compensation': compensated,
+    'queries': queries,
     'replay': replayed,
     'masked distillation': lambda x, y, images: masked_feature_distillation(x, values_of_batch(4)[images], y == 0),
     'discrimination': lambda x, y, _: prototype_discrimination(x, y, F.normalize(PROTOTYPES), range(1, 5)),

@@ -7,6 +7,5 @@ method = dict(
     main_loss=dict(type='SetLoss'),
     losses=dict(kd=dict(type='QueryDistillationLoss', loss_weight=1.0)),
     labeler=dict(type='MaskLabeler', threshold=0.5),
-    initializer=dict(type='BackgroundInitializer'),
     base=dict(main_loss=dict(type='SetLoss')),
 )
