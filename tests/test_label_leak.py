@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 
 import mmciss.register_all
 from mmciss.datasets.incremental_dataset import IncrementalDataset
-from mmciss.engine.runner.step_config import solves
 from mmciss.datasets.samplers import DrawnIndex
+from mmciss.engine.runner.step_config import solves
 from mmciss.utils.configs import load_method, method_names
 from tests.step_run import (
     Recorder,
