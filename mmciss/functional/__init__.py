@@ -74,6 +74,7 @@ from .ridge_regression import (
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
 from .sphere_noise import sphere_noise
+from .transformed_rows import positive_contributions, transformed_rows, with_mean_norm
 from .unbiased_cross_entropy import unbiased_cross_entropy
 from .uncertainty import two_best, uncertainty
 
@@ -131,6 +132,7 @@ __all__ = [
     'normalised_entropy',
     'path_importance',
     'pooled_cube_distillation',
+    'positive_contributions',
     'predicted_classes',
     'prototype_discrimination',
     'prototype_matching',
@@ -151,6 +153,7 @@ __all__ = [
     'solve_ridge',
     'sphere_noise',
     'threshold_pseudo_labels',
+    'transformed_rows',
     'two_best',
     'unbiased_cross_entropy',
     'unbiased_distillation',
@@ -158,4 +161,5 @@ __all__ = [
     'update_fisher',
     'update_prototypes',
     'upsampling_gain',
+    'with_mean_norm',
 ]

@@ -63,6 +63,12 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'star_m_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd'),
     **{f'{name}_voc_15-1': (24, 0.01, 0.001, 60, 60, True, 'dkd') for name in STAR_S},
     **{f'{name}_ade_100-50': (24, 0.025, 0.0025, 100, 100, True, 'dkd') for name in STAR_S},
+    'nest_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'nest_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
+    'nest_plop_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'nest_plop_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
+    'nest_rcil_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
+    'nest_rcil_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
     'ssul_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
@@ -82,9 +88,17 @@ RCIL = {
     'structure.convolutions': {'backbone.*': 3, 'decode_head.*': 3, 'decode_head.pyramid.*': (1, 3)},
 }
 SEGACIL = {'structure.width': 8192, 'structure.reveal_hidden': False, 'statistics.ridge.first_step': 2}
+NEST = {f'statistics.pretuning.{key}': value for key, value in dict(epochs=5, lr=0.001, size=128).items()}
+NEST_ADE = {**NEST, 'statistics.pretuning.epochs': 15, 'statistics.pretuning.lr': 0.5}
 CHANGED: dict[str, dict[str, Any]] = {
     'closed_form_voc_15-1': SEGACIL,
     'closed_form_ade_100-50': SEGACIL,
+    'nest_voc_15-1': NEST,
+    'nest_ade_100-50': NEST_ADE,
+    'nest_plop_voc_15-1': {**NEST, 'freeze.patterns': ['*.steps.old.*']},
+    'nest_plop_ade_100-50': NEST_ADE,
+    'nest_rcil_voc_15-1': {**NEST, 'structure.convolutions': RCIL['structure.convolutions']},
+    'nest_rcil_ade_100-50': {**NEST_ADE, 'structure.convolutions': RCIL['structure.convolutions']},
     'awt_voc_15-1': {'statistics.attribution.per_class': False},
     'awt_cityscapes_14-1': {'statistics.attribution.per_class': False},
     **{
@@ -174,6 +188,9 @@ def test_the_method_is_that_of_the_name(name: str) -> None:
         ('lgkd_ade_100-50', 'lgkd', dict(prev_weight=1.0, novel_weight=20.0)),
         ('lgkd_ade_100-10', 'lgkd', dict(prev_weight=1.0, novel_weight=1.0)),
         ('lgkd_ade_50-50', 'lgkd', dict(prev_weight=2.0, novel_weight=10.0)),
+        ('nest_plop_voc_15-1', 'pod', dict(factor=0.01, logits_factor=0.0005)),
+        ('nest_plop_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
+        ('nest_rcil_ade_100-50', 'cube', dict(factor=5e-6, last_factor=5e-7)),
         ('ewf_voc_15-1', 'kd', dict(loss_weight=10.0)),
         ('ewf_ade_100-50', 'kd', dict(loss_weight=10.0)),
         ('ewf_ade_100-10', 'kd', dict(loss_weight=100.0)),

@@ -9,6 +9,7 @@ from mmciss.engine.statistics.embedding_mixtures import EmbeddingMixtures
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds, RectifiedEntropyThresholds
 from mmciss.engine.statistics.predicted_sites import PredictedSites
 from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
+from mmciss.engine.statistics.row_pretuning import RowPretuning
 
 __all__ = [
     'BackgroundAttribution',
@@ -21,4 +22,5 @@ __all__ = [
     'PredictedSites',
     'RectifiedEntropyThresholds',
     'RidgeCorrelations',
+    'RowPretuning',
 ]

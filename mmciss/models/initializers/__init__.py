@@ -6,6 +6,7 @@ from mmciss.models.initializers.attribution_initializer import AttributionInitia
 from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer, UnknownInitializer
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.initializer import Initializer
+from mmciss.models.initializers.pretuned_initializer import PretunedInitializer
 from mmciss.models.initializers.random_initializer import RandomInitializer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     'AuxiliaryInitializer',
     'BackgroundInitializer',
     'Initializer',
+    'PretunedInitializer',
     'RandomInitializer',
     'UnknownInitializer',
 ]

@@ -1,0 +1,16 @@
+# PLOP + NeST on ADE20K: PLOP's weaker distillation, 60 epochs per step, and NeST's longer and faster pre-tuning; old
+# rows learn.
+_base_ = [
+    '../_base_/models/deeplabv3-added-pool_r101-d16.py',
+    '../_base_/datasets/ade20k_512x512.py',
+    '../_base_/schedules/ade_60e.py',
+    '../_base_/methods/nest_plop.py',
+    '../_base_/default_runtime.py',
+]
+protocol = dict(name='100-50', setting='overlapped', label_policy='plop')
+optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+steps = dict(base=dict(lr=0.02))
+method = dict(
+    losses=dict(pod=dict(factor=0.001, logits_factor=0.00001)),
+    statistics=dict(pretuning=dict(epochs=15, lr=0.5, size=128)),
+)

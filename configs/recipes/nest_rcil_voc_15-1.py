@@ -1,0 +1,17 @@
+# RCIL + NeST on VOC: RCIL's recipe with NeST's start. Which of RCIL's options the release combines with it was not
+# compared.
+_base_ = [
+    '../_base_/models/deeplabv3-added-pool_r101-d16.py',
+    '../_base_/datasets/voc12_aug_512x512.py',
+    '../_base_/schedules/voc_30e.py',
+    '../_base_/methods/nest_rcil.py',
+    '../_base_/default_runtime.py',
+]
+protocol = dict(name='15-1', setting='overlapped', label_policy='plop')
+optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+steps = dict(base=dict(lr=0.02))
+model = dict(backbone=dict(stem_activation=False))
+method = dict(
+    statistics=dict(pretuning=dict(epochs=5, lr=0.001, size=128)),
+    structure=dict(convolutions={'decode_head.pyramid.*': (1, 3)}),
+)
