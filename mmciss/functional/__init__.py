@@ -16,8 +16,15 @@ from .background_attribution import (
     upsampling_gain,
 )
 from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
+from .class_orthogonality import class_orthogonality
 from .contrastive_learning import feature_attraction, feature_repulsion
-from .feature_distillation import feature_distillation, local_pod, merge_new_into_background, pooled_cube_distillation
+from .feature_distillation import (
+    feature_distillation,
+    local_pod,
+    merge_new_into_background,
+    pooled_cube_distillation,
+    weighted_feature_distillation,
+)
 from .feature_replay import (
     Amounts,
     EmbeddingDistribution,
@@ -55,6 +62,7 @@ from .pseudo_labels import (
     entropy_pseudo_labels,
     entropy_thresholds,
     histogram_medians,
+    ignore_unsure_background,
     normalised_entropy,
     prototype_relabel,
     rectified_log_probabilities,
@@ -97,6 +105,7 @@ __all__ = [
     'binary_cross_entropy',
     'binned_thresholds',
     'channel_argmax',
+    'class_orthogonality',
     'class_sums',
     'compensate',
     'correlations',
@@ -116,6 +125,7 @@ __all__ = [
     'gradient_compensation',
     'hidden_sites',
     'histogram_medians',
+    'ignore_unsure_background',
     'importance_penalty',
     'integrated_gradients',
     'label_guided_distillation',
@@ -161,5 +171,6 @@ __all__ = [
     'update_fisher',
     'update_prototypes',
     'upsampling_gain',
+    'weighted_feature_distillation',
     'with_mean_norm',
 ]

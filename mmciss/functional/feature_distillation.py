@@ -1,4 +1,4 @@
-"""Distillation of feature maps: mean square (ILT), pooled strips (PLOP) and pooled cubes (RCIL)."""
+"""Distillation of feature maps: mean square (ILT), weighted (MBS), pooled strips (PLOP) and pooled cubes (RCIL)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .numerics import at_least_float32, full_precision
+from .processes import mean_count
 
 
 def feature_distillation(features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -35,6 +36,22 @@ def feature_distillation(features: Tensor, teacher_features: Tensor) -> Tensor:
             f'{tuple(teacher_features.shape)} differ in shape'
         )
     return F.mse_loss(at_least_float32(features), at_least_float32(teacher_features))
+
+
+def weighted_feature_distillation(features: Tensor, teacher_features: Tensor, weights: Tensor) -> Tensor:
+    r"""Computes MBS's feature distillation (ECCV 2024), :math:`\sum v |f - \hat f|^2 / (D \, \#\{v > 0\})`.
+
+    Args:
+        features: Student map, shape ``(N, D, h, w)``.
+        teacher_features: Teacher map of the same shape.
+        weights: Weight ``v`` of each position, shape ``(N, h, w)``.
+
+    Returns:
+        A scalar; positions without weight do not count. The mean is over the positions of all processes.
+    """
+    new, old = at_least_float32(features), at_least_float32(teacher_features)
+    distance = (new - old).square().mean(1)
+    return (weights * distance).sum() / mean_count(weights > 0)
 
 
 def adaptive_factor(num_old: int, num_seen: int) -> float:

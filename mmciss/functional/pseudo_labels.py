@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +12,24 @@ from torch import Tensor
 from .numerics import at_least_float32, channel_argmax, exponentials, first_hit, wide_type
 from .resampling import UpsampledBlocks
 
+PROBABILITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    'sigmoid': lambda scores: torch.sigmoid(scores.amax(1)),
+    'softmax': lambda scores: (scores.amax(1) - scores.logsumexp(1)).exp(),
+}
+"""Probability ``(N, H, W)`` of the largest of the scores ``(N, C, H, W)``."""
+
 
 def threshold_pseudo_labels(
-    target: Tensor, teacher_logits: Tensor, threshold: float = 0.7, num_background: int = 1
+    target: Tensor,
+    teacher_logits: Tensor,
+    threshold: float = 0.7,
+    num_background: int = 1,
+    probability: str = 'sigmoid',
 ) -> Tensor:
     """Adds pseudo labels by SSUL's rule (NeurIPS 2021, arXiv 2106.11562).
 
     A pixel without a class label becomes the channel ``c`` of the teacher's largest score where ``c`` is a class and
-    ``sigmoid(score) >= threshold``; every other label stays.
+    its probability at least ``threshold``; every other label stays.
 
     Args:
         target: Channels or the label of ignored pixels, shape ``(N, H, W)``.
@@ -26,14 +37,34 @@ def threshold_pseudo_labels(
         threshold: Smallest accepted probability.
         num_background: Number of leading channels that are not classes: 1 for the background, 2 if a channel for
             unknown classes comes first.
+        probability: Of the score alone, ``'sigmoid'``, or among all, ``'softmax'``.
 
     Returns:
         New labels, shape ``(N, H, W)``.
     """
     scores = at_least_float32(teacher_logits)
-    score, predicted = scores.amax(1), channel_argmax(scores)
-    accepted = (torch.sigmoid(score) >= threshold) & (predicted >= num_background)
+    predicted = channel_argmax(scores)
+    accepted = (PROBABILITIES[probability](scores) >= threshold) & (predicted >= num_background)
     return torch.where(accepted & (target < num_background), predicted, target)
+
+
+def ignore_unsure_background(target: Tensor, teacher_logits: Tensor, ignore_index: int = 255) -> Tensor:
+    """Ignores background that is more likely something else, MBS's selective pseudo-labels (ECCV 2024).
+
+    Args:
+        target: Channels or ``ignore_index``, shape ``(N, H, W)``.
+        teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
+        ignore_index: What pixels labelled background become where the softmax of the teacher's background is less than
+            that of all other classes together.
+
+    Returns:
+        New labels, shape ``(N, H, W)``.
+    """
+    scores = at_least_float32(teacher_logits)
+    if scores.shape[1] == 1:
+        return target
+    unsure = scores[:, 0] < scores[:, 1:].logsumexp(1)
+    return target.masked_fill((target == 0) & unsure, ignore_index)
 
 
 def normalised_entropy(

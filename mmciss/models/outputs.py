@@ -15,6 +15,7 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.grown_parameters import class_tokens
 from mmciss.models.classifiers.query_heads import PixelScores, pixel_scores
 from mmciss.models.taps import FeatureTap, flat_maps
 from mmciss.utils.patched import patched
@@ -164,6 +165,20 @@ def linear_classifier(segmentor: BaseSegmentor) -> tuple[str, Any]:
     found = main_classifier(segmentor)
     assert found is not None, 'check_needs refuses models without a classifier'
     return found
+
+
+def class_vectors(segmentor: BaseSegmentor) -> Tensor | None:
+    """Returns a vector for each class ``(C, D)``, with gradient: tokens of the main head, or rows of its classifier.
+
+    None if it has neither, or if the rows do not share one embedding.
+    """
+    tokens = class_tokens(main_head(segmentor)[1])
+    if tokens is not None:
+        return tokens
+    found = main_classifier(segmentor)
+    if found is None or not getattr(found[1], 'linear', True):
+        return None
+    return found[1].weight[: found[1].out_channels].flatten(1)
 
 
 def refining_head(segmentor: BaseSegmentor) -> PointHead | None:

@@ -69,6 +69,8 @@ PUBLISHED: dict[str, tuple[Any, ...]] = {
     'nest_plop_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
     'nest_rcil_voc_15-1': (24, 0.02, 0.001, 30, 30, True, 'plop'),
     'nest_rcil_ade_100-50': (24, 0.02, 0.001, 60, 60, True, 'plop'),
+    'mbs_voc_15-1': (16, 0.001, 0.0001, 32, 32, True, 'plop'),
+    'mbs_ade_100-50': (8, 0.001, 0.0005, 64, 64, True, 'plop'),
     'ssul_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_m_voc_15-1': (32, 0.01, 0.001, 50, 50, True, 'ssul'),
     'ssul_ade_100-50': (24, 0.01, 0.005, 100, 100, True, 'ssul'),
@@ -191,6 +193,10 @@ def test_the_method_is_that_of_the_name(name: str) -> None:
         ('nest_plop_voc_15-1', 'pod', dict(factor=0.01, logits_factor=0.0005)),
         ('nest_plop_ade_100-50', 'pod', dict(factor=0.001, logits_factor=0.00001)),
         ('nest_rcil_ade_100-50', 'cube', dict(factor=5e-6, last_factor=5e-7)),
+        ('mbs_voc_15-1', 'od', dict(loss_weight=25.0, reduction='mean')),
+        ('mbs_ade_100-50', 'od', dict(loss_weight=50.0, reduction='mean')),
+        ('mbs_ade_100-50', 'fd', dict(layer='decode_head.patch_proj')),
+        ('mbs_ade_100-50', 'tokens', dict(layer='decode_head.classes_proj')),
         ('ewf_voc_15-1', 'kd', dict(loss_weight=10.0)),
         ('ewf_ade_100-50', 'kd', dict(loss_weight=10.0)),
         ('ewf_ade_100-10', 'kd', dict(loss_weight=100.0)),
@@ -273,6 +279,15 @@ def test_learning_rates_of_parts(name: str, step: int, rates: dict[str, float]) 
                 found.setdefault(part, set()).add(round(group['lr'], 9))
     assert found == {part: {rate} for part, rate in rates.items()}
     assert [schedule.end for schedule in out.param_scheduler][-1] == 1000
+
+
+@pytest.mark.parametrize('name', ['mbs_voc_15-1', 'mbs_ade_100-50'])
+def test_a_rate_that_stays(name: str) -> None:
+    cfg = load(RECIPES[name])
+    out = make_step_config(cfg, protocol_of(cfg)[1], StepPlan(700, 1e-4), StepState('m.pth'))
+    (scheduler,) = out.param_scheduler
+    assert (scheduler.type, scheduler.factor, scheduler.end) == ('ConstantLR', 1.0, 700)
+    assert out.optim_wrapper.optimizer.weight_decay == 1e-5
 
 
 @pytest.mark.parametrize(

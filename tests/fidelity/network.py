@@ -32,8 +32,8 @@ def float64() -> Iterator[None]:
 def tiny(model: dict, changes: dict[str, Any] | None = None) -> ConfigDict:
     """Returns the config of a segmentor with the layers of another and few channels.
 
-    The depth goes from 101 to 50, which leaves the kinds of blocks, strides and dilations. Dropout is off, so that
-    two passes see the same; batch norm stays, for one process.
+    The depth of a ResNet goes from 101 to 50, which leaves the kinds of blocks, strides and dilations; a transformer
+    keeps two layers. Dropout is off, so that two passes see the same; batch norm stays, for one process.
 
     Args:
         model: The published segmentor.
@@ -41,8 +41,13 @@ def tiny(model: dict, changes: dict[str, Any] | None = None) -> ConfigDict:
     """
     model = ConfigDict(copy.deepcopy(dict(model)))
     model.pop('data_preprocessor', None)
-    model.backbone.update(depth=50, base_channels=BASE_CHANNELS, stem_channels=BASE_CHANNELS, init_cfg=None)
-    model.decode_head.update(in_channels=BASE_CHANNELS * 8 * 4, channels=CHANNELS, dropout_ratio=0)
+    if model.backbone.type == 'VisionTransformer':
+        narrow = dict(embed_dims=CHANNELS, num_layers=2, num_heads=2, drop_path_rate=0.0)
+        model.backbone.update(narrow, img_size=(64, 64), init_cfg=None)
+        model.decode_head.update(narrow, in_channels=CHANNELS, channels=CHANNELS, dropout_ratio=0)
+    else:
+        model.backbone.update(depth=50, base_channels=BASE_CHANNELS, stem_channels=BASE_CHANNELS, init_cfg=None)
+        model.decode_head.update(in_channels=BASE_CHANNELS * 8 * 4, channels=CHANNELS, dropout_ratio=0)
     _one_process(model)
     for name, value in (changes or {}).items():
         place, _, key = name.rpartition('.')
@@ -71,7 +76,7 @@ def settle(segmentor: nn.Module, inputs: Tensor, spread: float = 0.7) -> None:
         spread: Standard deviation of the classifier's weights.
     """
     for name, parameter in segmentor.named_parameters():
-        if '.conv_seg.' in name:
+        if '.conv_seg.' in name or name.endswith('cls_emb'):
             parameter.normal_(std=spread)
         elif parameter.ndim == 1:
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -94,13 +99,13 @@ class Answer:
     Attributes:
         small: Logits as the classifier gives them, ``(N, C, h, w)``.
         logits: The same at the images' size, ``(N, C, H, W)``.
-        embedding: Input of the head's last layer, ``(N, D, h, w)``.
+        embedding: Input of the head's last layer, ``(N, D, h, w)``, or None if classes are tokens.
         maps: Further tensors by the name they were asked for.
     """
 
     small: Tensor
     logits: Tensor
-    embedding: Tensor
+    embedding: Tensor | None
     maps: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -114,7 +119,8 @@ def answer(segmentor: nn.Module, inputs: Tensor, names: Iterable[str] = ()) -> A
     """
     found: dict[str, Tensor] = {}
     handles = []
-    for name in [*names, 'decode_head.conv_seg:input']:
+    rows = ['decode_head.conv_seg:input'] if hasattr(segmentor.decode_head, 'conv_seg') else []
+    for name in [*names, *rows]:
         path, _, port = name.partition(':')
         module = segmentor.get_submodule(path)
         # Copies, since activations may overwrite them.
@@ -136,4 +142,4 @@ def answer(segmentor: nn.Module, inputs: Tensor, names: Iterable[str] = ()) -> A
         for handle in handles:
             handle.remove()
     logits = F.interpolate(small, inputs.shape[-2:], mode='bilinear', align_corners=False)
-    return Answer(small, logits, found.pop('decode_head.conv_seg:input'), found)
+    return Answer(small, logits, found.pop('decode_head.conv_seg:input', None), found)

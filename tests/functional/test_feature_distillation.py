@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmciss.functional import feature_distillation, merge_new_into_background
+from mmciss.functional import feature_distillation, merge_new_into_background, weighted_feature_distillation
 from mmciss.functional.feature_distillation import adaptive_factor, squared_difference
 from tests.functional import closed_form as cf
 
@@ -28,6 +28,15 @@ def test_half_precision_does_not_overflow() -> None:
 def test_shapes_that_would_broadcast_are_refused() -> None:
     with pytest.raises(ValueError, match='differ in shape'):
         feature_distillation(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+
+
+def test_weights_on_four_positions_by_hand() -> None:
+    """Squares 1 + 9, 4, 16, 100 over two channels; the last position has no weight and does not count."""
+    student = torch.tensor([[[1.0, 2.0], [4.0, 10.0]], [[3.0, 0.0], [0.0, 0.0]]])[None]
+    weights = torch.tensor([[[1.0, 0.5], [0.25, 0.0]]])
+    found = weighted_feature_distillation(student, torch.zeros_like(student), weights)
+    assert float(found) == pytest.approx((10 + 0.5 * 4 + 0.25 * 16) / 2 / 3)
+    assert weighted_feature_distillation(student, torch.zeros_like(student), weights * 0) == 0
 
 
 def test_adaptive_factor() -> None:

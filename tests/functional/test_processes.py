@@ -27,6 +27,7 @@ from mmciss.functional import (
     query_distillation,
     replay_bce,
     unbiased_cross_entropy,
+    weighted_feature_distillation,
 )
 from mmciss.functional.processes import max_over_processes, mean_count, sum_over_processes
 
@@ -83,9 +84,21 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, slice], Tensor]] = {
     'queries': queries,
     'replay': replayed,
     'masked distillation': lambda x, y, images: masked_feature_distillation(x, values_of_batch(4)[images], y == 0),
+    'weighted distillation': lambda x, y, images: weighted_feature_distillation(
+        x, values_of_batch(4)[images], (y == 0) * 0.3 + (y == 1)
+    ),
     'discrimination': lambda x, y, _: prototype_discrimination(x, y, F.normalize(PROTOTYPES), range(1, 5)),
 }
-OF_FEATURES = ('matching', 'attraction', 'repulsion', 'sparsity', 'replay', 'masked distillation', 'discrimination')
+OF_FEATURES = (
+    'matching',
+    'attraction',
+    'repulsion',
+    'sparsity',
+    'replay',
+    'masked distillation',
+    'discrimination',
+    'weighted distillation',
+)
 
 
 def value_and_gradient(name: str, images: slice) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from mmciss.functional import (
     entropy_pseudo_labels,
+    ignore_unsure_background,
     normalised_entropy,
     prototype_relabel,
     rectified_log_probabilities,
@@ -41,6 +42,23 @@ def test_two_channels_that_are_no_class() -> None:
     scores = torch.tensor([[-1.0, -1.0], [3.0, -1.0], [2.0, 3.0]]).view(1, 3, 1, 2)
     found = threshold_pseudo_labels(torch.tensor([[[1, 0]]]), scores, num_background=2)
     assert found.tolist() == [[[1, 2]]]
+
+
+def test_softmax_counts_all_channels() -> None:
+    """Two equal scores of 3 have probability 0.49 each, though sigmoid(3) is 0.95."""
+    scores = torch.tensor([[0.0, 0.0], [3.0, 3.0], [3.0, -9.0]]).view(1, 3, 1, 2)
+    labels = torch.zeros(1, 1, 2, dtype=torch.long)
+    assert threshold_pseudo_labels(labels, scores).tolist() == [[[1, 1]]]
+    assert threshold_pseudo_labels(labels, scores, probability='softmax').tolist() == [[[0, 1]]]
+
+
+def test_unsure_background_is_ignored() -> None:
+    """Background with 0.6; with 0.4, though it is the largest; with half; another label; an ignored pixel."""
+    p = torch.tensor([[0.6, 0.2, 0.2], [0.4, 0.3, 0.3], [0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    scores = p.double().log().T.reshape(1, 3, 1, 5)
+    found = ignore_unsure_background(torch.tensor([[[0, 0, 0, 1, 255]]]), scores)
+    assert found.tolist() == [[[0, 255, 0, 1, 255]]]
+    assert ignore_unsure_background(torch.tensor([[[0]]]), torch.zeros(1, 1, 1, 1)).tolist() == [[[0]]]
 
 
 def test_threshold_itself_is_enough() -> None:

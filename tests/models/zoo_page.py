@@ -56,6 +56,7 @@ later steps and exported models.
   `mmciss.models.classifiers.grown_parameters`. PointRend starts with the old outputs. Segmenter cannot: in the softmax of
   its self-attention every token has a positive weight, so a token for a new class takes attention from the others, and
   its last norm runs over all classes. It starts close to the old outputs, and the old model as teacher brings it back.
+  Methods that start new rows as the background's give new tokens the background's.
   MaskFormer and Mask2Former learn with losses of pixels or with their own, see below.
 - **needs an adapter**: something other than rows depends on the number of classes, so the new model cannot contain the
   old one unchanged.

@@ -186,7 +186,7 @@ def _check_maps(model: Any, inputs: Tensor) -> None:
         outputs.append(readout.output())
     for name, loss in model.losses.items():
         if isinstance(loss, ExtraLoss):
-            loss.paired_maps(outputs[0], outputs[1], key=f'method.losses.{name}')
+            loss.tapped_maps(outputs[0], outputs[1], key=f'method.losses.{name}')
 
 
 def _test_splits(cfg: Config) -> list[str]:

@@ -18,10 +18,12 @@ class Growth:
     Attributes:
         dim: The dimension that gets longer; new classes are at its end.
         zero: Whether the new part starts at zero; else it stays as the new model was initialised.
+        vectors: Whether it holds a vector for each class, as the rows of a classifier do.
     """
 
     dim: int
     zero: bool = False
+    vectors: bool = False
 
 
 GROWN: dict[str, dict[str, Growth]] = {
@@ -30,7 +32,7 @@ GROWN: dict[str, dict[str, Growth]] = {
     'PointHead': {'fcs.*.conv.weight': Growth(1, zero=True), 'fc_seg.*weight': Growth(1, zero=True)},
     # A token per class, and a norm over the classes. No initialisation keeps the old outputs: every token has a
     # positive weight in the softmax of self-attention, and the norm's mean and variance are those of all classes.
-    'SegmenterMaskTransformerHead': {'cls_emb': Growth(1), 'mask_norm.*': Growth(0)},
+    'SegmenterMaskTransformerHead': {'cls_emb': Growth(1, vectors=True), 'mask_norm.*': Growth(0)},
 }
 """Patterns for the parameters by type of head; shapes alone do not tell which part is new."""
 
@@ -110,6 +112,15 @@ def old_lengths(module: nn.Module, weights: dict[str, Any]) -> dict[str, tuple[i
             if growth is not None and old is not None and old.shape[growth.dim] < tensor.shape[growth.dim]:
                 found[f'{prefix}{name}'] = growth.dim, old.shape[growth.dim]
     return found
+
+
+def class_tokens(head: nn.Module) -> Tensor | None:
+    """Returns the parameter of a head that holds a vector for each class, as a view ``(C, D)``, or None without any."""
+    for name, parameter in head.named_parameters():
+        growth = growth_of(head, name)
+        if growth is not None and growth.vectors:
+            return parameter.movedim(growth.dim, 0).flatten(1)
+    return None
 
 
 def padded(old: Tensor, shape: tuple[int, ...], fill: float = 0.0) -> Tensor:

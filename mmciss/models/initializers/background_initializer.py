@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mmciss.models.classifiers.growable import Growable, copy_row
+from mmciss.models.classifiers.grown_parameters import class_tokens
 from mmciss.models.initializers.initializer import Initializer
+from mmciss.models.outputs import main_head
 from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
@@ -19,7 +23,8 @@ class BackgroundInitializer(Initializer):
 
     With N new classes, ``w_new = w_bg`` and ``b_new = b_bg = b_bg - log(N + 1)`` (Cermelli et al., CVPR 2020, arXiv
     2002.00718; the released code shifts the background too). So the background and each new class start with
-    ``1 / (N + 1)`` of the old background's probability, and old classes keep theirs.
+    ``1 / (N + 1)`` of the old background's probability, and old classes keep theirs. Where a head has tokens of classes
+    instead of rows (Segmenter), new tokens are copies of the background's.
 
     Args:
         bias_shift: Whether ``log(N + 1)`` is subtracted; False copies the background's bias.
@@ -30,6 +35,15 @@ class BackgroundInitializer(Initializer):
         super().__init__()
         self.bias_shift = bias_shift
         self.bias = bias
+
+    def begin(self, context: StepContext) -> None:
+        """Initialises the new rows of every classifier, and new tokens."""
+        super().begin(context)
+        assert context.model is not None
+        step, tokens = context.step, class_tokens(main_head(context.model.segmentor)[1])
+        if tokens is not None and context.previous is not None and step.num_new and step.background:
+            with torch.no_grad():
+                tokens[step.num_old :] = tokens[0]
 
     def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Copies the background's row, and shifts its bias."""

@@ -6,9 +6,16 @@ Main losses sit in MMSegmentation's ``decode_head.loss_decode`` slot; extra loss
 from __future__ import annotations
 
 from .binary_cross_entropy_loss import AuxiliaryClassifierLoss, NewClassBCELoss, SigmoidCrossEntropyLoss
+from .class_orthogonality_loss import ClassOrthogonalityLoss
 from .density_distillation_loss import DensityDistillationLoss
 from .extra_loss import ExtraLoss, LogitLoss
-from .feature_distillation_loss import FeatureDistillationLoss, LocalPODLoss, PooledCubeLoss
+from .feature_distillation_loss import (
+    ClassTokenDistillationLoss,
+    FeatureDistillationLoss,
+    LocalPODLoss,
+    PooledCubeLoss,
+    WeightedFeatureDistillationLoss,
+)
 from .gradient_compensated_cross_entropy_loss import GradientCompensatedCrossEntropyLoss
 from .logit_distillation_loss import LabelGuidedDistillationLoss, LogitDistillationLoss, UnbiasedDistillationLoss
 from .main_loss import MainLoss
@@ -25,6 +32,8 @@ from .uncertainty_loss import UncertaintyLoss
 
 __all__ = [
     'AuxiliaryClassifierLoss',
+    'ClassOrthogonalityLoss',
+    'ClassTokenDistillationLoss',
     'DecomposedDistillationLoss',
     'DensityDistillationLoss',
     'ExtraLoss',
@@ -49,4 +58,5 @@ __all__ = [
     'UnbiasedCrossEntropyLoss',
     'UnbiasedDistillationLoss',
     'UncertaintyLoss',
+    'WeightedFeatureDistillationLoss',
 ]

@@ -55,12 +55,18 @@ class ExtraLoss(Slot):
             ConfigError: If a module gives different maps in training (DDRNet, PIDNet).
         """
         assert student.embedding is not None and teacher.embedding is not None
-        new = [*student.maps(self.layers), student.embedding, student.logits]
-        old = [*teacher.maps(self.layers), teacher.embedding, teacher.logits]
+        new, old = self.tapped_maps(student, teacher, key)
+        return [*new, student.embedding, student.logits], [*old, teacher.embedding, teacher.logits]
+
+    def tapped_maps(
+        self, student: SegOutput, teacher: SegOutput, key: str = 'method.losses'
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the maps of ``layers`` alone, see :meth:`paired_maps`."""
+        new, old = student.maps(self.layers), teacher.maps(self.layers)
         if len(new) != len(old):
             raise ConfigError(
-                f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new) - 2} maps in '
-                f'training and {len(old) - 2} in tests; name modules that give the same maps in both, or none: '
+                f'{key}: {type(self).__name__}.layers={list(self.layers)} gives {len(new)} maps in '
+                f'training and {len(old)} in tests; name modules that give the same maps in both, or none: '
                 f'--cfg-options "{key}.layers=[]" compares only embedding and logits'
             )
         return new, old

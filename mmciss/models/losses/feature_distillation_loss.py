@@ -1,14 +1,22 @@
-"""The distillation of feature maps of ILT, PLOP and RCIL."""
+"""The distillation of feature maps of ILT, MBS, PLOP and RCIL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmciss.functional import feature_distillation, local_pod, pooled_cube_distillation
+from mmciss.functional import (
+    at_least_float32,
+    feature_distillation,
+    labels_at,
+    local_pod,
+    pooled_cube_distillation,
+    weighted_feature_distillation,
+)
 
 from .extra_loss import ExtraLoss
 
@@ -40,6 +48,66 @@ class FeatureDistillationLoss(ExtraLoss):
             return student.logits.new_zeros(())
         new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
         return self.loss_weight * feature_distillation(new, old)
+
+
+@MODELS.register_module()
+class ClassTokenDistillationLoss(ExtraLoss):
+    """Mean square between both models' tokens of the old classes.
+
+    MBS (ECCV 2024), for heads in which classes are tokens, such as Segmenter's.
+
+    Args:
+        layer: Module whose output is the tokens ``(N, C, D)``, in channel order.
+        loss_weight: Factor of the loss.
+    """
+
+    needs: tuple[str, ...] = ('features', 'teacher')
+
+    def __init__(self, layer: str = 'decode_head.classes_proj', loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, (layer,))
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
+        return self.loss_weight * feature_distillation(new[:, : context.step.num_old], old)
+
+
+@MODELS.register_module()
+class WeightedFeatureDistillationLoss(ExtraLoss):
+    """Keeps the features of old classes, and of the background as far as the teacher believes in it.
+
+    MBS (ECCV 2024): see :func:`mmciss.functional.weighted_feature_distillation`. A position weighs 1 where the label,
+    completed by the method's labeler, is an old class, the teacher's probability of background where it is background,
+    and 0 where it is a new class or ignored.
+
+    Args:
+        layer: Module whose output is kept, maps ``(N, D, h, w)`` or tokens ``(N, h * w, D)``; None for the embedding.
+        loss_weight: Factor of the loss.
+    """
+
+    def __init__(self, layer: str | None = None, loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, () if layer is None else (layer,))
+        self.needs = ('logits', 'teacher', 'embedding' if layer is None else 'features')
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        new, old = self._maps(student), self._maps(teacher)
+        believed = at_least_float32(teacher.logits).softmax(1)[:, :1]
+        background = F.interpolate(believed, new.shape[-2:], mode='bilinear', align_corners=False)[:, 0]
+        label = labels_at(target, new.shape[-2:])
+        weights = (label < context.step.num_old).to(background).where(label != 0, background)
+        return self.loss_weight * weighted_feature_distillation(new, old, weights)
+
+    def _maps(self, output: SegOutput) -> Tensor:
+        if not self.layers:
+            assert output.embedding is not None
+            return output.embedding
+        found = output.maps(self.layers)[-1]
+        return found if found.dim() == 4 else found.transpose(1, 2).unflatten(2, output.logits.shape[-2:])
 
 
 @MODELS.register_module()

@@ -28,7 +28,7 @@ def grown(name: str, sizes: tuple[int, ...]) -> nn.Module:
 
 def test_what_is_listed_is_found_by_type_and_name() -> None:
     head = MODELS.build(tiny_segmentor('SegmenterMaskTransformerHead', 3)).decode_head
-    assert growth_of(head, 'cls_emb') == Growth(1) and growth_of(head, 'mask_norm.bias') == Growth(0)
+    assert growth_of(head, 'cls_emb') == Growth(1, vectors=True) and growth_of(head, 'mask_norm.bias') == Growth(0)
     assert growth_of(head, 'patch_proj.weight') is None and growth_of(nn.Linear(2, 2), 'weight') is None
     assert find_growable(tiny_segmentor('PointHead', 3).decode_head[1]) == ['fc_seg']
     assert find_growable(tiny_segmentor('SegmenterMaskTransformerHead', 3).decode_head) == []

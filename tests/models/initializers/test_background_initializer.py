@@ -7,13 +7,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.config import ConfigDict
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import GrowableConv2d, GrowableLinear
 from mmciss.models.initializers import BackgroundInitializer
-from mmciss.models.step_context import StepContext
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
+from mmciss.models.step_context import StepContext, StepState
 from mmciss.registry import INITIALIZERS
 from tests.models.initializers.samples import classifier_of, later_step
+from tests.models.tiny import LATER
+from tests.models.tiny_heads import tiny_segmentor
 
 
 @given(st.integers(1, 6), st.integers(0, 10_000))
@@ -103,3 +107,17 @@ def test_refuses_a_classifier_of_another_step() -> None:
 def test_builds_from_a_config() -> None:
     built = INITIALIZERS.build(dict(type='BackgroundInitializer', bias_shift=False))
     assert isinstance(built, BackgroundInitializer) and not built.bias_shift
+
+
+def test_new_tokens_are_copies_of_the_background_s() -> None:
+    """Segmenter has a token for each class instead of a row."""
+    torch.manual_seed(0)
+    context = StepContext(LATER, previous=StepState('model.pth'))
+    initializer = dict(type='BackgroundInitializer')
+    config = ConfigDict(tiny_segmentor('SegmenterMaskTransformerHead', 5))
+    model = IncrementalSegmentor(config, initializer=initializer, context=context)
+    head = model.segmentor.decode_head
+    before = head.cls_emb.detach().clone()
+    model.initializer.begin(context)
+    assert torch.equal(head.cls_emb[:, :3], before[:, :3]) and head.cls_emb.requires_grad
+    assert torch.equal(head.cls_emb[:, 3:], before[:, :1].expand(1, 2, -1)) and not torch.equal(head.cls_emb, before)
