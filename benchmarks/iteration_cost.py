@@ -26,7 +26,7 @@ METHODS = ('finetuning', 'lwf', 'lwf_mc', 'ilt', 'mib', 'awt', 'plop', 'sdr', 'r
 
 def main() -> int:
     """Runs the benchmark."""
-    parser = arguments(__doc__, rounds=20)
+    parser = arguments(__doc__, rounds=20, cpu_time=True)
     parser.add_argument('--config', default='configs/voc6/deeplabv3_mbv2_voc6_3-1.py')
     parser.add_argument('--methods', nargs='+', default=METHODS)
     parser.add_argument('--batch', type=int, default=4)
@@ -56,10 +56,10 @@ def main() -> int:
         model = students.student(method)
         runs[method] = optimizer_step(model, lambda model=model: model.loss(*batch), args.amp, place)
         against[method] = WITH_FORWARD if model.needs_teacher else PLAIN
-    times = alternate(runs, args.rounds, warm_up=2)
+    times = alternate(runs, args.rounds, warm_up=2, cpu_time=args.cpu_time)
     print(
         f'{args.config}, batch {args.batch}, crop {args.crop}, {args.classes + 1} channels, '
-        f'{"bfloat16" if args.amp else "float32"}, {args.rounds} rounds; {machine()}'
+        f'{"bfloat16" if args.amp else "float32"}, {args.rounds} rounds{", CPU time" * args.cpu_time}; {machine()}'
     )
     print(f'{"":<26}{"median ms":>10}{"ratio":>8}  against')
     for name in runs:

@@ -35,7 +35,7 @@ WEIGHT = 10.0
 """Factor of the distillation, as in MiB."""
 
 
-def show(title: str, sides: dict[str, Callable[[], list[Tensor]]], rounds: int) -> None:
+def show(title: str, sides: dict[str, Callable[[], list[Tensor]]], rounds: int, cpu_time: bool) -> None:
     """Compares values and gradients, then time and memory."""
     memory, results = {}, {}
     for name, run in sides.items():
@@ -44,7 +44,7 @@ def show(title: str, sides: dict[str, Callable[[], list[Tensor]]], rounds: int) 
         error = float((a - b).abs().max() / b.abs().max())
         assert error <= 1e-5, f'value or gradient differ by {error}'
     results.clear()
-    times = alternate(sides, rounds)
+    times = alternate(sides, rounds, cpu_time=cpu_time)
     print(title)
     for name in sides:
         line = f'  {name:<26}{median_ms(times, name):>10.0f} ms{ratio(times, name, PLAIN):>8.3f}'
@@ -53,7 +53,7 @@ def show(title: str, sides: dict[str, Callable[[], list[Tensor]]], rounds: int) 
 
 def main() -> int:
     """Runs the benchmark."""
-    parser = arguments(__doc__, rounds=5)
+    parser = arguments(__doc__, rounds=5, cpu_time=True)
     parser.add_argument('--classes', type=int, default=151, help='background included')
     parser.add_argument('--new', type=int, default=10, help='how many of them are new')
     parser.add_argument('--size', type=int, default=512)
@@ -115,7 +115,7 @@ def main() -> int:
                 ),
                 OURS: lambda loss=loss: backward(loss(), logits),
             }
-            show(name, sides, args.rounds)
+            show(name, sides, args.rounds, args.cpu_time)
         return 0
     for title, side in (
         ('logits of the size of the labels', args.size),
@@ -129,7 +129,7 @@ def main() -> int:
         if args.compile:
             compiled = torch.compile(plain)
             sides['formulas, torch.compile'] = lambda: backward(compiled(logits, teacher), logits)
-        show(title, sides, args.rounds)
+        show(title, sides, args.rounds, args.cpu_time)
     losses = (
         lambda: unbiased_cross_entropy(logits, target, old),
         lambda: unbiased_distillation(logits, teacher, size=size),

@@ -16,11 +16,14 @@ from pathlib import Path
 import torch
 
 
-def arguments(description: str | None, rounds: int) -> argparse.ArgumentParser:
-    """Returns a parser with ``--rounds`` and ``--threads``."""
+def arguments(description: str | None, rounds: int, cpu_time: bool = False) -> argparse.ArgumentParser:
+    """Returns a parser with ``--rounds`` and ``--threads``, and ``--cpu-time`` where that says enough."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=rounds, help='rounds in which every side runs once')
     parser.add_argument('--threads', type=int, default=1, help='threads of PyTorch on a CPU')
+    if cpu_time:
+        text = "the process's own time, for a machine that others use too"
+        parser.add_argument('--cpu-time', action='store_true', help=text)
     return parser
 
 
@@ -29,18 +32,21 @@ def device() -> str:
     return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
-def seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[[], object], cpu_time: bool = False) -> float:
     """Times one run, waiting for the GPU."""
+    clock = time.process_time if cpu_time else time.perf_counter
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    start = clock()
     run()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def alternate(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
+def alternate(
+    sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1, cpu_time: bool = False
+) -> dict[str, list[float]]:
     """Runs all sides in turn, and returns the seconds of each round by side.
 
     The order turns round from one round to the next, so that no side always follows the same other one.
@@ -49,7 +55,7 @@ def alternate(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
     for turn in range(warm_up + rounds):
         names = list(sides)
         for name in names if turn % 2 else reversed(names):
-            spent = seconds(sides[name])
+            spent = seconds(sides[name], cpu_time)
             if turn >= warm_up:
                 times[name].append(spent)
     return times

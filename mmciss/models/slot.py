@@ -1,10 +1,11 @@
-"""The life of a slot: which methods of a method's parts are called, and when."""
+"""The life of a slot: which methods of a method's parts are called, and when; and the bases of the parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmengine.hooks import Hook
 from torch import nn
 
 if TYPE_CHECKING:
@@ -88,3 +89,12 @@ class SharedSlot(Slot):
 
     def update(self, student: Any, teacher: Any, target: Any, context: StepContext) -> None:
         """Processes a training batch before the losses do; the arguments are those of an extra loss."""
+
+
+class MethodHook(SlotLife, Hook):
+    """Base class of hooks in ``method.hooks`` that reject steps or leave something for the next step.
+
+    Of a slot's life they have :meth:`check_step`, :meth:`end` and :meth:`state`; ``before_train`` takes the place of
+    ``begin``. The next step finds what :meth:`state` returned under the name of the class,
+    ``context.previous.slot('hooks.MyHook')``.
+    """

@@ -32,11 +32,11 @@ from torch import Tensor, nn
 
 import mmciss.register_all
 from mmciss.apis.overrides import use_method
-from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.runner.schedule import plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots
 from mmciss.engine.statistics.data_pass import DataPass, run_passes
+from mmciss.models.slot import MethodHook
 from mmciss.models.step_context import StepState
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step

@@ -10,10 +10,10 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import padded
+from mmciss.models.slot import MethodHook
 from mmciss.utils.private_api import unscales_by_itself
 
 Tensors = dict[str, Tensor]

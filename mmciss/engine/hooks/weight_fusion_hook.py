@@ -9,12 +9,12 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.errors import ConfigError
 from mmciss.functional import balance_factor, fuse_weights
 from mmciss.models.classifiers.growable import growable_layers
 from mmciss.models.classifiers.grown_parameters import old_lengths, widen_parameters
+from mmciss.models.slot import MethodHook
 from mmciss.utils.checkpoints import load_own, read_plain_checkpoint
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import plain_model
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_model_cfg
-from mmciss.models.slot import SlotLife
+from mmciss.models.slot import MethodHook, SlotLife
 from mmciss.utils.checkpoints import load_own
 from mmciss.utils.configs import config_pipeline
 from mmciss.utils.files import save_tensors, write_text

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmciss.engine.hooks.fisher_importance_hook import FisherImportanceHook
 from mmciss.engine.hooks.importance_hook import ImportanceHook
-from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
+from mmciss.engine.hooks.parameter_importance_hooks import FisherImportanceHook, WalkImportanceHook
 from mmciss.utils.files import save_tensors
 from tests.engine.hooks.toy_run import Toy, later_toy, leave, toy_runner, train
 

@@ -14,10 +14,8 @@ import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.nn.parallel import DistributedDataParallel
 
-from mmciss.engine.hooks.fisher_importance_hook import FisherImportanceHook
 from mmciss.engine.hooks.importance_hook import ImportanceHook
-from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
-from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
+from mmciss.engine.hooks.parameter_importance_hooks import FisherImportanceHook, PathImportanceHook, WalkImportanceHook
 from mmciss.errors import ConfigError
 from mmciss.functional import importance_penalty
 from mmciss.models.step_context import StepState

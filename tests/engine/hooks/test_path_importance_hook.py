@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmciss.engine.hooks.path_importance_hook import PathImportanceHook
+from mmciss.engine.hooks.parameter_importance_hooks import PathImportanceHook
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepState
 from tests.engine.hooks.toy_run import Toy, later_toy, leave, toy_runner, train

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmciss.engine.hooks.walk_importance_hook import WalkImportanceHook
+from mmciss.engine.hooks.parameter_importance_hooks import WalkImportanceHook
 from mmciss.errors import ConfigError
 from mmciss.functional import normalise_importance
 from tests.engine.hooks.toy_run import Toy, later_toy, leave, toy_runner, train

@@ -16,11 +16,11 @@ from mmseg.models.backbones import ResNetV1c
 from mmseg.registry import MODELS
 
 import mmciss.register_all
-from mmciss.engine.hooks.method_hook import MethodHook
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.launch import prepare_config
 from mmciss.engine.runner.rehearsal import check_slots, rehearse
 from mmciss.errors import ConfigError
+from mmciss.models.slot import MethodHook
 from mmciss.protocols.step import Step
 from tests.smoke import smoke_config
 
