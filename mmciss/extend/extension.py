@@ -15,6 +15,7 @@ from mmciss.engine.checks.values import LARGEST_SEED, is_integer
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.runner.schedule import StepPlan
+from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
@@ -81,6 +82,9 @@ class ExtensionExperiment(Experiment):
         cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, (height, width))
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
+        if solves(method):
+            iterations = 0
+            settings['iters'] = Setting(0, 'the method solves for the rows of new classes in one pass over the images')
         decides = {
             'checkpoint': file_checksum(old.checkpoint),
             'classes': list(step.names),

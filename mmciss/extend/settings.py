@@ -13,12 +13,12 @@ from mmengine.registry import Registry
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.runner.step_config import NEWEST, solves
+from mmciss.engine.runner.step_config import NEWEST
 from mmciss.errors import ConfigError, flag
 from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import crop_of
 from mmciss.protocols.labels import IGNORE, UNKNOWN
-from mmciss.registry import INITIALIZERS, LABELERS
+from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
 from mmciss.utils.configs import config_pipeline, load_method, method_names
 
 EPOCHS = 30
@@ -204,12 +204,20 @@ def extension_method(name: str, background: bool) -> dict[str, Any]:
     Raises:
         ConfigError: With the reason, and the methods that fit.
     """
-    config = load_method(name)
+    config = _of_a_finished_model(load_method(name))
     reason = unfit_because(config, background)
     if reason:
-        fitting = [item for item in method_names() if not unfit_because(load_method(item), background)]
+        fitting = [
+            item for item in method_names() if not unfit_because(_of_a_finished_model(load_method(item)), background)
+        ]
         raise ConfigError(f'--method {name}: {reason}. Methods that can extend this model: {", ".join(fitting)}.')
     return config.method.to_dict()
+
+
+def _of_a_finished_model(config: Config) -> Config:
+    """Fills a method's slots by those that it has for extending a finished model (``method.extension``)."""
+    config.method.update(config.method.pop('extension', {}))
+    return config
 
 
 def unfit_because(config: Config, background: bool) -> str | None:
@@ -221,7 +229,7 @@ def unfit_because(config: Config, background: bool) -> str | None:
         return 'it shapes the training of the first classes too, which is over'
     if method.get('memory'):
         return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
-    if solves(method):
+    if _says(STRUCTURES, method.get('structure'), 'solved'):
         return 'it goes on from sums over the data of the first classes, which a model trained without it does not have'
     if not background and _says(INITIALIZERS, method.get('initializer'), 'needs_background'):
         return 'it starts new classes from the background, which this model does not have'

@@ -53,6 +53,7 @@ from .importance import (
 )
 from .logit_distillation import label_guided_distillation, logit_distillation, unbiased_distillation
 from .merge_parallel_branches import ConvNorm, merge_parallel_branches
+from .new_rows import fit_new_rows
 from .numerics import at_least_float32, channel_argmax
 from .pixel_loss import reduce_pixels
 from .prototypes import ClassSums, class_sums, prototype_matching, update_prototypes
@@ -121,6 +122,7 @@ __all__ = [
     'feature_sparsity',
     'finish_walk',
     'fit_mixture',
+    'fit_new_rows',
     'fuse_weights',
     'gradient_compensation',
     'hidden_sites',

@@ -26,8 +26,8 @@ def test_every_slot_is_known_and_every_module_builds(path: Path) -> None:
     config = Config.fromfile(path)
     assert set(config) <= {'method', 'protocol'}, 'a method must not change model, data or schedule'
     assert config.method.name
-    for slots in (config.method, config.method.get('base') or {}):
-        assert set(slots) <= {*METHOD_SLOTS, 'name', 'base'}
+    for slots in (config.method, config.method.get('base') or {}, config.method.get('extension') or {}):
+        assert set(slots) <= {*METHOD_SLOTS, 'name', 'base', 'extension'}
         for loss in [slots.get('main_loss'), *(slots.get('losses') or {}).values()]:
             if loss is not None:
                 MODELS.build(loss)

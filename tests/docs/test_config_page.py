@@ -48,7 +48,7 @@ def test_label_policy() -> None:
 
 
 def test_method() -> None:
-    assert options('`method.`') == {*METHOD_SLOTS, 'name', 'base'}
+    assert options('`method.`') == {*METHOD_SLOTS, 'name', 'base', 'extension'}
     frozen = '`method.freeze.`'
     assert options(frozen) == set(inspect.signature(freeze).parameters) - {'module', 'key'}
     assert choices(frozen, 'norm') >= set(NORM_POLICIES)

@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config, ConfigDict
 
 import mmciss.register_all
+from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, read_old_model
 from mmciss.extend.settings import GivenSettings, derive, extension_method, faster_new_rows, unlabelled_value
@@ -107,9 +108,9 @@ def test_given_settings_win(old: OldModel) -> None:
     ('name', 'background', 'message'),
     [
         ('joint', True, '--method joint: it changes the protocol'),
-        ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, mib'),
+        ('dkd', True, '--method dkd: it shapes the training of the first classes too.*finetuning.*lwf, .*mib'),
         ('ssul_m', False, '--method ssul_m: it shapes'),
-        ('closed_form', True, '--method closed_form: it goes on from sums over the data of the first classes'),
+        ('closed_form', False, '--method closed_form: it starts new classes from the background'),
         ('mib', False, '--method mib: it starts new classes from the background.*lwf_unbiased'),
         ('lwf_unbiased', True, '--method lwf_unbiased: it is for models without a background'),
         ('mibb', True, "--method: unknown method 'mibb'.*Did you mean 'mib'"),
@@ -124,3 +125,9 @@ def test_label_of_open_pixels() -> None:
     assert unlabelled_value(extension_method('mib', True), True) == 0
     assert unlabelled_value(extension_method('lwf_unbiased', False), False) == 254
     assert unlabelled_value(extension_method('finetuning', False), False) == 255
+
+
+def test_slots_for_a_finished_model_take_the_place_of_others() -> None:
+    method = extension_method('closed_form', True)
+    assert method['structure'] is None and method['initializer']['type'] == 'FittedInitializer' and solves(method)
+    assert [name for name, item in method['statistics'].items() if item] == ['rows'] and 'extension' not in method

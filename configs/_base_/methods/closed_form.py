@@ -8,4 +8,11 @@ method = dict(
     name='Closed form',
     structure=dict(type='RandomExpansion', width=1024, gamma=1.0),
     statistics=dict(ridge=dict(type='RidgeCorrelations', threshold=0.5)),
+    # A finished model has left no sums (tools/extend.py): it stays as it is, and rows over its embedding are fitted to
+    # the new images.
+    extension=dict(
+        structure=None,
+        statistics=dict(ridge=None, rows=dict(type='FittedRows')),
+        initializer=dict(type='FittedInitializer'),
+    ),
 )

@@ -16,7 +16,7 @@ from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
-from mmciss.registry import STATISTICS, STRUCTURES
+from mmciss.registry import INITIALIZERS, STATISTICS, STRUCTURES
 
 METHOD_SLOTS = (
     'main_loss',
@@ -39,6 +39,9 @@ METHOD_SLOTS = (
 ``steps``; it is meant for settings such as learning rates per parameter group.
 """
 
+SOLVERS = (('structure', STRUCTURES), ('initializer', INITIALIZERS))
+"""Slots that may solve for what later steps learn."""
+
 NEWEST = 'steps.new.'
 """In ``optim_wrapper.paramwise_cfg.custom_keys`` and ``freeze`` this stands for the rows that the step adds."""
 
@@ -59,11 +62,15 @@ def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     method = dict(method or {})
     base = dict(method.pop('base', None) or {})
     method.pop('name', None)
-    for place, slots in (('method', method), ('method.base', base)):
+    extension = dict(method.pop('extension', None) or {})
+    for place, slots in (('method', method), ('method.base', base), ('method.extension', extension)):
         for key in slots:
             if key not in METHOD_SLOTS:
                 raise unknown_name(
-                    'slot', key, METHOD_SLOTS + (('name', 'base') if place == 'method' else ()), f'{place}.{key}'
+                    'slot',
+                    key,
+                    METHOD_SLOTS + (('name', 'base', 'extension') if place == 'method' else ()),
+                    f'{place}.{key}',
                 )
     if not step.is_base:
         return {key: method.get(key) for key in METHOD_SLOTS}
@@ -84,8 +91,10 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
 
 def solves(slots: Mapping[str, Any]) -> bool:
     """Whether a method solves for what later steps learn rather than training it."""
-    kind = (slots.get('structure') or {}).get('type')
-    return bool(getattr(STRUCTURES.get(kind) if isinstance(kind, str) else kind, 'solved', False))
+    kinds = ((registry, (slots.get(slot) or {}).get('type')) for slot, registry in SOLVERS)
+    return any(
+        getattr(registry.get(kind) if isinstance(kind, str) else kind, 'solved', False) for registry, kind in kinds
+    )
 
 
 def _is_after(config: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from mmciss.engine.statistics.embedding_deviation import EmbeddingDeviation
 from mmciss.engine.statistics.embedding_distributions import EmbeddingDistributions
 from mmciss.engine.statistics.embedding_mixtures import EmbeddingMixtures
 from mmciss.engine.statistics.entropy_thresholds import EntropyThresholds, RectifiedEntropyThresholds
+from mmciss.engine.statistics.fitted_rows import FittedRows
 from mmciss.engine.statistics.predicted_sites import PredictedSites
 from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
 from mmciss.engine.statistics.row_pretuning import RowPretuning
@@ -19,6 +20,7 @@ __all__ = [
     'EmbeddingDistributions',
     'EmbeddingMixtures',
     'EntropyThresholds',
+    'FittedRows',
     'PredictedSites',
     'RectifiedEntropyThresholds',
     'RidgeCorrelations',
