@@ -95,7 +95,7 @@ def write_api_pages(folder: Path) -> None:
     for room in sorted(path.parent.name for path in (ROOT / 'mmciss').glob('*/__init__.py')):
         title = f'mmciss.{room}: {ROOMS.get(room, "").lower()}'.removesuffix(': ')
         pages[room] = api_page(title, modules_of(ROOT / 'mmciss' / room))
-    alone = sorted(f'mmciss.{path.stem}' for path in (ROOT / 'mmciss').glob('*.py') if path.stem != '__init__')
+    alone = sorted(f'mmciss.{path.stem}' for path in (ROOT / 'mmciss').glob('*.py') if '__' not in path.stem)
     pages['package'] = api_page('mmciss', ['mmciss', *alone])
     for name, text in pages.items():
         write_if_new(folder / f'{name}.rst', text)
