@@ -90,8 +90,7 @@ def _unbiased_cross_entropy(scores: Tensor, teacher: Tensor, num_old: int, alpha
     """Returns ``C_old`` times the loss of each pixel of a block, and its gradient.
 
     The derivative is written by hand. Autograd's rounds differently in the last bit, so models trained by earlier
-    versions could not be reproduced bit by bit; and it takes 1.3 to 1.6 times as long, which is less than 1 % of an
-    iteration of the published network and would not be a reason (see docs/performance.md).
+    versions could not be reproduced bit by bit (see docs/performance.md).
     """
     target = exponentials(teacher if alpha == 1 else teacher * alpha)
     # The background and the new classes are summed apart from the old ones: the sum must keep its digits where they are
