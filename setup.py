@@ -68,6 +68,7 @@ setup(
         'numpy',
         'opencv-python',
         'pillow',
+        'pycocotools',
         'pyyaml',
         'rich',
     ],

@@ -17,6 +17,7 @@ COMMANDS = {
     'inspect': ('inspect_protocol', 'show classes, images and schedule of every step, without training'),
     'compare': ('compare', 'run several methods and seeds and merge their results'),
     'report': ('report', 'write the report of a run, or merge several'),
+    'convert': ('convert_labels', 'turn exports of labelling tools into masks, and show what was understood'),
     'doctor': ('doctor', 'check the installation: versions, device, and whether a step runs'),
 }
 """Module in :mod:`mmciss.apis` and purpose of every command."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DATA_FLAGS = {
     'images': 'folder of new images',
     'masks': 'folder of their masks: index or palette PNG; 1 to n are the new classes in the order of --classes, 0 is '
-    'not labelled, 255 ignored',
+    'not labelled, 255 ignored; or what a labelling tool has exported: colour masks, labelme, COCO, CVAT, Label Studio',
     'data_config': 'instead of folders: a config of MMSegmentation with train_dataloader.dataset',
     'val_images': 'folder of validation images; without, a part of the new images is held out',
     'val_masks': 'folder of their masks: new classes, or the ids of the extended model',
@@ -62,7 +62,8 @@ def extend(
         config: The model's config.
         checkpoint: Its weights.
         images: Folder of new images.
-        masks: Folder of their masks; 1..n are the new classes in the order of ``classes``, 0 is not labelled.
+        masks: Folder of their masks; 1..n are the new classes in the order of ``classes``, 0 is not labelled. Or what a
+            labelling tool has exported, see :mod:`mmciss.datasets.label_formats`.
         classes: Names of the new classes.
         work_dir: Where the extended model (``model_config.py``, ``model.pth``) and ``report.md`` go.
         method: A name out of ``configs/_base_/methods``; chosen by whether there is a background class if None.

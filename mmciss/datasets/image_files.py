@@ -24,6 +24,8 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from mmciss.errors import first_line
 from mmciss.utils.files import check_regular
 
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mmciss.datasets.image_files import IMAGES, MASKS
-from mmciss.errors import ConfigError, flag
+from mmciss.datasets.label_formats import find_export
+from mmciss.errors import ConfigError, flag, prefixed
 from mmciss.evaluation.markdown import names
+from mmciss.extend.exports import data_of_export
 from mmciss.extend.mask_ids import ReadMasks, read_masks
 from mmciss.extend.pairs import LabelledData, Pair, Readers, data_of_config, data_of_folders
 from mmciss.protocols.labels import IGNORE
@@ -28,7 +31,8 @@ class ExtensionData:
     """The data as the user gave it; :meth:`read` checks it.
 
     Attributes:
-        images, masks: The new images and their masks.
+        images, masks: The new images and their masks: a folder, or what a labelling tool has exported, see
+            :mod:`mmciss.datasets.label_formats`. The same for the other masks.
         data_config: A config of MMSegmentation with a training set, instead of folders.
         val_images, val_masks: Validation images with labels of new classes, old ones, or both.
         old_val_config: A config of MMSegmentation with a test set of the old classes.
@@ -71,25 +75,33 @@ class ExtensionData:
             if folder is not None and Path(work_dir).resolve().is_relative_to(Path(folder).resolve()):
                 raise ConfigError(f'--work-dir: {work_dir} lies in the folder of {flag(name)}; choose another')
 
-    def read(self, step: Step, seed: int = 0, readers: Readers = (IMAGES, MASKS)) -> ReadData:
+    def read(
+        self, step: Step, seed: int = 0, readers: Readers = (IMAGES, MASKS), folder: str | Path = 'data'
+    ) -> ReadData:
         """Reads and checks everything, and chooses which images to hold out.
+
+        Labels that a labelling tool has exported are converted into ``folder``.
 
         Raises:
             ConfigError: Naming the flag and the file.
         """
-        data = self._folders(0) if self.data_config is None else data_of_config(self.data_config, '--data-config')
+        new_names = step.names[step.num_old : step.num_seen]
+        if self.data_config is None:
+            data = self._folders(0, folder, new_names)
+        else:
+            data = data_of_config(self.data_config, '--data-config')
         new = read_masks(data, step, self.mask_ids, training=True)
         new.check_every_new_class(step)
         sizes = data.check_sizes(readers)
         val = old_val = exemplars = None
         if self.val_images is not None:
-            val = read_masks(self._folders(1), step, self.mask_ids, like=new)
+            val = read_masks(self._folders(1, folder), step, self.mask_ids, like=new)
             val.check_shows(range(step.num_seen), 'any class')
         if self.old_val_config is not None:
             old_val = read_masks(data_of_config(self.old_val_config, '--old-val-config', split='test'), step)
             old_val.check_shows(range(step.num_old), 'an old class')
         if self.exemplar_images is not None:
-            exemplars = read_masks(self._folders(2), step, 'old')
+            exemplars = read_masks(self._folders(2, folder), step, 'old')
         for other in (val, old_val, exemplars):
             if other is not None:
                 other.data.check_sizes(readers)
@@ -98,10 +110,14 @@ class ExtensionData:
         train, held = ([data.pairs[index] for index in part] for part in parts)
         return ReadData(step, new, train, held, val, old_val, exemplars, sizes, seed)
 
-    def _folders(self, which: int) -> LabelledData:
-        images, masks = FOLDERS[which]
-        folders = getattr(self, images), getattr(self, masks)
-        return data_of_folders(*folders, self.image_suffix, self.mask_suffix, (flag(images), flag(masks)))
+    def _folders(self, which: int, folder: str | Path, classes: Sequence[str] = ()) -> LabelledData:
+        images, masks = (getattr(self, name) for name in FOLDERS[which])
+        flags = [flag(name) for name in FOLDERS[which]]
+        with prefixed(flags[1]):
+            export = find_export(masks)
+        if export is not None:
+            return data_of_export(export, images, folder, flags, classes)
+        return data_of_folders(images, masks, self.image_suffix, self.mask_suffix, flags)
 
 
 class TestSet(NamedTuple):
@@ -184,6 +200,7 @@ class ReadData:
         lines = [
             f'{count} images with masks from {self.new.data.path}; the ids of the masks: {self.new.meaning}.',
             f'Images with each new class: {shown}.',
+            *self.new.data.notes,
         ]
         if self.val is None and held:
             lines.append(

@@ -75,7 +75,7 @@ class ExtensionExperiment(Experiment):
         data.check_apart_from(work_dir)
         protocol = extension_protocol(old.names, names, old.background)
         step = protocol[1]
-        read = data.read(step, seed, model_readers(old.cfg))
+        read = data.read(step, seed, model_readers(old.cfg), Path(work_dir) / 'data')
         settings = derive(old, read.num_train, read.sizes, given)
         method = extension_method(str(settings['method'].value), old.background)
         height, width = (int(np.median(side)) for side in zip(*read.sizes, strict=True))

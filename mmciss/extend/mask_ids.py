@@ -8,9 +8,8 @@ import numpy as np
 
 from mmciss.errors import ConfigError, prefixed, unknown_name
 from mmciss.evaluation.markdown import names
-from mmciss.extend.old_model import BACKGROUND_NAMES
 from mmciss.extend.pairs import LabelledData
-from mmciss.protocols.labels import IGNORE, UNKNOWN, dataset_id_table
+from mmciss.protocols.labels import BACKGROUND_NAMES, IGNORE, UNKNOWN, dataset_id_table
 from mmciss.protocols.scan import MaskScan, load_or_scan
 from mmciss.protocols.step import Step
 

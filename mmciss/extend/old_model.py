@@ -19,12 +19,10 @@ from mmciss.engine.runner.export import RECORD
 from mmciss.errors import ConfigError, prefixed
 from mmciss.models.classifiers.head_config import heads_of, num_classes_of, segmentation_heads
 from mmciss.models.classifiers.probe import WORKING_HEADS, find_growable
+from mmciss.protocols.labels import BACKGROUND_NAMES
 from mmciss.utils.blame import blaming
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
 from mmciss.utils.configs import innermost_dataset, load_config
-
-BACKGROUND_NAMES = ('background', '_background_', '__background__', 'bg')
-"""Names of class 0 that mean 'none of the classes'; compared in lower case."""
 
 
 @dataclass(frozen=True)

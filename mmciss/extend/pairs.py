@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmciss.datasets.expected_layout import check_layout
-from mmciss.datasets.image_files import IMAGES, MASKS, Reader
+from mmciss.datasets.image_files import IMAGE_SUFFIXES, IMAGES, MASKS, Reader
 from mmciss.datasets.image_pairs import ImagePair
 from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import build_dataset, parts_of
 from mmciss.errors import ConfigError, prefixed
 from mmciss.utils.configs import load_config
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
 Readers = tuple[Reader | None, Reader | None]
 """How images are decoded, and how masks."""
@@ -39,6 +38,7 @@ class LabelledData:
         pairs: The pairs, sorted by image.
         names: Class names by id, after MMSegmentation has read the masks; None for folders.
         reduce_zero_label, label_map: How MMSegmentation changes the ids when it reads the masks.
+        notes: What the user should know about the source, as sentences.
     """
 
     source: str
@@ -46,6 +46,7 @@ class LabelledData:
     names: tuple[str, ...] | None = None
     reduce_zero_label: bool = False
     label_map: dict[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:

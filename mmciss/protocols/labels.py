@@ -29,6 +29,9 @@ UNKNOWN = 254
 In data that label only new classes this is any other class; after SSUL's labeler it is an object without a name.
 """
 
+BACKGROUND_NAMES = ('background', '_background_', '__background__', 'bg')
+"""Names of class 0 that mean 'none of the classes'; compared in lower case."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     'void_train': ('background', 'ignore'),
     'old_train': ('background', 'keep', 'ignore'),
