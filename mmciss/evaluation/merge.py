@@ -17,6 +17,7 @@ from mmciss.evaluation.continual import old_new_all
 from mmciss.evaluation.published import method_key, published
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
+from mmciss.protocols.class_orders import describe_order
 from mmciss.utils.files import value_checksum
 
 SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'background', 'counts_background')
@@ -134,7 +135,7 @@ def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
         'joint': runs[0].joint,
         'runs': [run.path.name for run in runs],
         'seeds': sorted({run.info['seed'] for run in runs if run.info.get('seed') is not None}),
-        'orders': sorted({str(run.info.get('order') or 'natural') for run in runs}),
+        'orders': sorted({describe_order(run.info.get('order')) for run in runs}),
         'scores': scores,
         'curve': {'mean': np.mean(curves, axis=0), 'std': _deviation(np.asarray(curves))},
     }

@@ -9,6 +9,7 @@ from typing import Any
 from mmciss.evaluation.markdown import EMPTY, duration, names, number, spread, table
 from mmciss.evaluation.published import method_key
 from mmciss.evaluation.scores import score_key
+from mmciss.protocols.class_orders import describe_order
 
 SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_transfer')
 SHORT = ('old', 'new', 'all', 'average')
@@ -60,7 +61,7 @@ def _lead(report: Mapping[str, Any]) -> str:
     facts = [
         run['model'],
         None if run['seed'] is None else f'seed {run["seed"]}',
-        f'class order {run["order"]}' if run['order'] is not None else None,
+        f'class order {describe_order(run["order"])}' if run['order'] is not None else None,
         f'{finished[-1]["num_images"]} test images' if finished[-1]['num_images'] else None,
         f'{duration(sum(step["seconds"] or 0 for step in finished))} in all',
     ]
@@ -212,7 +213,7 @@ def _setup(report: Mapping[str, Any]) -> str:
         'model': run['model'],
         'data set': run['dataset'],
         'protocol': f'{run["protocol"]}, {run["setting"]}',
-        'class order': run['order'] or 'natural',
+        'class order': describe_order(run['order']),
         'label policy': experiment['label_policy'],
         'seed': run['seed'],
         'batch over all processes': experiment['global_batch'],

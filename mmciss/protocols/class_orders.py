@@ -122,6 +122,21 @@ def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: s
         )
 
 
+def describe_order(order: Any) -> str:
+    """Says in words which order a config asks for, see :func:`read_order`.
+
+    Examples:
+        >>> describe_order(None), describe_order('b'), describe_order(3), describe_order(['cat', 'dog', 'cow', 'bird'])
+        ('natural', 'b', 'drawn with seed 3', 'cat, dog, cow, ...')
+    """
+    if order is None or isinstance(order, str):
+        return order or 'natural'
+    if isinstance(order, Iterable):
+        items = list(map(str, order))
+        return ', '.join(items[:3]) + ', ...' * (len(items) > 3)
+    return f'drawn with seed {order}'
+
+
 def read_order(order: Any, class_names: Sequence[str], dataset: str | None = None) -> tuple[int, ...]:
     """Returns the class numbers in order of arrival.
 

@@ -164,4 +164,10 @@ def _read_for_mmengine(file: Any, map_location: Any = None, weights_only: bool |
 
 def _download_for_mmengine(url: str, *args: Any, **kwargs: Any) -> Any:
     kwargs['weights_only'] = True
-    return load_safely(url, lambda: torch.hub.load_state_dict_from_url(url, *args, **kwargs))
+    try:
+        return load_safely(url, lambda: torch.hub.load_state_dict_from_url(url, *args, **kwargs))
+    except URLError as error:
+        raise ConfigError(
+            f'{url} cannot be downloaded ({error.reason}). Download it on another machine and give the path of the '
+            f'file instead'
+        ) from error

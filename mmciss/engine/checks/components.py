@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import FUNCTIONS, MODEL_WRAPPERS, MODELS, WEIGHT_INITIALIZERS, init_default_scope
+from mmengine.runner import CheckpointLoader
 from mmengine.runner.priority import Priority, get_priority
 from mmseg.registry import (
     DATA_SAMPLERS,
@@ -25,7 +26,7 @@ from mmseg.registry import (
 from torch import nn
 
 from mmciss.engine.checks.values import walk
-from mmciss.errors import ConfigError, close_matches
+from mmciss.errors import ConfigError, close_matches, prefixed
 from mmciss.evaluation.evaluator import kept_metrics, listed_metrics
 from mmciss.evaluation.metrics.incremental_iou_metric import NAMES
 from mmciss.utils.blame import blaming, build, unknown_type
@@ -139,7 +140,9 @@ def check_save_best(cfg: Mapping[str, Any]) -> None:
 
 
 def check_pretrained(model: Mapping[str, Any]) -> None:
-    """Refuses unknown initializers in a model's config, and weight files that are missing.
+    """Refuses unknown initializers in a model's config, and weights that are missing or cannot be downloaded.
+
+    What is downloaded stays in torch's cache, where the model finds it.
 
     Raises:
         ConfigError: Naming the key and what it holds.
@@ -150,11 +153,17 @@ def check_pretrained(model: Mapping[str, Any]) -> None:
                 kind = config.get('type') if isinstance(config, Mapping) else config
                 if not isinstance(config, Mapping) or WEIGHT_INITIALIZERS.get(str(kind)) is None:
                     raise unknown_type(WEIGHT_INITIALIZERS, kind, key)
-        is_file = (
-            key.endswith(('.init_cfg.checkpoint', '.pretrained')) and isinstance(value, str) and '://' not in value
-        )
-        if is_file and not Path(value).expanduser().is_file():
-            raise ConfigError(f'{key}: no file {value}')
+        if not key.endswith(('.init_cfg.checkpoint', '.pretrained')) or not isinstance(value, str):
+            continue
+        if '://' not in value:
+            if not Path(value).expanduser().is_file():
+                raise ConfigError(f'{key}: no file {value}')
+            continue
+        try:
+            with prefixed(f'{key}: {value}'):
+                CheckpointLoader.load_checkpoint(value, map_location='cpu', logger='silent')
+        except KeyError as error:
+            raise ConfigError(f'{key}: {value}: the model zoo has no {error}') from error
 
 
 def check_priority(config: Mapping[str, Any], hook: Any, key: str) -> None:

@@ -7,6 +7,7 @@ import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -220,15 +221,17 @@ class Experiment:
 
     def details(self) -> dict[str, Any]:
         """Returns what a reader of the results wants to know in addition to the identity."""
-        method = self.cfg.get('method') or {}
+        method, order = self.cfg.get('method') or {}, _plain(self.cfg.protocol.get('order'))
+        if isinstance(order, list):
+            order = [name for step in self.protocol for name in step.new_names]
         return {
             'protocol': self.protocol.name,
             'setting': self.protocol.setting,
             'method': method.get('name', 'Fine-tuning'),
             'model': model_name(self.cfg.model),
-            'dataset': str(innermost_dataset(self.cfg.train_dataloader.dataset).get('type')),
+            'dataset': dataset_name(innermost_dataset(self.cfg.train_dataloader.dataset)),
             'seed': self.seed,
-            'order': _plain(self.cfg.protocol.get('order')),
+            'order': order,
             'num_steps': len(self.protocol),
             'base_identity': self.base_identity(),
             'world_size': get_world_size(),
@@ -251,6 +254,17 @@ def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
                 f'this is not read',
                 level=logging.WARNING,
             )
+
+
+def dataset_name(config: Mapping[str, Any]) -> str:
+    """Returns what a data set is called in titles: its class, or the folder of a plain ``BaseSegDataset``.
+
+    Examples:
+        >>> dataset_name(dict(type='BaseSegDataset', data_root='data/warehouse/'))
+        'warehouse'
+    """
+    kind = str(config.get('type'))
+    return Path(str(config.get('data_root') or '')).name or kind if kind == 'BaseSegDataset' else kind
 
 
 def pipelines(dataset: dict[str, Any]) -> list[Any]:

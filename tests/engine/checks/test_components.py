@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
+import torch
 from mmengine.hooks import EMAHook, IterTimerHook
 from torch import nn
 
@@ -62,15 +64,30 @@ def test_the_best_checkpoint_is_by_a_metric_that_exists() -> None:
         check_save_best(dict(default_hooks=dict(checkpoint=dict(save_best='mIoUU'))))
 
 
-def test_weights_to_start_from(tmp_path: Path) -> None:
+def test_weights_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / 'weights.pth'
     path.write_bytes(b'')
+    addresses = []
+
+    def download(url: str, *args: object, **kwargs: object) -> dict:
+        addresses.append(url)
+        if 'mobilenet' in url:
+            raise URLError('Name or service not known')
+        return {}
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', download)
     check_pretrained(
         dict(
-            pretrained='open-mmlab://resnet50',
+            pretrained='open-mmlab://resnet50_v1c',
             backbone=dict(init_cfg=[dict(type='Pretrained', checkpoint=str(path)), dict(type='Kaiming')]),
         )
     )
+    assert len(addresses) == 1 and addresses[0].endswith('.pth')
+    message = 'model.pretrained: mmcls://mobilenet_v2: http.* cannot be downloaded .Name or service not known'
+    with pytest.raises(ConfigError, match=message):
+        check_pretrained(dict(pretrained='mmcls://mobilenet_v2'))
+    with pytest.raises(ConfigError, match=r"model.pretrained: open-mmlab://resnt50: the model zoo has no 'resnt50'"):
+        check_pretrained(dict(pretrained='open-mmlab://resnt50'))
     with pytest.raises(ConfigError, match='model.backbone.init_cfg.checkpoint: no file nowhere.pth'):
         check_pretrained(dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'))))
     with pytest.raises(ConfigError, match="model.neck.init_cfg: .*called 'Pretraind'. Did you mean 'Pretrained'"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import mmciss.register_all
-from mmciss.engine.runner.experiment import Experiment, check_config, model_name, pipelines
+from mmciss.datasets.shapes import ShapesDataset
+from mmciss.engine.runner.experiment import Experiment, check_config, dataset_name, model_name, pipelines
 from mmciss.errors import ConfigError
 from mmciss.utils.configs import innermost_dataset
 from tests.engine.runner.test_step_config import config
@@ -27,6 +28,15 @@ def test_steps_are_counted_and_planned(experiment: Experiment) -> None:
     details = experiment.details()
     assert details['method'] == 'MiB' and details['model'] == 'FCNHead + ResNetV1c-18'
     assert details['dataset'] == 'ShapesDataset' and details['num_steps'] == 2
+
+
+def test_own_data_and_own_orders_are_named(tmp_path: Path) -> None:
+    order = list(range(20, 0, -1))
+    own = Experiment.from_cfg(smoke_config(tmp_path, protocol__order=order)).details()['order']
+    assert own == list(ShapesDataset.METAINFO['classes'][:0:-1])
+    plain = dict(type='BaseSegDataset', data_root='data/warehouse/')
+    assert dataset_name(plain) == 'warehouse' and dataset_name(dict(type='BaseSegDataset')) == 'BaseSegDataset'
+    assert dataset_name({**plain, 'type': 'ADE20KDataset'}) == 'ADE20KDataset'
 
 
 def test_an_epoch_shows_stored_images_where_they_are_added(tmp_path: Path) -> None:
