@@ -66,22 +66,27 @@ def test_write_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / 'configs' / '_base_', tmp_path / '_base_')
     (tmp_path / 'warehouse').mkdir()
-    config = tmp_path / 'warehouse' / 'warehouse_2-1.py'
-    config.write_text(files_shown(DOCS / 'own_data.md')[config.name], encoding='utf-8')
+    shown = files_shown(DOCS / 'own_data.md')
+    for name, text in shown.items():
+        (tmp_path / 'warehouse' / name).write_text(text, encoding='utf-8')
     monkeypatch.chdir(tmp_path)
-    for split in ('train', 'val'):
-        for kind in ('images', 'masks'):
-            (tmp_path / 'data' / 'warehouse' / kind / split).mkdir(parents=True)
-        for number in range(1, 5):
-            mask = np.zeros((32, 32), np.uint8)
-            mask[:8], mask[8:12], mask[-2:] = number, number % 4 + 1, 255
-            Image.fromarray(mask).save(f'data/warehouse/masks/{split}/{number:04}.png')
-            Image.fromarray(mask).convert('RGB').save(f'data/warehouse/images/{split}/{number:04}.jpg')
-    found = inspect_protocol(load_config(config))
+    for root, first in (('warehouse', 1), ('floor', 0)):
+        for split in ('train', 'val'):
+            for kind in ('images', 'masks'):
+                (tmp_path / 'data' / root / kind / split).mkdir(parents=True)
+            for number in range(4):
+                mask = np.zeros((32, 32), np.uint8)
+                mask[:8], mask[8:12], mask[-2:] = number + first, (number + 1) % 4 + first, 255
+                Image.fromarray(mask).save(f'data/{root}/masks/{split}/{number:04}.png')
+                Image.fromarray(mask).convert('RGB').save(f'data/{root}/images/{split}/{number:04}.jpg')
+    found = inspect_protocol(load_config(tmp_path / 'warehouse' / 'warehouse_2-1.py'))
     assert [step['classes'] for step in found['steps']] == [['shelf', 'box'], ['forklift'], ['pallet']]
     # Image n shows the classes n and n + 1: the first step sees those of 1 and 2, that is 4, 1, 2.
     assert [step['images'] for step in found['steps']] == [3, 2, 2]
+    assert [step['iterations'] for step in found['steps']] == [4000, 1000, 1000]
     assert found['steps'][1]['class_pixels'] == {'forklift': 32 * 8 + 32 * 4}
+    found = inspect_protocol(load_config(tmp_path / 'warehouse' / 'floor_2-1.py'))
+    assert [step['classes'] for step in found['steps']] == [['floor', 'shelf'], ['box'], ['pallet']]
 
 
 def test_own_protocol() -> None:
