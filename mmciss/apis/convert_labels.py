@@ -49,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
 
     def work() -> None:
+        from mmciss.utils.environment import import_quietly
+
+        import_quietly()
         from mmciss.datasets.label_formats import convert_labels, open_export
         from mmciss.engine.runner.launch import check_work_dir
 
