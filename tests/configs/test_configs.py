@@ -203,8 +203,11 @@ def test_models_build(path: Path) -> None:
             network = MODELS.build(cfg.model)
         head = network.segmentor.decode_head
         assert head.num_classes == head.out_channels == step.num_seen
-        classifier = head.cls_embed if queries else head.conv_seg
-        assert network.segmentor.num_classes == classifier.out_channels == step.num_seen
+        if hasattr(head, 'cls_emb'):  # Segmenter's class tokens
+            channels = head.cls_emb.shape[1]
+        else:
+            channels = (head.cls_embed if queries else head.conv_seg).out_channels
+        assert network.segmentor.num_classes == channels == step.num_seen
         assert getattr(head, 'dropout', None) is None, 'distillation must compare clean features'
 
 
