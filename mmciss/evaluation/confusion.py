@@ -114,6 +114,18 @@ def accuracy_from_confusion(confusion: np.ndarray) -> tuple[float, np.ndarray]:
     return overall, np.divide(hit, rows, out=np.full(len(hit), np.nan), where=rows > 0)
 
 
+def confusion_shares(confusion: np.ndarray) -> np.ndarray:
+    """Returns the confusion matrix ``(n, n)`` as shares of each class's pixels; zero for classes without ground truth.
+
+    Examples:
+        >>> confusion_shares(np.array([[3, 1], [0, 0]]))
+        array([[0.75, 0.25],
+               [0.  , 0.  ]])
+    """
+    confusion = _square(confusion).astype(np.float64)
+    return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+
+
 def _square(confusion: np.ndarray) -> np.ndarray:
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:

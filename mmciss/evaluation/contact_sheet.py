@@ -64,7 +64,7 @@ def contact_sheet(samples: Sequence[Samples], result: Mapping[str, Any]) -> Figu
     last = samples[-1]
     rows = []
     for index, (image, label) in enumerate(zip(last.images, last.labels, strict=True)):
-        height, width = _content(last.predictions[index])
+        height, width = content_size(last.predictions[index])
         maps = [label, *(item.predictions[index] for item in samples)]
         rows.append((image[:height, :width], [channels[:height, :width] for channels in maps]))
     titles = ('image', 'ground truth', *(f'step {item.step}' for item in samples))
@@ -172,7 +172,7 @@ def colorize(
     return out.round().astype(np.uint8)
 
 
-def _content(prediction: np.ndarray) -> tuple[int, int]:
+def content_size(prediction: np.ndarray) -> tuple[int, int]:
     """Returns height and width of the part that is not padding at the bottom and at the right."""
     rows, columns = np.nonzero(prediction != IGNORED)
     return (rows.max() + 1, columns.max() + 1) if len(rows) else prediction.shape

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmciss.evaluation.confusion import confusion_shares
 from mmciss.evaluation.scores import result_iou
 
 UNKNOWN_IOU = 10.0
@@ -127,7 +128,7 @@ def not_learned(result: Mapping[str, Any]) -> list[Finding]:
     if not result['step']:
         return []
     iou, names, sizes = result_iou(result), list(result['classes']), result['sizes']
-    rows = _shares(result)
+    rows = confusion_shares(np.asarray(result['confusion']))
     found = []
     for channel in range(sum(sizes[:-1]), sum(sizes)):
         if not iou[channel] < UNKNOWN_IOU:
@@ -168,9 +169,9 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
     """Finds the old classes that a step overwrote, by what took them."""
     iou, earlier, names = result_iou(result), result_iou(before), list(result['classes'])
     background = result.get('background', True)
-    grown = _shares(result)
+    grown = confusion_shares(np.asarray(result['confusion']))
     known = len(earlier)
-    grown[:known, :known] -= _shares(before)
+    grown[:known, :known] -= confusion_shares(np.asarray(before['confusion']))
     taken: dict[int, list[str]] = {}
     for channel in range(int(background), known):
         if not earlier[channel] - iou[channel] > LOST_IOU:
@@ -202,9 +203,3 @@ def _remedy(taker: int, known: int, background: bool) -> str:
             '(steps.later.lr) keep more of the old classes.'
         )
     return 'The classes are both old: a lower rate (steps.later.lr) or frozen layers (method.freeze) disturb them less.'
-
-
-def _shares(result: Mapping[str, Any]) -> np.ndarray:
-    """Returns the confusion matrix as shares of each class's pixels; zero for classes without ground truth."""
-    confusion = np.asarray(result['confusion'], dtype=np.float64)
-    return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)

@@ -134,10 +134,12 @@ def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
         'n': len(runs),
         'joint': runs[0].joint,
         'runs': [run.path.name for run in runs],
+        'run_seeds': [run.info.get('seed') for run in runs],
+        'run_orders': [str(run.info.get('order') or 'natural') for run in runs],
         'seeds': sorted({run.info['seed'] for run in runs if run.info.get('seed') is not None}),
         'orders': sorted({describe_order(run.info.get('order')) for run in runs}),
         'scores': scores,
-        'curve': {'mean': np.mean(curves, axis=0), 'std': _deviation(np.asarray(curves))},
+        'curve': {'mean': np.mean(curves, axis=0), 'std': _deviation(np.asarray(curves)), 'values': curves},
     }
 
 

@@ -1,4 +1,4 @@
-"""Writes reports: JSON, CSV, Markdown and figures of one run, or of several."""
+"""Writes reports: JSON, CSV, Markdown, HTML and figures of one run, or of several."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mmciss.evaluation.contact_sheet import contact_sheet, read_samples
+from mmciss.evaluation.contact_sheet import Samples, contact_sheet, read_samples
 from mmciss.evaluation.merge import find_runs, merge_runs
 from mmciss.evaluation.plots import plot_comparison, plot_curves, plot_heatmap, save_figure
+from mmciss.evaluation.report_html import merged_page, run_page
 from mmciss.evaluation.report_text import CONVENTION_TITLES, SCORES, counted, merged_text, run_text
 from mmciss.evaluation.result_checks import check_list
 from mmciss.evaluation.run_record import RunRecord, read_run
@@ -46,7 +47,7 @@ class Section:
 
 
 def write_report(path: str | Path, out: str | Path | None = None, sections: Sequence[Section] = ()) -> Path:
-    """Writes ``report.json``, ``report.csv``, ``report.md`` and ``figures/`` of a run, which need not be finished.
+    """Writes ``report.json``, ``.csv``, ``.md``, ``.html`` and ``figures/`` of a run, which need not be finished.
 
     Args:
         path: The run folder.
@@ -68,8 +69,11 @@ def write_report(path: str | Path, out: str | Path | None = None, sections: Sequ
     report = summarize_run(record)
     write_json(out / 'report.json', report)
     write_text(out / 'report.csv', run_csv(report))
-    figures = _write_figures(record, report, out / 'figures')
-    write_text(out / 'report.md', run_text(report, figures, _sections(record.path, out, sections)))
+    samples = read_samples(record)
+    figures = _write_figures(record, report, samples, out / 'figures')
+    more = _sections(record.path, out, sections)
+    write_text(out / 'report.html', run_page(report, samples, record.last, more, out))
+    write_text(out / 'report.md', run_text(report, figures, more))
     return out / 'report.md'
 
 
@@ -89,13 +93,13 @@ def write_merged_report(paths: Sequence[str | Path], out: str | Path) -> tuple[P
         name = f'figures/{slug}.png' if f'figures/{slug}.png' not in figures else f'figures/{slug}_{len(figures)}.png'
         save_figure(plot_comparison(problem), out / name)
         figures.append(name)
+    write_text(out / 'report.html', merged_page(problems, out))
     write_text(out / 'report.md', merged_text(problems, figures))
     return out / 'report.md', problems
 
 
-def _write_figures(record: RunRecord, report: Mapping[str, Any], folder: Path) -> list[str]:
+def _write_figures(record: RunRecord, report: Mapping[str, Any], samples: Sequence[Samples], folder: Path) -> list[str]:
     figures = {'heatmap': plot_heatmap(report), 'curves': plot_curves(report)}
-    samples = read_samples(record)
     if samples:
         figures['contact_sheet'] = contact_sheet(samples, record.last)
     return _save(figures, folder)

@@ -14,6 +14,7 @@ from mmciss.protocols.class_orders import describe_order
 SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_transfer')
 SHORT = ('old', 'new', 'all', 'average')
 CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
+OTHER_METHODS = 'Published results of other methods on this protocol'
 TRUST = (
     'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the method; '
     '*recalled*: from the paper, checked by arithmetic; *quoted*: from the tables of later papers.'
@@ -25,27 +26,64 @@ def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequen
 
     Further sections have a ``title``, ``text`` and ``figures``, the paths of theirs.
     """
-    parts = [f'# {report["run"]["title"]}', _lead(report), _headline(report), *map(_picture, figures)]
-    parts += [_diagnosis(report), _steps(report), _metrics(report), _classes(report)]
+    parts = run_parts(report)
+    lines = [f'# {report["run"]["title"]}', parts.pop('lead'), _part('Result', parts.pop('Result'))]
+    lines += [*map(_picture, figures), _part('What went wrong', _diagnosis(report))]
+    literature, setup = (_part(title, parts.pop(title)) for title in ('Beside the published numbers', 'What was run'))
+    lines += [_part(title, text) for title, text in parts.items()]
     for section in sections:
-        parts += [f'## {section["title"]}', section['text'], *map(_picture, section['figures'])]
-    return _joined([*parts, _beside_published(report), _setup(report)])
+        lines += [f'## {section["title"]}', section['text'], *map(_picture, section['figures'])]
+    return _joined([*lines, literature, setup])
+
+
+def run_parts(report: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the Markdown of a run's report: its ``lead``, then its sections by title, empty ones too."""
+    return {
+        'lead': _lead(report),
+        'Result': _headline(report),
+        'Step by step': _steps(report),
+        'Other metrics': _metrics(report),
+        'IoU of every class after every step': _classes(report),
+        'Beside the published numbers': _beside_published(report),
+        'What was run': _setup(report),
+    }
 
 
 def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -> str:
     """Writes the report of several runs: a section with a figure for each problem, as ``merge_runs`` returns them."""
     parts = ['# Results']
     for problem, figure in zip(problems, figures, strict=True):
-        parts += [f'## {problem["problem"]}', _methods(problem), f'![{problem["problem"]}]({figure})']
-        parts += [*problem['notes'], _methods_beside_published(problem), _other_methods(problem)]
-    if problems[0]['unfinished']:
-        parts.append('Left out because they are not finished: ' + '; '.join(problems[0]['unfinished']) + '.')
-    return _joined(parts)
+        text = merged_parts(problem)
+        parts += [f'## {problem["problem"]}', text['methods'], f'![{problem["problem"]}]({figure})', text['notes']]
+        parts.append(f'### Beside the published numbers\n\n{text["published"]}' if text['published'] else '')
+        title = f'<details><summary>{OTHER_METHODS}</summary>'
+        parts.append(f'{title}\n\n{text["others"]}\n\n</details>' if text['others'] else '')
+    return _joined([*parts, unfinished_text(problems)])
+
+
+def merged_parts(problem: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the Markdown about several runs of one problem: ``methods``, ``notes``, ``published`` and ``others``."""
+    return {
+        'methods': _methods(problem),
+        'notes': '\n\n'.join(problem['notes']),
+        'published': _methods_beside_published(problem),
+        'others': _other_methods(problem),
+    }
+
+
+def unfinished_text(problems: Sequence[Mapping[str, Any]]) -> str:
+    """Names the runs that are in no mean; empty if there are none."""
+    unfinished = problems[0]['unfinished']
+    return f'Left out because they are not finished: {"; ".join(unfinished)}.' if unfinished else ''
 
 
 def headline(problems: Sequence[Mapping[str, Any]]) -> str:
     """Returns the tables of several runs alone, for a terminal."""
     return '\n\n'.join(f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems)
+
+
+def _part(title: str, text: str) -> str:
+    return f'## {title}\n\n{text}' if text else ''
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -116,14 +154,11 @@ def _headline(report: Mapping[str, Any]) -> str:
         )
     if report['notes']:
         notes.append('\n'.join(f'- {line}' for line in report['notes']))
-    return _joined(['## Result', table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
+    return _joined([table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
 
 
 def _diagnosis(report: Mapping[str, Any]) -> str:
-    if not report['diagnosis']:
-        return ''
-    lines = [f'- Step {item["step"]}: {item["text"]} *{item["remedy"]}*' for item in report['diagnosis']]
-    return _joined(['## What went wrong', '\n'.join(lines)]).rstrip()
+    return '\n'.join(f'- Step {item["step"]}: {item["text"]} *{item["remedy"]}*' for item in report['diagnosis'])
 
 
 def _conventions(report: Mapping[str, Any]) -> list[str]:
@@ -145,7 +180,7 @@ def _steps(report: Mapping[str, Any]) -> str:
             cells.append(duration(step['seconds']))
         rows.append([step['step'], names(step['learns'], 5), *cells])
     note = '*before*: what was learned before this step; *current*: what it adds.'
-    return '\n\n'.join(['## Step by step', table(header, rows, text_columns=2), note])
+    return f'{table(header, rows, text_columns=2)}\n\n{note}'
 
 
 def _metrics(report: Mapping[str, Any]) -> str:
@@ -157,7 +192,7 @@ def _metrics(report: Mapping[str, Any]) -> str:
         [step['step'], *(_measured((step.get('metrics') or {}).get(name)) for name in columns)]
         for step in report['steps']
     ]
-    return '\n\n'.join(['## Other metrics', table(['step', *columns], rows)])
+    return table(['step', *columns], rows)
 
 
 def _measured(value: Any) -> str:
@@ -177,7 +212,7 @@ def _classes(report: Mapping[str, Any]) -> str:
         ]
         for channel, name in enumerate(report['classes'])
     ]
-    return '\n\n'.join(['## IoU of every class after every step', table(header, rows)])
+    return table(header, rows)
 
 
 def _beside_published(report: Mapping[str, Any]) -> str:
@@ -189,7 +224,7 @@ def _beside_published(report: Mapping[str, Any]) -> str:
         for name in _conventions(report)
     ]
     rows += map(_published_row, report['published'])
-    return '\n\n'.join(['## Beside the published numbers', _literature(rows), TRUST])
+    return f'{_literature(rows)}\n\n{TRUST}'
 
 
 def counted(background: bool | None) -> str:
@@ -230,7 +265,7 @@ def _setup(report: Mapping[str, Any]) -> str:
         for key, value in facts.items()
         if value is not None
     ]
-    return '\n\n'.join(['## What was run', table(['', ''], rows, text_columns=2)])
+    return table(['', ''], rows, text_columns=2)
 
 
 def _methods(problem: Mapping[str, Any]) -> str:
@@ -276,12 +311,11 @@ def _methods_beside_published(problem: Mapping[str, Any]) -> str:
         key = method_key(row['method'])
         rows += [_published_row(found) for found in literature if method_key(found['method']) == key]
     note = f'Published: natural class order. {TRUST}'
-    return '\n\n'.join(['### Beside the published numbers', _literature(rows), note])
+    return f'{_literature(rows)}\n\n{note}'
 
 
 def _other_methods(problem: Mapping[str, Any]) -> str:
     others = sorted((row for row in problem['published'] if not row['ours']), key=lambda row: -row['all'])
     if not others:
         return ''
-    title = '<details><summary>Published results of other methods on this protocol</summary>'
-    return '\n\n'.join([title, _literature([_published_row(row) for row in others]), '</details>'])
+    return _literature([_published_row(row) for row in others])

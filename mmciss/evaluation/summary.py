@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmciss.evaluation.confusion_growth import grown_confusions
 from mmciss.evaluation.continual import backward_transfer, forgetting, learned_at, summarize
 from mmciss.evaluation.diagnosis import diagnose
 from mmciss.evaluation.published import PublishedResult, published
@@ -51,6 +52,7 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'judged_on': record.last.get('judged_on'),
             'notes': record.last.get('notes') or [],
             'diagnosis': [asdict(finding) for finding in diagnose(record.results)],
+            'grown_confusions': grown_confusions(record.results),
             'iou': iou,
             'summary': {
                 rule: {name: run_scores(record, count, rule) for name, count in CONVENTIONS.items()} for rule in RULES

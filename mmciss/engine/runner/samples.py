@@ -25,20 +25,28 @@ LONG_SIDE = 256
 def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES) -> list[int]:
     """Chooses images that together show as many classes as possible, the same ones at every step.
 
+    The first image has most classes. Of those that show at least half as many classes not shown yet as the best, the
+    next one is farthest from the images chosen already: neighbours in a data set are often frames of one video.
+
     Args:
-        presence: Boolean ``(images, classes)`` of foreground classes.
+        presence: Boolean ``(images, classes)`` of foreground classes, in the order of the data set.
         count: How many images.
 
     Returns:
-        Positions of the images, chosen greedily: most classes not shown yet first, then most classes.
+        Positions of the images.
     """
+    places = np.arange(len(presence))
+    distance = np.full(len(presence), len(presence))
     chosen: list[int] = []
     shown = np.zeros(presence.shape[1], dtype=bool)
     for _ in range(min(count, len(presence))):
-        gain = (presence & ~shown).sum(1) * 1000 + presence.sum(1)
+        gain = (presence & ~shown).sum(1)
         gain[chosen] = -1
-        best = int(gain.argmax())
+        candidates = np.flatnonzero((2 * gain >= gain.max()) & (gain >= 0)) if chosen else places
+        keys = (-candidates, presence[candidates].sum(1), gain[candidates], distance[candidates])
+        best = int(candidates[np.lexsort(keys)[-1]])
         chosen.append(best)
+        distance = np.minimum(distance, np.abs(places - best))
         shown |= presence[best]
         if shown[presence.any(0)].all():
             shown[:] = False

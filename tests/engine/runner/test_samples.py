@@ -13,7 +13,16 @@ from mmciss.engine.runner.samples import LONG_SIDE, as_rgb, choose_samples, thum
 
 def test_images_together_show_as_many_classes_as_possible() -> None:
     presence = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]], dtype=bool)
-    assert choose_samples(presence, 3) == [1, 2, 4]
+    assert sorted(choose_samples(presence, 3)) == [1, 2, 4]
+
+
+def test_images_are_not_frames_of_one_video() -> None:
+    presence = np.zeros((100, 3), dtype=bool)
+    presence[:60] = [True, True, False]  # a long video
+    presence[60:] = [True, False, False]
+    presence[97, 2] = True
+    chosen = choose_samples(presence)
+    assert 97 in chosen[:2] and min(np.diff(sorted(chosen))) >= 10
 
 
 @given(st.integers(0, 12), st.integers(1, 6), st.integers(0, 999))
