@@ -187,7 +187,9 @@ class IncrementalRunner:
         path = write_report(self.folder.path, sections=sections)
         for line in conclusion(read_json(self.folder.path / 'report.json') or {}):
             self.logger.info(line)
-        self.logger.info(f'The report is in {path}, the models are in {self.folder.path}/step_*.')
+        self.logger.info(
+            f'The report is in {path.with_suffix(".html")} (and .md), the models are in {self.folder.path}/step_*.'
+        )
 
     def _previous(self, index: int) -> StepState | None:
         if index == 0:
