@@ -78,7 +78,9 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
             found = runner.test()
             display.close()
             ours = next(item for item in runner.test_evaluator.metrics if isinstance(item, IncrementalIoUMetric))
-            for line in (ours.table, *(f'{name}: {value}' for name, value in other_results(found).items())):
+            others = other_results(found)
+            scores = ', '.join(f'{name} {value:.2f}' for name, value in found.items() if name not in others)
+            for line in (ours.table, scores, *(f'{name}: {value}' for name, value in others.items())):
                 display.show(line)
             return found
         finally:
