@@ -112,7 +112,7 @@ class RowPretuning(DataPass):
         self.batches += 1
 
     def finish(self) -> dict[str, Any]:
-        """Returns ``pretuned_rows``: by classifier, what :meth:`RowTransformation.rows` returns."""
+        """Returns ``pretuned_rows``: by classifier, what ``RowTransformation.rows`` returns."""
         sums, counts = sum_over_ranks(self.sums), sum_over_ranks(self.counts)
         assert sums is not None and counts is not None
         if missing := [channel for channel, count in zip(self.classes, counts.tolist(), strict=True) if not count]:
