@@ -194,8 +194,8 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
 def _remedy(taker: int, known: int, background: bool) -> str:
     if background and taker == 0:
         return (
-            'Old classes are hidden in the background of the labels: a method that knows of it helps (--method mib), '
-            'or more of its distillation (loss_weight in method.losses).'
+            'Old classes are hidden in the background of the labels: a method that models the background (--method, '
+            'see docs/methods) helps, or more of its distillation (loss_weight in method.losses).'
         )
     if taker >= known:
         return (

@@ -87,7 +87,7 @@ def test_old_classes_are_listed_by_what_took_them() -> None:
     assert background.rule == horse.rule == 'overwritten'
     assert background.text.startswith('background took cow (') and '50 % of its pixels' in background.text
     assert horse.text.startswith('horse took cat (') and '60 % of its pixels' in horse.text
-    assert '--method mib' in background.remedy and 'method.losses' in horse.remedy
+    assert 'models the background (--method' in background.remedy and 'method.losses' in horse.remedy
 
 
 def test_what_was_confused_before_is_not_held_against_the_step() -> None:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from logging import FileHandler, Handler, Logger, LogRecord, StreamHandler
 
-DEPRECATION = 'will be deprecated'
-"""What mmengine logs about calls inside MMSegmentation, for every data set."""
+NOISE = ('will be deprecated', 'paramwise_options -- ')
+"""What mmengine logs about calls inside MMSegmentation for every data set, and about every parameter with a rate of its
+own; nothing that a user can act on."""
 
 
 class PlainHandler(Handler):
@@ -25,7 +26,7 @@ class PlainHandler(Handler):
     def emit(self, record: LogRecord) -> None:
         """Prints the message, and the level of what is worse than a piece of information."""
         text = record.getMessage()
-        if DEPRECATION in text:
+        if any(noise in text for noise in NOISE):
             return
         self.show(text if record.levelno <= logging.INFO else f'{record.levelname.lower()}: {text}')
 

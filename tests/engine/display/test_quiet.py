@@ -40,4 +40,5 @@ def test_information_can_be_shown_too_without_its_level(logger: logging.Logger) 
     shown: list[str] = []
     quiet(logger, shown.append, logging.INFO)
     logger.info('The report is in x.')
+    logger.info('paramwise_options -- head.weight:lr=0.2')
     assert shown == ['The report is in x.']
