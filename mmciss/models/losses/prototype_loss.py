@@ -22,7 +22,7 @@ from mmciss.functional import (
     prototype_matching,
     update_prototypes,
 )
-from mmciss.models.outputs import feature_channels
+from mmciss.models.feature_channels import feature_channels
 from mmciss.utils.private_api import AdaptsState
 
 from .extra_loss import ExtraLoss
