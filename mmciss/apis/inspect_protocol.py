@@ -117,7 +117,7 @@ def describe(found: dict[str, Any]) -> str:
         '',
     ]
     for row in found['steps']:
-        epochs = '' if row['epochs'] is None else f' = {row["epochs"]} epochs'
+        epochs = '' if row['epochs'] is None else f' = {row["epochs"]:g} epochs'
         lines.append(
             f'step {row["step"]}: {row["images"]} train images, {row["test_images"]} test images, '
             f'{row["channels"]} channels, {row["iterations"]} iterations{epochs}, lr {row["lr"]:g}'

@@ -43,6 +43,7 @@ RUNNER_KEYS = {
     'randomness',
     'runner_type',
     'custom_imports',
+    'channels_last',
 }
 OUR_KEYS = {'protocol', 'method', 'steps'}
 VARIABLES = {
@@ -94,6 +95,10 @@ STEPS = {
     'shapes_10-5': 3,
     'shapes_10-1': 11,
     'shapes_smoke': 2,
+    'voc20_19-1': 2,
+    'voc20_15-5': 2,
+    'voc20_15-1': 6,
+    'voc20_10-1': 11,
     'voc6_3-1': 4,
     'voc6_2-2': 3,
     'voc6_4-2': 2,

@@ -16,7 +16,7 @@ from mmciss.protocols.build import build_protocol
 from mmciss.protocols.protocol import Protocol
 from tests.paths import ROOT
 
-FOLDERS = ('ciss', 'recipes', 'shapes', 'voc6')
+FOLDERS = ('ciss', 'recipes', 'shapes', 'voc20', 'voc6')
 CONFIGS = sorted(path for folder in FOLDERS for path in (ROOT / 'configs' / folder).glob('*.py'))
 
 

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmciss.engine.checks.values import MOST_ITERATIONS, is_number
 from mmciss.errors import ConfigError, unknown_name
 
-STEP_KEYS = ('lr', 'iters', 'epochs', 'cfg')
+STEP_KEYS = ('lr', 'iters', 'epochs', 'min_iters', 'cfg')
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def step_options(steps: dict[str, Any] | None, index: int) -> dict[str, Any]:
     numbered: Mapping[Any, Any] = steps
     own = dict(numbered.get(str(index), numbered.get(index)) or {})
     if {'iters', 'epochs'} & own.keys():
-        common.pop('iters', None)
-        common.pop('epochs', None)
+        for key in ('iters', 'epochs', 'min_iters'):
+            common.pop(key, None)
     return {**common, **own}
 
 
@@ -66,7 +66,8 @@ def plan_step(
 ) -> StepPlan:
     """Decides the length and the learning rate of a step.
 
-    Epochs become iterations as in the papers: incomplete batches are dropped.
+    Epochs become iterations as in the papers: incomplete batches are dropped. A step with few images may be given more
+    of them by ``min_iters``, the least number of iterations.
 
     Args:
         steps: The config key ``steps``.
@@ -84,17 +85,24 @@ def plan_step(
     group = f'steps.{index if str(index) in (steps or {}) else "base" if index == 0 else "later"}'
     if 'iters' in options and 'epochs' in options:
         raise ConfigError(f"{group}: give 'iters' or 'epochs', not both")
-    for key in ('iters', 'epochs', 'lr'):
+    if 'min_iters' in options and 'epochs' not in options:
+        raise ConfigError(f"{group}.min_iters: is the least number of iterations of a step whose 'epochs' are given")
+    for key in ('iters', 'epochs', 'min_iters', 'lr'):
         value = options.get(key)
         none = solved and key == 'iters' and is_number(value) and value == 0
         if value is not None and not none and not (is_number(value) and value > 0):
             raise ConfigError(f'{group}.{key} must be a positive number, found {value!r}')
-    if (options.get('iters') or 0) % 1:
-        raise ConfigError(f'{group}.iters must be a whole number, found {options["iters"]!r}')
+    for key in ('iters', 'min_iters'):
+        if (options.get(key) or 0) % 1:
+            raise ConfigError(f'{group}.{key} must be a whole number, found {options[key]!r}')
+    epochs = options.get('epochs')
     if 'iters' in options:
         iterations = int(options['iters'])
-    elif 'epochs' in options:
-        iterations = int(options['epochs'] * max(1, num_images // global_batch))
+    elif epochs is not None:
+        epoch = max(1, num_images // global_batch)
+        iterations = int(epochs * epoch)
+        if iterations < (least := int(options.get('min_iters') or 0)):
+            iterations, epochs = least, round(least / epoch, 1)
     elif default_iterations:
         iterations = int(default_iterations)
     else:
@@ -109,7 +117,7 @@ def plan_step(
         iterations = 0 if index else iterations
     else:
         iterations = max(1, iterations)
-    return StepPlan(iterations, options.get('lr'), options.get('epochs'), dict(options.get('cfg') or {}), global_batch)
+    return StepPlan(iterations, options.get('lr'), epochs, dict(options.get('cfg') or {}), global_batch)
 
 
 def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:

@@ -31,6 +31,17 @@ def test_a_step_smaller_than_a_batch_still_learns() -> None:
     assert plan_step(STEPS, 3, num_images=5, global_batch=24, default_iterations=None).iterations == 2
 
 
+@pytest.mark.parametrize(('images', 'iterations', 'epochs'), [(240, 300, 30), (29, 100, 100.0), (5, 100, 100.0)])
+def test_steps_of_few_images_have_a_least_number_of_iterations(images: int, iterations: int, epochs: float) -> None:
+    plan = plan_step({'later': {'epochs': 30, 'min_iters': 100}}, 1, images, 24, None)
+    assert (plan.iterations, plan.epochs) == (iterations, epochs)
+
+
+def test_an_own_length_replaces_the_common_one_and_its_least() -> None:
+    steps = {'later': {'epochs': 30, 'min_iters': 100}, '2': {'iters': 7}, '3': {'epochs': 2}}
+    assert [plan_step(steps, index, 29, 24, None).iterations for index in (1, 2, 3)] == [100, 7, 2]
+
+
 def test_default_length_is_the_configs_own() -> None:
     assert plan_step(None, 1, 100, 10, default_iterations=77).iterations == 77
     with pytest.raises(ConfigError, match='no length'):
@@ -52,6 +63,10 @@ def test_default_length_is_the_configs_own() -> None:
         ({'base': {'epoch': 3}}, "steps.base.epoch: unknown option 'epoch'.*epochs"),
         ({'bse': {}}, "steps.bse: unknown group of steps 'bse'.*Did you mean 'base'"),
         ({'base': {'iters': True}}, 'found True'),
+        ({'base': {'min_iters': 5}}, "steps.base.min_iters: is the least number .* 'epochs' are given"),
+        ({'base': {'min_iters': 5, 'iters': 9}}, 'steps.base.min_iters: is the least number'),
+        ({'base': {'min_iters': 0.5, 'epochs': 9}}, 'steps.base.min_iters must be a whole number, found 0.5'),
+        ({'base': {'min_iters': -1, 'epochs': 9}}, 'steps.base.min_iters must be a positive number, found -1'),
     ],
 )
 def test_wrong_options_name_the_key(steps: dict, message: str) -> None:
