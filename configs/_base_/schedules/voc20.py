@@ -3,6 +3,5 @@
 _base_ = './voc6.py'
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')  # bfloat16 on a CPU
 steps = dict(
-    base=dict(_delete_=True, lr=0.02, epochs=40),
-    later=dict(_delete_=True, lr=0.002, epochs=30, min_iters=300),
+    base=dict(_delete_=True, lr=0.02, epochs=40), later=dict(_delete_=True, lr=0.002, epochs=30, min_iters=300)
 )
