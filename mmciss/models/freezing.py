@@ -100,8 +100,10 @@ def apply_modes(
 
 
 def is_dropout(layer: nn.Module) -> bool:
-    """Whether a layer is dropout or drop path, which several packages define for themselves."""
-    return isinstance(layer, DROPOUTS) or type(layer).__name__ == 'DropPath'
+    """Whether a layer is dropout or drop path, which several packages define for themselves, at a rate above 0."""
+    if not isinstance(layer, DROPOUTS) and type(layer).__name__ != 'DropPath':
+        return False
+    return getattr(layer, 'p', getattr(layer, 'drop_prob', None)) != 0
 
 
 def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> None:

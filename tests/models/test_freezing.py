@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmcv.cnn.bricks.drop import DropPath
 from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import GrowableConv2d
-from mmciss.models.freezing import apply_modes, freeze
+from mmciss.models.freezing import apply_modes, freeze, is_dropout
 
 
 def network() -> nn.Module:
@@ -88,6 +89,11 @@ def test_dropout() -> None:
     assert net.head[2].training
     apply_modes(net, patterns=['backbone.*'], dropout='eval')
     assert not net.head[2].training
+
+
+@pytest.mark.parametrize('layer, rate', [(nn.Dropout2d, 0.1), (DropPath, 0.1), (nn.Dropout, 0.0), (DropPath, 0.0)])
+def test_dropout_that_drops_nothing_is_none(layer: type[nn.Module], rate: float) -> None:
+    assert is_dropout(layer(rate)) == (rate > 0)
 
 
 def test_nothing_asked_nothing_done() -> None:

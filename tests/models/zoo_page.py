@@ -49,6 +49,21 @@ later steps and exported models.
 
 {third}
 
+## A frozen foundation model
+
+[`fcn_dinov2-s14.py`](../configs/_base_/models/fcn_dinov2-s14.py) and [`fcn_dinov2-b14.py`](../configs/_base_/models/fcn_dinov2-b14.py)
+put one linear layer on a frozen DINOv2 (mmpretrain's `VisionTransformer`, whose published weights they download);
+`configs/ciss/fcn_dinov2-*_voc_15-1.py` train it.
+
+- `model.backbone.frozen_stages=12` freezes all layers, which then keep no maps for a gradient. Only the classifier learns,
+  and the teacher is the student's own network: one pass of the backbone serves both. `frozen_stages=-1` trains it all.
+- Patches have 14 pixels. Position embeddings are interpolated to the size of the images, and images of other sizes are padded
+  to whole patches, so any data set fits; crops of a multiple of 14 waste nothing (`voc12_aug_518x518.py`).
+- Without any gradient: `--method closed_form --cfg-options steps.base.iters=0`, see [closed form](methods/closed_form.md).
+- A finished model is extended like any other; with `tools/extend.py --method closed_form` nothing but the new rows changes.
+
+No weights of DINOv2 were at hand, so the runs behind these lines had random ones, and no IoU was measured.
+
 ## What the results mean
 
 - **works**: every layer with one row per class was found, by building the head with one more class, and grows.
