@@ -100,10 +100,13 @@ def apply_modes(
 
 
 def is_dropout(layer: nn.Module) -> bool:
-    """Whether a layer is dropout or drop path, which several packages define for themselves, at a rate above 0."""
-    if not isinstance(layer, DROPOUTS) and type(layer).__name__ != 'DropPath':
-        return False
-    return getattr(layer, 'p', getattr(layer, 'drop_prob', None)) != 0
+    """Whether a layer is dropout or drop path, which several packages define for themselves."""
+    return isinstance(layer, DROPOUTS) or type(layer).__name__ == 'DropPath'
+
+
+def drops(layer: nn.Module) -> bool:
+    """Whether a layer is dropout or drop path at a rate above 0."""
+    return is_dropout(layer) and getattr(layer, 'p', getattr(layer, 'drop_prob', None)) != 0
 
 
 def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmciss.models.classifiers.grow import build_grown_segmentor
 from mmciss.models.classifiers.growable import Growable, growable_layers
 from mmciss.models.classifiers.head_config import set_num_classes
-from mmciss.models.freezing import is_dropout
+from mmciss.models.freezing import drops
 from mmciss.models.outputs import Readout, SegOutput, main_classifier, run_segmentor
 from mmciss.models.previous import load_auxiliary, load_plain_checkpoint
 from mmciss.utils.patched import patched
@@ -177,7 +177,7 @@ def trunk_is_frozen(model: IncrementalSegmentor) -> bool:
     moving = [
         name
         for name, module in segmentor.named_modules()
-        if module.training and not name.startswith(outside) and (isinstance(module, NORMS) or is_dropout(module))
+        if module.training and not name.startswith(outside) and (isinstance(module, NORMS) or drops(module))
     ]
     model.train(training)
     return not moving

@@ -7,7 +7,7 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import GrowableConv2d
-from mmciss.models.freezing import apply_modes, freeze, is_dropout
+from mmciss.models.freezing import apply_modes, drops, freeze
 
 
 def network() -> nn.Module:
@@ -92,8 +92,8 @@ def test_dropout() -> None:
 
 
 @pytest.mark.parametrize('layer, rate', [(nn.Dropout2d, 0.1), (DropPath, 0.1), (nn.Dropout, 0.0), (DropPath, 0.0)])
-def test_dropout_that_drops_nothing_is_none(layer: type[nn.Module], rate: float) -> None:
-    assert is_dropout(layer(rate)) == (rate > 0)
+def test_dropout_at_a_rate_of_zero_drops_nothing(layer: type[nn.Module], rate: float) -> None:
+    assert drops(layer(rate)) == (rate > 0)
 
 
 def test_nothing_asked_nothing_done() -> None:
