@@ -80,6 +80,7 @@ from .ridge_regression import (
     reveal_hidden_sites,
     solve_ridge,
 )
+from .row_prototypes import row_prototypes
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
 from .sphere_noise import sphere_noise
@@ -158,6 +159,7 @@ __all__ = [
     'replay_bce',
     'replay_features',
     'reveal_hidden_sites',
+    'row_prototypes',
     'select_channels',
     'sharp_relation',
     'sigmoid_distillation',

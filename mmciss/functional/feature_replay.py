@@ -33,6 +33,10 @@ class EmbeddingSums(NamedTuple):
     squares: Tensor
     norms: Tensor
 
+    def plus(self, other: EmbeddingSums) -> EmbeddingSums:
+        """Returns the sums over both sets of sites."""
+        return EmbeddingSums(*(one + two for one, two in zip(self, other, strict=True)))
+
     def distribution(self) -> EmbeddingDistribution:
         """Returns what STAR keeps of each class; 0 for a class without sites."""
         count = self.counts.clamp(min=1).double()

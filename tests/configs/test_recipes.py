@@ -20,7 +20,7 @@ RECIPES = {path.stem: path for path in CONFIGS if path.parent.name == 'recipes'}
 
 # Batch, learning rates and epochs (or iterations) of the base step and of later ones, mixed precision, label policy.
 MIB = (24, 0.01, 0.001, 30, 30)
-STAR_S = ('star_sphere', 'adapter', 'cogamid')
+STAR_S = ('star_sphere', 'star_lite', 'adapter', 'cogamid')
 PUBLISHED: dict[str, tuple[Any, ...]] = {
     'mib_voc_15-1': (*MIB, False, 'mib'),
     'mib_ade_100-50-partitioned': (24, 0.01, 0.001, 60, 60, False, 'mib'),

@@ -11,6 +11,7 @@ from mmciss.engine.statistics.fitted_rows import FittedRows
 from mmciss.engine.statistics.predicted_sites import PredictedSites
 from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
 from mmciss.engine.statistics.row_pretuning import RowPretuning
+from mmciss.engine.statistics.row_prototypes import RowPrototypes
 
 __all__ = [
     'BackgroundAttribution',
@@ -25,4 +26,5 @@ __all__ = [
     'RectifiedEntropyThresholds',
     'RidgeCorrelations',
     'RowPretuning',
+    'RowPrototypes',
 ]

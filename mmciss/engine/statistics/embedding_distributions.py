@@ -32,9 +32,7 @@ class EmbeddingDistributions(DataPass):
         """Adds the batch."""
         assert output.embedding is not None
         batch = embedding_sums(output.embedding, target, self.step.num_seen)
-        if self.sums is not None:
-            batch = EmbeddingSums(*(one + other for one, other in zip(self.sums, batch, strict=True)))
-        self.sums = batch
+        self.sums = batch if self.sums is None else self.sums.plus(batch)
 
     def finish(self) -> dict[str, dict[str, Tensor]]:
         """Returns ``embedding_distribution``: the fields of the distribution, and ``counts (C,)`` of sites."""

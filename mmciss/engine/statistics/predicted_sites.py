@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +39,7 @@ class PredictedSites(DataPass):
         if not 0 < threshold < 1:
             raise ConfigError(f'method.statistics.*.threshold must lie between 0 and 1, found {threshold}')
         self.threshold = threshold
+        self.logit = math.log(threshold / (1 - threshold))
 
     def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with empty counts."""
@@ -50,9 +52,7 @@ class PredictedSites(DataPass):
         """Counts the batch's sites and images."""
         assert output.embedding is not None
         size = output.embedding.shape[-2:]
-        predicted = predicted_classes(
-            output.logits_at(target.shape[-2:]), math.log(self.threshold / (1 - self.threshold))
-        )
+        predicted = predicted_classes(output.logits_at(target.shape[-2:]), self.logit)
         labels = labels_at(target, size, centre=True)
         found = labels_at(predicted, size, centre=True)[labels == 0]
         self.counts = self.counts.to(found.device) + found.bincount(minlength=self.step.num_old)
@@ -60,7 +60,7 @@ class PredictedSites(DataPass):
         new = (labels >= self.step.num_old) & (labels < self.step.num_seen)
         self.labelled = self.labelled.to(found.device) + new.sum()
 
-    def finish(self) -> dict[str, dict[str, Tensor | None]]:
+    def finish(self) -> dict[str, Any]:
         """Returns ``predicted_sites``.
 
         These are ``counts (C_old,)``, background first, the number of ``images``, that of sites ``labelled`` as a new

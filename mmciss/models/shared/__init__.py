@@ -5,5 +5,6 @@ from __future__ import annotations
 from .embedding_sampler import EmbeddingSampler, PrototypeSampler, SphereSampler
 from .feature_replay import FeatureReplay
 from .mixture_sampler import MixtureSampler
+from .row_replay import RowReplay
 
-__all__ = ['EmbeddingSampler', 'FeatureReplay', 'MixtureSampler', 'PrototypeSampler', 'SphereSampler']
+__all__ = ['EmbeddingSampler', 'FeatureReplay', 'MixtureSampler', 'PrototypeSampler', 'RowReplay', 'SphereSampler']

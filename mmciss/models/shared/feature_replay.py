@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from logging import WARNING
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from mmengine.dist import get_world_size
@@ -56,6 +56,9 @@ class FeatureReplay(SharedSlot):
     """
 
     needs: tuple[str, ...] = ('embedding', 'rows', 'statistics.embedding_distribution')
+
+    kept: ClassVar[tuple[str, ...]] = (*EmbeddingDistribution._fields, 'counts')
+    """What is handed on of each class."""
 
     prototype: Tensor
     spread: Tensor
@@ -130,7 +133,7 @@ class FeatureReplay(SharedSlot):
             return
         left = context.previous.slot(self.key)
         if left:
-            for name in (*EmbeddingDistribution._fields, 'counts'):
+            for name in self.kept:
                 buffer, value = getattr(self, name), left[name]
                 if value.shape[1:] != buffer.shape[1:]:
                     raise ConfigError(
