@@ -135,7 +135,7 @@ def _merge_method(name: str, runs: Sequence[RunRecord]) -> dict[str, Any]:
         'joint': runs[0].joint,
         'runs': [run.path.name for run in runs],
         'run_seeds': [run.info.get('seed') for run in runs],
-        'run_orders': [str(run.info.get('order') or 'natural') for run in runs],
+        'run_orders': [describe_order(run.info.get('order'), 3) for run in runs],
         'seeds': sorted({run.info['seed'] for run in runs if run.info.get('seed') is not None}),
         'orders': sorted({describe_order(run.info.get('order')) for run in runs}),
         'scores': scores,
@@ -191,7 +191,7 @@ def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
     for name, runs in by_method(records).items():
         repeated: dict[tuple[str, str], list[str]] = defaultdict(list)
         for run in runs:
-            order = str(run.info.get('order') or 'natural')
+            order = describe_order(run.info.get('order'))
             repeated[str(run.info.get('seed')), order].append(run.path.name)
         notes += [
             f'{name} ran {len(folders)} times with seed {seed} and class order {order} '

@@ -48,6 +48,7 @@ _STYLE: dict[Any, Any] = {
     'ytick.color': INK,
     'legend.frameon': False,
     'text.color': INK,
+    'text.parse_math': False,  # names of classes and methods are no formulas
     'figure.dpi': DPI,
 }
 
@@ -135,7 +136,7 @@ def plot_curves(report: Mapping[str, Any]) -> Figure:
                     markersize=5,
                     linewidth=2 if name == 'all' else 1.6,
                 )
-                ends.append((*points[-1], f'{name} {points[-1][1]:.1f}', color))
+                ends.append((*points[-1], f'{name} {points[-1][1]:.1f}', color, ''))
         _finish_steps(axes, report['num_steps'], ends)
         axes.set_ylabel('mean IoU (%), background counted' if counted else 'mean IoU (%)')
         axes.set_title(report['run']['title'], pad=10)
@@ -151,7 +152,7 @@ def plot_comparison(problem: Mapping[str, Any]) -> Figure:
     ``problem`` is one entry of :func:`mmciss.evaluation.merge.merge_runs`.
     """
     rows = problem['rows']
-    figure = new_figure(max(9.5, 7.0 + 0.4 * problem['num_steps']), max(4.0, 1.6 + 0.42 * len(rows)))
+    figure = new_figure(max(9.5, 7.0 + 0.4 * problem['num_steps']), max(4.0, 1.6 + 0.32 * len(rows)))
     with style():
         left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
         _compare_curves(left, rows, problem['num_steps'])
@@ -171,14 +172,14 @@ def _compare_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], num_steps: in
         mean, deviation = _array([row['curve']['mean'], row['curve']['std']])
         if row['joint']:
             axes.plot([0, num_steps - 1], [mean[-1]] * 2, color=color, linewidth=1.4, linestyle=(0, (5, 3)))
-            ends.append((num_steps - 1, mean[-1], row['name'], color))
+            ends.append((num_steps - 1, mean[-1], row['name'], color, '_'))
             continue
         steps = np.arange(len(mean))
         line = LINES[again % len(LINES)]
         axes.plot(steps, mean, color=color, marker=marker, markersize=4.5, linewidth=1.6, linestyle=line)
-        if not np.isnan(deviation).all():
+        if len(rows) <= len(CYCLE) and not np.isnan(deviation).all():  # more bands hide each other
             axes.fill_between(steps, mean - deviation, mean + deviation, color=color, alpha=0.18, linewidth=0)
-        ends.append((steps[-1], mean[-1], row['name'], color))
+        ends.append((steps[-1], mean[-1], row['name'], color, marker))
     _finish_steps(axes, num_steps, ends)
 
 
@@ -231,20 +232,20 @@ def _compare_finals(axes: Axes, problem: Mapping[str, Any]) -> list[Line2D]:
 
 
 def _limits(highest: float) -> tuple[float, float]:
-    """Returns the limits of an axis of percent: to 100, or lower if no value is above 50, with room for markers at 0.
+    """Returns the limits of an axis of percent: to the next ten above all values, with room for markers at both ends.
 
     Examples:
-        >>> _limits(64.0), _limits(21.0)
+        >>> _limits(94.0), _limits(21.0)
         ((-2.0, 102.0), (-0.6, 30.6))
     """
-    top = 100 if not highest <= 50 else 10 * max(1.0, np.ceil(highest / 10))
+    top = 10 * max(1.0, np.ceil(highest / 10)) if highest <= 100 else 100
     return -0.02 * float(top), 1.02 * float(top)
 
 
-def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float, str, str, str]]) -> None:
     """Sets limits, ticks and grid of axes over the steps, and writes a name at the end of every line.
 
-    The ends of lines are ``(x, y, name, colour)``; overlapping names are moved apart.
+    The ends of lines are ``(x, y, name, colour, marker)``; overlapping names are moved apart, their markers with them.
     """
     bottom, top = _limits(axes.dataLim.y1)
     axes.set_ylim(bottom, top)
@@ -256,10 +257,14 @@ def _finish_steps(axes: Axes, num_steps: int, ends: Sequence[tuple[float, float,
     figure = axes.figure
     assert isinstance(figure, Figure)
     gap = LINE_HEIGHT * (top - bottom) / (figure.get_figheight() - 0.9)
-    beside = axes.transData + ScaledTranslation(9 / 72, 0, figure.dpi_scale_trans)
     ends = sorted(ends, key=lambda end: end[1])
-    for (x, _, name, color), at in zip(ends, spread_out([end[1] for end in ends], gap), strict=True):
-        axes.text(x, at, name, color=color, fontsize=8.5, fontweight='bold', va='center', transform=beside)
+    for (x, _, name, color, marker), at in zip(ends, spread_out([end[1] for end in ends], gap), strict=True):
+        sample, text = (
+            axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
+            for points in ((11, 18) if marker else (0, 9))
+        )
+        axes.scatter([x], [at], s=20, marker=marker, color=color, transform=sample, clip_on=False)
+        axes.text(x, at, name, color=color, fontsize=8.5, fontweight='bold', va='center', transform=text)
 
 
 def spread_out(values: Sequence[float], gap: float) -> list[float]:

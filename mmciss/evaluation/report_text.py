@@ -99,7 +99,7 @@ def _lead(report: Mapping[str, Any]) -> str:
     facts = [
         run['model'],
         None if run['seed'] is None else f'seed {run["seed"]}',
-        f'class order {describe_order(run["order"])}' if run['order'] is not None else None,
+        f'class order {describe_order(run["order"], 3)}' if run['order'] is not None else None,
         f'{finished[-1]["num_images"]} test images' if finished[-1]['num_images'] else None,
         f'{duration(sum(step["seconds"] or 0 for step in finished))} in all',
     ]

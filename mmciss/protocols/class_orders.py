@@ -122,18 +122,24 @@ def check_permutation(numbers: Sequence[int], class_names: Sequence[str], key: s
         )
 
 
-def describe_order(order: Any) -> str:
+def describe_order(order: Any, limit: int | None = None) -> str:
     """Says in words which order a config asks for, see :func:`read_order`.
 
+    Args:
+        order: As in the config.
+        limit: At most so many names of a list; all if None.
+
     Examples:
-        >>> describe_order(None), describe_order('b'), describe_order(3), describe_order(['cat', 'dog', 'cow', 'bird'])
-        ('natural', 'b', 'drawn with seed 3', 'cat, dog, cow, ...')
+        >>> describe_order(None), describe_order('b'), describe_order(3)
+        ('natural', 'b', 'drawn with seed 3')
+        >>> describe_order(['cat', 'dog', 'cow']), describe_order(['cat', 'dog', 'cow'], 2)
+        ('cat, dog, cow', 'cat, dog, ...')
     """
     if order is None or isinstance(order, str):
         return order or 'natural'
     if isinstance(order, Iterable):
         items = list(map(str, order))
-        return ', '.join(items[:3]) + ', ...' * (len(items) > 3)
+        return ', '.join(items[:limit]) + ', ...' * (limit is not None and len(items) > limit)
     return f'drawn with seed {order}'
 
 

@@ -54,7 +54,7 @@ def write_run(
     protocol: str = '15-1',
     joint: bool = False,
     samples: int = 0,
-    order: str | None = None,
+    order: str | Sequence[str] | None = None,
     level: float = 0.8,
     model: str = 'ASPPHead + ResNetV1c-101',
 ) -> Path:
@@ -72,7 +72,7 @@ def write_run(
         protocol: The protocol's name.
         joint: One step with everything, reported by ``sizes``.
         samples: How many sample images.
-        order: The class order's letter.
+        order: The class order, as in a config.
         level: The IoU of a class when learned.
         model: The model's name.
     """

@@ -79,6 +79,10 @@ def test_orders_are_averaged(tmp_path: Path) -> None:
     records = [read_run(write_run(tmp_path / str(order), order=order)) for order in (None, 'b')]
     (problem,) = merge_runs(records)
     assert problem['rows'][0]['orders'] == ['b', 'natural'] and not problem['notes']
+    lists = [['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c', 'e', 'd']]
+    records = [read_run(write_run(tmp_path / order[3], names=order, sizes=(4, 2), order=order)) for order in lists]
+    (problem,) = merge_runs(records)
+    assert problem['rows'][0]['orders'] == ['a, b, c, d, e', 'a, b, c, e, d'] and not problem['notes']
 
 
 def test_files(runs: Path, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import colors
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mmciss.evaluation import plots
-from mmciss.evaluation.contact_sheet import default_palette
+from mmciss.evaluation.contact_sheet import contact_sheet, default_palette, read_samples
 from mmciss.evaluation.merge import find_runs, merge_runs
 from mmciss.evaluation.plots import DPI, plot_comparison, plot_curves, plot_heatmap, spread_out
 from mmciss.evaluation.run_record import read_run
@@ -58,6 +60,11 @@ def test_22_methods_are_told_apart_and_no_name_is_cut(tmp_path: Path) -> None:
     left, right = figure.axes
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in left.lines}
     assert len(left.lines) == len(looks) == 22
+    # A colour that comes again has another marker, which stands beside the name.
+    beside = [
+        (colors.to_hex(mark.get_facecolor()[0]), mark.get_paths()[0].vertices.tobytes()) for mark in left.collections
+    ]
+    assert len(beside) == len(set(beside)) == 22 and len({color for color, _ in beside}) == len(plots.CYCLE)
     figure.draw_without_rendering()
     written = [*left.texts, *right.get_yticklabels(), *figure.legends[0].get_texts()]
     boxes = [text.get_window_extent() for text in written]
@@ -76,7 +83,19 @@ def test_nothing_at_zero_is_clipped_and_no_half_is_empty(tmp_path: Path) -> None
     axes = figure.axes[1]
     place = axes.transData.transform((0, 0))[0] - axes.get_window_extent().x0
     assert place >= 3 * DPI / 72, 'a marker is 5.5 points wide'
-    assert plots._limits(3.0)[1] < 11 and plots._limits(50.0)[1] < 52 and plots._limits(51.0)[1] > 100
+    assert plots._limits(3.0)[1] < 11 and 51 < plots._limits(51.0)[1] < 62 and plots._limits(100.0)[1] > 100
+    assert plots._limits(float('nan')) == (-2.0, 102.0)
+
+
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    names = [r'$\frac$', 'a_1^2 $x$', '_d', '100 %']
+    record = read_run(write_run(tmp_path / 'run', names=names, sizes=(3, 1, 1), samples=2, method='costs $5 or $6'))
+    report = summarize_run(record)
+    sheet = contact_sheet(read_samples(record), record.last)
+    for figure in (plot_heatmap(report), plot_curves(report), plot_comparison(merge_runs([record])[0]), sheet):
+        figure.draw_without_rendering()  # A formula that cannot be read would raise here.
+        assert not any(text.get_parse_math() for text in figure.findobj(Text) if '$' in text.get_text())
+    assert {text.get_text() for text in sheet.legends[0].get_texts()} == {*names, 'background'}
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.floats(0.5, 8))

@@ -119,6 +119,9 @@ def test_domains_report_without_background(tmp_path: Path) -> None:
 def test_other_class_order_has_no_published_numbers(tmp_path: Path) -> None:
     text = write_report(write_run(tmp_path / 'run', order='b')).read_text()
     assert 'class order b' in text and 'Beside the published numbers' not in text
+    order = ['e', 'd', 'c', 'b', 'a']
+    text = write_report(write_run(tmp_path / 'list', names=order, sizes=(4, 2), order=order)).read_text()
+    assert 'class order e, d, c, ...,' in text and 'e, d, c, b, a ' in text
 
 
 def test_report_goes_elsewhere(tmp_path: Path) -> None:
