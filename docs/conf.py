@@ -55,9 +55,10 @@ html_show_sourcelink = False
 html_copy_source = False
 
 CONTENTS = {
-    'Use it': ['install', 'benchmark', 'extend', 'own_data', 'own_protocol'],
-    'Look it up': ['config', 'files', 'results', 'methods/index', 'fidelity', 'models'],
-    'Measured': ['benchmarks', 'extend_results', 'performance'],
+    'Start': ['install', 'tutorial', 'glossary'],
+    'Use it': ['own_data', 'extend', 'benchmark', 'own_protocol'],
+    'Look it up': ['results', 'methods/index', 'config', 'files', 'models', 'fidelity'],
+    'Measured': ['benchmarks', 'extend_results', 'performance', 'robustness'],
     'Develop': ['write_a_method', 'api/index'],
 }
 """The pages by chapter; one that is not there is left out, one that is not named comes last."""

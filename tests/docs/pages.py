@@ -33,7 +33,7 @@ def files_shown(page: Path) -> dict[str, str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Returns the words of every command of ``tools/`` that a page shows, fenced or indented."""
+    """Returns the words of every command that a page shows, of ``tools/`` or ``mmciss``, fenced or indented."""
     text = page.read_text(encoding='utf-8')
     indented = re.findall(
         r'(?:^ {4}.*\n)+', re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
@@ -41,7 +41,7 @@ def commands(page: Path) -> list[list[str]]:
     lines = '\n'.join([*code_blocks(page, 'bash'), *code_blocks(page, 'console'), *indented])
     found = []
     for line in lines.replace('\\\n', ' ').splitlines():
-        if re.search(r'(^|[ /])(tools|benchmarks)/\w+\.(py|sh)', line):
+        if re.search(r'(^|[ /])(tools|benchmarks)/\w+\.(py|sh)|^(PYTHONPATH=\S+ )?mmciss ', line):
             words = shlex.split(line.removeprefix('$ '), comments=True)
             while words and re.fullmatch(r'[A-Z_]+=.*', words[0]):
                 words = words[1:]

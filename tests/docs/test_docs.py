@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import runpy
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mmciss.cli import COMMANDS
 from mmciss.utils.configs import method_names
 from tests.docs.pages import PAGES, code_blocks, commands, links
 from tests.paths import ROOT
@@ -71,7 +73,10 @@ def parse(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> a
     monkeypatch.setattr(sys, 'argv', [tool, *arguments])
     monkeypatch.setenv('LOCAL_RANK', '0')
     with pytest.raises(KeyboardInterrupt):
-        runpy.run_path(str(ROOT / tool), run_name='__main__')
+        if tool.startswith('mmciss/'):
+            importlib.import_module(tool.removesuffix('.py').replace('/', '.')).main(arguments)
+        else:
+            runpy.run_path(str(ROOT / tool), run_name='__main__')
     return found[0]
 
 
@@ -80,6 +85,8 @@ def unwrap(words: list[str]) -> tuple[str, list[str]]:
     while words[0] in ('python', 'python3', 'bash', '.venv/bin/python'):
         words = words[1:]
     tool, arguments = words[0], words[1:]
+    if tool == 'mmciss':
+        return f'mmciss/apis/{COMMANDS[arguments[0]][0]}.py', arguments[1:]
     places = {'dist_train': 1, 'dist_test': 2}.get(Path(tool).stem)
     if places is not None:
         assert arguments[places].isdigit(), 'the number of GPUs'
@@ -109,7 +116,7 @@ def test_commands_are_understood(page: str, words: list[str], monkeypatch: pytes
 
 def test_the_commands_were_found() -> None:
     by_page = {page for page, _ in SHOWN}
-    assert {'README.md', 'CONTRIBUTING.md', 'configs/README.md', 'docs/benchmark.md'} <= by_page
+    assert {'README.md', 'CONTRIBUTING.md', 'configs/README.md', 'docs/benchmark.md', 'docs/tutorial.md'} <= by_page
 
 
 def test_extras_exist() -> None:

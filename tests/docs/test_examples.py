@@ -63,6 +63,21 @@ def test_write_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     sys.modules.pop('class_means')
 
 
+@pytest.mark.slow
+def test_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = files_shown(DOCS / 'tutorial.md')
+    assert set(shown) == {'keep_logits.py', 'keep_logits_method.py'}
+    for name, text in shown.items():
+        (tmp_path / name).write_text(text, encoding='utf-8')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    results = train(smoke_config(tmp_path / 'run', method=str(tmp_path / 'keep_logits_method.py')))
+    assert [result['sizes'] for result in results] == [[16], [16, 5]]
+    logs = [path.read_text() for path in (tmp_path / 'run' / 'step_1').glob('*/vis_data/scalars.json')]
+    values = [json.loads(line)['loss_keep'] for text in logs for line in text.splitlines() if 'loss_keep' in line]
+    assert values and np.isfinite(values).all()
+    sys.modules.pop('keep_logits')
+
+
 def test_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / 'configs' / '_base_', tmp_path / '_base_')
     (tmp_path / 'warehouse').mkdir()

@@ -91,6 +91,11 @@ which is exact here too (`S` of the old background is that of the new one plus t
 model has MMSegmentation's own layout; its `num_classes` and the list `loss_cls.class_weight` (new classes weigh 1) are
 adapted.
 
+**New rows** should start as a new layer's (`--cfg-options method.initializer=None`). MiB's start (`BackgroundInitializer`)
+is exact here, but in the one comparison there is, classes that start so were not learned at all: a query that shows an
+object hardly ever says background, so their probability is likely to start near 0 just where they are
+([CoMFormer](methods/comformer.md)).
+
 **The loss** is the method's choice.
 
 - **Of pixels**, unless the method says otherwise. Scores are trained: those of the last decoder layer with the head's
