@@ -145,7 +145,7 @@ def plot_classes(summary: Mapping[str, Any]) -> Figure:
             if item['before'] is not None:
                 axes.barh(row - 0.18, item['before'], 0.34, color=FAINT)
             axes.barh(place, value, 0.34, color=NEW if item['new'] else OLD)
-            axes.text(value + 1, place, f'{value:.1f}', va='center', fontsize=7)
+            axes.text(max(value, item['before'] or 0) + 1, place, f'{value:.1f}', va='center', fontsize=7)
         axes.set_yticks(range(len(shown)), [item['name'] for item, _ in shown])
         axes.invert_yaxis()
         axes.set_xlim(0, 108)

@@ -27,11 +27,12 @@ def test_extend_shapes(tmp_path: Path) -> None:
     client = NotebookClient(notebook, timeout=300, resources={'metadata': {'path': str(tmp_path)}})
     client.execute(env=environment)
     outputs = [output for cell in notebook.cells if cell.cell_type == 'code' for output in cell.outputs]
+    assert not [output.text for output in outputs if output.get('name') == 'stderr']
     assert sum('image/png' in output.get('data', {}) for output in outputs) == 2
     tables = [output.data['text/markdown'] for output in outputs if 'text/markdown' in output.get('data', {})]
     assert len(tables) == 1 and 'new (2)' in tables[0] and 'Judged on' in tables[0]
     cfg = Config.fromfile(tmp_path / 'work_dirs' / 'demo' / 'extended' / 'model_config.py')
-    assert cfg.model.decode_head.num_classes == 21
+    assert cfg.model.decode_head.num_classes == 18
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'demo').glob('*.ipynb')), ids=lambda path: path.name)
