@@ -10,4 +10,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 protocol = dict(name='15-1', setting='overlapped', label_policy='plop', order='s')
+# With bfloat16 (configs/_base_/schedules/voc20.py), what makes an iteration faster: docs/performance.md.
 channels_last = True
+accuracy_interval = 10

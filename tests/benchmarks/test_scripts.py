@@ -24,6 +24,7 @@ CASES = {
     'label_mapping': ('--rounds', '3'),
     'iteration_cost': (*SHAPES, '--methods', 'plop'),
     'shared_trunk': SHAPES,
+    'photograph_iteration': (*SHAPES, '--sides', 'bfloat16, both'),
 }
 
 

@@ -44,6 +44,7 @@ RUNNER_KEYS = {
     'runner_type',
     'custom_imports',
     'channels_last',
+    'accuracy_interval',
 }
 OUR_KEYS = {'protocol', 'method', 'steps'}
 VARIABLES = {

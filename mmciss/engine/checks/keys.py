@@ -30,6 +30,7 @@ OWN_OPTIONS = (
     'keep_training_checkpoints',
     'check_data',
     'channels_last',
+    'accuracy_interval',
     'display',
     'runner_type',
 )

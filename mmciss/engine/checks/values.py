@@ -141,6 +141,7 @@ RULES = (
     *each(switch, 'resume check_data channels_last keep_training_checkpoints find_unused_parameters protocol.joint'),
     *each(switch, 'auto_scale_lr.enable env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
     integer('randomness.seed', 0, LARGEST_SEED),
+    integer('accuracy_interval', 1),
     integer('auto_scale_lr.base_batch_size', 1),
     Rule('compile', lambda value: isinstance(value, bool | Mapping), 'True, False or a dictionary for torch.compile'),
     choice('launcher', 'none', 'pytorch', 'slurm', 'mpi'),

@@ -174,6 +174,7 @@ def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState |
         previous=None if previous is None else previous.to_dict(),
         checkpoint=out.get('load_from') if previous is None else None,
         channels_last=out.pop('channels_last', False),
+        accuracy_interval=out.pop('accuracy_interval', 1),
     )
     out.load_from = None
 

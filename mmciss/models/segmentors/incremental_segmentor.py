@@ -28,6 +28,7 @@ from mmciss.models.outputs import (
     run_segmentor,
 )
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
+from mmciss.models.segmentors.training_accuracy import loss_with_accuracy
 from mmciss.models.slot import Slot
 from mmciss.models.slots import build_named, build_slot, check_needs
 from mmciss.models.step_context import StepContext, StepState
@@ -65,6 +66,8 @@ class IncrementalSegmentor(BaseModel):
         data_preprocessor: Config of the data preprocessor.
         channels_last: Whether images, and so the maps of convolutional networks, lie in memory channels last, which
             many CPUs and GPUs compute faster.
+        accuracy_interval: Every how many iterations MMSegmentation's heads compute the accuracy of the batch, which is
+            only logged.
         context: The step's context, if a runner made one; takes precedence over ``step`` and ``previous``.
 
     Attributes:
@@ -87,6 +90,7 @@ class IncrementalSegmentor(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
         shared: dict[str, Any] | None = None,
         channels_last: bool = False,
+        accuracy_interval: int = 1,
         context: StepContext | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
@@ -109,6 +113,7 @@ class IncrementalSegmentor(BaseModel):
         self.decision: Decision | None = build_slot('decision', decision)
         self.checkpoint = checkpoint
         self.channels_last = channels_last
+        self.accuracy_interval = accuracy_interval
         self._freeze = dict(freeze or {})
         self.layers: list[str] = []
         self.needs_teacher = False
@@ -221,7 +226,7 @@ class IncrementalSegmentor(BaseModel):
         target, data_samples = self._labels(inputs, given, data_samples, teacher)
         tapped = Readout(self.segmentor, self.layers, losses_too=True)
         with trunk, tapped as readout, self._outputs_for_main_losses(readout, teacher):
-            losses = self.segmentor.loss(inputs, data_samples)
+            losses = loss_with_accuracy(self.segmentor, inputs, data_samples, self.accuracy_interval)
         if self.losses or self.shared:
             student = readout.output()
             for slot in self.context.shared.values():

@@ -27,6 +27,7 @@ def config(key: str, value: Any) -> Any:
         ('optim_wrapper.optimizer.betas.0', (0.9,), ('0.9', NAN)),
         ('optim_wrapper.dtype', ('bfloat16',), ('float8', 16)),
         ('optim_wrapper.loss_scale', ('dynamic', 512.0, dict(init_scale=2.0)), ('dynamc', NAN)),
+        ('accuracy_interval', (1, 10), (0, 2.5, True)),
         ('compile', (True, dict(mode='default')), ('fast', 1)),
         ('train_cfg.dynamic_intervals', ([(5, 1)],), (3, [5, 1])),
         ('auto_scale_lr.base_batch_size', (16,), (0,)),
