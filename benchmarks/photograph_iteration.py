@@ -114,9 +114,9 @@ def main() -> int:
         run = iteration(model, batch, amp, place)
         runs[name] = depthwise_too(run) if 'depthwise' in name else run
         if args.compile and name == FULL:
-            compiled = Students(args.config, args.classes, batch, place, options).student(args.method)
-            compiled.train_step = torch.compile(compiled.train_step, backend=args.compile)
-            runs[f'{name}, {args.compile}'] = iteration(compiled, batch, amp, place)
+            options['compile'] = dict(backend=args.compile)
+            model = Students(args.config, args.classes, batch, place, options).student(args.method)
+            runs[f'{name}, {args.compile}'] = iteration(model, batch, amp, place)
     times = alternate(runs, args.rounds, warm_up=2, cpu_time=args.cpu_time)
     print(
         f'{args.config}, {args.method}, batch {args.batch}, crop {args.crop}, {args.classes + 1} channels, '

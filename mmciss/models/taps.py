@@ -90,6 +90,23 @@ def check_names(root: nn.Module, names: Iterable[str], key: str = 'layers') -> N
             )
 
 
+def check_compiling(names: Iterable[str]) -> None:
+    """Refuses taps of a backbone that is to be compiled into one operation.
+
+    Args:
+        names: As for :func:`check_names`, relative to the segmentor.
+
+    Raises:
+        ConfigError: Naming the taps.
+    """
+    inside = [name for name in names if split_name(name)[0].split('.')[0] in ('backbone', STAGES)]
+    if inside:
+        raise ConfigError(
+            f'compile: the method reads {", ".join(map(repr, inside))} inside the backbone, which cannot be read in a '
+            f'compiled one; leave compile out, or take a method without such layers'
+        )
+
+
 def expand(root: nn.Module, name: str) -> tuple[str, ...]:
     """Returns the taps that a name stands for: those of all stages for ``'stages'``, else the name itself."""
     module, port = split_name(name)

@@ -175,8 +175,14 @@ def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState |
         checkpoint=out.get('load_from') if previous is None else None,
         channels_last=out.pop('channels_last', False),
         accuracy_interval=out.pop('accuracy_interval', 1),
+        compiling=_compiling(out.pop('compile', None)),
     )
     out.load_from = None
+
+
+def _compiling(value: bool | dict[str, Any] | None) -> dict[str, Any] | None:
+    """Takes ``compile`` away from mmengine, which would compile the training step, whose hooks read maps."""
+    return ({} if value else None) if value is None or isinstance(value, bool) else value
 
 
 def _data(

@@ -32,6 +32,7 @@ from mmciss.models.segmentors.training_accuracy import loss_with_accuracy
 from mmciss.models.slot import Slot
 from mmciss.models.slots import build_named, build_slot, check_needs
 from mmciss.models.step_context import StepContext, StepState
+from mmciss.models.taps import check_compiling
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
 from mmciss.utils.patched import patched
@@ -68,6 +69,8 @@ class IncrementalSegmentor(BaseModel):
             many CPUs and GPUs compute faster.
         accuracy_interval: Every how many iterations MMSegmentation's heads compute the accuracy of the batch, which is
             only logged.
+        compiling: Arguments of ``torch.compile`` for the backbones of student and teacher, or None for none. Heads stay
+            as they are, since every method reads their maps.
         context: The step's context, if a runner made one; takes precedence over ``step`` and ``previous``.
 
     Attributes:
@@ -91,6 +94,7 @@ class IncrementalSegmentor(BaseModel):
         shared: dict[str, Any] | None = None,
         channels_last: bool = False,
         accuracy_interval: int = 1,
+        compiling: dict[str, Any] | None = None,
         context: StepContext | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
@@ -114,10 +118,14 @@ class IncrementalSegmentor(BaseModel):
         self.checkpoint = checkpoint
         self.channels_last = channels_last
         self.accuracy_interval = accuracy_interval
+        self.compiling = compiling
         self._freeze = dict(freeze or {})
         self.layers: list[str] = []
         self.needs_teacher = False
         self._prepare_slots()
+        if compiling is not None:
+            check_compiling(self.layers)
+            compile_backbone(self.segmentor, compiling)
         self.frozen = self._apply_freeze()
         self._pixel_weights = install_pixel_weights(growing_heads(self.segmentor).values()) if self.labeler else []
         self.set_teacher(None)
@@ -177,6 +185,8 @@ class IncrementalSegmentor(BaseModel):
     def set_teacher(self, teacher: Teacher | None) -> None:
         """Attaches the teacher, outside the tree of modules."""
         object.__setattr__(self, '_teacher', teacher)
+        if teacher is not None and self.compiling is not None and teacher.segmentor is not self.segmentor:
+            compile_backbone(teacher.segmentor, self.compiling)
 
     def init_weights(self) -> None:
         """Loads the weights that the step starts from; called by the runner after the passes over the data."""
@@ -331,3 +341,8 @@ class IncrementalSegmentor(BaseModel):
             self.decision.export(rows, classifier.auxiliary)
             weights.update({f'{prefix}{key}': tensor for key, tensor in rows.items()})
         return weights
+
+
+def compile_backbone(segmentor: Any, options: dict[str, Any]) -> None:
+    """Compiles a segmentor's backbone; names of weights, and copies of the model, stay as they are."""
+    segmentor.backbone.compile(**options)

@@ -183,3 +183,12 @@ def test_previous_step_and_index_must_agree() -> None:
         make_step_config(config(), LATER, StepPlan(7))
     with pytest.raises(ConfigError, match='step 0 must not have a previous step'):
         make_step_config(config(), BASE, StepPlan(7), PREVIOUS)
+
+
+@pytest.mark.parametrize(
+    ('value', 'expected'),
+    [(None, None), (False, None), (True, {}), ({}, {}), ({'mode': 'default'}, {'mode': 'default'})],
+)
+def test_the_model_compiles_itself_and_mmengine_does_not(value: object, expected: dict | None) -> None:
+    out = make_step_config(config(compile=value), BASE, StepPlan(3), None)
+    assert out.model.compiling == expected and 'compile' not in out

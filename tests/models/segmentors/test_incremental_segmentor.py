@@ -247,3 +247,23 @@ def test_channels_last_reaches_student_and_teacher_and_changes_no_loss(previous:
         found.append({name: value.item() for name, value in losses.items()})
     assert layouts == [False, False, True, True]
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_compiled_backbones_change_no_loss_and_no_weight_name(previous: dict) -> None:
+    plain, compiled = (
+        later_model(previous, losses=KD, compiling=value).train() for value in (None, {'backend': 'eager'})
+    )
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    for model in (compiled.segmentor, compiled.teacher.segmentor):
+        assert model.backbone._compiled_call_impl is not None
+    found = [model.loss(*batch()) for model in (plain, compiled)]
+    assert found[0].keys() == found[1].keys()
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value)
+
+
+@pytest.mark.parametrize('layer', ['backbone', 'stages', 'backbone:input'])
+def test_maps_inside_a_compiled_backbone_cannot_be_read(previous: dict, layer: str) -> None:
+    losses = dict(features=dict(type='FeatureDistillationLoss', layer=layer))
+    with pytest.raises(ConfigError, match=f"compile: the method reads '{layer}' inside the backbone"):
+        later_model(previous, losses=losses, compiling={})
