@@ -36,7 +36,7 @@ def device() -> str:
 
 def optional() -> str:
     """Returns which optional packages are there."""
-    found = {name: importlib.util.find_spec(name) is not None for name in ('mmdet', 'tensorboard', 'timm')}
+    found = {name: importlib.util.find_spec(name) is not None for name in ('mmdet', 'submitit', 'tensorboard', 'timm')}
     found['compiled operations of mmcv'] = importlib.util.find_spec('mmcv._ext') is not None
     return ', '.join(f'{name} {"yes" if there else "no"}' for name, there in found.items())
 

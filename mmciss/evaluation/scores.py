@@ -75,6 +75,19 @@ def score_key(report: Mapping[str, Any], name: str) -> str:
     return f'{name}_no_background' if without and name != 'new' else name
 
 
+def headline_scores(result: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Returns the mean IoU of old, new and all classes after a step in percent, NaN where a group is empty.
+
+    Args:
+        result: The content of the step's ``result.json``.
+    """
+    background = result.get('background', True)
+    counts = {'background': background, 'counts_background': result.get('data_background', True)}
+    confusion, iou = np.asarray(result['confusion']), result_iou(result)
+    scores = step_scores(confusion, result['sizes'], result['step'], background, iou=iou)
+    return scores[score_key(counts, 'old')], scores[score_key(counts, 'new')], scores[score_key(counts, 'all')]
+
+
 def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, float]:
     """Flattens the result of a step for mmengine's visualizer backends (TensorBoard, ...).
 

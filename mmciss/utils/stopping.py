@@ -17,9 +17,10 @@ class Stopped(KeyboardInterrupt):
 def stop_on_sigterm() -> None:
     """Makes SIGTERM end this process like Ctrl-C, closing files and stopping data workers.
 
-    Forked children (data workers) still end immediately and silently.
+    Forked children (data workers) still end immediately and silently. A handler that is there already is left alone: in
+    a job of a cluster, SIGTERM may only announce that the job will be put into the queue again.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or callable(signal.getsignal(signal.SIGTERM)):
         return
     owner = os.getpid()
 

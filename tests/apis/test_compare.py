@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmciss.apis import compare as module
-from mmciss.apis.compare import Comparison, Run, main, parse_args, plan_runs, start_training
+from mmciss.apis.compare import main, parse_args, shell_commands
+from mmciss.apis.train import parse_args as train_args
+from mmciss.comparison.local import LocalExecutor
+from mmciss.comparison.plan import plan_runs
+from mmciss.comparison.slurm import SlurmExecutor
+from mmciss.comparison.training import Training
 from mmciss.engine.runner.run_folder import RunFolder
+from tests.comparison.fake_runs import finish_step, make_run
 from tests.paths import ROOT
 from tests.smoke import SMOKE
 
@@ -32,7 +43,19 @@ def test_methods_and_seeds_share_the_base_steps_that_are_equal(tmp_path: Path) -
     base = {run.name: run.base for run in runs}
     assert base['finetuning_seed0'] == base['mib_seed0'] != base['mib_seed1']
     assert base['ssul_seed0'] not in (base['mib_seed0'], base['ssul_seed1'])
+    assert (runs[0].iterations, runs[0].test_images, runs[0].batch_size) == ((6, 4), (10, 10), 4)
     assert not list(tmp_path.iterdir())
+
+
+def test_protocols_and_orders_are_part_of_the_grid(tmp_path: Path) -> None:
+    runs = plan_runs(
+        parse_args(
+            [CONFIG, '--methods', 'mib', '--protocols', '15-5', '19-1', '--orders', '1', '--work-dir', str(tmp_path)]
+        )
+    )
+    assert [run.name for run in runs] == ['mib_15-5_order1_seed0', 'mib_19-1_order1_seed0']
+    assert dict(runs[1].labels) == {'method': 'mib', 'protocol': '19-1', 'order': '1', 'seed': '0'}
+    assert [train_args(run.arguments).protocol for run in runs] == ['15-5', '19-1']
 
 
 @pytest.mark.parametrize(
@@ -44,13 +67,58 @@ def test_methods_and_seeds_share_the_base_steps_that_are_equal(tmp_path: Path) -
         (['--methods', 'mib', '--cfg-options', 'randomness.seed=3'], 'randomness.seed: all runs .*use --seeds'),
         (['--methods', 'mib', '--cfg-options', 'work_dir=x'], 'work_dir: all runs .*use --work-dir'),
         (['--methods', 'mib', '--protocol', '25-1'], 'mib_seed0: protocol.name'),
+        (['--methods', 'mib', '--executor', 'slurm'], '--slurm: time is missing'),
     ],
 )
 def test_wrong_input_ends_before_the_first_run(
     tmp_path: Path, capsys: pytest.CaptureFixture, extra: list, message: str
 ) -> None:
+    pytest.importorskip('submitit')
     assert main([CONFIG, '--work-dir', str(tmp_path / 'all'), *extra]) == 2
     assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / 'all').exists()
+
+
+@pytest.mark.parametrize(
+    ('extra', 'message'),
+    [
+        (['--jobs', '0'], 'at least 1'),
+        (['--jobs', '2', '--executor', 'slurm'], '--jobs is for --executor local'),
+        (['--slurm', 'time=5'], '--slurm is for --executor slurm'),
+        (['--protocol', '15-1', '--protocols', '15-5'], 'not allowed with'),
+    ],
+)
+def test_flags_that_do_not_go_together(extra: list, message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse_args([CONFIG, '--methods', 'mib', '--work-dir', 'x', *extra])
+    assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_has_a_command_per_run_and_base_step_in_order(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name) for name in 'abc']
+    lines = shell_commands(runs)
+    commands = [shlex.split(line) for line in lines if not line.startswith('#')]
+    assert all(command[:4] == [sys.executable, '-m', 'mmciss', 'train'] for command in commands)
+    parsed = [train_args(command[4:]) for command in commands]
+    assert [(Path(args.work_dir).name, args.steps) for args in parsed] == [
+        ('a', '0'),
+        ('a', None),
+        ('b', None),
+        ('c', None),
+    ]
+    assert [args.base_from and Path(args.base_from).name for args in parsed] == [None, None, 'a', 'a']
+    for step in (0, 1):
+        finish_step(tmp_path / 'b', step)
+    lines = shell_commands(runs)
+    assert lines[0].startswith('# 1 of 3 runs are done.') and len(lines) == 3
+    assert all(line.endswith(f'--base-from {tmp_path / "b"}') for line in lines[1:])
+
+
+def test_a_dry_run_prints_commands_and_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = [CONFIG, '--methods', 'finetuning', 'mib', '--work-dir', str(tmp_path / 'all'), '--dry-run']
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if ' -m mmciss train ' in line]) == 3
     assert not (tmp_path / 'all').exists()
 
 
@@ -62,20 +130,24 @@ def test_two_methods_become_one_report_and_a_third_is_added(
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert '2 runs, 1 base step,' in out and 'Fine-tuning' in out and 'MiB' in out
+    assert re.search(r'^mib_seed0: done, 2 of 2 steps done, mIoU old \d', out, re.MULTILINE)
+    assert len(out.splitlines()) < 40
     (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
     assert {row['method'] for row in problem['rows']} == {'Fine-tuning', 'MiB'}
     first, second = (RunFolder(tmp_path / name).result(0) for name in ('finetuning_seed0', 'mib_seed0'))
     assert first['sha256'] == second['sha256'], 'the base step was trained once'
 
     started = []
+    original = LocalExecutor.submit
 
-    def start(config: str, work_dir: Path, run: Run, base: Path | None, place: int) -> object:
-        started.append((run.name, base and base.name))
-        return start_training(config, work_dir, run, base, place)
+    def submit(self: LocalExecutor, name: str, training: Training, after: None = None) -> Any:
+        started.append((name, training.command()[-2:]))
+        return original(self, name, training, after)
 
-    monkeypatch.setattr(module, 'start_training', start)
+    monkeypatch.setattr(LocalExecutor, 'submit', submit)
     assert main([*arguments, 'lwf']) == 0
-    assert started == [('lwf_seed0', 'finetuning_seed0')], 'finished runs are not run again'
+    base = str(tmp_path / 'finetuning_seed0')
+    assert started == [('lwf_seed0', ['--base-from', base])], 'finished runs are not run again'
     assert main([*arguments[:-2], 'lwf']) == 0
     (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
     assert len(problem['rows']) == 3, 'runs of earlier calls stay in the report'
@@ -83,42 +155,59 @@ def test_two_methods_become_one_report_and_a_third_is_added(
     assert 'finetuning_seed0 belongs to a different experiment' in capsys.readouterr().err
 
 
-class Ended:
-    """A process that ended."""
+@pytest.mark.slow
+def test_a_failed_run_is_listed_with_the_end_of_its_log(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = [CONFIG, '--work-dir', str(tmp_path), '--methods', 'mib', '--cfg-options', 'steps.later.lr=1e30']
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert 'mib_seed0: failed, 1 of 2 steps done' in out
+    assert f'error: mib_seed0 failed (exit status 1), see {tmp_path / "logs" / "mib_seed0.log"}\n    ' in err
+    assert re.search('^    error: .*loss', err, re.MULTILINE), 'what training said last'
+    assert 'Traceback' not in err
 
-    def __init__(self, returncode: int) -> None:
-        self.returncode = returncode
 
-    def poll(self) -> int:
-        """Returns the exit status."""
-        return self.returncode
+class Cluster(SlurmExecutor):
+    """Submits to submitit's local executor, which queues nothing."""
+
+    queues = False
+
+    def _submitit(self, name: str) -> Any:
+        import submitit
+
+        executor = submitit.LocalExecutor(self.folder / name)
+        executor.update_parameters(timeout_min=30)
+        executor.job_class._results_timeout_s = 1
+        return executor
 
 
-def test_a_failed_owner_of_a_base_step_does_not_take_the_others_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.slow
+def test_jobs_of_submitit_are_collected_and_a_killed_one_is_continued(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, 'POLL_SECONDS', 0)
-    calls = []
+    pytest.importorskip('submitit')
+    submitted: list[str] = []
 
-    def start(run: Run, base: Path | None, place: int) -> Ended:
-        calls.append((run.name, base, place))
-        return Ended(int(run.name == 'a'))
+    class Killing(Cluster):
+        def submit(self, name: str, training: Training, after: Any | None = None) -> Any:
+            submitted.append(name)
+            return super().submit(name, training, after)
 
-    said: list[str] = []
-    runs = [Run(name, (), 'same', 2) for name in 'abc']
-    comparison = Comparison(runs[:2], tmp_path, start, 1, said.append)
-    assert comparison.run() == ['a']
-    assert calls == [('a', None, 0), ('b', None, 0)]
-    assert said[-1] == 'b: done' and any(line.startswith('a: failed, see') for line in said)
+        def wait(self, jobs: Any) -> None:
+            super().wait(jobs)
+            run = tmp_path / 'mib_seed0'
+            if submitted.count('mib_seed0') == 1 and (run / 'step_1').exists() and not (tmp_path / 'killed').exists():
+                os.kill(int((run / '.lock').read_text()), signal.SIGKILL)
+                (tmp_path / 'killed').touch()
 
-
-def test_runs_at_the_same_time_take_different_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(
-        module.subprocess, 'Popen', lambda command, env, **options: seen.append((command, env['CUDA_VISIBLE_DEVICES']))
-    )
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
-    for place in range(3):
-        start_training(CONFIG, tmp_path, Run('mib_seed0', ('--seed', '0'), 'same', 2), tmp_path / 'base', place)
-    assert [device for _, device in seen] == ['3', '5', '3']
-    assert seen[0][0][-5:] == ['--resume', '--seed', '0', '--base-from', str(tmp_path / 'base')]
+    monkeypatch.setattr(module, 'make_executor', lambda options: Killing(tmp_path / 'logs', {}))
+    arguments = [CONFIG, '--work-dir', str(tmp_path), '--methods', 'finetuning', 'mib']
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert 'finetuning_seed0: done, 2 of 2 steps done' in out and 'mib_seed0: failed' in out
+    assert 'error: mib_seed0 failed (' in err and 'step 1/2, iteration' not in err.partition('mib_seed0')[0]
+    assert submitted == ['finetuning_seed0_base', 'finetuning_seed0', 'mib_seed0']
+    assert main(arguments) == 0
+    assert submitted[3:] == ['mib_seed0'], 'what is done is not run again'
+    assert 'Step 0 was copied' in (tmp_path / 'logs' / 'mib_seed0.log').read_text()
+    (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
+    assert {row['method'] for row in problem['rows']} == {'Fine-tuning', 'MiB'}

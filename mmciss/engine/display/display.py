@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import TypeVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from mmciss.engine.display.rows import Row, as_line, as_table, changed
 from mmciss.engine.display.time_left import TimeLeft
 from mmciss.errors import unknown_name
 
@@ -21,6 +23,8 @@ KINDS = ('auto', 'live', 'lines', 'verbose', 'none')
 log, nothing."""
 LINES = 20
 """A display in lines prints progress this often over all iterations of a protocol."""
+TABLE_LINES = 4
+"""Lines of the terminal that a table leaves to its titles, its summary, and what is printed above it."""
 
 Shown = TypeVar('Shown', bound='Display')
 
@@ -68,6 +72,9 @@ class Display:
     def look(self, what: str, done: int, total: int) -> None:
         """Takes note of how far a look at images has come, such as an evaluation; in batches."""
 
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Takes note of how far runs have come that are trained elsewhere."""
+
 
 class LineDisplay(Display):
     """Prints plain lines, few enough for a pipe or the log of a CI.
@@ -82,6 +89,7 @@ class LineDisplay(Display):
         self._clock = clock
         self._left: TimeLeft | None = None
         self._next = 0
+        self._rows: dict[str, Row] = {}
 
     def show(self, text: str) -> None:
         """Prints text that stays."""
@@ -105,13 +113,19 @@ class LineDisplay(Display):
             self._next = done + self._interval()
             self._write(progress_line(self._left, loss(), now))
 
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Prints a line for every run that has begun, finished a step, or ended."""
+        for row in changed(rows, self._rows):
+            self._write(as_line(row))
+        self._rows = {row.name: row for row in rows}
+
     def _interval(self) -> int:
         assert self._left is not None
         return max(1, sum(self._left.iterations) // LINES)
 
 
 class LiveDisplay(Display):
-    """Keeps one line at the bottom of the terminal up to date; what stays is printed above it.
+    """Keeps one line at the bottom of the terminal up to date, or a table; what stays is printed above it.
 
     Args:
         console: Where to print.
@@ -126,12 +140,18 @@ class LiveDisplay(Display):
         self._task: TaskID | None = None
         self._learns = ''
         self._shown = float('-inf')
+        self._table: Live | None = None
+        self._rows: Sequence[Row] = ()
 
     def close(self) -> None:
-        """Removes the line at the bottom."""
+        """Removes the line at the bottom; a table stays as it was last, with all rows."""
         if self._progress is not None:
             self._progress.stop()
         self._progress = self._task = None
+        if self._table is not None:
+            self._table.stop()
+            self.console.print(as_table(self._rows, len(self._rows)))
+        self._table = None
 
     def show(self, text: str) -> None:
         """Prints text that stays."""
@@ -167,6 +187,14 @@ class LiveDisplay(Display):
             return
         facts = [f'{what} {done}/{total}', *([] if self._left is None else [time_left(self._left, now)])]
         self._update(self._learns, done, total, '  '.join(facts))
+
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Shows how far runs have come, in a table."""
+        self._rows = rows
+        if self._table is None:
+            self._table = Live(console=self.console, auto_refresh=False, transient=True)
+            self._table.start()
+        self._table.update(as_table(rows, self.console.height - TABLE_LINES), refresh=True)
 
     def _update(self, description: str, done: int, total: int, facts: str) -> None:
         self._shown = self._clock()

@@ -11,7 +11,7 @@ import numpy as np
 from mmciss.engine.display.display import Display, learned_names
 from mmciss.engine.display.time_left import TimeLeft
 from mmciss.evaluation.diagnosis import diagnose
-from mmciss.evaluation.scores import result_iou, score_key, step_scores
+from mmciss.evaluation.scores import headline_scores, result_iou
 
 if TYPE_CHECKING:
     from mmciss.engine.runner.experiment import Experiment
@@ -33,9 +33,8 @@ def introduce(display: Display, experiment: Experiment, folder: RunFolder) -> No
         folder: Its folder.
     """
     steps, iterations = list(experiment.protocol), [plan.iterations for plan in experiment.plans]
-    tests = [0 if experiment.datasets is None else len(experiment.dataset(step.index, 'test')) for step in steps]
     details = experiment.details()
-    display.expect(TimeLeft(iterations, tests, details['batch_size'] * details['world_size']))
+    display.expect(TimeLeft(iterations, experiment.num_test_images(), experiment.global_batch))
     if experiment.datasets is None:
         return  # an extension, which describes itself and is tested at its end
     learns = [len(step.new_names) for step in steps]
@@ -127,12 +126,9 @@ def table_row(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> st
         result: The content of the step's ``result.json``.
         before: That of the step before, or None at the base step.
     """
-    iou, sizes, names = result_iou(result), list(result['sizes']), list(result['classes'])
-    step, background = result['step'], result.get('background', True)
-    scores = step_scores(np.asarray(result['confusion']), sizes, step, background, iou=iou)
-    counts = {'background': background, 'counts_background': result.get('data_background', True)}
-    numbers = [_number(scores[score_key(counts, name)]) for name in ('old', 'new', 'all')]
-    first = sum(sizes[:-1]) if before is not None else int(background)
+    iou, names = result_iou(result), list(result['classes'])
+    numbers = [_number(score) for score in headline_scores(result)]
+    first = sum(result['sizes'][:-1]) if before is not None else int(result.get('background', True))
     worst = _extreme(names[first:], iou[first:])
     lost = ''
     if before is not None:
@@ -140,7 +136,7 @@ def table_row(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> st
         found = _extreme(names[: len(earlier)], iou[: len(earlier)] - earlier)
         lost = f'{found[0]} {found[1]:+.1f}' if found is not None and found[1] < 0 else 'nothing'
     worst_text = '' if worst is None else f'{worst[0]} {worst[1]:.1f}'
-    return _row([str(step), learned_names(names[first:], 2), *numbers, lost, worst_text])
+    return _row([str(result['step']), learned_names(names[first:], 2), *numbers, lost, worst_text])
 
 
 def _extreme(names: Sequence[str], values: np.ndarray) -> tuple[str, float] | None:

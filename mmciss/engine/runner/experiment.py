@@ -113,6 +113,11 @@ class Experiment:
         assert self.datasets is not None, 'only an experiment made from a config has data'
         return self.datasets.dataset(index, split)
 
+    def num_test_images(self) -> tuple[int, ...]:
+        """Returns how many images every step is tested on; zeros if the steps get their data from elsewhere."""
+        steps = range(len(self.protocol))
+        return tuple(0 if self.datasets is None else len(self.dataset(index, 'test')) for index in steps)
+
     def step_config(self, index: int, previous: StepState | None) -> Config:
         """Returns the plain config of one step."""
         return make_step_config(

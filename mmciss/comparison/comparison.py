@@ -1,0 +1,151 @@
+"""Runs a comparison: every run once, each base step once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from mmciss.comparison.executor import Executor
+from mmciss.comparison.plan import Task, plan_tasks
+from mmciss.comparison.progress import Progress
+from mmciss.comparison.run import Run
+from mmciss.comparison.training import Training
+from mmciss.engine.display import Display
+from mmciss.engine.runner.run_folder import RunFolder
+from mmciss.errors import ConfigError
+
+
+class Comparison:
+    """Trains what is not finished yet; a base step that several runs share is trained before them.
+
+    What another process is working on is left to it: the same command may be given twice, or on several machines that
+    share the folder.
+
+    Args:
+        runs: The runs.
+        logs: Folder of their logs.
+        executor: Where they run.
+        display: Shows how far they have come.
+    """
+
+    def __init__(self, runs: Sequence[Run], logs: Path, executor: Executor, display: Display) -> None:
+        self.runs, self.logs, self.executor, self.display = list(runs), logs, executor, display
+        self.failed: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self._open: list[Task] = []
+        self._jobs: dict[Task, Any] = {}
+        self._claims: dict[str, ExitStack] = {}
+        self._elsewhere: set[str] = set()
+        self._progress = [Progress(run) for run in self.runs]
+
+    def run(self) -> dict[str, str]:
+        """Runs everything.
+
+        Returns:
+            Why runs failed, by their names. What the executor itself said about them is in ``outputs``.
+
+        Raises:
+            ConfigError: If the executor refuses a training.
+        """
+        self._open = plan_tasks(self.runs, [run for run in self.runs if not run.is_done()])
+        try:
+            while self._open:
+                self._submit()
+                self._show()
+                if self._open:
+                    self.executor.wait(list(self._jobs.values()))
+                self._collect()
+            self._show()
+        finally:
+            self.executor.close()
+            for claim in self._claims.values():
+                claim.close()
+        return self.failed
+
+    def _submit(self) -> None:
+        """Submits what can be; what was finished by another process is taken from the list."""
+        for task in [task for task in self._open if task not in self._jobs]:
+            if task.base_only and task.is_done():
+                self._end(task)
+            elif len(self._jobs) < self.executor.places and not self._waits(task) and self._claim(task.run):
+                if task.is_done():
+                    self._end(task)
+                    continue
+                job = self.executor.find(task.name)
+                after = None if task.after is None else self._jobs.get(task.after)
+                self._jobs[task] = job or self.executor.submit(task.name, self._training(task), after)
+
+    def _waits(self, task: Task) -> bool:
+        """Whether a task must not be submitted yet because another one has not ended."""
+        return task.after in self._open and not (self.executor.queues and task.after in self._jobs)
+
+    def _training(self, task: Task) -> Training:
+        bases = tuple(run.path for run in self.runs if run.base == task.run.base and run is not task.run)
+        return Training(task.arguments, task.run.path, bases, log_file(self.logs, task.run))
+
+    def _claim(self, run: Run) -> bool:
+        """Keeps other processes from working on a run; returns whether none does."""
+        if run.name in self._claims:
+            return True
+        with ExitStack() as claim:
+            try:
+                claim.enter_context(RunFolder(self.logs / run.name).lock())
+                if run.path.exists():
+                    with run.folder.lock():  # a training without a comparison, or left by one that was killed
+                        pass
+            except ConfigError:
+                self._elsewhere.add(run.name)
+                return False
+            self._elsewhere.discard(run.name)
+            self._claims[run.name] = claim.pop_all()
+        return True
+
+    def _collect(self) -> None:
+        for task, job in list(self._jobs.items()):
+            if not job.done():
+                continue
+            del self._jobs[task]
+            reason = self.executor.failure(job)
+            self.failed.pop(task.run.name, None)
+            if reason is not None:
+                self.failed[task.run.name], self.outputs[task.run.name] = reason, self.executor.output(job)
+            self._end(task)
+            if reason is not None and task.base_only:
+                self._share_anew(task)
+
+    def _share_anew(self, failed: Task) -> None:
+        """Lets another run train a base step: what broke its first owner need not break the next."""
+        waiting = [task for task in self._open if task.after is failed and task not in self._jobs]
+        self._open = [task for task in self._open if task not in waiting]
+        self._open += plan_tasks(self.runs, [task.run for task in waiting if task.run is not failed.run])
+        self._release(failed.run)
+
+    def _end(self, task: Task) -> None:
+        self._open.remove(task)
+        self._release(task.run)
+
+    def _release(self, run: Run) -> None:
+        """Gives a run up once nothing of it is left to be done."""
+        if run.name in self._claims and not any(task.run is run for task in self._open):
+            self._claims.pop(run.name).close()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        self.display.rows([progress.row(self._state(progress.run), now) for progress in self._progress])
+
+    def _state(self, run: Run) -> str:
+        tasks = [task for task in self._open if task.run is run]
+        jobs = [self._jobs[task] for task in tasks if task in self._jobs]
+        if not tasks:
+            return 'failed' if run.name in self.failed else 'done'
+        if run.name in self._elsewhere or any(map(self.executor.is_running, jobs)):
+            return 'running'
+        return 'queued' if jobs else 'waiting'
+
+
+def log_file(logs: Path, run: Run) -> Path:
+    """Returns where the output of a run goes."""
+    return logs / f'{run.name}.log'

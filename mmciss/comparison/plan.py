@@ -1,0 +1,151 @@
+"""Which runs a comparison consists of, and which of their trainings wait for others."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmciss.comparison.run import Run
+from mmciss.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training command of a comparison.
+
+    Attributes:
+        run: The run that is trained.
+        after: The task whose base step it takes; None if it waits for nothing.
+        base_only: Whether it trains the base step only.
+    """
+
+    run: Run
+    after: Task | None = None
+    base_only: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name for its log."""
+        return f'{self.run.name}_base' if self.base_only else self.run.name
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Arguments of ``mmciss train``."""
+        return (*self.run.arguments, '--steps', '0') if self.base_only else self.run.arguments
+
+    def is_done(self) -> bool:
+        """Whether what it trains is there."""
+        return self.run.has_base() if self.base_only else self.run.is_done()
+
+
+def plan_tasks(runs: Iterable[Run], open_runs: Sequence[Run]) -> list[Task]:
+    """Returns what is still to be trained; a base step that several runs share comes before them.
+
+    Args:
+        runs: All runs of the comparison; finished ones lend their base steps, too.
+        open_runs: Those to be trained.
+    """
+    there = {run.base for run in runs if run.has_base()}
+    bases: dict[str, Task] = {}
+    for run in open_runs:
+        sharing = [other for other in open_runs if other.base == run.base]
+        if run.base not in there and len(sharing) > 1:
+            bases.setdefault(run.base, Task(run, base_only=True))
+    return [*bases.values(), *(Task(run, bases.get(run.base)) for run in open_runs)]
+
+
+def plan_runs(options: argparse.Namespace) -> list[Run]:
+    """Resolves every run and builds what it needs, so that one that cannot work is found before the first one trains.
+
+    Args:
+        options: The command line, see :func:`mmciss.apis.compare.parse_args`.
+
+    Raises:
+        ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
+            The message names all methods that cannot work.
+    """
+    from mmciss.engine.runner.launch import check_work_dir
+
+    check_work_dir(options.work_dir, '--work-dir')
+    own = {'randomness.seed': '--seeds', 'protocol.order': '--orders', 'work_dir': '--work-dir'}
+    for key, flag in {**own, **({'protocol.name': '--protocols'} if options.protocols else {})}.items():
+        if any(item.partition('=')[0] == key for item in options.cfg_options or ()):
+            raise ConfigError(
+                f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}'
+            )
+    runs: list[Run] = []
+    wrong: dict[str, str] = {}
+    checked: set[tuple[str, ...]] = set()
+    grid = (options.methods, options.protocols or [None], options.orders or [None], options.seeds)
+    for method, protocol, order, seed in itertools.product(*grid):
+        parts = [Path(method).stem, protocol, order and f'order{order}', f'seed{seed}']
+        name = '_'.join(part for part in parts if part)
+        if any(run.name == name for run in runs):
+            raise ConfigError(f'--methods, --protocols, --orders and --seeds: two runs would be called {name}')
+        if method in wrong:
+            continue
+        labels = {'method': Path(method).stem, 'protocol': protocol, 'order': order, 'seed': str(seed)}
+        try:
+            runs.append(_plan_run(options, name, method, labels, checked))
+        except ConfigError as error:
+            wrong[method] = f'{name}: {error}'
+    if len(wrong) > 1:
+        raise ConfigError(
+            f'{len(wrong)} of {len(options.methods)} methods cannot work here, and nothing was started:\n'
+            + '\n'.join(wrong.values())
+        )
+    if wrong:
+        raise ConfigError(*wrong.values())
+    return runs
+
+
+def _plan_run(
+    options: argparse.Namespace, name: str, method: str, labels: dict[str, str | None], checked: set[tuple[str, ...]]
+) -> Run:
+    """Resolves one run; a method that was not yet ``checked`` with its protocol is built once."""
+    from mmciss.apis.train import config_from_args
+    from mmciss.apis.train import parse_args as train_args
+    from mmciss.apis.working_methods import check_method
+    from mmciss.engine.runner.experiment import Experiment
+    from mmciss.engine.runner.launch import prepare_config
+
+    path = Path(options.work_dir) / name
+    arguments = ['--seed', str(labels['seed']), '--work-dir', str(path)]
+    for flag, value in (
+        ('--protocol', labels['protocol'] or options.protocol),
+        ('--setting', options.setting),
+        ('--order', labels['order']),
+    ):
+        if value is not None:
+            arguments += [flag, value]
+    if options.amp:
+        arguments += ['--amp']
+    if options.cfg_options:
+        arguments += ['--cfg-options', *options.cfg_options]
+
+    def config(method: str) -> Config:
+        return config_from_args(train_args([options.config, '--method', method, *arguments]))
+
+    experiment = Experiment.from_cfg(prepare_config(config(method)))
+    run = Run(
+        path,
+        {key: value for key, value in labels.items() if value},
+        (options.config, '--resume', '--method', method, *arguments),
+        experiment.base_identity(),
+        tuple(plan.iterations for plan in experiment.plans),
+        experiment.num_test_images(),
+        experiment.global_batch,
+    )
+    # A finished run is not started again, so nothing else would notice if it was of another experiment.
+    if run.folder.has_started():
+        run.folder.claim(experiment.identity(), experiment.details())
+    kind = (method, labels['protocol'] or '')
+    if kind not in checked and not run.is_done():
+        check_method(experiment, method, config)
+        checked.add(kind)
+    return run
