@@ -56,7 +56,7 @@ html_copy_source = False
 
 CONTENTS = {
     'Start': ['install', 'tutorial', 'glossary'],
-    'Use it': ['own_data', 'extend', 'benchmark', 'own_protocol'],
+    'Use it': ['own_data', 'extend', 'benchmark', 'clusters', 'own_protocol'],
     'Look it up': ['results', 'methods/index', 'config', 'files', 'models', 'fidelity'],
     'Measured': ['benchmarks', 'extend_results', 'performance', 'robustness'],
     'Develop': ['write_a_method', 'api/index'],
@@ -72,6 +72,7 @@ ROOMS = {
     'evaluation': 'What the numbers mean',
     'extend': 'Adding classes to a model',
     'apis': 'Calls and command lines',
+    'comparison': 'Comparing methods',
     'utils': 'Utilities',
 }
 """Title of every package's page of the reference."""

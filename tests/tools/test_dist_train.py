@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +32,18 @@ def test_two_processes_learn_and_test_a_protocol(finished_run: Path, tmp_path: P
         assert np.sum(ours['confusion'], 1).tolist() == np.sum(alone['confusion'], 1).tolist()
     assert (folder / 'report.md').exists()
     assert 'mIoU' in run('dist_test.sh', SMOKE, str(folder), '2')
+
+
+@pytest.mark.slow
+def test_two_machines_train_one_run(tmp_path: Path) -> None:
+    port, folder = str(free_port()), tmp_path / 'run'
+    arguments = ['tools/dist_train.sh', SMOKE, '1', '--work-dir', str(folder), '--steps', '0']
+    processes = [
+        start(*arguments, program='bash', NNODES='2', NODE_RANK=rank, MASTER_ADDR='127.0.0.1', PORT=port)
+        for rank in '01'
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
+    assert RunFolder(folder).result(0)['num_images'] > 0
+    assert json.loads((folder / 'run.json').read_text())['world_size'] == 2
