@@ -17,10 +17,10 @@ PAGES = sorted(
 )
 
 
-def code_blocks(page: Path, language: str = '') -> list[str]:
-    """Returns the fenced blocks of a page, all or those of one language."""
+def code_blocks(page: Path, *languages: str) -> list[str]:
+    """Returns the fenced blocks of a page, all or those of some languages; ``''`` is none."""
     found = re.findall(r'^```(\S*)[^\n]*\n(.*?)^```$', page.read_text(encoding='utf-8'), re.MULTILINE | re.DOTALL)
-    return [text for name, text in found if not language or name == language]
+    return [text for name, text in found if not languages or name in languages]
 
 
 def files_shown(page: Path) -> dict[str, str]:
@@ -38,9 +38,11 @@ def commands(page: Path) -> list[list[str]]:
     indented = re.findall(
         r'(?:^ {4}.*\n)+', re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
     )
-    lines = '\n'.join([*code_blocks(page, 'bash'), *code_blocks(page, 'console'), *indented])
+    lines = '\n'.join([*code_blocks(page, '', 'bash', 'console'), *indented])
     found = []
     for line in lines.replace('\\\n', ' ').splitlines():
+        if loop := re.fullmatch(r'for \w+ in (\S+).*?; do (.*); done', line):
+            line = re.sub(r'\$\w+', loop[1], loop[2])
         if re.search(r'(^|[ /])(tools|benchmarks)/\w+\.(py|sh)|^(PYTHONPATH=\S+ )?mmciss ', line):
             words = shlex.split(line.removeprefix('$ '), comments=True)
             while words and re.fullmatch(r'[A-Z_]+=.*', words[0]):

@@ -76,6 +76,7 @@ def parse(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> a
         if tool.startswith('mmciss/'):
             importlib.import_module(tool.removesuffix('.py').replace('/', '.')).main(arguments)
         else:
+            monkeypatch.syspath_prepend(str((ROOT / tool).parent))
             runpy.run_path(str(ROOT / tool), run_name='__main__')
     return found[0]
 
