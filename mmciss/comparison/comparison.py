@@ -17,6 +17,9 @@ from mmciss.engine.display import Display
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 
+LOOK = 10.0
+"""Seconds between two looks at what other processes work on."""
+
 
 class Comparison:
     """Trains what is not finished yet; a base step that several runs share is trained before them.
@@ -39,6 +42,7 @@ class Comparison:
         self._jobs: dict[Task, Any] = {}
         self._claims: dict[str, ExitStack] = {}
         self._elsewhere: set[str] = set()
+        self._looked = float('-inf')
         self._progress = [Progress(run) for run in self.runs]
 
     def run(self) -> dict[str, str]:
@@ -54,6 +58,7 @@ class Comparison:
         try:
             while self._open:
                 self._submit()
+                self._look_elsewhere()
                 self._show()
                 if self._open:
                     self.executor.wait(list(self._jobs.values()))
@@ -77,6 +82,15 @@ class Comparison:
                 job = self.executor.find(task.name)
                 after = None if task.after is None else self._jobs.get(task.after)
                 self._jobs[task] = job or self.executor.submit(task.name, self._training(task), after)
+
+    def _look_elsewhere(self) -> None:
+        """Finds out, now and then, which of the runs that have no place here other processes work on."""
+        if time.monotonic() - self._looked < LOOK:
+            return
+        self._looked = time.monotonic()
+        for run in {task.run.name: task.run for task in self._open}.values():
+            if run.name not in self._claims and self._claim(run):
+                self._claims.pop(run.name).close()
 
     def _waits(self, task: Task) -> bool:
         """Whether a task must not be submitted yet because another one has not ended."""

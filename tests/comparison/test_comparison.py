@@ -78,6 +78,24 @@ def test_what_another_process_works_on_is_left_to_it(tmp_path: Path, locked: str
     assert lines[-1] == 'a: done, 2 of 2 steps done'
 
 
+def test_what_another_process_works_on_is_shown_even_without_a_free_place(tmp_path: Path) -> None:
+    lock = RunFolder(tmp_path / 'logs' / 'b').lock()
+    lines: list[str] = []
+
+    class Busy(FakeExecutor):
+        def wait(self, jobs: list[FakeJob]) -> None:
+            if not jobs:
+                finish_step(tmp_path / 'b', 0)
+                finish_step(tmp_path / 'b', 1)
+                lock.__exit__(None, None, None)
+
+    runs = [make_run(tmp_path / 'a', 'one'), make_run(tmp_path / 'b', 'two')]
+    with lock:
+        assert Comparison(runs, tmp_path / 'logs', Busy(trained), LineDisplay(lines.append)).run() == {}
+    assert lines[0] == 'b: running, 0 of 2 steps done', 'while the only place is taken by a'
+    assert lines[-1] == 'b: done, 2 of 2 steps done'
+
+
 def test_a_run_is_free_for_others_as_soon_as_it_has_ended(tmp_path: Path) -> None:
     free: list[bool] = []
 

@@ -117,7 +117,7 @@ class LineDisplay(Display):
         """Prints a line for every run that has begun, finished a step, or ended."""
         for row in changed(rows, self._rows):
             self._write(as_line(row))
-        self._rows = {row.name: row for row in rows}
+            self._rows[row.name] = row
 
     def _interval(self) -> int:
         assert self._left is not None

@@ -51,14 +51,20 @@ def as_line(row: Row) -> str:
 
 
 def changed(rows: Sequence[Row], before: Mapping[str, Row]) -> list[Row]:
-    """Returns the rows whose state or number of steps is new, but not those that wait for the first time."""
-    idle = ('waiting', 'queued')
-    return [
-        row
-        for row in rows
-        if (row.name in before or row.state not in idle)
-        and (row.name not in before or (row.state, row.done) != (before[row.name].state, before[row.name].done))
-    ]
+    """Returns the rows that are news: a run has begun, finished a step, or ended.
+
+    Args:
+        rows: All rows.
+        before: Those that were the last news, by the names of their runs.
+    """
+
+    def is_news(row: Row) -> bool:
+        last = before.get(row.name)
+        if row.state in ('waiting', 'queued'):
+            return last is not None and row.done != last.done
+        return last is None or (row.state, row.done) != (last.state, last.done)
+
+    return list(filter(is_news, rows))
 
 
 def as_table(rows: Sequence[Row], height: int) -> Table:

@@ -27,12 +27,12 @@ def test_lines_are_printed_when_a_run_begins_finishes_a_step_or_ends() -> None:
         replace(WAITING, state='running', iteration=(1, 100)),
         replace(RUNNING, done=1, scores=(70.12, math.nan, 70.12)),
         RUNNING,
+        replace(RUNNING, state='queued'),
         replace(RUNNING, iteration=(50, 100)),
         replace(RUNNING, state='failed'),
     ):
         display.rows([row])
     assert lines == [
-        'mib_seed0: queued, 0 of 6 steps done',
         'mib_seed0: running, 0 of 6 steps done',
         'mib_seed0: running, 1 of 6 steps done, mIoU old 70.1, all 70.1',
         'mib_seed0: running, 2 of 6 steps done, mIoU old 70.1, new 40.0, all 65.0',
