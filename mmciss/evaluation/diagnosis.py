@@ -19,6 +19,7 @@ TAKEN = 0.05
 """The least share of its pixels that it has lost to one other class then."""
 FALLING = 0.05
 """A loss that falls by more than this share from the third to the last quarter of a step is still falling."""
+MOST_NAMED = 4
 FEW_IMAGES = 10
 FEW_PIXELS = 1e-3
 """A class with a smaller share of a step's pixels is rare."""
@@ -172,7 +173,7 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
     grown = confusion_shares(np.asarray(result['confusion']))
     known = len(earlier)
     grown[:known, :known] -= confusion_shares(np.asarray(before['confusion']))
-    taken: dict[int, list[str]] = {}
+    taken: dict[int, list[tuple[float, str]]] = {}
     for channel in range(int(background), known):
         if not earlier[channel] - iou[channel] > LOST_IOU:
             continue
@@ -182,13 +183,20 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
         if others[taker] < TAKEN:
             continue  # it has its pixels, and those of another class, of which there is another statement
         change = f'{earlier[channel]:.1f} to {iou[channel]:.1f}, {100 * others[taker]:.0f} % of its pixels'
-        taken.setdefault(taker, []).append(f'{names[channel]} ({change})')
+        taken.setdefault(taker, []).append((earlier[channel] - iou[channel], f'{names[channel]} ({change})'))
     return [
         Finding(
-            result['step'], 'overwritten', f'{names[taker]} took {", ".join(facts)}.', _remedy(taker, known, background)
+            result['step'], 'overwritten', f'{names[taker]} took {_worst(facts)}.', _remedy(taker, known, background)
         )
         for taker, facts in sorted(taken.items())
     ]
+
+
+def _worst(facts: Sequence[tuple[float, str]]) -> str:
+    """Returns the largest losses in words; a report has the rest in its tables."""
+    shown = [text for _, text in sorted(facts, key=lambda fact: -fact[0])]
+    more = len(shown) - MOST_NAMED
+    return ', '.join(shown[:MOST_NAMED]) + (f' and {more} more' if more > 0 else '')
 
 
 def _remedy(taker: int, known: int, background: bool) -> str:

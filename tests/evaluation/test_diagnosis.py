@@ -90,6 +90,21 @@ def test_old_classes_are_listed_by_what_took_them() -> None:
     assert 'models the background (--method' in background.remedy and 'method.losses' in horse.remedy
 
 
+def test_the_four_largest_losses_are_named() -> None:
+    names = ['background', *'abcdef', 'horse']
+    before, after = np.diag([1000] * 7), np.diag([1000] * 8)
+    for channel in range(1, 7):
+        after[channel, [channel, 0]] = [500 - 50 * channel, 500 + 50 * channel]
+    (found,) = diagnose(
+        [
+            dict(step=0, sizes=[7], classes=names[:7], confusion=before.tolist()),
+            dict(step=1, sizes=[7, 1], classes=names, confusion=after.tolist()),
+        ]
+    )
+    assert found.text.startswith('background took f (') and found.text.endswith(') and 2 more.')
+    assert [name for name in 'abcdef' if f' {name} (' in found.text] == ['c', 'd', 'e', 'f']
+
+
 def test_what_was_confused_before_is_not_held_against_the_step() -> None:
     before = step(0, dict(cat=dict(cow=700)))
     assert rules(before, step(1, dict(cat=dict(cow=700, horse=10)))) == []
