@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/fcn_dinov2-s14.py',
     '../_base_/datasets/voc12_aug_518x518.py',
     '../_base_/schedules/voc_30e_adamw.py',
-    '../_base_/methods/ewf.py',
+    '../_base_/methods/anchor.py',
     '../_base_/default_runtime.py',
 ]
 protocol = dict(name='15-1', setting='overlapped', label_policy='plop')

@@ -166,11 +166,16 @@ class ExtensionExperiment(Experiment):
         notes = []
         if drop_class_weights(self.old.cfg.model.to_dict()):
             notes.append('Class weights in the loss were dropped: the list has no weights for new classes.')
-        if (self.cfg.method.get('freeze') or {}).get('norm') == 'eval':
+        freeze = self.cfg.method.get('freeze') or {}
+        if freeze.get('norm', 'train') != 'train':
             notes.append(
-                'Batch norms keep the statistics of the old data, of which there is more, and dropout is off, so '
-                'the model stays comparable with its teacher '
-                '(--cfg-options method.freeze.norm=train method.freeze.dropout=train).'
+                'Batch norms keep the statistics of the old data, of which there is more '
+                '(--cfg-options method.freeze.norm=train).'
+            )
+        if freeze.get('dropout') == 'eval':
+            notes.append(
+                'Dropout is off, so the model stays comparable with its teacher '
+                '(--cfg-options method.freeze.dropout=train).'
             )
         return notes
 

@@ -116,17 +116,23 @@ def _method(old: OldModel) -> Setting:
         return Setting(
             'lwf', 'the model keeps its own loss, which is not a softmax cross entropy; other methods would replace it'
         )
-    if old.background:
+    if old.background and any(key.startswith('decode_head') for key in _linear_classifiers(old)):
         return Setting(
-            'mib',
+            'anchor',
             f'class 0, {first!r}, is a background class: what is not labelled is background or an old class, which '
-            f'MiB models',
+            f'Anchor models',
         )
+    if old.background:
+        return Setting('mib', f'class 0, {first!r}, is a background class, and Anchor needs a 1x1 classifier conv_seg')
     return Setting(
         'lwf_unbiased',
         f'there is no background class (class 0 is {first!r}): what is not labelled is some old class, and the old '
         f'model says which',
     )
+
+
+def _linear_classifiers(old: OldModel) -> list[str]:
+    return [name for name in growing_layers(old.cfg.model) if name.endswith('.conv_seg')]
 
 
 def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:

@@ -21,7 +21,7 @@ from mmciss.protocols.step import Step
 from mmciss.utils.configs import configs_folder
 
 DEFAULT_FREEZE = dict(norm='eval', dropout='eval')
-"""For methods that freeze nothing.
+"""For what a method does not say itself.
 
 Batch norms keep the statistics of the old data, of which there is more, and the model is compared with its teacher
 without the noise of dropout.
@@ -68,6 +68,7 @@ def training_config(
     runtime = Config.fromfile(configs_folder() / '_base_' / 'default_runtime.py').to_dict()
     runtime['default_hooks'].pop('visualization')
     runtime['default_hooks']['checkpoint']['interval'] = max(1, min(500, iters // 4))
+    set_keys = {key: value for key, value in method.items() if value is not None}
     own = dict(
         custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
         model=training_model(old.cfg, crop),
@@ -81,7 +82,7 @@ def training_config(
         optim_wrapper=settings['optimizer'].value.to_dict(),
         param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
-        method={'freeze': dict(DEFAULT_FREEZE), **{key: value for key, value in method.items() if value is not None}},
+        method={**set_keys, 'freeze': {**DEFAULT_FREEZE, **(set_keys.get('freeze') or {})}},
         protocol={},
         steps={},
         randomness=dict(seed=seed),

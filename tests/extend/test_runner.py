@@ -83,7 +83,7 @@ def test_the_report_of_any_run_reads_an_extension(extended: Extension, tmp_path:
     text = write_report(extended.config.parent, tmp_path).read_text(encoding='utf-8')
     assert text == extended.report.read_text(encoding='utf-8')
     report = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
-    assert report['run']['method'] == 'MiB' and report['complete'] and report['sizes'] == [3, 2]
+    assert report['run']['method'] == 'Anchor' and report['complete'] and report['sizes'] == [3, 2]
     assert report['iou'] == [[None] * 5, [*[None] * 3, *(item['after'] for item in extended.summary['classes'][3:])]], (
         'nobody labelled old classes'
     )

@@ -13,6 +13,7 @@ from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, read_old_model
 from mmciss.extend.settings import GivenSettings, derive, extension_method, faster_new_rows, unlabelled_value
 from tests.extend.samples import write_model
+from tests.models.tiny_heads import tiny_segmentor
 
 
 @pytest.fixture(scope='module')
@@ -35,12 +36,18 @@ def test_the_model_s_own_config_decides(old: OldModel) -> None:
     assert keys['segmentor.decode_head.conv_seg.steps.new.'].lr_mult == pytest.approx(10)
     assert found['batch_size'].value == 4 and found['crop_size'].value == (32, 32)
     assert found['iters'].value == 30 * 100
-    assert found['method'].value == 'mib' and all(setting.reason for setting in found.values())
+    assert found['method'].value == 'anchor' and all(setting.reason for setting in found.values())
 
 
 def test_without_a_background_class_another_method(old: OldModel) -> None:
     found = derive(replace(old, background=False), 40, [(50, 60)])
     assert found['method'].value == 'lwf_unbiased' and 'no background class' in found['method'].reason
+
+
+def test_a_head_without_a_linear_classifier_gets_mib(old: OldModel) -> None:
+    model = dict(tiny_segmentor('SegmenterMaskTransformerHead', 3))
+    found = derive(replace(old, cfg=Config(dict(model=model))), 40, [(50, 60)])['method']
+    assert found.value == 'mib' and 'Anchor needs' in found.reason
 
 
 def test_a_loss_that_no_method_can_replace_stays(old: OldModel) -> None:

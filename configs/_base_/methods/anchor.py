@@ -1,7 +1,7 @@
-# Anchor, ours: MiB, with batch norm as the base step left it and new rows that learn ten times as fast as the network.
-# A step is short and sees few images: its batches would move the statistics on which all old rows rely, and its new
-# rows have little time. See docs/methods/anchor.md for what each part is worth.
-_base_ = './mib.py'
+# Anchor, ours: MiB with NeST's start, batch norm as the base step left it, and new rows that learn ten times as fast as
+# the network. A step is short and sees few images: its batches would move the statistics on which all old rows rely,
+# and its new rows have little time. See docs/methods/anchor.md for what each part is worth.
+_base_ = './nest.py'
 method = dict(
     name='Anchor',
     freeze=dict(norm='eval_affine_frozen'),
