@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmciss.utils.configs import load_config
 from mmciss.version import __version__
 from tests.paths import ROOT
 
@@ -94,14 +95,16 @@ def test_an_unpacked_wheel_finds_its_configs(wheel: Path, tmp_path: Path) -> Non
     assert '--launcher' in run(sys.executable, str(tool), '-h', cwd=tmp_path, path=str(tmp_path / 'site'))
 
 
-def test_the_model_index_names_configs_that_exist() -> None:
+def test_the_model_index_is_what_the_configs_say() -> None:
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text(encoding='utf-8'))
     collections = {item['Name']: item for item in index['Collections']}
     assert all((ROOT / item['README']).is_file() for item in collections.values())
+    assert {model['In Collection'] for model in index['Models']} == set(collections)
     for model in index['Models']:
-        assert (ROOT / model['Config']).is_file()
+        cfg = load_config(ROOT / model['Config'])
         assert Path(model['Config']).stem == model['Name']
-        assert model['In Collection'] in collections
+        assert cfg.method.name == model['In Collection']
+        assert f'{cfg.protocol.name} {cfg.protocol.setting}' == model['Metadata']['Protocol']
 
 
 def test_the_citation_file_is_current() -> None:
