@@ -6,14 +6,14 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mmciss.datasets.image_files import IMAGES, Reader, image_size
-from mmciss.datasets.label_formats.export import LabelExport
+from mmciss.datasets.label_formats.export import ImageLabels, LabelExport
 from mmciss.datasets.label_formats.match import image_files, match_images
 from mmciss.errors import ConfigError, prefixed, unknown_name
 from mmciss.evaluation.contact_sheet import default_palette
@@ -127,13 +127,7 @@ def convert_labels(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f'--out: {out} exists; choose a new or empty folder, files are never overwritten')
-    order = check_classes(export, classes)
-    table = np.full(256, IGNORE, np.uint8)
-    table[0] = 0 if background else IGNORE
-    for name, number in export.ids.items():
-        if name not in export.special:
-            table[number] = order.index(name) + background
-    names = ('background',) * background + order
+    names, table = _ids(export, check_classes(export, classes), background)
     files = image_files(images)
     with prefixed(str(export.path)):
         matched = match_images(export.images, files, images)
@@ -141,47 +135,67 @@ def convert_labels(
         raise ConfigError(f'{export.path}: none of its images, such as {export.images[0]}, is in {images}')
     temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
     temporary.mkdir(parents=True)
+    pairs, counts = [], _Counts()
     try:
-        pairs, seen, pixels = [], np.zeros(256, np.int64), np.zeros(256, np.int64)
-        unlabelled = sorted(str(path) for path in set(files) - set(matched))
-        overlaps, notes = [0, 0], Counter[str]()
         for index, file in enumerate(matched):
             if file is None:
                 continue
             labels = export.read(index, _size(file, reader))
-            if not (labels.labelled or keep_empty):
-                unlabelled.append(str(file))
-                continue
-            mask = table[labels.mask]
-            place = Path('masks') / file.relative_to(images).with_suffix('.png')
-            _write_mask(temporary / place, mask)
-            pairs.append((str(file), str(out / place)))
-            counts = np.bincount(mask.ravel(), minlength=256)
-            pixels += counts
-            seen += counts > 0
-            overlaps[0] += labels.overlap > 0
-            overlaps[1] += labels.overlap
-            notes.update(labels.notes)
+            if labels.labelled or keep_empty:
+                place = Path('masks') / file.relative_to(images).with_suffix('.png')
+                mask = table[labels.mask]
+                _write_mask(temporary / place, mask)
+                counts.add(mask, labels)
+                pairs.append((str(file), str(out / place)))
         if not pairs:
             raise ConfigError(f'{export.path}: nobody labelled any of the images in {images}')
-        missing = tuple(name for name, file in zip(export.images, matched, strict=True) if file is None)
         conversion = Conversion(
             out,
             export.kind,
             names,
             tuple(sorted(pairs)),
-            seen,
-            pixels,
-            tuple(sorted(unlabelled)),
-            missing,
-            (overlaps[0], overlaps[1]),
-            {text: count for text, count in notes.items() if count},
+            counts.images,
+            counts.pixels,
+            tuple(sorted({str(file) for file in files} - {image for image, _ in pairs})),
+            tuple(name for name, file in zip(export.images, matched, strict=True) if file is None),
+            (counts.overlapping_images, counts.overlapping_pixels),
+            {text: count for text, count in counts.notes.items() if count},
         )
         _write_lists(conversion, temporary)
         os.replace(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return conversion
+
+
+@dataclass
+class _Counts:
+    """What was found in the masks written so far; see :class:`Conversion`."""
+
+    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    overlapping_images: int = 0
+    overlapping_pixels: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, mask: np.ndarray, labels: ImageLabels) -> None:
+        """Counts a mask of ids, and what was found while its labels were read."""
+        pixels = np.bincount(mask.ravel(), minlength=256)
+        self.pixels += pixels
+        self.images += pixels > 0
+        self.overlapping_images += labels.overlap > 0
+        self.overlapping_pixels += labels.overlap
+        self.notes.update(labels.notes)
+
+
+def _ids(export: LabelExport, order: tuple[str, ...], background: bool) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the names by id, and the id of every value of the export's masks ``(256,)``."""
+    table = np.full(256, IGNORE, np.uint8)
+    table[0] = 0 if background else IGNORE
+    for name, number in export.ids.items():
+        if name not in export.special:
+            table[number] = order.index(name) + background
+    return ('background',) * background + order, table
 
 
 def check_classes(export: LabelExport, classes: Sequence[str] | None, flag: str = '--classes') -> tuple[str, ...]:

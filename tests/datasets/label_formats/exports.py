@@ -1,4 +1,4 @@
-"""The same labels as each tool would write them: a box and a fork on ``one``, nothing on ``two``."""
+"""The same labels as each tool would write them: a box and a fork on ``one``, nothing on ``two``; and wrong ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from mmciss.datasets.label_formats import Conversion, convert_labels, open_export
+from mmciss.errors import ConfigError
 
 SIZE = (8, 12)
 BOX = (slice(1, 5), slice(2, 6))
@@ -128,6 +133,35 @@ EXPORTS: dict[str, Callable[[Path], Path]] = {
     'CVAT for images': cvat,
     'Label Studio JSON': label_studio,
 }
+
+
+def convert(export: Path, folder: Path) -> tuple[Conversion, np.ndarray]:
+    """Converts an export of the pictures, and returns the ids on the first one too."""
+    found = convert_labels(open_export(export), write_pictures(folder / 'photos'), folder / 'out')
+    return found, np.asarray(Image.open(found.pairs[0][1]))
+
+
+def check_refused(export: Path, message: str, folder: Path) -> None:
+    """Checks that an export is refused with a message, and nothing written."""
+    with pytest.raises(ConfigError, match=message):
+        convert(export, folder)
+    assert not (folder / 'out').exists()
+
+
+def edit_json(export: Path, change: Callable[[Any], object]) -> Path:
+    """Changes the content of an export, labelme's that of ``one``."""
+    path = export / 'one.json' if export.is_dir() else export
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return export
+
+
+def edit_text(path: Path, old: str, new: str) -> None:
+    """Replaces text in a file."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def _write(path: Path, text: str) -> Path:
