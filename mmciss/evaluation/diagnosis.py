@@ -24,6 +24,7 @@ FEW_IMAGES = 10
 FEW_PIXELS = 1e-3
 """A class with a smaller share of a step's pixels is rare."""
 CURVE_POINTS = 20
+UNTRAINED = 'A backbone whose features know more helps, or a method that trains (--method).'
 FLAGS = {
     'steps.later.iters (or steps.later.epochs)': '--iters',
     'steps.later.iters': '--iters',
@@ -70,7 +71,7 @@ def diagnose(results: Sequence[Mapping[str, Any] | None]) -> list[Finding]:
         if result is None or not result.get('confusion'):
             continue
         before = results[index - 1] if index else None
-        found += [*few_images(result), *base_too_short(result), *not_learned(result)]
+        found += [*few_images(result), *base_too_short(result), *base_not_learned(result), *not_learned(result)]
         if before is not None and before.get('confusion'):
             found += overwritten(result, before)
     extends = bool(results) and bool((results[0] or {}).get('adopted_from'))
@@ -124,6 +125,32 @@ def base_too_short(result: Mapping[str, Any]) -> list[Finding]:
     return [Finding(0, 'base_too_short', text, 'Raise steps.base.iters (or steps.base.epochs).')]
 
 
+def base_not_learned(result: Mapping[str, Any]) -> list[Finding]:
+    """Finds the classes that a base step did not learn although its loss had settled; they may be many."""
+    if result['step'] or result.get('loss_curve') is None or _falls(result):
+        return []
+    iou, names = result_iou(result), list(result['classes'])
+    first = int(result.get('background', True))
+    rows = confusion_shares(np.asarray(result['confusion']))
+    unknown = []
+    for channel in range(first, len(names)):
+        if iou[channel] < UNKNOWN_IOU:
+            facts = [f'IoU {iou[channel]:.1f}', _called(rows, names, channel), _scarce(result, names[channel])[0]]
+            unknown.append((-iou[channel], f'{names[channel]} ({", ".join(filter(None, facts))})'))
+    if not unknown:
+        return []
+    text = f'{len(unknown)} of {len(names) - first} classes were not learned: {_worst(unknown)}.'
+    remedy = (
+        UNTRAINED
+        if result.get('iterations') == 0
+        else (
+            'Raise steps.base.lr or steps.base.iters, start from pretrained weights (model.backbone.init_cfg), or add '
+            'images of what few images show.'
+        )
+    )
+    return [Finding(0, 'not_learned', text, remedy)]
+
+
 def not_learned(result: Mapping[str, Any]) -> list[Finding]:
     """Finds the new classes that a later step did not learn, with the likely reason."""
     if not result['step']:
@@ -134,18 +161,21 @@ def not_learned(result: Mapping[str, Any]) -> list[Finding]:
     for channel in range(sum(sizes[:-1]), sum(sizes)):
         if not iou[channel] < UNKNOWN_IOU:
             continue
-        taker = int(rows[channel].argmax())
-        called = (
-            f'{100 * rows[channel, taker]:.0f} % of its pixels are called {names[taker]}' if taker != channel else ''
-        )
-        reason, remedy = _reason(result, names[channel], channel - sum(sizes[:-1]))
-        facts = '; '.join(fact for fact in (called, reason) if fact)
+        reason, remedy = _reason(result, names[channel])
+        facts = '; '.join(filter(None, (_called(rows, names, channel), reason)))
         text = f'{names[channel]} was not learned (IoU {iou[channel]:.1f}): {facts}.'
         found.append(Finding(result['step'], 'not_learned', text, remedy))
     return found
 
 
-def _reason(result: Mapping[str, Any], name: str, position: int) -> tuple[str, str]:
+def _called(rows: np.ndarray, names: Sequence[str], channel: int) -> str:
+    """Returns what most pixels of a class are called, in words; empty if that is its name."""
+    taker = int(rows[channel].argmax())
+    return '' if taker == channel else f'{100 * rows[channel, taker]:.0f} % of its pixels are called {names[taker]}'
+
+
+def _scarce(result: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """Returns how little a step shows of a class, and what helps; two empty texts if that is enough."""
     counts = (result.get('new_classes') or {}).get(name)
     if counts is not None and counts['images'] < FEW_IMAGES:
         images = counts['images']
@@ -153,6 +183,16 @@ def _reason(result: Mapping[str, Any], name: str, position: int) -> tuple[str, s
     if counts is not None and counts['share'] < FEW_PIXELS:
         share = f'it has only {100 * counts["share"]:.2g} % of the labelled pixels of the step'
         return share, 'A larger crop, or a loss that weighs it more (method.main_loss), gives it more of a say.'
+    return '', ''
+
+
+def _reason(result: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """Returns why a later step probably did not learn a class, and what helps."""
+    scarce = _scarce(result, name)
+    if scarce[0]:
+        return scarce
+    if result.get('iterations') == 0:
+        return 'nothing was trained in this step', UNTRAINED
     if falling := _falls(result):
         return falling, 'Raise steps.later.iters (or steps.later.epochs).'
     if fall(result) is not None:
@@ -193,7 +233,7 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
 
 
 def _worst(facts: Sequence[tuple[float, str]]) -> str:
-    """Returns the largest losses in words; a report has the rest in its tables."""
+    """Returns what weighs most in words; a report has the rest in its tables."""
     shown = [text for _, text in sorted(facts, key=lambda fact: -fact[0])]
     more = len(shown) - MOST_NAMED
     return ', '.join(shown[:MOST_NAMED]) + (f' and {more} more' if more > 0 else '')

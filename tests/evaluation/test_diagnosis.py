@@ -45,8 +45,27 @@ def test_a_base_step_is_too_short_if_its_loss_falls_and_a_class_is_unknown() -> 
     (found,) = diagnose([step(0, UNKNOWN, loss_curve=falling)])
     assert found.rule == 'base_too_short' and 'steps.base.iters' in found.remedy
     assert '(0.6 to 0.4 in the last quarters), and 1 of 2 classes are below 10 % IoU' in found.text
-    assert rules(step(0, UNKNOWN)) == []
     assert rules(step(0, loss_curve=falling)) == []
+
+
+def test_classes_that_a_base_step_did_not_learn_are_named_though_its_loss_had_settled() -> None:
+    (found,) = diagnose([step(0, dict(cat=dict(background=980), cow=dict(cat=1000)), iterations=100)])
+    assert found.rule == 'not_learned' and 'steps.base.lr' in found.remedy and 'init_cfg' in found.remedy
+    assert found.text == (
+        '2 of 2 classes were not learned: cow (IoU 0.0, 100 % of its pixels are called cat), '
+        'cat (IoU 1.0, 98 % of its pixels are called background).'
+    )
+    few = dict(cat=dict(images=4, share=0.2))
+    (found,) = diagnose([step(0, UNKNOWN, new_classes=few)])
+    assert found.text.startswith('1 of 2') and 'only 4 training images show it)' in found.text
+    assert rules(step(0, UNKNOWN, adopted_from='weights.pth', loss_curve=None)) == [], "the model is the user's own"
+
+
+def test_what_is_not_trained_is_not_told_to_train_longer() -> None:
+    facts = dict(iterations=0, loss_curve=[])
+    found = diagnose([step(0, UNKNOWN, **facts), step(1, UNKNOWN | dict(horse=dict(background=980)), **facts)])
+    assert [(item.step, item.rule) for item in found] == [(0, 'not_learned'), (1, 'not_learned')]
+    assert all('a method that trains' in item.remedy and 'iters' not in item.remedy for item in found)
 
 
 @pytest.mark.parametrize(
