@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 import mmciss
-from mmciss.errors import ConfigError, first_line, unknown_name
+from mmciss.errors import ConfigError, close_matches, first_line, unknown_name
 from mmciss.utils.blame import blaming
 from mmciss.utils.environment import MMDET
 from mmciss.utils.text_files import read_text
@@ -94,7 +94,8 @@ def load_config(path: str | Path) -> Config:
     inside = _among_ours(path)
     if inside.is_file():
         return Config.fromfile(inside)
-    raise ConfigError(f'config: no file {path} (also not in {configs_folder()})')
+    names = [item.name for folder in {path.parent, inside.parent} if folder.is_dir() for item in folder.glob('*.py')]
+    raise ConfigError(f'config: no file {path} (also not in {configs_folder()}).{close_matches(path.name, names)}')
 
 
 def innermost_dataset(config: Mapping[str, Any], holding: str | None = None) -> Mapping[str, Any]:

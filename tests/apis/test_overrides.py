@@ -40,6 +40,8 @@ def test_unknown_methods_and_configs_are_refused_with_what_is_allowed() -> None:
         load_method('mbi')
     with pytest.raises(ConfigError, match='config: no file nowhere.py'):
         load_config('nowhere.py')
+    with pytest.raises(ConfigError, match=r"no file configs/shapes/shapes_15_1.py .*Did you mean 'shapes_15-1.py'"):
+        load_config('configs/shapes/shapes_15_1.py')
 
 
 @pytest.mark.parametrize('text', ['', 'methd = dict()', 'method = 3', 'method = dict('])
