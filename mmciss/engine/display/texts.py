@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.run_folder import RunFolder
 
-COLUMNS = (('step', 4), ('learns', 26), ('old', 6), ('new', 6), ('all', 6), ('lost most', 20), ('learned worst', 20))
-"""Titles and widths of the table of steps; two blanks lie between columns."""
+COLUMNS = (('step', 4), ('learns', 20), ('old', 5), ('new', 5), ('all', 5), ('lost most', 15), ('learned worst', 14))
+"""Titles and widths of the table of steps; two blanks lie between columns, so that it fits 80 characters."""
 MOST_FINDINGS = 3
 """So many statements about a step are shown at once."""
 TEXTS = ('learns', 'lost most', 'learned worst')
@@ -98,8 +98,11 @@ def conclusion(report: Mapping[str, Any]) -> list[str]:
         return []
     groups = [f'{name} {scores[name]:.1f}' for name in ('old', 'new', 'all') if scores.get(name) is not None]
     line = f'{report["run"]["method"]} after step {report["last_step"]}: mean IoU {", ".join(groups)} %'
-    if scores.get('forgetting') is not None:
-        line += f'; classes lost {scores["forgetting"]:.1f} points since they were known best'
+    if (lost := scores.get('forgetting')) is not None:
+        change = (
+            f'classes lost {lost:.1f} points since they were known best' if _shows(lost) else 'nothing was forgotten'
+        )
+        line += f'; {change}'
     return [f'{line}.']
 
 
@@ -129,14 +132,17 @@ def table_row(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> st
     iou, names = result_iou(result), list(result['classes'])
     numbers = [_number(score) for score in headline_scores(result)]
     first = sum(result['sizes'][:-1]) if before is not None else int(result.get('background', True))
-    worst = _extreme(names[first:], iou[first:])
+    learns, widths = names[first:], dict(COLUMNS)
+    worst = _named(_extreme(learns, iou[first:]), '.1f', widths['learned worst'])
     lost = ''
     if before is not None:
-        earlier = result_iou(before)
-        found = _extreme(names[: len(earlier)], iou[: len(earlier)] - earlier)
-        lost = f'{found[0]} {found[1]:+.1f}' if found is not None and found[1] < 0 else 'nothing'
-    worst_text = '' if worst is None else f'{worst[0]} {worst[1]:.1f}'
-    return _row([str(result['step']), learned_names(names[first:], 2), *numbers, lost, worst_text])
+        absent = result.get('background', True) and not result.get('data_background', True)
+        known = slice(int(absent), len(before['classes']))  # the data have no background, the model has one
+        found = _extreme(names[known], (iou[: known.stop] - result_iou(before))[known])
+        lost = _named(found, '+.1f', widths['lost most']) if found and _shows(-found[1]) else 'nothing'
+    texts = [learned_names(learns, limit) for limit in (2, 1)]
+    fits = len(texts[0]) <= widths['learns']
+    return _row([str(result['step']), texts[0] if fits else texts[1], *numbers, lost, worst])
 
 
 def _extreme(names: Sequence[str], values: np.ndarray) -> tuple[str, float] | None:
@@ -148,6 +154,23 @@ def _extreme(names: Sequence[str], values: np.ndarray) -> tuple[str, float] | No
     return name, value
 
 
+def _shows(points: float) -> bool:
+    """Returns whether a loss is more than zero as it is printed."""
+    return round(points, 1) > 0
+
+
+def _named(item: tuple[str, float] | None, form: str, width: int) -> str:
+    """Returns a name and its value, of which the name is cut to fit."""
+    if item is None:
+        return ''
+    value = format(item[1], form)
+    return f'{_cut(item[0], width - len(value) - 1)} {value}'
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f'{text[: width - 1].rstrip()}…'
+
+
 def _number(value: float) -> str:
     return '' if math.isnan(value) else f'{value:.1f}'
 
@@ -155,6 +178,6 @@ def _number(value: float) -> str:
 def _row(cells: Sequence[str]) -> str:
     texts = []
     for (title, width), cell in zip(COLUMNS, cells, strict=True):
-        short = cell if len(cell) <= width else cell[: width - 1] + '…'
+        short = _cut(cell, width)
         texts.append(short.ljust(width) if title in TEXTS else short.rjust(width))
     return '  '.join(texts).rstrip()

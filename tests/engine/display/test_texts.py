@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmciss.engine.display.texts import introduction, table_header, table_row
+from mmciss.engine.display.texts import conclusion, introduction, table_header, table_row
 
 DETAILS = dict(method='MiB', dataset='ShapesDataset', protocol='15-1', setting='overlapped', model='FCN', machine='CPU')
 
@@ -46,9 +46,47 @@ def test_a_later_step_names_what_was_lost_most_and_how_well_the_new_class_is_kno
     assert 'nothing' in table_row(
         result(1, [10, 9, 8, 10]), before | dict(confusion=[[10, 0, 0], [9, 1, 0], [9, 0, 1]])
     )
+    little = result(1, [10, 9, 8, 10]) | dict(confusion=np.diag([10, 9999, 8, 10]).tolist())
+    little['confusion'][1][3] = 1
+    earlier = before | dict(confusion=np.diag([10, 10000, 8]).tolist())
+    assert 'nothing' in table_row(little, earlier), 'rather than -0.0'
+
+
+def test_a_background_that_the_data_do_not_have_is_not_named() -> None:
+    before, after = result(0, [10, 9, 8]), result(1, [2, 9, 8, 7])
+    assert ' backg' in table_row(after, before)
+    assert ' backg' not in table_row(after | dict(data_background=False), before)
+    without = dict(background=False, data_background=False, classes=['disc', 'ring', 'square', 'star'])
+    assert 'disc -14.4' in table_row(after | without, before | without | dict(classes=without['classes'][:3]))
+
+
+def test_the_result_in_a_sentence() -> None:
+    def said(forgetting: float) -> str:
+        scores = dict(old=70.04, new=60.0, all=68.0, forgetting=forgetting)
+        report = dict(run=dict(method='MiB'), last_step=5, summary=dict(exclude=dict(without_background=scores)))
+        (line,) = conclusion(report)
+        return line
+
+    assert said(3.06) == (
+        'MiB after step 5: mean IoU old 70.0, new 60.0, all 68.0 %; classes lost 3.1 points since they were known best.'
+    )
+    assert said(-0.01).endswith('all 68.0 %; nothing was forgotten.') and said(-3.0) == said(0.0)
+    assert conclusion(dict(summary={})) == []
 
 
 def test_columns_line_up_with_their_titles() -> None:
     header, row = table_header(), table_row(result(1, [10, 8, 3, 7]), result(0, [10, 9, 8]))
     assert header.index('learned worst') == row.rindex('square')
     assert header.index('all') + 3 == row.index('56.4') + 4
+
+
+def test_the_table_fits_a_terminal_and_cuts_names_rather_than_values() -> None:
+    names = ['background', 'a very long name of a class', 'another quite long name', 'and a third long name', 'short']
+    before = result(0, [10, 9, 8]) | dict(classes=names[:3])
+    after = result(1, [10, 1, 8, 7]) | dict(classes=names[:4])
+    rows = [table_header(), table_row(before, None), table_row(after, before)]
+    assert max(map(len, rows)) <= 80
+    assert rows[1].endswith('another… 80.0') and rows[1][6:26] == 'a very long name of…'
+    assert rows[2].endswith('a very l… -80.0  and a th… 70.0')
+    many = dict(classes=['background', 'hourglass', 'chevron', 'house'], sizes=[3])
+    assert 'hourglass and 2 more' in table_row(result(0, [10, 9, 8, 7]) | many, None)
