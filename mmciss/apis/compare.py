@@ -45,6 +45,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', required=True, help='folder for the runs and for merged_report')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
     parser.add_argument('--cfg-options', nargs='+', help='as train.py takes them, for every run')
+    parser.add_argument(
+        '--vary',
+        nargs='+',
+        metavar='KEY VALUE',
+        help='a config key and its values, with each of which every method runs: steps.later.lr 0.01 0.02',
+    )
     parser.add_argument('--executor', choices=['local', 'slurm'], default='local', help='where the runs are trained')
     parser.add_argument('--jobs', type=int, help='local: runs at the same time (1); several GPUs are taken in turn')
     parser.add_argument(
@@ -54,6 +60,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--dry-run', action='store_true', help='print one shell command per run, for any other scheduler'
     )
     options = parser.parse_args(arguments)
+    if options.vary and len(options.vary) < 2:
+        parser.error(f'--vary {options.vary[0]}: needs at least one value of the key, as in steps.later.lr 0.01 0.02')
     if options.jobs is not None and options.jobs < 1:
         parser.error(f'--jobs must be at least 1, found {options.jobs}')
     if options.jobs is not None and options.executor == 'slurm':

@@ -38,9 +38,9 @@ def inspect_experiment(experiment: Experiment) -> dict[str, Any]:
 
     Returns:
         ``steps``: one dictionary per step (classes, images, test images, pixels per new class, iterations, epochs,
-        learning rate); ``label_policy``: the policy's fields; ``unlabelled``: if the model has a background class and
-        the data set has none, the percentage of pixels in training and test data that belong to no class;
-        ``warnings``: sentences.
+        learning rate); ``held_out``: the share of the training images that is tested on; ``label_policy``: the
+        policy's fields; ``unlabelled``: if the model has a background class and the data set has none, the percentage
+        of pixels in training and test data that belong to no class; ``warnings``: sentences.
     """
     rows, warnings = [], []
     for step, plan, num_images in zip(experiment.protocol, experiment.plans, experiment.num_images, strict=True):
@@ -84,6 +84,7 @@ def inspect_experiment(experiment: Experiment) -> dict[str, Any]:
     return {
         'protocol': experiment.protocol.name,
         'setting': experiment.protocol.setting,
+        'held_out': experiment.protocol.held_out,
         'steps': rows,
         'label_policy': {key: str(value) for key, value in vars(train.policy).items()},
         'unlabelled': unlabelled,
@@ -110,8 +111,9 @@ def _unlabelled(found: dict[str, Any]) -> list[str]:
 
 def describe(found: dict[str, Any]) -> str:
     """Turns a result of :func:`inspect_experiment` into text."""
+    tested = f', tested on {100 * found["held_out"]:g} % of the training images' if found['held_out'] else ''
     lines = [
-        f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps',
+        f'protocol {found["protocol"]}, setting {found["setting"]}, {len(found["steps"])} steps{tested}',
         'label policy: ' + ', '.join(f'{key}={value}' for key, value in found['label_policy'].items()),
         *_unlabelled(found),
         '',

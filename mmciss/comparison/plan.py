@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,20 +79,25 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
             raise ConfigError(
                 f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}'
             )
+        if options.vary and options.vary[0] == key:
+            raise ConfigError(f'--vary {key}: use {flag}')
+    varied, *values = options.vary or ['']
     runs: list[Run] = []
     wrong: dict[str, str] = {}
     checked: set[tuple[str, ...]] = set()
-    grid = (options.methods, options.protocols or [None], options.orders or [None], options.seeds)
-    for method, protocol, order, seed in itertools.product(*grid):
-        parts = [Path(method).stem, protocol, order and f'order{order}', f'seed{seed}']
+    grid = (options.methods, values or [None], options.protocols or [None], options.orders or [None], options.seeds)
+    for method, value, protocol, order, seed in itertools.product(*grid):
+        shown = value and varied.rpartition('.')[2] + re.sub(r'[^\w.+-]+', '-', value)
+        parts = [Path(method).stem, shown, protocol, order and f'order{order}', f'seed{seed}']
         name = '_'.join(part for part in parts if part)
         if any(run.name == name for run in runs):
-            raise ConfigError(f'--methods, --protocols, --orders and --seeds: two runs would be called {name}')
+            raise ConfigError(f'--methods, --vary, --protocols, --orders and --seeds: two runs would be called {name}')
         if method in wrong:
             continue
-        labels = {'method': Path(method).stem, 'protocol': protocol, 'order': order, 'seed': str(seed)}
+        labels = {'method': Path(method).stem, varied: value, 'protocol': protocol, 'order': order, 'seed': str(seed)}
+        changes = [*(options.cfg_options or ()), *([f'{varied}={value}'] if value else ())]
         try:
-            runs.append(_plan_run(options, name, method, labels, checked))
+            runs.append(_plan_run(options, name, method, labels, changes, checked))
         except ConfigError as error:
             wrong[method] = f'{name}: {error}'
     if len(wrong) > 1:
@@ -105,9 +111,14 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
 
 
 def _plan_run(
-    options: argparse.Namespace, name: str, method: str, labels: dict[str, str | None], checked: set[tuple[str, ...]]
+    options: argparse.Namespace,
+    name: str,
+    method: str,
+    labels: dict[str, str | None],
+    changes: Sequence[str],
+    checked: set[tuple[str, ...]],
 ) -> Run:
-    """Resolves one run; a method that was not yet ``checked`` with its protocol is built once."""
+    """Resolves one run; a method that was not yet ``checked`` with its protocol and options is built once."""
     from mmciss.apis.train import config_from_args
     from mmciss.apis.train import parse_args as train_args
     from mmciss.apis.working_methods import check_method
@@ -125,8 +136,8 @@ def _plan_run(
             arguments += [flag, value]
     if options.amp:
         arguments += ['--amp']
-    if options.cfg_options:
-        arguments += ['--cfg-options', *options.cfg_options]
+    if changes:
+        arguments += ['--cfg-options', *changes]
 
     def config(method: str) -> Config:
         return config_from_args(train_args([options.config, '--method', method, *arguments]))
@@ -144,7 +155,7 @@ def _plan_run(
     # A finished run is not started again, so nothing else would notice if it was of another experiment.
     if run.folder.has_started():
         run.folder.claim(experiment.identity(), experiment.details())
-    kind = (method, labels['protocol'] or '')
+    kind = (method, labels['protocol'] or '', *changes)
     if kind not in checked and not run.is_done():
         check_method(experiment, method, config)
         checked.add(kind)

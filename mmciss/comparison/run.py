@@ -16,7 +16,7 @@ class Run:
 
     Attributes:
         path: Its folder.
-        labels: What tells it apart, by column: method, seed, and protocol and order where there are several.
+        labels: What tells it apart, by column: method, seed, and what else was given several values.
         arguments: Arguments of ``mmciss train``.
         base: What the base step depends on; runs with an equal value can share it.
         iterations: Iterations of every step.

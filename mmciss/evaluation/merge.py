@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
 from mmciss.protocols.class_orders import describe_order
 from mmciss.utils.files import value_checksum
 
-SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'background', 'counts_background')
+SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'held_out', 'background', 'counts_background')
 """Runs stand in one table if these are equal, and the classes and how many each step adds."""
 
 SAME_METHOD = (
@@ -28,6 +28,8 @@ SAME_METHOD = (
     *('train_pipeline', 'test_pipeline', 'global_batch'),
 )
 """Results are averaged over runs in which these are equal; seed, class order and what follows from them may differ."""
+MOST_SETTINGS = 3
+"""If more settings differ between the runs of a method, a note names only the keys above."""
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
@@ -102,7 +104,7 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     rows = [_merge_method(name, runs) for name, runs in by_method(records).items()]
     headline = 'with_background' if first.counts_background else 'without_background'
     rows.sort(key=lambda row: -row['scores'][headline]['all']['mean'])
-    literature = published(first.benchmark, first.protocol, first.setting)
+    literature = () if first.held_out else published(first.benchmark, first.protocol, first.setting)
     keys = {method_key(record.method) for record in records}
     images = sorted({record.last.get('num_images') or 0 for record in records})
     notes = recipe_notes(records)
@@ -160,7 +162,7 @@ def recipe(record: RunRecord) -> dict[str, str]:
     """Returns what determines a run apart from its seed and class order, as JSON by key."""
     experiment = record.info.get('experiment')
     if not experiment:
-        return {'model': str(record.info.get('model'))}
+        return {'model': json.dumps(record.info.get('model'))}
     return {key: json.dumps(experiment.get(key), sort_keys=True) for key in SAME_METHOD}
 
 
@@ -182,13 +184,14 @@ def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 
 def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
     """Says how the runs of one method differ, and which of them look like copies."""
-    notes = []
+    notes, methods = [], by_method(records)
     for name in dict.fromkeys(record.method for record in records):
         recipes = [recipe(record) for record in records if record.method == name]
         keys = [key for key in recipes[0] if len({found.get(key) for found in recipes}) > 1]
         if keys:
-            notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that.')
-    for name, runs in by_method(records).items():
+            values = _differences({label: recipe(runs[0]) for label, runs in methods.items() if runs[0].method == name})
+            notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that{values}.')
+    for name, runs in methods.items():
         repeated: dict[tuple[str, str], list[str]] = defaultdict(list)
         for run in runs:
             order = describe_order(run.info.get('order'))
@@ -200,3 +203,28 @@ def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
             if len(folders) > 1
         ]
     return notes
+
+
+def _differences(recipes: Mapping[str, Mapping[str, str]]) -> str:
+    """Says which settings differ between recipes, by what they are called, and how; nothing if too many do."""
+    settings = {
+        label: {name: value for key, text in found.items() for name, value in _settings(json.loads(text), key)}
+        for label, found in recipes.items()
+    }
+    keys = dict.fromkeys(key for found in settings.values() for key in found)
+    differing = [key for key in keys if len({json.dumps(found.get(key)) for found in settings.values()}) > 1]
+    if not 0 < len(differing) <= MOST_SETTINGS:
+        return ''
+    return ': ' + '; '.join(
+        f'{key} is ' + ', '.join(f'{found.get(key)} in {label}' for label, found in settings.items())
+        for key in differing
+    )
+
+
+def _settings(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Yields the innermost values of nested dictionaries by their dotted keys."""
+    if not isinstance(value, Mapping):
+        yield key, value
+        return
+    for name, inner in value.items():
+        yield from _settings(inner, f'{key}.{name}')

@@ -158,20 +158,21 @@ def run_csv(report: Mapping[str, Any]) -> str:
 def merged_csv(problems: Sequence[Mapping[str, Any]]) -> str:
     """Returns one line per method, convention and origin (ours or a paper)."""
     header = ['benchmark', 'protocol', 'setting', 'method', 'model', 'origin', 'counted', 'runs', 'seeds', 'orders']
-    header += [column for key in SCORES for column in (key, f'{key}_std')]
+    header += [*(column for key in SCORES for column in (key, f'{key}_std')), 'held_out']
     rows: list[list[Any]] = []
     for problem in problems:
-        place = [problem[key] for key in header[:3]]
+        place, held_out = [problem[key] for key in header[:3]], problem['held_out']
         for row in problem['rows']:
             for convention, title in CONVENTION_TITLES.items():
                 scores = row['scores'][convention]
                 seeds, orders = ' '.join(map(str, row['seeds'])), ' '.join(row['orders'])
                 values = [scores[key][part] for key in SCORES for part in ('mean', 'std')]
-                rows.append([*place, row['name'], row['model'], 'ours', title, row['n'], seeds, orders, *values])
+                who = [row['name'], row['model'], 'ours', title, row['n'], seeds, orders]
+                rows.append([*place, *who, *values, held_out])
         for row in problem['published']:
             values = [value for key in SCORES for value in (row.get(key), None)]
             source = [row['method'], None, row['source'], counted(row['background'])]
-            rows.append([*place, *source, None, None, 'natural', *values])
+            rows.append([*place, *source, None, None, 'natural', *values, held_out])
     return csv_text(header, rows)
 
 

@@ -96,11 +96,12 @@ def _picture(path: str) -> str:
 
 def _lead(report: Mapping[str, Any]) -> str:
     run, finished = report['run'], [step for step in report['steps'] if step['finished']]
+    tested = 'held-out training images' if run['held_out'] else 'test images'
     facts = [
         run['model'],
         None if run['seed'] is None else f'seed {run["seed"]}',
         f'class order {describe_order(run["order"], 3)}' if run['order'] is not None else None,
-        f'{finished[-1]["num_images"]} test images' if finished[-1]['num_images'] else None,
+        f'{finished[-1]["num_images"]} {tested}' if finished[-1]['num_images'] else None,
         f'{duration(sum(step["seconds"] or 0 for step in finished))} in all',
     ]
     text = ', '.join(str(fact) for fact in facts if fact) + '.'
@@ -254,6 +255,7 @@ def _setup(report: Mapping[str, Any]) -> str:
         'batch over all processes': experiment['global_batch'],
         'processes': report['world_size'],
         'steps': experiment['steps'],
+        'share of training images held out and tested on': run['held_out'] or None,
         'train images per step': experiment['images'],
         'iterations per step': experiment['iterations'],
         'split hash': experiment['split_hash'],

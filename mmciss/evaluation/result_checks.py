@@ -62,6 +62,7 @@ RESULT_KEYS = {
 RUN_KEYS = {
     'num_steps': (f'a whole number from 1 to {MOST_STEPS}', lambda value: is_count(value) and 1 <= value <= MOST_STEPS),
     'seed': COUNT,
+    'held_out': ('a number, 0 or more', _is_amount),
     **dict.fromkeys(('experiment', 'versions'), DICTIONARY),
     **dict.fromkeys(('method', 'protocol', 'setting', 'dataset', 'machine', 'title'), TEXT),
 }

@@ -98,15 +98,21 @@ class RunRecord:
         return str(self._experiment('protocol', 'setting') or self.info.get('setting') or 'unknown')
 
     @property
+    def held_out(self) -> float:
+        """Share of the training images that were held out and tested on; 0 if the numbers are of test images."""
+        return float(self.info.get('held_out') or 0)
+
+    @property
     def method(self) -> str:
         """The method's name; the folder's name if nothing else is known."""
         return str(self.info.get('method') or self._experiment('method', 'name') or self.path.name)
 
     @property
     def problem(self) -> str:
-        """What is learned, in words: data set, protocol, setting."""
+        """What is learned, in words: data set, protocol, setting; and what is tested, if not the test images."""
         data = TITLES.get(self.benchmark, self.benchmark.removesuffix('Dataset'))
-        return f'{data} {self.protocol}, {self.setting}'
+        tested = f', tested on {100 * self.held_out:g} % of the training images' if self.held_out else ''
+        return f'{data} {self.protocol}, {self.setting}{tested}'
 
     @property
     def title(self) -> str:

@@ -35,7 +35,10 @@ def summarize_run(record: RunRecord) -> dict[str, Any]:
             'run': {
                 'title': record.title,
                 'folder': record.path.name,
-                **{key: getattr(record, key) for key in ('method', 'protocol', 'setting', 'benchmark', 'joint')},
+                **{
+                    key: getattr(record, key)
+                    for key in ('method', 'protocol', 'setting', 'held_out', 'benchmark', 'joint')
+                },
                 **{key: record.info.get(key) for key in ('model', 'dataset', 'seed', 'order')},
             },
             'complete': record.complete,
@@ -87,8 +90,8 @@ def _several_test_sets(result: Mapping[str, Any]) -> bool:
 
 
 def published_beside(record: RunRecord) -> tuple[PublishedResult, ...]:
-    """Returns the published results of the method, which are for the natural class order only."""
-    if record.info.get('order') not in (None, 'a'):
+    """Returns the published results of the method, which are for the natural class order and the test images only."""
+    if record.info.get('order') not in (None, 'a') or record.held_out:
         return ()
     return published(record.benchmark, record.protocol, record.setting, [record.method])
 

@@ -38,8 +38,8 @@ def build_protocol(
             ``'domain'`` if there are domains, or ``'explicit'`` if there are image lists); ``order``; ``split_files``;
             ``domains`` (in order of arrival, together with ``name``; or a list for each step); ``dataset`` (where
             lettered orders and domains are looked up; recognised by the class names if left out); ``joint`` (merges all
-            steps into one); ``seed`` (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of each domain's images
-            held out for testing; 0.2 in the papers).
+            steps into one); ``seed`` (of ``'partitioned'`` and ``holdout``); ``holdout`` (share of the training images,
+            or of each domain's, held out for testing; with domains 0.2 in the papers).
         class_names: Foreground class names of the data set by class number.
         background: Whether the data set has a background class. Class-incremental protocols always have one,
             domain-incremental ones only if the data set has.
@@ -62,7 +62,7 @@ def build_protocol(
     dataset = values.get('dataset') or dataset or recognise(tuple(class_names))
     if dataset is not None and dataset not in NUM_CLASSES:
         raise unknown_name('data set', dataset, NUM_CLASSES, 'protocol.dataset')
-    setting = values.get('setting') or _implied_setting(values)
+    setting = setting_of(values)
     if setting not in SETTINGS:
         raise unknown_name('setting', setting, SETTINGS, 'protocol.setting')
     sources = ('name', 'domains') if setting == 'domain' else ('name', 'steps')
@@ -75,7 +75,10 @@ def build_protocol(
     return protocol.merged() if values.get('joint') else protocol
 
 
-def _implied_setting(values: Mapping[str, Any]) -> str:
+def setting_of(values: Mapping[str, Any]) -> str:
+    """Returns the setting that the config key ``protocol`` names or implies."""
+    if values.get('setting'):
+        return str(values['setting'])
     if values.get('domains'):
         return 'domain'
     return 'explicit' if values.get('split_files') else 'overlapped'
@@ -84,10 +87,13 @@ def _implied_setting(values: Mapping[str, Any]) -> str:
 def _class_protocol(
     values: Mapping[str, Any], setting: str, class_names: Sequence[str], background: bool, dataset: str | None
 ) -> Protocol:
-    for key in ('domains', 'holdout'):
-        if values.get(key):
-            raise ConfigError(f"protocol.{key}: allowed only with setting='domain', not with {setting!r}")
-    options: dict[str, Any] = {'split_files': values.get('split_files') or (), 'seed': _seed(values.get('seed', 0))}
+    if values.get('domains'):
+        raise ConfigError(f"protocol.domains: allowed only with setting='domain', not with {setting!r}")
+    options: dict[str, Any] = {
+        'split_files': values.get('split_files') or (),
+        'seed': _seed(values.get('seed', 0)),
+        'holdout': _holdout(values.get('holdout', 0.0)),
+    }
     if not values.get('steps'):
         return Protocol.from_name(
             values['name'],

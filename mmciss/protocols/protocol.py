@@ -28,7 +28,7 @@ class Protocol(Sequence[Step]):
         steps: The steps.
         split_files: One image list per step (setting ``'explicit'``).
         seed: Seed of the setting ``'partitioned'`` and of ``holdout``.
-        holdout: Share of each domain's images that is held out for testing.
+        holdout: Share of the training images, or of each domain's images, that is held out for testing.
         joint: Whether all steps were merged into one.
         reported: Channels of each of the merged steps.
 
@@ -83,6 +83,11 @@ class Protocol(Sequence[Step]):
         """All domains in order of arrival; empty for class-incremental protocols."""
         return tuple(domain for step in self.steps for domain in step.domains)
 
+    @property
+    def held_out(self) -> float:
+        """Share of the training images that is tested on instead of the test images; domains hold out test images."""
+        return 0.0 if self.setting == 'domain' else self.holdout
+
     def report_sizes(self, index: int) -> tuple[int, ...]:
         """Returns how many channels each step added, which is how results are grouped into old and new.
 
@@ -134,7 +139,7 @@ class Protocol(Sequence[Step]):
             setting: Which images a step sees.
             background: Whether channel 0 is the background.
             dataset: ``'voc'``, ``'ade20k'`` or ``'cityscapes'``: where lettered orders are looked up.
-            **options: ``split_files``, ``seed``.
+            **options: ``split_files``, ``seed``, ``holdout``.
 
         Raises:
             ConfigError: If anything does not fit, naming the key.

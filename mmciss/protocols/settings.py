@@ -124,6 +124,8 @@ def select_images(
         chosen = partitioned(step, presence, protocol.seed)
     else:
         chosen = _BY_CLASSES[protocol.setting](step, presence)
+    if protocol.held_out:
+        chosen = np.setdiff1d(chosen, _held_out(protocol, presence))
     if not len(chosen):
         what = (
             f'domains {", ".join(step.domains)}'
@@ -132,7 +134,7 @@ def select_images(
         )
         raise ConfigError(
             f'protocol: step {step_index} of {protocol.name!r} ({protocol.setting}) has no '
-            f'images among the {presence.num_images} of the data set; it learns {what}'
+            f'images among the {presence.num_images} of the data set{_less(protocol)}; it learns {what}'
         )
     return chosen
 
@@ -147,12 +149,13 @@ def select_test_images(
     """Returns the sorted indices of the images that a step is tested on.
 
     Domain-incremental protocols are tested on all images, since they know all classes; with ``holdout``, on the
-    held-out images of the domains seen so far.
+    held-out images of the domains seen so far. With other protocols ``holdout`` leaves those of the training images
+    that no step learns from.
 
     Args:
         protocol: The protocol.
         step_index: The step.
-        presence: Classes shown by every test image.
+        presence: Classes shown by every test image, or by every training image if the protocol tests on these.
         test_images: ``'seen'`` keeps images with a pixel of a seen class, ``'all'`` keeps every image.
         paths: Path of every image; needed if the protocol holds images out.
 
@@ -162,6 +165,10 @@ def select_test_images(
     if test_images not in ('seen', 'all'):
         raise ConfigError(f'protocol.label_policy.test_images: {test_images!r}; allowed: seen, all')
     _check_sizes(protocol, presence, paths)
+    if protocol.held_out:
+        held_out = _held_out(protocol, presence)
+        seen = presence.has_any(protocol[step_index].seen)[held_out]
+        return held_out if test_images == 'all' else held_out[seen]
     if protocol.holdout:
         steps = protocol[: step_index + 1]
         parts = [_domain_images(protocol, step, _needed(paths, protocol))[1] for step in steps]
@@ -186,6 +193,18 @@ def _domain_images(protocol: Protocol, step: Step, paths: Sequence[str]) -> tupl
     parts = [hold_out(domain((name,), image_domains), protocol.holdout, protocol.seed) for name in step.domains]
     train, test = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
     return train, test
+
+
+def _held_out(protocol: Protocol, presence: ClassPresence) -> np.ndarray:
+    """Returns the training images that are tested on; they depend on the data, the share and the seed alone."""
+    _, held_out = hold_out(np.arange(presence.num_images), protocol.held_out, protocol.seed)
+    if not len(held_out):
+        raise ConfigError(f'protocol.holdout: {protocol.holdout:g} of {presence.num_images} training images is none')
+    return held_out
+
+
+def _less(protocol: Protocol) -> str:
+    return f' without the {100 * protocol.held_out:g} % held out (protocol.holdout)' if protocol.held_out else ''
 
 
 def _check_sizes(protocol: Protocol, presence: ClassPresence, paths: Sequence[str] | None) -> None:

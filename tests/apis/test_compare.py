@@ -15,6 +15,7 @@ import pytest
 
 from mmciss.apis import compare as module
 from mmciss.apis.compare import main, parse_args, shell_commands
+from mmciss.apis.train import config_from_args
 from mmciss.apis.train import parse_args as train_args
 from mmciss.comparison.local import LocalExecutor
 from mmciss.comparison.plan import plan_runs
@@ -58,9 +59,26 @@ def test_protocols_and_orders_are_part_of_the_grid(tmp_path: Path) -> None:
     assert [train_args(run.arguments).protocol for run in runs] == ['15-5', '19-1']
 
 
+def test_a_setting_can_vary_on_held_out_training_images(tmp_path: Path) -> None:
+    arguments = [CONFIG, '--methods', 'mib', 'lwf', '--work-dir', str(tmp_path)]
+    arguments += ['--cfg-options', 'protocol.holdout=0.2', '--vary', 'steps.later.lr', '0.01', '1e-3']
+    runs = plan_runs(parse_args(arguments))
+    assert [run.name for run in runs] == [
+        f'{method}_lr{lr}_seed0' for method in ('mib', 'lwf') for lr in ('0.01', '1e-3')
+    ]
+    assert dict(runs[1].labels) == {'method': 'mib', 'steps.later.lr': '1e-3', 'seed': '0'}
+    assert len({run.base for run in runs}) == 1, 'the base step is the same'
+    configs = [config_from_args(train_args(run.arguments)) for run in runs]
+    assert [cfg.steps.later.lr for cfg in configs] == [0.01, 1e-3, 0.01, 1e-3]
+    assert all(cfg.protocol.holdout == 0.2 for cfg in configs)
+    assert runs[0].test_images == (7, 8), 'of 40 training images; there are 10 test images'
+
+
 @pytest.mark.parametrize(
     ('extra', 'message'),
     [
+        (['--methods', 'mib', '--vary', 'randomness.seed', '1', '2'], '--vary randomness.seed: use --seeds'),
+        (['--methods', 'mib', '--vary', 'steps.later.lr', '-1'], 'mib_lr-1_seed0: steps.later.lr'),
         (['--methods', 'mib', 'mbi'], "mbi_seed0: --method: unknown method 'mbi'"),
         (['--methods', 'mib', 'mib'], 'two runs would be called mib_seed0'),
         (['--methods', 'mib', '--orders', ''], '--order: is empty'),
@@ -82,6 +100,7 @@ def test_wrong_input_ends_before_the_first_run(
 @pytest.mark.parametrize(
     ('extra', 'message'),
     [
+        (['--vary', 'steps.later.lr'], '--vary steps.later.lr: needs at least one value'),
         (['--jobs', '0'], 'at least 1'),
         (['--jobs', '2', '--executor', 'slurm'], '--jobs is for --executor local'),
         (['--slurm', 'time=5'], '--slurm is for --executor slurm'),

@@ -57,6 +57,8 @@ def write_run(
     order: str | Sequence[str] | None = None,
     level: float = 0.8,
     model: str = 'ASPPHead + ResNetV1c-101',
+    held_out: float = 0.0,
+    later_lr: float = 0.001,
 ) -> Path:
     """Writes a run whose classes lose IoU by a factor ``decay`` per step.
 
@@ -75,6 +77,8 @@ def write_run(
         order: The class order, as in a config.
         level: The IoU of a class when learned.
         model: The model's name.
+        held_out: Share of the training images that was tested on.
+        later_lr: Learning rate of later steps.
     """
     generator = np.random.default_rng(seed)
     steps = [sum(sizes)] if joint else list(np.cumsum(sizes))
@@ -99,11 +103,12 @@ def write_run(
             'images': [9568] * len(steps),
             'iterations': [1000] * len(steps),
             'split_hash': 'ab12',
-            'steps': {'base': {'lr': 0.01}, 'later': {'lr': 0.001}},
+            'steps': {'base': {'lr': 0.01}, 'later': {'lr': later_lr}},
             'model': {'type': model},
         },
         'protocol': protocol,
         'setting': setting,
+        'held_out': held_out,
         'method': method,
         'model': model,
         'dataset': 'PascalVOCDataset',

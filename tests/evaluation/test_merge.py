@@ -17,7 +17,7 @@ from PIL import Image
 from mmciss.errors import ConfigError
 from mmciss.evaluation.merge import find_runs, merge_runs
 from mmciss.evaluation.plots import plot_comparison
-from mmciss.evaluation.report import write_merged_report
+from mmciss.evaluation.report import write_merged_report, write_report
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import write_run
 from tests.paths import ROOT
@@ -65,7 +65,40 @@ def test_different_recipes_are_not_averaged(tmp_path: Path) -> None:
     write_run(tmp_path / 'b', model='SegformerHead + MixVisionTransformer', seed=1)
     (problem,) = merge_runs(find_runs([tmp_path]))
     assert sorted(row['name'] for row in problem['rows']) == ['MiB (a)', 'MiB (b)']
-    assert problem['notes'] == ['The runs of MiB differ in model and are not averaged over that.']
+    (note,) = problem['notes']
+    assert note == (
+        'The runs of MiB differ in model and are not averaged over that: model.type is ASPPHead + ResNetV1c-101 in '
+        'MiB (a), SegformerHead + MixVisionTransformer in MiB (b).'
+    )
+
+
+def test_rows_of_one_method_tell_their_settings(tmp_path: Path) -> None:
+    for seed, lr in ((0, 0.001), (1, 0.001), (0, 0.01)):
+        write_run(tmp_path / f'{lr}_{seed}', seed=seed, later_lr=lr)
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    assert {row['name']: row['n'] for row in problem['rows']} == {'MiB (a)': 2, 'MiB (b)': 1}
+    (note,) = problem['notes']
+    assert note == (
+        'The runs of MiB differ in steps and are not averaged over that: steps.later.lr is 0.001 in MiB (a), 0.01 in '
+        'MiB (b).'
+    )
+
+
+def test_held_out_training_images_are_never_mixed_with_test_images(tmp_path: Path) -> None:
+    write_run(tmp_path / 'chosen', held_out=0.2)
+    write_run(tmp_path / 'final', seed=1)
+    path, problems = write_merged_report([tmp_path], tmp_path / 'out')
+    assert [problem['problem'] for problem in problems] == [
+        'Pascal VOC 15-1, overlapped, tested on 20 % of the training images',
+        'Pascal VOC 15-1, overlapped',
+    ]
+    assert [bool(problem['published']) for problem in problems] == [False, True]
+    assert '## Pascal VOC 15-1, overlapped, tested on 20 % of the training images\n' in path.read_text()
+    rows = list(csv.DictReader((tmp_path / 'out' / 'report.csv').open()))
+    assert {row['held_out'] for row in rows if row['origin'] == 'ours'} == {'0.200000', '0.000000'}
+    report = write_report(tmp_path / 'chosen').read_text()
+    assert 'tested on 20 % of the training images\n' in report and '1449 held-out training images' in report
+    assert 'test images.' not in report.split('## Result')[0] and 'Beside the published' not in report
 
 
 def test_copies_are_pointed_out(tmp_path: Path) -> None:

@@ -49,6 +49,12 @@ def test_domains_imply_the_setting() -> None:
     assert [step.domains for step in protocol] == [('day',), ('night',)]
 
 
+def test_held_out_images_are_training_images_but_for_domains() -> None:
+    assert build_protocol({'name': '15-1', 'holdout': 0.2}, VOC).held_out == 0.2
+    assert build_protocol({'name': '15-1', 'holdout': 0.2, 'joint': True}, VOC).held_out == 0.2
+    assert build_protocol({'domains': [['ulm']], 'holdout': 0.2}, CITYSCAPES).held_out == 0
+
+
 def test_image_lists_imply_the_setting() -> None:
     protocol = build_protocol({'name': '19-1', 'split_files': ['a.txt', 'b.txt']}, VOC)
     assert protocol.setting == 'explicit' and protocol.split_files == ('a.txt', 'b.txt')
@@ -66,7 +72,8 @@ def test_joint() -> None:
         ({'nam': '15-1'}, r"protocol\.nam: unknown key 'nam'.*Did you mean 'name'"),
         ({'name': '15-1', 'setting': 'overlap'}, r"protocol\.setting.*Did you mean 'overlapped'"),
         ({'name': '15-1', 'domains': [['ulm']], 'setting': 'disjoint'}, r'\.domains: allowed only'),
-        ({'name': '15-1', 'holdout': 0.2}, r'protocol\.holdout: allowed only'),
+        ({'name': '15-1', 'holdout': 1.2}, r'protocol\.holdout: 1\.2 is not'),
+        ({'name': '15-1', 'holdout': True}, r'protocol\.holdout: True'),
         ({'domains': [['ulm']], 'holdout': 1.0}, r'protocol\.holdout: 1\.0'),
         ({'domains': [['ulm']], 'order': 'b'}, r'protocol\.order: not allowed'),
         ({'domains': ['ulm', 'jena']}, r'protocol\.name: needed'),

@@ -227,6 +227,32 @@ def test_hold_out_loses_nothing(count: int, share: float, seed: int) -> None:
     assert abs(len(test) - share * count) <= 0.5
 
 
+# ---- held-out training images -------------------------------------------------------------------
+@pytest.mark.parametrize('setting', ['overlapped', 'disjoint', 'sequential', 'partitioned'])
+def test_no_step_learns_from_what_is_tested(setting: str) -> None:
+    presence = ClassPresence.from_labels([[1 + index % 3, 3] for index in range(30)] + [[]] * 10, 3)
+    protocol = Protocol.from_name('1-1', 3, setting=setting, seed=7, holdout=0.25)
+    whole = Protocol.from_name('1-1', 3, setting=setting, seed=7)
+    held_out = select_test_images(protocol, 0, presence, 'all')
+    assert held_out.tolist() == hold_out(np.arange(40), 0.25, 7)[1].tolist() and len(held_out) == 10
+    for index in range(3):
+        tested = select_test_images(protocol, index, presence)
+        assert set(tested) == set(held_out) & set(presence.images_with(protocol[index].seen))
+    learned = select_images(protocol, 2, presence)
+    assert set(learned) == set(select_images(whole, 2, presence)) - set(held_out)
+    other = Protocol.from_name('2-1', 3, setting=setting, seed=7, holdout=0.25).merged()
+    assert select_test_images(other, 0, presence, 'all').tolist() == held_out.tolist(), 'whatever the protocol'
+
+
+def test_images_that_are_all_held_out_or_none() -> None:
+    presence = ClassPresence.from_labels([[1], [1], [1], [2]], 2)
+    with pytest.raises(ConfigError, match=r'protocol\.holdout: 0\.1 of 4 training images is none'):
+        select_images(Protocol.from_name('1-1', 2, holdout=0.1), 0, presence)
+    seed = next(seed for seed in range(20) if hold_out(np.arange(4), 0.25, seed)[1].tolist() == [3])
+    with pytest.raises(ConfigError, match=r'step 1 .* without the 25 % held out \(protocol\.holdout\); it learns'):
+        select_images(Protocol.from_name('1-1', 2, holdout=0.25, seed=seed), 1, presence)
+
+
 # ---- errors --------------------------------------------------------------------------------------
 def test_steps_without_images() -> None:
     presence = ClassPresence.from_labels([[1], [1, 2]], 3)

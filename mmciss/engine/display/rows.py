@@ -81,7 +81,7 @@ def as_table(rows: Sequence[Row], height: int) -> Table:
         shown = [row for row in rows if row in shown]
     summary = ', '.join(f'{counts[state]} {state}' for state in reversed(FIRST) if counts[state])
     table = Table(box=None, pad_edge=False, caption=summary, caption_justify='left')
-    labels = [name for name in ('method', 'protocol', 'order', 'seed') if any(name in row.labels for row in rows)]
+    labels = dict.fromkeys(name for row in rows for name in row.labels)
     for name in labels:
         table.add_column(name, no_wrap=True)
     for name in ('step', 'iteration', 'loss', 'old', 'new', 'all'):

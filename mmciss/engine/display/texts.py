@@ -74,6 +74,8 @@ def introduction(
     what = f'{details["method"]} on {details["dataset"]} {details["protocol"]}'
     if details.get('setting'):
         what += f', {details["setting"]}'
+    if details.get('held_out'):
+        what += f', tested on {100 * details["held_out"]:g} % of the training images'
     steps = [_step(learns[0], images[:1], iterations[:1], 'step 0')]
     if len(learns) > 1:
         last = len(learns) - 1

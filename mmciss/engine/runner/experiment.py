@@ -20,6 +20,7 @@ from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.engine.checks.config import check_config
+from mmciss.engine.runner.holdout import with_held_out_data
 from mmciss.engine.runner.schedule import StepPlan, plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots, solves
 from mmciss.models.step_context import StepContext, StepState
@@ -45,7 +46,7 @@ class Experiment:
     """A protocol with its data and schedule, resolved.
 
     Attributes:
-        cfg: The user's config.
+        cfg: The user's config, with the data that ``protocol.holdout`` asks for.
         protocol: The protocol.
         num_images: Training images of every step.
         split_hash: Checksum of every step's list of training images.
@@ -76,6 +77,7 @@ class Experiment:
         check_config(cfg)
         # Data sets are built before any runner has set the scope.
         init_default_scope(cfg.get('default_scope') or 'mmseg')
+        cfg = with_held_out_data(cfg)
         datasets = ProtocolData.from_cfg(cfg)
         protocol = datasets.protocol
         steps = range(len(protocol))
@@ -232,6 +234,7 @@ class Experiment:
         return {
             'protocol': self.protocol.name,
             'setting': self.protocol.setting,
+            'held_out': self.protocol.held_out,
             'method': method.get('name', 'Fine-tuning'),
             'model': model_name(self.cfg.model),
             'dataset': dataset_name(innermost_dataset(self.cfg.train_dataloader.dataset)),
