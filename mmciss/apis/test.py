@@ -102,7 +102,7 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
     from mmciss.utils.checkpoints import read_checkpoint
 
     names = experiment.protocol[index].names
-    found = class_names(Config(), read_checkpoint(checkpoint).get('meta'), len(names))[0]
+    found = class_names(read_checkpoint(checkpoint).get('meta'), len(names))[0]
     if set(found) <= {*names[:1], *experiment.classes} and found != tuple(names):
         place = next(place for place, pair in enumerate(zip(found, names, strict=True)) if pair[0] != pair[1])
         raise ConfigError(

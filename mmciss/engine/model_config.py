@@ -6,7 +6,7 @@ import copy
 import inspect
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
@@ -60,12 +60,15 @@ def _downloads(kind: Any) -> bool:
     return default is not None and default.default is True
 
 
-def plain_model(cfg: Config) -> ConfigDict:
-    """Returns the model of a config with its data preprocessor and without pretrained weights."""
-    model = copy.deepcopy(cfg.model)
+def plain_model(model: ConfigDict, preprocessor: ConfigDict | None = None) -> ConfigDict:
+    """Returns a copy of a model's config without pretrained weights.
+
+    It has the given data preprocessor, which configs may hold beside the model, unless it has one of its own.
+    """
+    model = copy.deepcopy(model)
     strip_pretrained(model)
-    if cfg.get('data_preprocessor') and not model.get('data_preprocessor'):
-        model['data_preprocessor'] = copy.deepcopy(cfg.data_preprocessor)
+    if preprocessor and not model.get('data_preprocessor'):
+        model['data_preprocessor'] = copy.deepcopy(preprocessor)
     return model
 
 

@@ -20,36 +20,32 @@ from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.protocols.step import Step
 
 
-@dataclass
 class Comparison:
-    """Counts over a test set, for ``K`` old and ``N`` new classes.
+    """Counts over a test set, for ``K`` old and ``N`` new classes; at first all are 0.
 
     Rows of ``before`` and ``after`` are the labels: all classes and, last, pixels that are labelled as none of the
     classes that the test set labels.
+
+    Args:
+        num_old, num_new: ``K`` and ``N``.
+        labelled: The classes that the test set labels.
+        background: Whether class 0 is the background, which means 'none of the labelled classes'.
 
     Attributes:
         before: Old model, ``(K + N + 1, K)``.
         after: Extended model, ``(K + N + 1, K + N)``.
         agreement: Old model's class (row) and extended model's class, ``(K, K + N)``, on pixels without a label of a
             new class. Pixels where the labels cannot tell whether a predicted new class is right are left out.
-        labelled: The classes that the test set labels.
-        background: Whether class 0 is the background, which means 'none of the labelled classes'.
         num_images: Number of images.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    agreement: np.ndarray
-    labelled: frozenset[int]
-    background: bool
-    num_images: int = 0
-
-    @classmethod
-    def empty(cls, num_old: int, num_new: int, labelled: Collection[int], background: bool) -> Comparison:
-        """Returns zero counts."""
+    def __init__(self, num_old: int, num_new: int, labelled: Collection[int], background: bool) -> None:
         total = num_old + num_new
-        before, after = (np.zeros((total + 1, columns), dtype=np.int64) for columns in (num_old, total))
-        return cls(before, after, np.zeros((num_old, total), dtype=np.int64), frozenset(labelled), background)
+        self.before = np.zeros((total + 1, num_old), dtype=np.int64)
+        self.after = np.zeros((total + 1, total), dtype=np.int64)
+        self.agreement = np.zeros((num_old, total), dtype=np.int64)
+        self.labelled, self.background = frozenset(labelled), background
+        self.num_images = 0
 
     def add(self, label: Tensor, before: Tensor, after: Tensor) -> None:
         """Counts one image: label (channels, :data:`UNKNOWN` or 255) and predictions, all ``(H, W)`` integers."""
@@ -102,7 +98,7 @@ def compare(
 
     The data set gives samples of MMSegmentation; their labels are channels, :data:`UNKNOWN` or 255.
     """
-    found = Comparison.empty(step.num_old, step.num_new, labelled, step.background)
+    found = Comparison(step.num_old, step.num_new, labelled, step.background)
     for index in range(len(dataset)):
         item = dataset[index]
         old, new = _predict(before, item), _predict(after, item)

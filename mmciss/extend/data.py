@@ -13,9 +13,8 @@ from mmciss.datasets.image_files import IMAGES, MASKS
 from mmciss.datasets.label_formats import find_export
 from mmciss.errors import ConfigError, flag, prefixed
 from mmciss.evaluation.markdown import names
-from mmciss.extend.exports import data_of_export
 from mmciss.extend.mask_ids import ReadMasks, read_masks
-from mmciss.extend.pairs import LabelledData, Pair, Readers, data_of_config, data_of_folders
+from mmciss.extend.pairs import LabelledData, Pair, Readers, data_of_config, data_of_export, data_of_folders
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum

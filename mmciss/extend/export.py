@@ -12,26 +12,24 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
-from mmciss.engine.model_config import plain_model
 from mmciss.engine.runner.export import RECORD, plain_config
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pairs import Pair
-from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.protocols.labels import IGNORE
 from mmciss.utils.files import write_atomically, write_text
 
 Palette = Sequence[Sequence[int]]
 
 
-def export_source(cfg: Config) -> Config:
+def export_source(old: OldModel) -> Config:
     """Returns what :func:`~mmciss.engine.runner.export.plain_config` reads: the model and a plain test pipeline."""
-    return Config(dict(model=plain_model(cfg).to_dict(), test_pipeline=plain_test_pipeline(cfg)))
+    return Config(dict(model=old.model.to_dict(), test_pipeline=old.test_pipeline))
 
 
 def model_config(old: OldModel, names: Sequence[str], palette: Palette) -> Config:
     """Returns the config with which plain MMSegmentation runs the model with these classes."""
     meta = {'classes': list(names), 'palette': [list(colour) for colour in palette[: len(names)]]}
-    cfg = plain_config(export_source(old.cfg), len(names), meta)
+    cfg = plain_config(export_source(old), len(names), meta)
     imports = old.cfg.get('custom_imports')
     if imports and 'mmciss' not in str(imports.get('imports')):
         cfg.custom_imports = imports

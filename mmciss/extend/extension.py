@@ -19,7 +19,6 @@ from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.pipelines import model_readers
 from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method, unlabelled_value
 from mmciss.extend.training_config import drop_class_weights, training_config
 from mmciss.models.step_context import StepState
@@ -75,7 +74,7 @@ class ExtensionExperiment(Experiment):
         data.check_apart_from(work_dir)
         protocol = extension_protocol(old.names, names, old.background)
         step = protocol[1]
-        read = data.read(step, seed, model_readers(old.cfg), Path(work_dir) / 'data')
+        read = data.read(step, seed, old.readers, Path(work_dir) / 'data')
         settings = derive(old, read.num_train, read.sizes, given)
         method = extension_method(str(settings['method'].value), old.background)
         height, width = (int(np.median(side)) for side in zip(*read.sizes, strict=True))
@@ -164,7 +163,7 @@ class ExtensionExperiment(Experiment):
     def notes(self) -> list[str]:
         """Describes what differs from the model's own training, and how to undo it."""
         notes = []
-        if drop_class_weights(self.old.cfg.model.to_dict()):
+        if drop_class_weights(self.old.model):
             notes.append('Class weights in the loss were dropped: the list has no weights for new classes.')
         freeze = self.cfg.method.get('freeze') or {}
         if freeze.get('norm', 'train') != 'train':

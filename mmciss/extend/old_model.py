@@ -8,21 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
+from mmciss.datasets.image_files import Reader, readers_of_configs
 from mmciss.engine.model_config import plain_model
+from mmciss.engine.plain_config import without_mmciss
 from mmciss.engine.runner.export import RECORD
 from mmciss.errors import ConfigError, prefixed
+from mmciss.extend.pipelines import DEFAULT_TEST_PIPELINE, with_labels
 from mmciss.models.classifiers.head_config import heads_of, num_classes_of, segmentation_heads
 from mmciss.models.classifiers.probe import WORKING_HEADS, find_growable
 from mmciss.protocols.labels import BACKGROUND_NAMES
 from mmciss.utils.blame import blaming
 from mmciss.utils.checkpoints import read_checkpoint, read_plain_checkpoint
-from mmciss.utils.configs import innermost_dataset, load_config
+from mmciss.utils.configs import config_pipeline, dataset_configs, innermost_dataset, load_config
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,27 @@ class OldModel:
     def num_classes(self) -> int:
         """Number of classes, the background included."""
         return len(self.names)
+
+    @property
+    def model(self) -> ConfigDict:
+        """A copy of the model's own config, with its data preprocessor and without pretrained weights."""
+        return plain_model(self.cfg.model, self.cfg.get('data_preprocessor'))
+
+    @property
+    def train_pipeline(self) -> list[dict[str, Any]] | None:
+        """Its own training pipeline, which loads masks as they are; None if unknown."""
+        own = config_pipeline(self.cfg, 'train')
+        return None if own is None else with_labels(own)
+
+    @property
+    def test_pipeline(self) -> list[dict[str, Any]]:
+        """Its test pipeline for plain MMSegmentation, with labels; without one, images stay as they are."""
+        return with_labels(without_mmciss(config_pipeline(self.cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
+
+    @property
+    def readers(self) -> tuple[Reader | None, Reader | None]:
+        """How its training pipeline decodes images and masks."""
+        return readers_of_configs(self.train_pipeline or DEFAULT_TEST_PIPELINE)
 
     @property
     def optim_wrapper(self) -> Any:
@@ -90,33 +114,35 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
         cfg = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     where = str(cfg.filename or 'MODEL_CONFIG')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    classes = check_heads(cfg, where)
+    classes = check_heads(cfg.get('model'), where)
     with prefixed('CHECKPOINT'):
         weights = read_plain_checkpoint(checkpoint)
-    fitting = fitting_weights(build_plain(cfg, where), weights, str(checkpoint), where)
-    names, palette, named_by = class_names(cfg, read_checkpoint(checkpoint).get('meta'), classes)
+    built = build_plain(plain_model(cfg.model, cfg.get('data_preprocessor')), where)
+    fitting = fitting_weights(built, weights, str(checkpoint), where)
+    meta = read_checkpoint(checkpoint).get('meta')
+    names, palette, named_by = class_names(meta, classes, dataset_configs(cfg))
     if background not in ('auto', 'yes', 'no'):
         raise ConfigError(f"--background: {background!r}; allowed: 'auto', 'yes', 'no'")
     has_background = background == 'yes' or (background == 'auto' and names[0].lower() in BACKGROUND_NAMES)
     return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background)
 
 
-def check_heads(cfg: Config, where: str) -> int:
+def check_heads(model: ConfigDict | None, where: str) -> int:
     """Returns the number of classes, after checking that every head can grow.
 
     Raises:
         ConfigError: Naming the head and the heads that can.
     """
-    if not cfg.get('model'):
+    if not model:
         raise ConfigError(f"MODEL_CONFIG: {where} has no key 'model'")
-    if not any(key.startswith('model.decode_head') for key, _ in heads_of(cfg.model)):
+    if not any(key.startswith('model.decode_head') for key, _ in heads_of(model)):
         raise ConfigError(
-            f'MODEL_CONFIG: {where}: model {cfg.model.get("type")} has no decode_head and cannot grow. '
+            f'MODEL_CONFIG: {where}: model {model.get("type")} has no decode_head and cannot grow. '
             f'Heads that can: {WORKING_HEADS}.'
         )
     missing = 'a head cannot be built (is a package missing, or custom_imports in the config?)'
     with prefixed(f'MODEL_CONFIG: {where}'), blaming(missing, MODELS):
-        growing = segmentation_heads(cfg.model)
+        growing = segmentation_heads(model)
         for key, head in growing:
             find_growable(head, key)
     return num_classes_of([head for key, head in growing if key.startswith('model.decode_head')][-1])
@@ -132,14 +158,14 @@ def growing_layers(model: dict[str, Any]) -> list[str]:
     ]
 
 
-def build_plain(cfg: Config, where: str) -> nn.Module:
-    """Builds the plain model without pretrained weights.
+def build_plain(model: ConfigDict, where: str) -> nn.Module:
+    """Builds a model.
 
     Raises:
         ConfigError: If it cannot be built.
     """
     with blaming(f'MODEL_CONFIG: {where}: the model cannot be built', MODELS):
-        return MODELS.build(plain_model(cfg))
+        return MODELS.build(model)
 
 
 def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:
@@ -183,43 +209,40 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
     return {name: weights.get(name, tensor) for name, tensor in own.items()}
 
 
-def class_names(cfg: Config, meta: Any, num_classes: int) -> tuple[tuple[str, ...], tuple[Any, ...], str]:
-    """Finds class names and colours in the checkpoint or else the config; otherwise classes are named by number.
+def class_names(
+    meta: Any, num_classes: int, datasets: Mapping[str, Any] | None = None
+) -> tuple[tuple[str, ...], tuple[Any, ...], str]:
+    """Finds class names and colours in a checkpoint or else in data sets; otherwise classes are named by number.
 
     Args:
-        cfg: The model's config.
         meta: The key ``meta`` of the checkpoint, if it has one.
         num_classes: Number of classes; lists of another length are ignored.
+        datasets: Configs of data sets by split, as :func:`mmciss.utils.configs.dataset_configs` returns them.
 
     Returns:
         The names, the colours (empty if unknown), and where they were found.
     """
-    for source, classes, colours in _candidates(cfg, meta if isinstance(meta, dict) else {}):
-        names = tuple(map(str, _listed(classes)))
+    for source, facts in _candidates(meta if isinstance(meta, dict) else {}, datasets or {}):
+        facts = facts if isinstance(facts, dict) else {}
+        names = tuple(map(str, _listed(facts.get('classes'))))
         if len(names) == num_classes and len(set(names)) == num_classes:
-            palette = [_listed(colour) for colour in _listed(colours)]
+            palette = [_listed(colour) for colour in _listed(facts.get('palette'))]
             known = len(palette) == num_classes and all(len(colour) == 3 for colour in palette)
             return names, tuple(tuple(map(int, colour)) for colour in palette) if known else (), source
     return tuple(f'class_{index}' for index in range(num_classes)), (), 'numbers, since no names were found'
 
 
+def _candidates(meta: dict[str, Any], datasets: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields what may be a dictionary with ``classes`` and ``palette``, and where it is."""
+    yield 'the checkpoint', meta.get('dataset_meta')
+    yield 'the checkpoint', {str(key).lower(): value for key, value in meta.items()}
+    for split, config in reversed(list(datasets.items())):  # test data first
+        dataset = innermost_dataset(config)
+        yield f'{split}_dataloader.dataset.metainfo', dataset.get('metainfo')
+        kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
+        yield f'the data set {dataset.get("type")}', getattr(kind, 'METAINFO', None)
+
+
 def _listed(value: Any) -> list[Any]:
     """Returns the items of a list, tuple or array; none of anything else."""
     return list(value) if isinstance(value, list | tuple) or getattr(value, 'ndim', None) else []
-
-
-def _candidates(cfg: Config, meta: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yields what may hold names and colours: where it is, its classes and its palette."""
-    described = meta.get('dataset_meta')
-    found: list[tuple[str, Any]] = [
-        ('the checkpoint', described),
-        ('the checkpoint', {str(key).lower(): value for key, value in meta.items()}),
-    ]
-    for split in ('test', 'val', 'train'):
-        dataset = innermost_dataset((cfg.get(f'{split}_dataloader') or {}).get('dataset') or {})
-        found.append((f'{split}_dataloader.dataset.metainfo', dataset.get('metainfo')))
-        kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
-        found.append((f'the data set {dataset.get("type")}', getattr(kind, 'METAINFO', None)))
-    for source, facts in found:
-        if isinstance(facts, dict):
-            yield source, facts.get('classes'), facts.get('palette')

@@ -1,4 +1,4 @@
-"""Images and their masks, found in two folders or in a data set of MMSegmentation."""
+"""Images and their masks: from two folders, a labelling tool's export, or a data set of MMSegmentation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGE_SUFFIXES, IMAGES, MASKS, Reader
 from mmciss.datasets.image_pairs import ImagePair
+from mmciss.datasets.label_formats import Conversion, LabelExport, convert_labels
+from mmciss.datasets.label_formats.export import Source
+from mmciss.datasets.label_formats.match import image_files
 from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import build_dataset, parts_of
-from mmciss.errors import ConfigError, prefixed
-from mmciss.utils.configs import load_config
+from mmciss.errors import ConfigError, prefixed, unknown_name
+from mmciss.utils.configs import dataset_configs, load_config
+from mmciss.utils.files import file_checksum, value_checksum
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
 Readers = tuple[Reader | None, Reader | None]
@@ -123,6 +127,42 @@ def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, 
     return found
 
 
+def data_of_export(
+    export: LabelExport, images: str | Path, folder: str | Path, flags: Sequence[str], classes: Sequence[str] = ()
+) -> LabelledData:
+    """Converts an export, unless that was done before, and returns its pairs.
+
+    Args:
+        export: The labels.
+        images: Folder of the images; those without labels are left out.
+        folder: Where a folder for the masks is made. Its name depends on the content, so that nothing is overwritten.
+        flags: The flags that named images and labels.
+        classes: Names that the export must have, in upper or lower case.
+
+    Raises:
+        ConfigError: Naming the flag, the file and the value that is wrong.
+    """
+    known = {name.lower() for name in export.classes}
+    for name in classes:
+        if name.lower() not in known:
+            raise unknown_name(f'class of {export.path}', name, export.classes, '--classes')
+    with prefixed(flags[1]):
+        content = [file_checksum(path) for path in Source(export.path).files]
+        used = value_checksum([content, list(map(str, image_files(images)))])
+        out = Path(folder) / f'labels_{used[:12]}'
+        conversion = Conversion.load(out) or convert_labels(export, images, out)
+        if conversion.missing:
+            raise ConfigError(
+                f'{export.path} labels {len(conversion.missing)} images that are not in {images}, such as '
+                f'{conversion.missing[0]}'
+            )
+    notes = conversion.warnings()
+    if conversion.unlabelled:
+        notes.insert(0, f'{len(conversion.unlabelled)} images in {images} have no labels and are left out.')
+    pairs = tuple(Pair(*pair) for pair in conversion.pairs)
+    return LabelledData(f'{flags[1]} {export.path}', pairs, conversion.names, notes=tuple(notes))
+
+
 def data_of_config(path: str | Path, flag: str, split: str = 'train') -> LabelledData:
     """Reads the pairs of a data set of MMSegmentation.
 
@@ -136,8 +176,8 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
     """
     cfg = load_config(path)
     order = ('train', 'val', 'test') if split == 'train' else ('test', 'val', 'train')
-    loaders = [cfg[f'{name}_dataloader'] for name in order if cfg.get(f'{name}_dataloader')]
-    config: Any = copy.deepcopy(loaders[0].get('dataset') if loaders else cfg.get('dataset'))
+    datasets = dataset_configs(cfg)
+    config: Any = copy.deepcopy(next((datasets[name] for name in order if name in datasets), cfg.get('dataset')))
     if not config:
         raise ConfigError(f"{flag}: {path} has neither {order[0]}_dataloader.dataset nor a key 'dataset'")
     with prefixed(f'{flag}: {path}'):

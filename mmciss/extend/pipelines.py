@@ -1,16 +1,9 @@
-"""Pipelines: the model's own if its config has them, else MMSegmentation's usual ones."""
+"""Changes of a model's own pipelines, and MMSegmentation's usual ones for models without."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
-
-from mmengine.config import Config
-
-from mmciss.datasets.image_files import readers_of_configs
-from mmciss.engine.plain_config import without_mmciss
-from mmciss.extend.pairs import Readers
-from mmciss.utils.configs import config_pipeline
 
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
 DEFAULT_TEST_PIPELINE = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'))
@@ -46,22 +39,6 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, A
         dict(type='PhotoMetricDistortion'),
         dict(type='PackSegInputs'),
     ]
-
-
-def train_pipeline(cfg: Config, crop: tuple[int, int], size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns the model's own augmentation, or else MMSegmentation's usual one, with a given crop height and width."""
-    own = config_pipeline(cfg, 'train')
-    return with_crop(default_train_pipeline(min(crop), size) if own is None else with_labels(own), crop)
-
-
-def plain_test_pipeline(cfg: Config) -> list[dict[str, Any]]:
-    """Returns the model's test pipeline for plain MMSegmentation, with labels; without one, images stay as they are."""
-    return with_labels(without_mmciss(config_pipeline(cfg, 'test') or list(DEFAULT_TEST_PIPELINE)))
-
-
-def model_readers(cfg: Config) -> Readers:
-    """Returns how the model's pipelines decode images and masks."""
-    return readers_of_configs(with_labels(config_pipeline(cfg, 'train') or list(DEFAULT_TEST_PIPELINE)))
 
 
 def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:

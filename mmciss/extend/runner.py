@@ -22,7 +22,6 @@ from mmciss.evaluation.report import Section
 from mmciss.extend.comparison import Pictures, compare, load_plain
 from mmciss.extend.export import export_source, extended_config, model_config, write_test_set
 from mmciss.extend.extension import ExtensionExperiment
-from mmciss.extend.pipelines import plain_test_pipeline
 from mmciss.extend.report import extension_sections, headline, judging_lines
 from mmciss.extend.summary import summarize
 from mmciss.models.step_context import StepState
@@ -124,7 +123,7 @@ class ExtensionRunner(IncrementalRunner):
         write_json(path / 'result.json', result)
 
     def _export(self, index: int, runner: Runner, found: Mapping[str, Any]) -> None:
-        export_step(runner, export_source(self.experiment.old.cfg), self.folder.step(index), found)
+        export_step(runner, export_source(self.experiment.old), self.folder.step(index), found)
 
     def _test(self, index: int, runner: Runner) -> dict[str, Any]:
         """Leaves testing to :meth:`_compare`, which tests the exported models."""
@@ -158,10 +157,9 @@ class ExtensionRunner(IncrementalRunner):
         extension, step = self.experiment, self.experiment.protocol[1]
         folders = [self.folder.step(index) for index in (0, 1)]
         before, after = (load_plain(folder, 'cuda' if torch.cuda.is_available() else 'cpu') for folder in folders)
-        pipeline = plain_test_pipeline(extension.old.cfg)
         pictures, found = Pictures(), {}
         for name, test in extension.read.tests.items():
-            dataset = DATASETS.build(extension.pairs(name, pipeline=pipeline, test_mode=True))
+            dataset = DATASETS.build(extension.pairs(name, pipeline=extension.old.test_pipeline, test_mode=True))
             found[name] = compare(before, after, dataset, step, test.masks.labelled, pictures)
         pictures.write(folders)
         titles = {name: test.title for name, test in extension.read.tests.items()}

@@ -19,7 +19,7 @@ from mmciss.extend.old_model import OldModel, growing_layers
 from mmciss.extend.pipelines import crop_of
 from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
-from mmciss.utils.configs import config_pipeline, load_method, method_names
+from mmciss.utils.configs import load_method, method_names
 
 EPOCHS = 30
 FEWEST_ITERATIONS = 300
@@ -94,12 +94,12 @@ def derive(
         'method': _method(old),
         'lr': lr,
         'batch_size': _batch_size(old, num_images),
-        'crop_size': _crop_size(old.cfg, sizes),
+        'crop_size': _crop_size(old, sizes),
         **{key: Setting(value, 'as given') for key, value in chosen.items() if value is not None},
     }
-    settings.setdefault('iters', _iterations(old.cfg, num_images, settings['batch_size'].value))
+    settings.setdefault('iters', _iterations(old, num_images, settings['batch_size'].value))
     optimizer.optimizer.lr = settings['lr'].value
-    rows = faster_new_rows(optimizer, growing_layers(old.cfg.model))
+    rows = faster_new_rows(optimizer, growing_layers(old.model))
     if rows:
         settings['new_rows_lr'] = Setting(
             rows, f'{1 / LR_FACTOR:g} times the rate of the old rows: new classes have everything to learn'
@@ -111,12 +111,13 @@ def derive(
 def _method(old: OldModel) -> Setting:
     first = old.names[0]
     try:
-        replace_main_loss(copy.deepcopy(dict(old.cfg.model)), dict(type='UnbiasedCrossEntropyLoss'))
+        replace_main_loss(old.model, dict(type='UnbiasedCrossEntropyLoss'))
     except ConfigError:
         return Setting(
             'lwf', 'the model keeps its own loss, which is not a softmax cross entropy; other methods would replace it'
         )
-    if old.background and any(key.startswith('decode_head') for key in _linear_classifiers(old)):
+    layers = growing_layers(old.model)
+    if old.background and any(name.startswith('decode_head') and name.endswith('.conv_seg') for name in layers):
         return Setting(
             'anchor',
             f'class 0, {first!r}, is a background class: what is not labelled is background or an old class, which '
@@ -129,10 +130,6 @@ def _method(old: OldModel) -> Setting:
         f'there is no background class (class 0 is {first!r}): what is not labelled is some old class, and the old '
         f'model says which',
     )
-
-
-def _linear_classifiers(old: OldModel) -> list[str]:
-    return [name for name in growing_layers(old.cfg.model) if name.endswith('.conv_seg')]
 
 
 def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
@@ -179,23 +176,23 @@ def _batch_size(old: OldModel, num_images: int) -> Setting:
     return Setting(wanted, reason)
 
 
-def _crop_size(cfg: Config, sizes: Sequence[tuple[int, int]]) -> Setting:
-    own = crop_of(config_pipeline(cfg, 'train'))
+def _crop_size(old: OldModel, sizes: Sequence[tuple[int, int]]) -> Setting:
+    own = crop_of(old.train_pipeline)
     if own:
         return Setting(own, "the crop of the model's training pipeline")
-    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
-    if preprocessor.get('size'):
-        return Setting(tuple(map(int, preprocessor['size'])), "the size of the model's data preprocessor")
+    size = (old.model.get('data_preprocessor') or {}).get('size')
+    if size:
+        return Setting(tuple(map(int, size)), "the size of the model's data preprocessor")
     short = median(min(size) for size in sizes)
     side = int(min(512, max(32, short // 32 * 32)))
     return Setting((side, side), f'the config names none; the images have a short side of {short:g}')
 
 
-def _iterations(cfg: Config, num_images: int, batch: int) -> Setting:
+def _iterations(old: OldModel, num_images: int, batch: int) -> Setting:
     epoch = max(1, num_images // batch)
     wanted = EPOCHS * epoch
     text = f'{EPOCHS} passes over {num_images} images, as in the papers'
-    own = (cfg.get('train_cfg') or {}).get('max_iters')
+    own = (old.cfg.get('train_cfg') or {}).get('max_iters')
     most = min(MOST_ITERATIONS, int(own)) if own else MOST_ITERATIONS
     if wanted > most:
         return Setting(most, f'{text}, cut to ' + ("the model's own training" if own and most == own else 'a limit'))

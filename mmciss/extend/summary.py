@@ -1,4 +1,4 @@
-"""All numbers of the comparison of both models, computed from counts; IoUs are in percent, None if undefined."""
+"""All numbers of the comparison of both models, computed from counts; IoUs are in percent, NaN if undefined."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 
 from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import nan_mean
+from mmciss.evaluation.summary import plain
 from mmciss.extend.comparison import Comparison
 from mmciss.protocols.step import Step
-
-Scores = list[float | None]
 
 
 def decidable_counts(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
@@ -32,8 +31,8 @@ def decidable_counts(table: np.ndarray, labelled: Collection[int], background: b
     return told
 
 
-def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) -> Scores:
-    """Returns the IoU of each column's class; None if the test set does not label or never shows it.
+def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
+    """Returns the IoU of each column's class; NaN if the test set does not label or never shows it.
 
     For a test set that labels all classes this is MMSegmentation's ``IoUMetric``. If a table has fewer columns than
     there are true classes, the model does not know the others, and all their pixels are mistakes. Arguments as for
@@ -41,29 +40,18 @@ def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) ->
 
     Examples:
         >>> table = np.array([[6, 0, 2], [1, 3, 0], [0, 0, 0], [0, 0, 0]])
-        >>> [round(class_iou(table, labelled, background=True)[0], 2) for labelled in ({0, 1}, {0, 1, 2})]
-        [85.71, 66.67]
+        >>> [class_iou(table, labelled, background=True).round(2).tolist() for labelled in ({0, 1}, {0, 1, 2})]
+        [[85.71, 75.0, nan], [66.67, 75.0, nan]]
     """
     told = decidable_counts(table, labelled, background)
     if background:
         told[-1, 0] = 0  # the background is the right answer for pixels of classes that no model knows
-    found = _percent(iou_from_confusion(_square(told))[: table.shape[1]])
-    return [value if channel in labelled else None for channel, value in enumerate(found)]
+    found = 100 * iou_from_confusion(_square(told))[: table.shape[1]]
+    found[[channel for channel in range(len(found)) if channel not in labelled]] = np.nan
+    return found
 
 
-def open_pixels(counts: Comparison) -> int:
-    """Returns how many pixels :func:`decidable_counts` removes from the extended model's counts."""
-    return int((counts.after - decidable_counts(counts.after, counts.labelled, counts.background)).sum())
-
-
-def background_if_wrong(counts: Comparison) -> float | None:
-    """Returns the background's IoU if the removed pixels count as mistakes, as MMSegmentation's ``IoUMetric`` does."""
-    if not counts.background or 0 not in counts.labelled:
-        return None
-    return class_iou(counts.after, range(counts.after.shape[1]), counts.background)[0]
-
-
-def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
+def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float:
     """Returns MMSegmentation's mIoU over the columns that a test set labels, with all pixels.
 
     A class that no pixel shows counts as 0 once the model predicts it.
@@ -73,17 +61,17 @@ def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float | None:
         47.22
     """
     channels = sorted(channel for channel in labelled if channel < table.shape[1])
-    return _mean(_percent(iou_from_confusion(_square(table), absent='mmseg')[channels]))
+    return nan_mean(100 * iou_from_confusion(_square(table), absent='mmseg')[channels])
 
 
-def agreement_iou(table: np.ndarray) -> tuple[float | None, Scores]:
+def agreement_iou(table: np.ndarray) -> tuple[float, np.ndarray]:
     """Compares both models where no new class is labelled; the old model's classes count as true.
 
     Returns:
-        The share of pixels with the same class in percent, and the IoU of every old class, None if the old model never
+        The share of pixels with the same class in percent, and the IoU of every old class, NaN if the old model never
         predicts it.
     """
-    return _share(np.trace(table), table.sum()), _percent(iou_from_confusion(_square(table))[: len(table)])
+    return _share(np.trace(table), table.sum()), 100 * iou_from_confusion(_square(table))[: len(table)]
 
 
 def summarize(
@@ -95,14 +83,17 @@ def summarize(
     class on the first of ``judges`` that does. So every IoU is what MMSegmentation measures on that set.
 
     ``comparisons`` and ``titles`` are by test set: ``'new'``, and ``'old'`` if there is one.
+
+    Returns:
+        Plain values, None for what is not defined.
     """
     num_old = step.num_old
-    sets = {name: _test_set(step, counts, titles[name]) for name, counts in comparisons.items()}
+    sets = {name: summarize_set(step, counts, titles[name]) for name, counts in comparisons.items()}
     same, agreement = agreement_iou(np.sum([counts.agreement for counts in comparisons.values()], axis=0))
     classes: list[dict[str, Any]] = []
     for index, name in enumerate(step.names):
         judge = _judge(comparisons, index, ('old', 'new') if index < num_old else judges)
-        found = sets[judge]['classes'][index] if judge else {'before': None, 'after': None, 'pixels': 0}
+        found = sets[judge]['classes'][index] if judge else {'before': np.nan, 'after': np.nan, 'pixels': 0}
         classes.append(
             {
                 'id': index,
@@ -114,56 +105,67 @@ def summarize(
             }
         )
     judged_on = [item['judged_on'] for item in classes]
-    before, after = [item['before'] for item in classes], [item['after'] for item in classes]
+    before, after = (np.array([item[key] for item in classes]) for key in ('before', 'after'))
     confusion, confusion_before = (_joined(comparisons, judged_on, step, key) for key in ('after', 'before'))
     old, new, unlabelled = confusion[:num_old], confusion[num_old : step.num_seen], confusion[-1]
-    return {
-        'num_old': num_old,
-        'num_new': step.num_new,
-        'background': step.background,
-        # Without a labelled pixel of an old class there is no IoU, only agreement with the old model.
-        'measured': any(value is not None for value in before[:num_old]),
-        'classes': classes,
-        'old_before': _mean(before[:num_old]),
-        'old_after': _mean(after[:num_old]),
-        'new_after': _mean(after[num_old:]),
-        # A mean over classes on different images would look like MMSegmentation's mIoU without being one.
-        'all_after': _mean(after) if len(set(judged_on)) == 1 else None,
-        'agreement_pixels': same,
-        'agreement': _mean(agreement),
-        'old_called_new': _share(old[:, num_old:].sum(), old.sum()),
-        'new_called_old': _share(new[:, :num_old].sum(), new.sum()),
-        'unlabelled_called_new': _share(unlabelled[num_old:].sum(), unlabelled.sum()),
-        'confusion': confusion.tolist(),
-        'confusion_before': confusion_before.tolist(),
-        'images': {name: counts.num_images for name, counts in comparisons.items()},
-        'sets': sets,
-    }
+    return plain(
+        {
+            'num_old': num_old,
+            'num_new': step.num_new,
+            'background': step.background,
+            # Without a labelled pixel of an old class there is no IoU, only agreement with the old model.
+            'measured': not np.isnan(before[:num_old]).all(),
+            'classes': classes,
+            'old_before': nan_mean(before[:num_old]),
+            'old_after': nan_mean(after[:num_old]),
+            'new_after': nan_mean(after[num_old:]),
+            # A mean over classes on different images would look like MMSegmentation's mIoU without being one.
+            'all_after': nan_mean(after) if len(set(judged_on)) == 1 else None,
+            'agreement_pixels': same,
+            'agreement': nan_mean(agreement),
+            'old_called_new': _share(old[:, num_old:].sum(), old.sum()),
+            'new_called_old': _share(new[:, :num_old].sum(), new.sum()),
+            'unlabelled_called_new': _share(unlabelled[num_old:].sum(), unlabelled.sum()),
+            'confusion': confusion,
+            'confusion_before': confusion_before,
+            'images': {name: counts.num_images for name, counts in comparisons.items()},
+            'sets': sets,
+        }
+    )
 
 
-def _test_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
-    """Returns the results of one test set by itself; its confusions include all pixels."""
-    before, after = (class_iou(table, counts.labelled, counts.background) for table in (counts.before, counts.after))
-    before += [None] * step.num_new
-    left_out = open_pixels(counts)
-    classes = zip(step.names, before, after, counts.after.sum(1).tolist()[: step.num_seen], strict=True)
+def summarize_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
+    """Returns the results of one test set by itself; its confusions include all pixels.
+
+    Where its labels cannot tell, ``open_pixels`` are left out of the counts; ``background_if_wrong`` is the
+    background's IoU if they count as mistakes, as in MMSegmentation's ``IoUMetric``.
+    """
+    labelled, background = counts.labelled, counts.background
+    before, after = (class_iou(table, labelled, background) for table in (counts.before, counts.after))
+    left_out = int((counts.after - decidable_counts(counts.after, labelled, background)).sum())
     return {
         'title': title,
         'images': counts.num_images,
-        'labelled': [step.names[index] for index in sorted(counts.labelled)],
+        'labelled': [step.names[index] for index in sorted(labelled)],
         'classes': [
-            {'id': index, **dict(zip(('name', 'before', 'after', 'pixels'), item, strict=True))}
-            for index, item in enumerate(classes)
+            {
+                'id': index,
+                'name': name,
+                'before': before[index] if index < step.num_old else np.nan,
+                'after': after[index],
+                'pixels': int(counts.after[index].sum()),
+            }
+            for index, name in enumerate(step.names)
         ],
         'open_pixels': left_out,
         'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
-        'background_if_wrong': background_if_wrong(counts) if left_out else None,
-        'mean_before': _mean(before),
-        'mean_after': _mean(after),
-        'plain_mean_before': plain_mean(counts.before, counts.labelled),
-        'plain_mean_after': plain_mean(counts.after, counts.labelled),
-        'confusion': counts.after.tolist(),
-        'confusion_before': counts.before.tolist(),
+        'background_if_wrong': class_iou(counts.after, range(step.num_seen), background)[0] if left_out else None,
+        'mean_before': nan_mean(before),
+        'mean_after': nan_mean(after),
+        'plain_mean_before': plain_mean(counts.before, labelled),
+        'plain_mean_after': plain_mean(counts.after, labelled),
+        'confusion': counts.after,
+        'confusion_before': counts.before,
     }
 
 
@@ -196,14 +198,5 @@ def _square(table: np.ndarray) -> np.ndarray:
     return np.pad(table, ((0, max(0, columns - rows)), (0, max(0, rows - columns))))
 
 
-def _percent(fractions: np.ndarray) -> Scores:
-    return [None if np.isnan(value) else 100 * float(value) for value in fractions]
-
-
-def _mean(values: Scores) -> float | None:
-    mean = nan_mean(np.array(values, dtype=np.float64))
-    return None if np.isnan(mean) else mean
-
-
-def _share(part: Any, whole: Any) -> float | None:
-    return 100 * int(part) / int(whole) if whole else None
+def _share(part: Any, whole: Any) -> float:
+    return 100 * int(part) / int(whole) if whole else np.nan

@@ -11,10 +11,9 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.checks.config import check_dictionaries, check_settings
 from mmciss.engine.checks.keys import apply_cfg_options
-from mmciss.engine.model_config import plain_model
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.pipelines import train_pipeline
+from mmciss.extend.pipelines import default_train_pipeline, with_crop
 from mmciss.extend.settings import Setting
 from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
@@ -68,16 +67,17 @@ def training_config(
     runtime = Config.fromfile(configs_folder() / '_base_' / 'default_runtime.py').to_dict()
     runtime['default_hooks'].pop('visualization')
     runtime['default_hooks']['checkpoint']['interval'] = max(1, min(500, iters // 4))
+    pipeline = with_crop(old.train_pipeline or default_train_pipeline(min(crop), size), crop)
     set_keys = {key: value for key, value in method.items() if value is not None}
     own = dict(
         custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
-        model=training_model(old.cfg, crop),
+        model=training_model(old.model, crop),
         train_dataloader=dict(
             batch_size=settings['batch_size'].value,
             num_workers=0,
             persistent_workers=False,
             sampler=dict(type='InfiniteSampler', shuffle=True),
-            dataset=dict(type='PairDataset', classes=list(step.names), pipeline=train_pipeline(old.cfg, crop, size)),
+            dataset=dict(type='PairDataset', classes=list(step.names), pipeline=pipeline),
         ),
         optim_wrapper=settings['optimizer'].value.to_dict(),
         param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
@@ -109,13 +109,12 @@ def check_read(options: Mapping[str, Any]) -> None:
             )
 
 
-def training_model(cfg: Config, crop: tuple[int, int]) -> ConfigDict:
-    """Returns the model's config for training with more classes and on crops.
+def training_model(model: ConfigDict, crop: tuple[int, int]) -> ConfigDict:
+    """Fits the model's config to training with more classes and on crops, in place, and returns it.
 
     Lists of class weights, which have none for new classes, are dropped, unless they follow the number of classes;
     batches are padded to the crop size.
     """
-    model = plain_model(cfg)
     drop_class_weights(model)
     preprocessor = model.get('data_preprocessor')
     if preprocessor:

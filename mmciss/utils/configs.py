@@ -105,11 +105,17 @@ def innermost_dataset(config: Mapping[str, Any], holding: str | None = None) -> 
     return config
 
 
+def dataset_configs(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the configs of the data sets for training, validation and testing that a config has, by split."""
+    loaders = {split: cfg.get(f'{split}_dataloader') or {} for split in ('train', 'val', 'test')}
+    return {split: loader['dataset'] for split, loader in loaders.items() if loader.get('dataset')}
+
+
 def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
     """Returns a config's pipeline for ``'train'`` or ``'test'``, also from inside wrapped data sets, or None."""
+    datasets = dataset_configs(cfg)
     for name in ('train',) if split == 'train' else ('test', 'val'):
-        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset') or {}
-        pipeline = innermost_dataset(dataset, 'pipeline').get('pipeline')
+        pipeline = innermost_dataset(datasets.get(name, {}), 'pipeline').get('pipeline')
         if pipeline:
             return list(copy.deepcopy(pipeline))
     pipeline = cfg.get(f'{split}_pipeline')

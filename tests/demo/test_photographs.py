@@ -81,4 +81,4 @@ def test_models_can_be_extended(name: str) -> None:
 
     make, optimizer, _ = plain.MODELS[name]
     cfg = plain.config(make('weights.pth'), optimizer, Path('data'), 4, 5, Path('out/base'))
-    assert check_heads(cfg, 'config') == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'
+    assert check_heads(cfg.model, 'config') == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'

@@ -15,7 +15,7 @@ AFTER = torch.tensor([[0, 2, 1, 2], [2, 1, 2, 1]])
 
 def counted(labelled: set[int], background: bool = True) -> Comparison:
     """Two old classes, one new: eight pixels."""
-    found = Comparison.empty(2, 1, labelled, background)
+    found = Comparison(2, 1, labelled, background)
     found.add(LABEL, BEFORE, AFTER)
     return found
 

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmciss.errors import ConfigError
+from mmciss.extend.old_model import OldModel
 from mmciss.extend.pairs import LabelledData, Pair, data_of_config, data_of_folders
-from mmciss.extend.pipelines import model_readers
 from tests.datasets.exif import save_turned
 from tests.extend.samples import write_images
 
@@ -68,7 +68,7 @@ def test_photographs_are_as_large_as_the_model_will_see_them(tmp_path: Path) -> 
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / 'm.png')
     assert pair.check_sizes() == [(6, 8)]
     as_stored = [dict(type='LoadImageFromFile', color_type='color_ignore_orientation'), dict(type='PackSegInputs')]
-    readers = model_readers(Config(dict(train_pipeline=as_stored)))
+    readers = OldModel(Config(dict(train_pipeline=as_stored)), '', '', {}, (), '', (), background=True).readers
     with pytest.raises(ConfigError, match='--masks: .*m.png: the mask has 8x6 .*EXIF orientation 6'):
         pair.check_sizes(readers)
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')

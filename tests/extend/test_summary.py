@@ -8,7 +8,8 @@ import torch
 from mmseg.evaluation import IoUMetric
 
 from mmciss.extend.comparison import Comparison
-from mmciss.extend.summary import agreement_iou, background_if_wrong, class_iou, open_pixels, plain_mean
+from mmciss.extend.extension import extension_protocol
+from mmciss.extend.summary import agreement_iou, class_iou, plain_mean, summarize_set
 
 # Two old classes, one new; the last row is of pixels that are labelled as none of the labelled classes.
 AFTER = np.array([[6, 1, 2], [1, 4, 1], [0, 1, 3], [2, 1, 1]])
@@ -24,12 +25,12 @@ def test_all_classes_labelled() -> None:
 def test_old_classes_labelled() -> None:
     found = class_iou(AFTER, OLD, background=True)
     # Two pixels labelled background are called new: they may be.
-    assert found[:2] == pytest.approx([100 * 6 / 8, 100 * 4 / 9]) and found[2] is None
+    assert found[:2] == pytest.approx([100 * 6 / 8, 100 * 4 / 9]) and np.isnan(found[2])
     assert class_iou(AFTER, OLD, background=False)[0] == pytest.approx(100 * 6 / 12)
 
 
 def test_new_classes_labelled() -> None:
-    assert class_iou(AFTER, NEW, background=True) == [None, None, pytest.approx(100 * 3 / 8)]
+    assert class_iou(AFTER, NEW, background=True) == pytest.approx([np.nan, np.nan, 100 * 3 / 8], nan_ok=True)
 
 
 def test_the_old_model_does_not_know_the_new_class() -> None:
@@ -38,25 +39,28 @@ def test_the_old_model_does_not_know_the_new_class() -> None:
 
 
 def test_classes_that_no_pixel_shows() -> None:
-    assert class_iou(np.zeros((4, 3), np.int64), ALL, background=True) == [None] * 3
-    assert agreement_iou(np.zeros((2, 3), np.int64)) == (None, [None, None])
+    assert np.isnan(class_iou(np.zeros((4, 3), np.int64), ALL, background=True)).all()
+    same, ious = agreement_iou(np.zeros((2, 3), np.int64))
+    assert np.isnan(same) and np.isnan(ious).all() and len(ious) == 2
 
 
 def test_what_is_left_out_is_counted() -> None:
-    def counts(labelled: set[int], background: bool) -> Comparison:
-        found = Comparison.empty(2, 1, labelled, background)
-        found.after += AFTER
-        return found
+    def found(labelled: set[int], background: bool) -> dict:
+        counts = Comparison(2, 1, labelled, background)
+        counts.after += AFTER
+        step = extension_protocol(('background', 'cat'), ['fork'], background)[1]
+        return summarize_set(step, counts, 'images')
 
-    assert open_pixels(counts(OLD, True)) == 2 and background_if_wrong(counts(OLD, True)) == pytest.approx(60.0)
+    assert found(OLD, True)['open_pixels'] == 2 and found(OLD, True)['open_share'] == pytest.approx(100 * 2 / 9)
+    assert found(OLD, True)['background_if_wrong'] == pytest.approx(60.0)
     for labelled, background in ((OLD, False), (ALL, True), (NEW, True)):
-        assert open_pixels(counts(labelled, background)) == 0
-    assert background_if_wrong(counts(NEW, True)) is None and background_if_wrong(counts(OLD, False)) is None
+        rest = found(labelled, background)
+        assert (rest['open_pixels'], rest['open_share'], rest['background_if_wrong']) == (0, 0.0, None)
 
 
 def test_agreement() -> None:
     same, ious = agreement_iou(np.array([[1, 0, 1], [1, 1, 1]]))
-    assert same == pytest.approx(40.0) and ious == [pytest.approx(100 / 3), pytest.approx(100 / 3)]
+    assert same == pytest.approx(40.0) and ious == pytest.approx([100 / 3, 100 / 3])
 
 
 def test_the_mean_of_mmsegmentation() -> None:

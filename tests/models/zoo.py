@@ -24,6 +24,7 @@ from yapf.yapflib import yapf_api
 
 import mmciss.register_all
 from mmciss.apis import extend
+from mmciss.engine.model_config import plain_model
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import build_plain, check_heads, growing_layers
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS, GROWN, growth_of
@@ -259,8 +260,8 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     images, masks = write_images(folder / 'images', count=2, ids=(0, 1), side=side)
     config, checkpoint = folder / 'config.py', folder / 'weights.pth'
     cfg.dump(config)
-    check_heads(cfg, str(config))
-    model = build_plain(cfg, str(config))
+    check_heads(cfg.model, str(config))
+    model = build_plain(plain_model(cfg.model, cfg.get('data_preprocessor')), str(config))
     torch.save({'state_dict': model.state_dict()}, checkpoint)
     if str(cfg.model.get('backbone', {}).get('type')).startswith('mmpretrain.'):
         check_maps(model, side)

@@ -74,7 +74,7 @@ def plain_config(
         dataset_meta: ``classes`` and ``palette`` by channel.
         trained: The trained wrapper, whose structure the exported model may have.
     """
-    model = plain_model_cfg(plain_model(cfg), num_classes)
+    model = plain_model_cfg(plain_model(cfg.model, cfg.get('data_preprocessor')), num_classes)
     if trained is not None and trained.structure is not None:
         trained.structure.export_config(trained.segmentor, model)
     pipeline = config_pipeline(cfg, 'test')
