@@ -40,7 +40,7 @@ def with_working_file(error: ConfigError, method: str | None, with_method: Calla
     if method is None or not str(error).startswith('method'):
         return error
     for path in method_files(method):
-        if _works(with_method(str(path))):
+        if _works(path, with_method):
             folder = configs_folder()
             shown = path.relative_to(folder.parent) if folder.name == 'configs' else path
             return ConfigError(
@@ -55,13 +55,13 @@ def method_files(method: str) -> list[Path]:
     return [path for path in files if '_base_' not in path.parts and path.resolve() != Path(method).resolve()]
 
 
-def _works(cfg: Config) -> bool:
+def _works(path: Path, with_method: Callable[[str], Config]) -> bool:
     from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.launch import prepare_config
     from mmciss.engine.runner.rehearsal import rehearse
 
     try:
-        rehearse(Experiment.from_cfg(prepare_config(cfg)))
+        rehearse(Experiment.from_cfg(prepare_config(with_method(str(path)))))
     except (ConfigError, FileNotFoundError):
         return False
     return True

@@ -22,6 +22,7 @@ from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_pairs import ImagePair, pairs_of
 from mmciss.errors import ConfigError
 from mmciss.utils.blame import blaming
+from mmciss.utils.configs import dataset_configs
 from mmciss.utils.files import cache_folder, write_atomically
 from mmciss.utils.pool import Progress, map_chunks
 from mmciss.utils.stopping import ignore_interrupts
@@ -79,12 +80,10 @@ def check_config_data(cfg: Config, **options: Any) -> DataCheck:
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     datasets = []
-    for split in ('train', 'val', 'test'):
-        config = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
-        if config:
-            check_layout(config)
-            with blaming(f'{split}_dataloader.dataset'):
-                datasets.append(DATASETS.build(copy.deepcopy(config)))
+    for split, config in dataset_configs(cfg).items():
+        check_layout(config)
+        with blaming(f'{split}_dataloader.dataset'):
+            datasets.append(DATASETS.build(copy.deepcopy(config)))
     return check_data(datasets, **options)
 
 

@@ -16,6 +16,7 @@ from mmciss.protocols.build import build_protocol
 from mmciss.protocols.labels import LabelPolicy
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.blame import blaming
+from mmciss.utils.configs import dataset_configs
 
 
 class ProtocolData:
@@ -61,8 +62,7 @@ class ProtocolData:
         Raises:
             ConfigError: If a data set cannot be built, or the protocol does not fit the classes.
         """
-        loaders = {split: cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')}
-        return cls({split: loader['dataset'] for split, loader in loaders.items() if loader}, cfg['protocol'])
+        return cls(dataset_configs(cfg), cfg['protocol'])
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class ExtensionRunner(IncrementalRunner):
         dataset = {**copy.deepcopy(config.train_dataloader.dataset), 'lazy_init': True}
         build(DATASETS, dataset, 'train_dataloader.dataset')
         with seeded(0, 0):
-            rehearse_step(extension.cfg, config, step, [step], [plan.iterations])
+            rehearse_step(extension.cfg.method, config, step, [step], [plan.iterations])
 
     def _check_folder(self) -> None:
         super()._check_folder()

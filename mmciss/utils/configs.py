@@ -108,7 +108,7 @@ def innermost_dataset(config: Mapping[str, Any], holding: str | None = None) -> 
 def dataset_configs(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the configs of the data sets for training, validation and testing that a config has, by split."""
     loaders = {split: cfg.get(f'{split}_dataloader') or {} for split in ('train', 'val', 'test')}
-    return {split: loader['dataset'] for split, loader in loaders.items() if loader.get('dataset')}
+    return {split: loader['dataset'] for split, loader in loaders.items() if loader.get('dataset') is not None}
 
 
 def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:

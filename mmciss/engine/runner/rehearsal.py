@@ -31,6 +31,7 @@ from mmciss.models.slots import NAMED_SLOTS, SINGLE_SLOTS, check_needs, check_sa
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
 from mmciss.utils.blame import blaming, build
+from mmciss.utils.configs import dataset_configs
 from mmciss.utils.environment import drop_frozen_parameter_notes
 
 
@@ -52,19 +53,21 @@ def rehearse(experiment: Experiment) -> None:
             cfg = experiment.step_config(index, StepState('model.pth') if index else None)
             now = slice(1, None) if index else slice(0, 1)
             lengths = [plan.iterations for plan in experiment.plans[now]]
-            model = rehearse_step(experiment.cfg, cfg, step, experiment.protocol.steps[now], lengths)
+            model = rehearse_step(experiment.cfg.get('method'), cfg, step, experiment.protocol.steps[now], lengths)
             if not index:
-                inputs, fields = _check_forward(experiment, model, cfg)
+                inputs, fields = _check_forward(experiment, model, cfg.train_dataloader.sampler)
             else:
                 _check_maps(model, inputs)
             check_samples(model.slots(), fields)
 
 
-def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Step], lengths: Sequence[int]) -> Any:
+def rehearse_step(
+    method: dict[str, Any] | None, cfg: Config, step: Step, steps: Sequence[Step], lengths: Sequence[int]
+) -> Any:
     """Builds the slots, hooks, model, optimizer and schedule of a step.
 
     Args:
-        user_cfg: The config with the key ``method``.
+        method: The user's config key ``method``.
         cfg: The plain config of the step.
         step: The step.
         steps: The steps that slots and hooks check.
@@ -76,9 +79,10 @@ def rehearse_step(user_cfg: Config, cfg: Config, step: Step, steps: Sequence[Ste
     Raises:
         ConfigError: Naming the config key of what does not work.
     """
-    passes = check_slots(user_cfg, step)
-    hooks = _check_hooks(cfg)
-    model = _model(cfg)
+    passes = check_slots(method, step)
+    hooks = _check_hooks(cfg.get('default_hooks') or {}, cfg.custom_hooks)
+    with blaming('model'):
+        model = MODELS.build(copy.deepcopy(cfg.model))
     for slot in (*(hook for _, hook in hooks if isinstance(hook, SlotLife)), *model.slots().values()):
         for other in steps:
             slot.check_step(other)
@@ -100,14 +104,14 @@ def _check_changed_settings(experiment: Experiment) -> None:
                 raise ConfigError(f'step {index}, as changed by steps.*.cfg or method.cfg: {error}') from error
 
 
-def check_slots(cfg: Config, step: Step) -> dict[str, DataPass]:
+def check_slots(method: dict[str, Any] | None, step: Step) -> dict[str, DataPass]:
     """Builds every slot of the method on its own, so that an error names the slot, and returns the passes by name.
 
     Raises:
         ConfigError: Naming the slot.
     """
-    place = 'method.base' if step.is_base and (cfg.get('method') or {}).get('base') else 'method'
-    slots = method_slots(cfg.get('method'), step)
+    place = 'method.base' if step.is_base and (method or {}).get('base') else 'method'
+    slots = method_slots(method, step)
     for name, registry in {'main_loss': MODELS, **SINGLE_SLOTS}.items():
         if slots[name] is not None:
             build(registry, copy.deepcopy(slots[name]), f'{place}.{name}')
@@ -131,25 +135,20 @@ def _check_passes(model: Any, passes: Mapping[str, DataPass]) -> None:
         check_statistics(model.slots(), [name for item in run for name in item.finds])
 
 
-def _check_hooks(cfg: Config) -> list[tuple[str, Any]]:
+def _check_hooks(default: Mapping[str, Any], custom: Sequence[Any]) -> list[tuple[str, Any]]:
     """Builds the hooks and returns them with their keys."""
     configs = {
         f'default_hooks.{name}': config
-        for name, config in (cfg.get('default_hooks') or {}).items()
+        for name, config in default.items()
         if config is not None and name != 'visualization'
     }  # the visualization hook looks for the visualizer of a run
-    configs.update({f'method.hooks or custom_hooks[{index}]': config for index, config in enumerate(cfg.custom_hooks)})
+    configs.update({f'method.hooks or custom_hooks[{index}]': config for index, config in enumerate(custom)})
     hooks = []
     for key, config in configs.items():
         hook = build(HOOKS, copy.deepcopy(config), key)
         check_priority(config, hook, key)
         hooks.append((key, hook))
     return hooks
-
-
-def _model(cfg: Config) -> Any:
-    with blaming('model'):
-        return MODELS.build(copy.deepcopy(cfg.model))
 
 
 def _check_optimizer(cfg: Config, model: torch.nn.Module) -> None:
@@ -189,13 +188,7 @@ def _check_maps(model: Any, inputs: Tensor) -> None:
             loss.tapped_maps(outputs[0], outputs[1], key=f'method.losses.{name}')
 
 
-def _test_splits(cfg: Config) -> list[str]:
-    """Returns ``'test'``, and ``'val'`` if its data differs."""
-    other = cfg.get('val_dataloader') is not None and cfg.val_dataloader.dataset != cfg.test_dataloader.dataset
-    return ['test', 'val'] if other else ['test']
-
-
-def _check_forward(experiment: Experiment, model: Any, cfg: Config) -> tuple[Tensor, list[str]]:
+def _check_forward(experiment: Experiment, model: Any, sampler: dict[str, Any]) -> tuple[Tensor, list[str]]:
     """Loads one sample of each split and runs the model on that for training.
 
     Returns:
@@ -203,10 +196,11 @@ def _check_forward(experiment: Experiment, model: Any, cfg: Config) -> tuple[Ten
     """
     dataset = experiment.dataset(0, 'train')
     if not is_distributed():  # mmengine's samplers communicate with the other ranks
-        sampler = copy.deepcopy(cfg.train_dataloader.sampler)
         build(DATA_SAMPLERS, sampler, 'train_dataloader.sampler', default_args=dict(dataset=dataset))
     samples = {}
-    for split in ('train', *_test_splits(experiment.cfg)):
+    configs = dataset_configs(experiment.cfg)
+    splits = [split for split in configs if split != 'val' or configs['val'] != configs['test']]
+    for split in splits:
         data = dataset if split == 'train' else experiment.dataset(0, split)
         check_sizes(data.dataset)
         key = f'{split}_dataloader.dataset.pipeline'

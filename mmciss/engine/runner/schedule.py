@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmengine.config import Config
-
 from mmciss.engine.checks.values import MOST_ITERATIONS, is_number
 from mmciss.errors import ConfigError, unknown_name
 
@@ -143,24 +141,21 @@ def scale_schedulers(schedulers: Any, old: int, new: int) -> Any:
     return result if many else result[0]
 
 
-def make_resumable(cfg: Config) -> None:
-    """Lets a step write checkpoints only between two updates of the weights, and keep two of them; changes the config.
+def make_resumable(hook: dict[str, Any], accumulative_counts: Any = 1) -> None:
+    """Lets a step write checkpoints only between two updates of the weights, and keep two of them.
 
     A checkpoint does not hold gradients that are still being accumulated, so a step resumed in the middle of an
     accumulation would lose them; the interval is therefore rounded up to whole accumulations. And mmengine deletes the
     oldest checkpoint before it writes the next: with one alone, a run killed in between would start its step again.
 
     Args:
-        cfg: The config of a step.
+        hook: ``default_hooks.checkpoint``, changed in place.
+        accumulative_counts: Iterations per update, as ``optim_wrapper`` has it.
     """
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
-    if not hook:
-        return
     if hook.get('max_keep_ckpts') == 1:
-        hook.max_keep_ckpts = 2
-    count = cfg.optim_wrapper.get('accumulative_counts') or 1
-    if not isinstance(count, int) or count <= 1:
+        hook['max_keep_ckpts'] = 2
+    if not isinstance(accumulative_counts, int) or accumulative_counts <= 1:
         return
     for key in ('interval', 'save_begin'):
         if isinstance(hook.get(key), int) and hook[key] > 0:
-            hook[key] = -(-hook[key] // count) * count
+            hook[key] = -(-hook[key] // accumulative_counts) * accumulative_counts

@@ -145,7 +145,8 @@ def make_step_config(
         if changes:
             out.merge_from_dict(dict(changes))
     _name_newest_rows(out, step)
-    make_resumable(out)
+    if (out.get('default_hooks') or {}).get('checkpoint'):
+        make_resumable(out.default_hooks.checkpoint, out.optim_wrapper.get('accumulative_counts'))
     return out
 
 

@@ -97,9 +97,9 @@ def test_mistakes_are_blamed_on_their_key(tmp_path: Path, options: dict[str, Any
 def test_a_slot_of_later_steps_is_built_although_the_base_step_does_without(tmp_path: Path) -> None:
     cfg = smoke_config(tmp_path, method__main_loss=dict(type='NoSuchLoss'), method__base=dict(main_loss=None))
     found = experiment(cfg)
-    check_slots(found.cfg, found.protocol[0])
+    check_slots(cfg.method, found.protocol[0])
     with pytest.raises(ConfigError, match=r"method\.main_loss: nothing is called 'NoSuchLoss'"):
-        check_slots(found.cfg, found.protocol[1])
+        check_slots(cfg.method, found.protocol[1])
 
 
 @pytest.mark.parametrize(

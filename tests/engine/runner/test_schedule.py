@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mmciss.engine.runner.schedule import make_resumable, plan_step, scale_schedulers, step_options
 from mmciss.errors import ConfigError
-from tests.smoke import smoke_config
 
 STEPS = {'base': {'lr': 0.01, 'epochs': 30}, 'later': {'lr': 0.001, 'iters': 40}, '3': {'epochs': 2}}
 
@@ -100,21 +97,16 @@ def test_iterations_never_exceed_the_epochs(images: int, batch: int, epochs: int
 
 @pytest.mark.parametrize(('count', 'interval', 'rounded'), [(1, 4, 4), (3, 1, 3), (3, 3, 3), (3, 4, 6), (2, -1, -1)])
 def test_checkpoints_are_written_between_two_updates(count: int, interval: int, rounded: int) -> None:
-    cfg = smoke_config(
-        Path('unused'),
-        optim_wrapper__accumulative_counts=count,
-        default_hooks__checkpoint__interval=interval,
-        default_hooks__checkpoint__save_begin=interval,
-    )
-    make_resumable(cfg)
-    assert cfg.default_hooks.checkpoint.interval == cfg.default_hooks.checkpoint.save_begin == rounded
+    hook = dict(type='CheckpointHook', interval=interval, save_begin=interval)
+    make_resumable(hook, count)
+    assert hook['interval'] == hook['save_begin'] == rounded
 
 
 def test_the_last_checkpoint_is_not_deleted_before_the_next_is_there() -> None:
     for kept, expected in ((1, 2), (2, 2), (5, 5), (-1, -1)):
-        cfg = smoke_config(Path('unused'), default_hooks__checkpoint__max_keep_ckpts=kept)
-        make_resumable(cfg)
-        assert cfg.default_hooks.checkpoint.max_keep_ckpts == expected
+        hook = dict(max_keep_ckpts=kept)
+        make_resumable(hook)
+        assert hook == dict(max_keep_ckpts=expected)
 
 
 def test_solved_steps_have_no_iteration_and_the_base_step_may_have_none() -> None:

@@ -65,6 +65,15 @@ def config(**changes: object) -> Config:
     return Config(cfg)
 
 
+def test_checkpoints_of_a_step_are_made_resumable() -> None:
+    cfg = config(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=4, max_keep_ckpts=1)))
+    cfg.optim_wrapper.accumulative_counts = 3
+    hook = make_step_config(cfg, BASE, StepPlan(40)).default_hooks.checkpoint
+    assert (hook.interval, hook.max_keep_ckpts) == (6, 2)
+    cfg.default_hooks.checkpoint = None
+    assert make_step_config(cfg, BASE, StepPlan(40)).default_hooks.checkpoint is None
+
+
 def test_base_step() -> None:
     out = make_step_config(config(), BASE, StepPlan(40, lr=0.1, global_batch=8))
     assert out.model.type == 'IncrementalSegmentor' and out.model.segmentor.type == 'EncoderDecoder'
