@@ -118,7 +118,7 @@ def test_the_tool(command: list[str]) -> None:
     run = Path(command[command.index('--work-dir') + 1])
     log = (run / 'run.log').read_text(encoding='utf-8')
     assert 'New: fork (id 3), pallet (id 4)' in log and 'iters: 1 (as given)' in log
-    assert "method: mib (class 0, 'background', is a background class" in log
+    assert "method: anchor (class 0, 'background', is a background class" in log
     assert (run / 'model.pth').is_file()
 
 
