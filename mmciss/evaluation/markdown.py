@@ -22,6 +22,17 @@ def number(value: float | None, digits: int = 1) -> str:
     return text.removeprefix('-') if float(text) == 0 else text
 
 
+def ordinal(place: int) -> str:
+    """Writes a place as a word would be said.
+
+    Examples:
+        >>> ordinal(1), ordinal(12), ordinal(23)
+        ('1st', '12th', '23rd')
+    """
+    ending = 'th' if place // 10 % 10 == 1 else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')
+    return f'{place}{ending}'
+
+
 def spread(mean: float | None, deviation: float | None, digits: int = 1) -> str:
     """Writes a mean with its standard deviation, if that is known.
 

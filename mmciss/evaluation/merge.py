@@ -15,6 +15,7 @@ import numpy as np
 from mmciss.errors import ConfigError
 from mmciss.evaluation.continual import old_new_all
 from mmciss.evaluation.published import method_key, published
+from mmciss.evaluation.published_ranking import published_ranking
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
 from mmciss.protocols.class_orders import describe_order
@@ -78,7 +79,7 @@ def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 
     Returns:
         One dictionary of plain values per problem (data set and classes, protocol, setting): ``rows`` with one entry
-        per method, ``unfinished`` and ``published``.
+        per method, ``unfinished``, ``published`` and ``ranking`` (see :func:`.published_ranking.published_ranking`).
 
     Raises:
         ConfigError: If no run is complete.
@@ -102,10 +103,12 @@ def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     first = records[0]
     rows = [_merge_method(name, runs) for name, runs in by_method(records).items()]
+    problem = (first.benchmark, first.protocol, first.setting)
     headline = 'with_background' if first.counts_background else 'without_background'
     rows.sort(key=lambda row: -row['scores'][headline]['all']['mean'])
-    literature = () if first.held_out else published(first.benchmark, first.protocol, first.setting)
+    literature = () if first.held_out else published(*problem)
     keys = {method_key(record.method) for record in records}
+    finals = [{**row, 'all': row['scores'][headline]['all']['mean']} for row in rows]
     images = sorted({record.last.get('num_images') or 0 for record in records})
     notes = recipe_notes(records)
     if len(images) > 1:
@@ -118,6 +121,7 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
         'num_steps': len(first.sizes),
         'rows': rows,
         'notes': notes,
+        'ranking': None if first.held_out else published_ranking(finals, problem),
         'published': [asdict(row) | {'note': row.note, 'ours': method_key(row.method) in keys} for row in literature],
     }
 

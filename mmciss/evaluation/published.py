@@ -110,6 +110,12 @@ def method_key(name: str) -> str:
     return '+'.join(sorted(_ALIASES.get(part, part) for part in parts))
 
 
+@functools.cache
+def models_background(method: str) -> bool:
+    """Whether a method accounts for old classes in what labels call background, as ``methods.yaml`` says."""
+    return method_key(method) in map(method_key, read_yaml(FOLDER / 'methods.yaml')['models_background'])
+
+
 def dataset_of(class_names: Sequence[str]) -> str | None:
     """Recognises a benchmark by the names of its classes, in any order; None for others."""
     names = {re.sub(r'[^a-z]', '', name.lower()) for name in class_names} - {'background'}

@@ -25,7 +25,7 @@ from mmciss.evaluation.charts import (
     run_labels,
 )
 from mmciss.evaluation.contact_sheet import Samples
-from mmciss.evaluation.report_text import OTHER_METHODS, merged_parts, run_parts, unfinished_text
+from mmciss.evaluation.report_text import OTHER_METHODS, RANKING, merged_parts, run_parts, unfinished_text
 from mmciss.evaluation.sample_viewer import viewer_images
 
 MOST_BYTES = 5_000_000
@@ -85,6 +85,7 @@ def merged_page(problems: Sequence[Mapping[str, Any]], folder: Path) -> str:
                 'charts': {f'curves{index}': curves, f'finals{index}': finals},
                 'text': text['notes'],
             },
+            {'title': RANKING, 'text': text['ranking']},
             {'title': 'Beside the published numbers', 'text': text['published']},
             {'title': OTHER_METHODS, 'text': text['others'], 'closed': True},
         ]

@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmciss.evaluation.markdown import EMPTY, duration, names, number, spread, table
+from mmciss.evaluation.markdown import EMPTY, duration, names, number, ordinal, spread, table
 from mmciss.evaluation.published import method_key
+from mmciss.evaluation.published_ranking import FAR
 from mmciss.evaluation.scores import score_key
 from mmciss.protocols.class_orders import describe_order
 
 SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_transfer')
 SHORT = ('old', 'new', 'all', 'average')
 CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
+RANKING = 'The ranking beside the published one'
 OTHER_METHODS = 'Published results of other methods on this protocol'
 TRUST = (
     'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the method; '
@@ -55,6 +57,7 @@ def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -
     for problem, figure in zip(problems, figures, strict=True):
         text = merged_parts(problem)
         parts += [f'## {problem["problem"]}', text['methods'], f'![{problem["problem"]}]({figure})', text['notes']]
+        parts.append(f'### {RANKING}\n\n{text["ranking"]}' if text['ranking'] else '')
         parts.append(f'### Beside the published numbers\n\n{text["published"]}' if text['published'] else '')
         title = f'<details><summary>{OTHER_METHODS}</summary>'
         parts.append(f'{title}\n\n{text["others"]}\n\n</details>' if text['others'] else '')
@@ -62,10 +65,11 @@ def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -
 
 
 def merged_parts(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the Markdown about several runs of one problem: ``methods``, ``notes``, ``published`` and ``others``."""
+    """Returns the Markdown about several runs of one problem: its parts by name, of which some may be empty."""
     return {
         'methods': _methods(problem),
         'notes': '\n\n'.join(problem['notes']),
+        'ranking': _ranking(problem['ranking']),
         'published': _methods_beside_published(problem),
         'others': _other_methods(problem),
     }
@@ -298,6 +302,39 @@ def _seeds(problem: Mapping[str, Any]) -> str:
         what = f'seeds {names(list(map(str, row["seeds"])))}, class orders {names(row["orders"])}'
         methods.setdefault(what, []).append(row['name'])
     return '; '.join(f'{names(found, 20)}: {what}' for what, found in methods.items())
+
+
+def _ranking(ranking: Mapping[str, Any] | None) -> str:
+    """Lists the methods with a published number by their places here and there, and says how well these agree."""
+    if ranking is None:
+        return ''
+    columns = ('name', 'source', 'all', 'place', 'published', 'published_place')
+    header = ['method', 'published by', 'all', 'place', 'published all', 'its place']
+    rows = [
+        [number(value) if isinstance(value, float) else value for value in map(item.get, columns)]
+        for item in ranking['methods']
+    ]
+    groups = {'all': 'methods', 'models_background': 'that model the background'}
+    found = [
+        f'{number(ranking["correlation"][key], 2)} for the {ranking["n"][key]} {title}'
+        for key, title in groups.items()
+        if ranking['correlation'][key] is not None
+    ]
+    lines = [table(header, rows, text_columns=2)]
+    if found:
+        lines.append(f"**Spearman's rank correlation with {ranking['reference']}, as published: {', '.join(found)}.**")
+    far = [
+        f'{item["name"]} is {ordinal(item["place"])} here and {ordinal(item["published_place"])} there'
+        for item in ranking['methods']
+        if item['far']
+    ]
+    if far:
+        lines.append(f'More than {FAR} places apart: {"; ".join(far)}.')
+    lines.append(
+        'Of several published numbers, one that counts the background and the most trusted; natural class order. Joint '
+        'training is not ranked; of several rows of a method the best is.'
+    )
+    return '\n\n'.join(lines)
 
 
 def _methods_beside_published(problem: Mapping[str, Any]) -> str:
