@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import string
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.continual import old_new_all
 from mmciss.evaluation.published import method_key, published
 from mmciss.evaluation.published_ranking import published_ranking
+from mmciss.evaluation.recipes import by_method, recipe_notes
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
 from mmciss.protocols.class_orders import describe_order
@@ -23,14 +22,6 @@ from mmciss.utils.files import value_checksum
 
 SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'held_out', 'background', 'counts_background')
 """Runs stand in one table if these are equal, and the classes and how many each step adds."""
-
-SAME_METHOD = (
-    *('label_policy', 'method', 'steps', 'model', 'optim_wrapper', 'param_scheduler'),
-    *('train_pipeline', 'test_pipeline', 'global_batch'),
-)
-"""Results are averaged over runs in which these are equal; seed, class order and what follows from them may differ."""
-MOST_SETTINGS = 3
-"""If more settings differ between the runs of a method, a note names only the keys above."""
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
@@ -160,75 +151,3 @@ def _statistics(summaries: Sequence[Mapping[str, float]]) -> dict[str, dict[str,
 
 def _deviation(values: np.ndarray) -> np.ndarray:
     return values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
-
-
-def recipe(record: RunRecord) -> dict[str, str]:
-    """Returns what determines a run apart from its seed and class order, as JSON by key."""
-    experiment = record.info.get('experiment')
-    if not experiment:
-        return {'model': json.dumps(record.info.get('model'))}
-    return {key: json.dumps(experiment.get(key), sort_keys=True) for key in SAME_METHOD}
-
-
-def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Groups runs by method.
-
-    Returns:
-        Runs by name; runs of one name but different recipes become ``'MiB (a)'``, ``'MiB (b)'``.
-    """
-    found: dict[str, dict[tuple[Any, ...], list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        found[record.method][tuple(recipe(record).items())].append(record)
-    return {
-        name if len(variants) == 1 else f'{name} ({string.ascii_letters[index % 52]})': runs
-        for name, variants in found.items()
-        for index, runs in enumerate(variants.values())
-    }
-
-
-def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Says how the runs of one method differ, and which of them look like copies."""
-    notes, methods = [], by_method(records)
-    for name in dict.fromkeys(record.method for record in records):
-        recipes = [recipe(record) for record in records if record.method == name]
-        keys = [key for key in recipes[0] if len({found.get(key) for found in recipes}) > 1]
-        if keys:
-            values = _differences({label: recipe(runs[0]) for label, runs in methods.items() if runs[0].method == name})
-            notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that{values}.')
-    for name, runs in methods.items():
-        repeated: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for run in runs:
-            order = describe_order(run.info.get('order'))
-            repeated[str(run.info.get('seed')), order].append(run.path.name)
-        notes += [
-            f'{name} ran {len(folders)} times with seed {seed} and class order {order} '
-            f'({", ".join(folders)}); if these are copies, the deviation is too small.'
-            for (seed, order), folders in repeated.items()
-            if len(folders) > 1
-        ]
-    return notes
-
-
-def _differences(recipes: Mapping[str, Mapping[str, str]]) -> str:
-    """Says which settings differ between recipes, by what they are called, and how; nothing if too many do."""
-    settings = {
-        label: {name: value for key, text in found.items() for name, value in _settings(json.loads(text), key)}
-        for label, found in recipes.items()
-    }
-    keys = dict.fromkeys(key for found in settings.values() for key in found)
-    differing = [key for key in keys if len({json.dumps(found.get(key)) for found in settings.values()}) > 1]
-    if not 0 < len(differing) <= MOST_SETTINGS:
-        return ''
-    return ': ' + '; '.join(
-        f'{key} is ' + ', '.join(f'{found.get(key)} in {label}' for label, found in settings.items())
-        for key in differing
-    )
-
-
-def _settings(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Yields the innermost values of nested dictionaries by their dotted keys."""
-    if not isinstance(value, Mapping):
-        yield key, value
-        return
-    for name, inner in value.items():
-        yield from _settings(inner, f'{key}.{name}')
