@@ -26,7 +26,7 @@ from photographs.folders import CLASSES, STAGES, seen, write_folders
 from mmciss.apis import extend
 
 
-def run_model(name: str, data: Path, out: Path, weights: str) -> None:
+def run_model(name: str, data: Path, out: Path, weights: str, method: str | None = None) -> None:
     """Trains, extends, fine-tunes and retrains one model, and tests everything.
 
     Args:
@@ -34,6 +34,7 @@ def run_model(name: str, data: Path, out: Path, weights: str) -> None:
         data: The folders of :func:`photographs.folders.write_folders`.
         out: Where the models go.
         weights: ImageNet weights of the backbone.
+        method: How to extend; None leaves it to ``mmciss.apis.extend``.
     """
     make, optimizer, (iterations, more) = plain.MODELS[name]
 
@@ -57,6 +58,7 @@ def run_model(name: str, data: Path, out: Path, weights: str) -> None:
             images / 'masks',
             [CLASSES[index] for index in new],
             folder,
+            method=method,
             iters=more,
             resume=True,
             val_images=data / f'few_{stage}' / 'images',
@@ -77,10 +79,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', default=list(plain.MODELS), help='models; all if left out')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/extend_photographs'))
+    parser.add_argument('--method', help='how to extend; left to mmciss if left out')
     args = parser.parse_args()
     counts = write_folders(Path(os.environ['MMCISS_VOC6']), args.out / 'data')
     for name in args.names:
-        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'])
+        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'], args.method)
     page.write(args.out, args.names, counts)
 
 
