@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
+from mmciss.datasets.label_formats.coco import decompress
 from tests.datasets.label_formats.exports import check_refused, coco, convert, edit_json, truth
 
 
@@ -48,13 +51,24 @@ def test_overlaps_crowds_and_boxes_are_said(tmp_path: Path) -> None:
             lambda _, second: second['segmentation'].update(counts=[3]),
             'annotation 2: segmentation.counts must be counts of 96 pixels',
         ),
+        *(
+            (lambda _, second, text=text: second['segmentation'].update(counts=text), 'must be counts of 96 pixels')
+            for text in ('', 'abc', '0000', 'oooo', 'é')
+        ),
         (
             lambda first, _: first.update(segmentation=[[1, 2, 3, 4]]),
             'annotation 1: a polygon needs at least three points',
         ),
     ],
-    ids=['category', 'image', 'counts', 'two points'],
+    ids=['category', 'image', 'counts', *(f'compressed {n}' for n in range(5)), 'two points'],
 )
 def test_what_is_wrong_is_named(change: Callable[[Any, Any], object], message: str, tmp_path: Path) -> None:
     export = edit_json(coco(tmp_path), lambda content: change(*content['annotations']))
     check_refused(export, message, tmp_path)
+
+
+@given(arrays(bool, (9, 40)))
+def test_compressed_run_lengths(mask: np.ndarray) -> None:
+    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))['counts'].decode()
+    counts = decompress(encoded)
+    np.testing.assert_array_equal(np.repeat(np.arange(len(counts)) % 2, counts), mask.ravel(order='F'))
