@@ -36,7 +36,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--methods', nargs='+', required=True, help='methods in configs/_base_/methods, or paths')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='random seeds (default: 0)')
     parser.add_argument('--orders', nargs='+', help="class orders, as train.py's --order takes them")
     protocols = parser.add_mutually_exclusive_group()
     protocols.add_argument('--protocol', help="protocol, such as '15-1'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -152,13 +153,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cfg
 
     def work() -> None:
+        from mmengine.logging import MMLogger
+
         import mmciss.register_all
         from mmciss.apis.working_methods import check_method
+        from mmciss.engine.display import quiet
+        from mmciss.engine.display.display import write_line
         from mmciss.engine.runner.base_step import check_base_step
         from mmciss.engine.runner.experiment import Experiment
         from mmciss.engine.runner.incremental_runner import check_run_steps
         from mmciss.engine.runner.launch import prepare_config
 
+        quiet(MMLogger.get_current_instance(), write_line, logging.INFO)
         cfg = config(args.method)
         if args.check_data:
             from mmciss.datasets.data_check import require_intact_data

@@ -33,6 +33,15 @@ def test_tiny_steps_are_warned_about(tmp_path: Path) -> None:
     assert 'warning: step' in describe(found)
 
 
+def test_what_is_logged_is_printed_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv('MMCISS_SHAPES_SMOKE', str(tmp_path / 'shapes'))
+    assert main([str(ROOT / SMOKE)]) == 0
+    out = capsys.readouterr().out
+    assert '\nDrawing the shapes data set into ' in out and ' - mmengine - ' not in out
+
+
 def test_wrong_input_ends_with_one_line(capsys: pytest.CaptureFixture) -> None:
     assert main([str(ROOT / SMOKE), '--protocol', '19-7']) == 2
     error = capsys.readouterr().err

@@ -71,7 +71,7 @@ def introduction(
         images: Number of training images of each step.
         iterations: Iterations of each step.
     """
-    what = f'{details["method"]} on {details["dataset"]} {details["protocol"]}'
+    what = f'{details["method"]} on {details["dataset"].removesuffix("Dataset")} {details["protocol"]}'
     if details.get('setting'):
         what += f', {details["setting"]}'
     if details.get('held_out'):

@@ -19,7 +19,7 @@ def result(step: int, right: list[int]) -> dict:
 
 def test_introduction() -> None:
     assert introduction(DETAILS, 'work_dirs/x', [15, 1, 1], [793, 92, 129], [1000, 100, 100]) == [
-        'MiB on ShapesDataset 15-1, overlapped: 17 classes in 3 steps',
+        'MiB on Shapes 15-1, overlapped: 17 classes in 3 steps',
         (
             'step 0: 15 classes, 793 images and 1000 iterations; '
             'steps 1 to 2: 2 classes, 92 to 129 images and 100 iterations each'
