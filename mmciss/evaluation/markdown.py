@@ -33,15 +33,15 @@ def ordinal(place: int) -> str:
     return f'{place}{ending}'
 
 
-def spread(mean: float | None, deviation: float | None, digits: int = 1) -> str:
+def spread(mean: float | None, deviation: float | None) -> str:
     """Writes a mean with its standard deviation, if that is known.
 
     Examples:
         >>> spread(12.34, 0.56), spread(12.34, None)
         ('12.3 ± 0.6', '12.3')
     """
-    text = number(mean, digits)
-    return text if deviation is None or math.isnan(deviation) else f'{text} ± {number(deviation, digits)}'
+    text = number(mean)
+    return text if deviation is None or math.isnan(deviation) else f'{text} ± {number(deviation)}'
 
 
 def duration(seconds: float | None) -> str:

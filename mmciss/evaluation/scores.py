@@ -88,19 +88,18 @@ def headline_scores(result: Mapping[str, Any]) -> tuple[float, float, float]:
     return scores[score_key(counts, 'old')], scores[score_key(counts, 'new')], scores[score_key(counts, 'all')]
 
 
-def scalars(result: Mapping[str, Any], absent: str = 'exclude') -> dict[str, float]:
+def scalars(result: Mapping[str, Any]) -> dict[str, float]:
     """Flattens the result of a step for mmengine's visualizer backends (TensorBoard, ...).
 
     Args:
         result: The content of a step's ``result.json``.
-        absent: See :func:`step_scores`.
 
     Returns:
         ``{'ciss/old': ..., 'ciss/new': ..., ..., 'ciss/IoU/<class>': ...}`` as Python floats in
         percent; what is NaN is left out.
     """
-    confusion, iou = np.asarray(result['confusion']), result_iou(result, absent)
-    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), absent, iou)
+    confusion, iou = np.asarray(result['confusion']), result_iou(result)
+    scores = step_scores(confusion, result['sizes'], result['step'], result.get('background', True), iou=iou)
     flat = {f'ciss/{name}': value for name, value in scores.items()}
     flat.update({f'ciss/IoU/{name}': value for name, value in zip(result['classes'], iou, strict=True)})
     return {name: float(value) for name, value in flat.items() if not math.isnan(value)}

@@ -14,67 +14,50 @@ from .resampling import labels_at
 MODES = ('max_of_mean', 'mean_of_max', 'mean_of_mean')
 
 
-def background_attribution(
-    embedding: Tensor,
-    baseline: Tensor,
-    background_weight: Tensor,
-    mask: Tensor,
-    scale: float | Tensor = 1.0,
-    mode: str = 'max_of_mean',
+def linear_attribution(
+    embedding: Tensor, baseline: Tensor, background_weight: Tensor, gain: float | Tensor = 1.0
 ) -> Tensor:
-    r"""Scores the channels as AWT does (WACV 2023, arXiv 2210.07207).
+    r"""Attributes the sum of the background logit over the image to the classifier's input, as AWT does.
 
-    AWT attributes the sum of the background logit over the image to the classifier's input by integrated gradients. The
-    sum is linear in that input, so the integral has a closed form:
+    AWT (WACV 2023, arXiv 2210.07207) does so by integrated gradients. The sum is linear in that input, so the integral
+    has a closed form:
 
     .. math:: A_c(u, v) = S(u, v)\, w_c\, ( f_c(u, v) - f^0_c(u, v) )
 
     with ``f0`` the embedding of an all-zero image and S the derivative of the upsampling. The score of a channel is the
-    largest value, over positions, of the mean of ``A_c * mask`` over the images whose mask is not empty. It is signed.
+    largest value, over positions, of the mean of ``A_c * mask`` over the images whose mask is not empty, see
+    :func:`masked_sum` and :func:`attribution_scores`. It is signed.
 
     Args:
         embedding: Input of the classifier, shape ``(N, D, h, w)``.
         baseline: Embedding of the baseline image, shape ``(1, D, h, w)``.
         background_weight: Row of the background in the classifier, ``D`` values of any shape.
-        mask: Pixels of new classes, ``(N, h, w)``, or larger and then downsampled by nearest neighbour.
-        scale: S, a number or a map ``(h, w)``, see :func:`upsampling_gain`. A constant changes the scores but not their
+        gain: S, a number or a map ``(h, w)``, see :func:`upsampling_gain`. A constant changes the scores but not their
             order.
+
+    Returns:
+        Shape ``(N, D, h, w)``.
+    """
+    weight = at_least_float32(background_weight).reshape(-1, 1, 1)
+    return (at_least_float32(embedding) - at_least_float32(baseline)) * (weight * gain)
+
+
+def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
+    """Returns the part of one batch in the scores, a sum that adds up over batches and processes.
+
+    Args:
+        attribution: Shape ``(N, D, h, w)``.
+        mask: Pixels of new classes, ``(N, h, w)``, or larger and then downsampled by nearest neighbour.
         mode: ``'max_of_mean'`` (the paper's), or ``'mean_of_max'`` and ``'mean_of_mean'``, which first take the maximum
             or the mean over positions and then the mean over images.
 
     Returns:
-        Channel scores, shape ``(D,)``; 0 where every mask is empty.
+        Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first, and the number of
+        images whose mask is not empty.
 
     Raises:
         ValueError: If ``mode`` is unknown.
     """
-    total, count = attribution_sum(embedding, baseline, background_weight, mask, scale, mode)
-    return attribution_scores(total, count)
-
-
-def attribution_sum(
-    embedding: Tensor,
-    baseline: Tensor,
-    background_weight: Tensor,
-    mask: Tensor,
-    scale: float | Tensor = 1.0,
-    mode: str = 'max_of_mean',
-) -> tuple[Tensor, Tensor]:
-    """Returns the part of one batch in the scores, a sum that adds up over batches and processes.
-
-    Args: see :func:`background_attribution`.
-
-    Returns:
-        Sum over images, ``(D, h, w)``, or ``(D, 1, 1)`` for the modes that reduce positions first, and the number of
-        images whose mask is not empty.
-    """
-    weight = at_least_float32(background_weight).reshape(-1, 1, 1)
-    attribution = (at_least_float32(embedding) - at_least_float32(baseline)) * (weight * scale)
-    return masked_sum(attribution, mask, mode)
-
-
-def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> tuple[Tensor, Tensor]:
-    """Sums attributions ``(N, D, h, w)`` over the masks, as :func:`attribution_sum` does with those it computes."""
     if mode not in MODES:
         raise ValueError(f'mode: unknown value {mode!r}. Allowed: {", ".join(MODES)}.')
     inside = labels_at(mask.bool(), attribution.shape[-2:])
@@ -88,7 +71,7 @@ def masked_sum(attribution: Tensor, mask: Tensor, mode: str = 'max_of_mean') -> 
 
 
 def attribution_scores(total: Tensor, count: Tensor | int) -> Tensor:
-    """Turns the sums of :func:`attribution_sum` over all images into channel scores ``(D,)``."""
+    """Turns the sums of :func:`masked_sum` over all images into channel scores ``(D,)``, 0 without an image."""
     return (total / max(int(count), 1)).amax((1, 2))
 
 

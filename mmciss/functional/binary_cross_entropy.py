@@ -18,9 +18,7 @@ def binary_cross_entropy(
     target: Tensor,
     ignore_index: int = 255,
     reduction: str = 'valid_mean',
-    weight: Tensor | None = None,
     negative_index: int | None = None,
-    align_corners: bool = False,
 ) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
@@ -34,9 +32,7 @@ def binary_cross_entropy(
         target: Channels or ``ignore_index``, shape ``(N, H, W)``.
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'valid_mean'`` (SSUL), ``'pixel_mean'`` (LwF-MC) or ``'none'``.
-        weight: Factor of every pixel, broadcastable to ``(N, H, W)``.
         negative_index: Label of pixels of no channel, which are negative examples for all of them.
-        align_corners: How scores are upsampled.
 
     Returns:
         A scalar, or ``(N, H, W)`` for ``'none'``.
@@ -49,9 +45,9 @@ def binary_cross_entropy(
     ignored = target == ignore_index
     negative = ignored if negative_index is None else ignored | (target == negative_index)
     label = target.masked_fill(negative, 0)
-    own, total = channel_totals(SOFTPLUS, logits, label, (logits.shape[1],), align_corners)
+    own, total = channel_totals(SOFTPLUS, logits, label, (logits.shape[1],))
     loss = (total - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
-    return reduce_pixels(loss, target, reduction, ignore_index, weight)
+    return reduce_pixels(loss, target, reduction, ignore_index)
 
 
 def new_class_bce(

@@ -259,9 +259,7 @@ def masked_feature_distillation(embedding: Tensor, teacher_embedding: Tensor, ma
     return (soft * (new - old).square()).sum() / (new.shape[1] * weight.clamp(min=1e-6))
 
 
-def prototype_discrimination(
-    embedding: Tensor, target: Tensor, prototypes: Tensor, classes: range, eps: float = 1e-6
-) -> Tensor:
+def prototype_discrimination(embedding: Tensor, target: Tensor, prototypes: Tensor, classes: range) -> Tensor:
     r"""Computes STAR's similarity-aware discrimination, the mean over new classes of :math:`1 / \min_o |v_c - p_o|`.
 
     :math:`v_c` is the mean direction of the class's pixels in the batch of all processes, of unit length; it is 0 for
@@ -272,7 +270,6 @@ def prototype_discrimination(
         target: Channels or 255, shape ``(N, H, W)``; membership is reduced bilinearly.
         prototypes: Unit vectors of old classes, shape ``(K, D)``.
         classes: Channels of the new classes.
-        eps: Least distance.
 
     Returns:
         A scalar; 0 without prototypes or without new classes.
@@ -289,4 +286,4 @@ def prototype_discrimination(
         centres = F.normalize(sum_over_processes(centres), dim=1)
         difference = centres.unsqueeze(1) - prototypes.to(centres).unsqueeze(0)
     nearest = difference.square().sum(2).amin(1)
-    return nearest.clamp(min=eps * eps).rsqrt().mean()
+    return nearest.clamp(min=1e-12).rsqrt().mean()

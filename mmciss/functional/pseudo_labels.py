@@ -147,51 +147,30 @@ def entropy_pseudo_labels(
     return labels, factor.clamp(min=minimum_factor)
 
 
-def prototype_relabel(
-    target: Tensor,
-    teacher_logits: Tensor,
-    teacher_features: Tensor,
-    prototypes: Tensor,
-    num_old: int,
-    temperature: float = 1.0,
-    ignore_index: int = 255,
+def rectified_log_probabilities(
+    teacher_logits: Tensor, teacher_features: Tensor, prototypes: Tensor, temperature: float = 1.0
 ) -> Tensor:
-    r"""Computes the prototypical pseudo re-labelling of GSC (arXiv 2307.10822).
+    r"""Corrects a teacher's probabilities by distances to class prototypes, as GSC's re-labelling (arXiv 2307.10822).
 
     .. math:: \omega_c = \operatorname{softmax}_c(-\tau \| \hat f - \eta_c \|_2), \qquad
-              \hat y = \arg\max_c\, \omega_c \operatorname{softmax}(\hat z)_c
-
-    replaces the labels of old channels (the background, under labels that hide old classes).
+              \hat q_c \propto \omega_c \operatorname{softmax}(\hat z)_c
 
     Certain from the abstract: background pixels get pseudo labels of old classes from distances to prototypes. The
     formula comes from related code of the same authors; the paper's equations could not be checked.
 
-    Args:
-        target: Channels or ``ignore_index``, shape ``(N, H, W)``.
-        teacher_logits: Teacher scores at the size of ``target``, shape ``(N, C_old, H, W)``.
-        teacher_features: Teacher features, shape ``(N, D, h, w)``.
-        prototypes: Mean teacher features of the old channels, shape ``(C_old, D)``.
-        num_old: Number of old channels, background included.
-        temperature: Factor tau on the distances.
-        ignore_index: Label of ignored pixels; they stay ignored.
-
-    Returns:
-        New labels, shape ``(N, H, W)``.
-    """
-    scores = rectified_log_probabilities(teacher_logits, teacher_features, prototypes[:num_old], temperature)
-    background = (target < num_old) & (target != ignore_index)
-    return torch.where(background, channel_argmax(scores), target)
-
-
-def rectified_log_probabilities(
-    teacher_logits: Tensor, teacher_features: Tensor, prototypes: Tensor, temperature: float = 1.0
-) -> Tensor:
-    """Returns ``log(omega * softmax(teacher_logits))``, normalised, shape ``(N, C_old, H, W)``.
-
-    It can take the place of teacher logits, for example in
+    The result can take the place of teacher logits, for example in
     :func:`~mmciss.functional.pseudo_labels.entropy_pseudo_labels`. Distances are measured at the resolution of the
     features and upsampled, which is the same as upsampling features up to the interpolation of a norm, at a small part
     of the memory. A class whose prototype is NaN, that of no pixel, has no distance to compare and gets probability 0.
+
+    Args:
+        teacher_logits: Shape ``(N, C_old, H, W)``.
+        teacher_features: Teacher features, shape ``(N, D, h, w)``.
+        prototypes: Mean teacher features of the old channels, shape ``(C_old, D)``.
+        temperature: Factor tau on the distances.
+
+    Returns:
+        Log-probabilities :math:`\ln \hat q`, shape ``(N, C_old, H, W)``.
     """
     vectors = at_least_float32(teacher_features).flatten(2).transpose(1, 2)
     absent = prototypes.isnan().any(1).to(vectors.device)
@@ -207,38 +186,6 @@ def rectified_log_probabilities(
 
 
 BINS = 100
-
-
-def entropy_thresholds(entropies: Tensor, classes: Tensor, num_classes: int, minimum: float = 0.001) -> Tensor:
-    """Returns each class's median entropy, the thresholds of PLOP's paper (arXiv 2011.11390).
-
-    Args:
-        entropies: Normalised entropies of pixels, any shape.
-        classes: The teacher's prediction at the same pixels, same shape.
-        num_classes: Number of thresholds.
-        minimum: Lower bound of the thresholds, and the threshold of classes that were never predicted.
-
-    Returns:
-        Thresholds, shape ``(num_classes,)``.
-
-    Raises:
-        ValueError: If the two shapes differ.
-    """
-    if entropies.shape != classes.shape:
-        raise ValueError(f'entropies {tuple(entropies.shape)} and classes {tuple(classes.shape)} differ in shape')
-    entropies, classes = entropies.flatten(), classes.flatten()
-    entropies, order = entropies.sort()
-    order = classes[order].sort(stable=True).indices
-    entropies = entropies[order]  # by class, ascending within each
-    counts = torch.bincount(classes, minlength=num_classes)[:num_classes]
-    present = counts > 0
-    last = (counts.cumsum(0) - 1)[present]
-    first = last - counts[present] + 1
-    # The mean of the two middle values, which are the same one if the number of values is odd.
-    median = (entropies[(first + last).div(2, rounding_mode='floor')] + entropies[(first + last + 1) // 2]) / 2
-    thresholds = entropies.new_full((num_classes,), minimum)
-    thresholds[present] = median.clamp(min=minimum)
-    return thresholds
 
 
 def entropy_histogram(

@@ -28,14 +28,13 @@ WEIGHTS = ('state_dict', 'model', 'model_state_dict')
 """Keys of the weights in files that hold other things too: of mmengine, torchvision and its heirs (DeiT, MAE)."""
 
 
-def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint file of MMSegmentation, torchvision or a similar package; no code in it is ever run.
 
     Everything but tensors, numbers and text is replaced: see :mod:`mmciss.utils.checkpoint_types`.
 
     Args:
         path: The file, as ``torch.save`` writes it, in the present or the legacy format.
-        map_location: Device of the tensors, as for ``torch.load``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -46,7 +45,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
-    content = load_safely(path, lambda: torch.load(path, map_location=map_location, weights_only=True))
+    content = load_safely(path, lambda: torch.load(path, map_location='cpu', weights_only=True))
     if not isinstance(content, dict):
         raise ConfigError(f'{path} holds a {type(content).__name__}, expected a dictionary of weights')
     return content

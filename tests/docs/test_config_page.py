@@ -13,10 +13,10 @@ from mmciss.evaluation.confusion import ABSENT_RULES
 from mmciss.models.freezing import DROPOUT_POLICIES, NORM_POLICIES, freeze
 from mmciss.protocols.build import KEYS
 from mmciss.protocols.labels import ALLOWED, PRESETS, LabelPolicy, label_policy
-from mmciss.protocols.names import PUBLISHED_NAMES
 from mmciss.protocols.protocol import SETTINGS
 from tests.docs.pages import names_in, tables
 from tests.paths import ROOT
+from tests.protocols.published_names import PUBLISHED_NAMES
 
 CONFIG = tables(ROOT / 'docs' / 'config.md')
 RESULTS = tables(ROOT / 'docs' / 'results.md')

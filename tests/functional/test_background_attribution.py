@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mmciss.functional import (
     attribution_scores,
-    attribution_sum,
-    background_attribution,
     integrated_gradients,
+    linear_attribution,
+    masked_sum,
     select_channels,
     upsampling_gain,
 )
@@ -30,8 +30,14 @@ def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     )
 
 
+def scores_of(
+    f: Tensor, f0: Tensor, w: Tensor, mask: Tensor, gain: float | Tensor = 1.0, mode: str = 'max_of_mean'
+) -> Tensor:
+    return attribution_scores(*masked_sum(linear_attribution(f, f0, w, gain), mask, mode))
+
+
 def test_golden_values() -> None:
-    scores = background_attribution(*inputs(), scale=256.0)
+    scores = scores_of(*inputs(), gain=256.0)
     assert scores.argmax() == 120 and cf.near(scores.max(), 41.927933)
     ranked = scores.sort(descending=True).values
     assert cf.near(ranked[63], 7.019796) and cf.near(ranked[64], 6.776032)
@@ -51,34 +57,34 @@ def test_equals_integrated_gradients(align_corners: bool) -> None:
         gradients += torch.autograd.grad(logit.sum(), x)[0] / 10
     expected = ((f - f0) * gradients).mean(0).amax((1, 2))
     gain = upsampling_gain((4, 4), (13, 9), align_corners).double()
-    found = background_attribution(f, f0, w, torch.ones(2, 4, 4), gain)
+    found = scores_of(f, f0, w, torch.ones(2, 4, 4), gain)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_batches_add_up() -> None:
     f, f0, w, mask = inputs()
-    parts = [attribution_sum(f[i : i + 1], f0, w, mask[i : i + 1]) for i in range(3)]
+    parts = [masked_sum(linear_attribution(f[i : i + 1], f0, w), mask[i : i + 1]) for i in range(3)]
     total, count = (sum(part) for part in zip(*parts, strict=True))
     assert count == 2
-    torch.testing.assert_close(attribution_scores(total, count), background_attribution(f, f0, w, mask))
+    torch.testing.assert_close(attribution_scores(total, count), scores_of(f, f0, w, mask))
 
 
 def test_modes() -> None:
     f, f0, w, mask = inputs()
     attribution = [(f[i] - f0[0]) * w.view(-1, 1, 1) * mask[i] for i in (0, 1)]
-    found = background_attribution(f, f0, w, mask, mode='mean_of_max')
+    found = scores_of(f, f0, w, mask, mode='mean_of_max')
     torch.testing.assert_close(found, sum(a.amax((1, 2)) for a in attribution) / 2)
-    found = background_attribution(f, f0, w, mask, mode='mean_of_mean')
+    found = scores_of(f, f0, w, mask, mode='mean_of_mean')
     torch.testing.assert_close(found, sum(a.mean((1, 2)) for a in attribution) / 2)
     with pytest.raises(ValueError, match="'mean'.*max_of_mean"):
-        background_attribution(f, f0, w, mask, mode='mean')
+        scores_of(f, f0, w, mask, mode='mean')
 
 
 def test_mask_at_the_size_of_the_labels_and_empty_masks() -> None:
     f, f0, w, mask = inputs()
     large = mask.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    torch.testing.assert_close(background_attribution(f, f0, w, large), background_attribution(f, f0, w, mask))
-    assert not background_attribution(f, f0, w, mask & False).any()
+    torch.testing.assert_close(scores_of(f, f0, w, large), scores_of(f, f0, w, mask))
+    assert not scores_of(f, f0, w, mask & False).any()
 
 
 def test_upsampling_gain() -> None:
@@ -104,7 +110,7 @@ def test_equals_the_captum_package() -> None:
     expected = (attribution * mask.unsqueeze(1)).mean(0).amax((1, 2))
     with torch.no_grad():
         f, f0 = trunk(image), trunk(torch.zeros(1, 3, 32, 32).double())
-        found = background_attribution(f, f0, head.weight[0], mask, upsampling_gain((8, 8), (32, 32)))
+        found = scores_of(f, f0, head.weight[0], mask, upsampling_gain((8, 8), (32, 32)))
     torch.testing.assert_close(found, expected.detach())
     assert_same_choice(select_channels(found), select_channels(expected), expected, 1e-9 * float(expected.abs().max()))
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mmciss.functional import (
-    binned_thresholds,
-    entropy_histogram,
-    entropy_thresholds,
-    histogram_medians,
-    normalised_entropy,
-)
+from mmciss.functional import binned_thresholds, entropy_histogram, histogram_medians, normalised_entropy
 from tests.functional import closed_form as cf
+from tests.functional.medians import medians
 
 
 def test_golden_values_of_the_release() -> None:
@@ -30,39 +22,23 @@ def test_golden_values_of_the_release() -> None:
     torch.testing.assert_close(binned_thresholds(added), found)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 3)), max_size=40))
-@settings(max_examples=50, deadline=None)
-def test_default_is_the_median_of_each_class(pixels: list[tuple[float, int]]) -> None:
-    entropies = torch.tensor([e for e, _ in pixels], dtype=torch.float32)
-    classes = torch.tensor([c for _, c in pixels], dtype=torch.long)
-    found = entropy_thresholds(entropies, classes, 5)
-    for c in range(5):
-        own = entropies[classes == c].numpy()
-        assert float(found[c]) == pytest.approx(max(np.median(own), 0.001) if len(own) else 0.001)
-
-
 def test_histogram_median_is_close_to_the_exact_one() -> None:
     generator = torch.Generator().manual_seed(1)
     entropies = torch.rand(5000, generator=generator) ** 2 / 4
     classes = torch.randint(0, 3, (5000,), generator=generator)
     histogram = entropy_histogram(entropies, classes, 4, bins=2000, maximum=0.25)
     assert histogram.sum() == 5000
-    medians = histogram_medians(histogram, maximum=0.25)
-    exact = entropy_thresholds(entropies, classes, 4).double()
-    torch.testing.assert_close(medians, exact, rtol=0, atol=0.25 / 2000 + 1e-4)
-    assert medians[3] == 0.001
+    found = histogram_medians(histogram, maximum=0.25)
+    exact = medians(entropies, classes, 4, minimum=0.001).double()
+    torch.testing.assert_close(found, exact, rtol=0, atol=0.25 / 2000 + 1e-4)
+    assert found[3] == 0.001
 
 
 def test_release_gives_up_where_no_bin_holds_half_a_class() -> None:
     entropies = torch.linspace(0.005, 0.995, 100).repeat_interleave(2)
     classes = torch.zeros(200, dtype=torch.long)
-    assert float(entropy_thresholds(entropies, classes, 1)) == pytest.approx(0.5)
+    assert float(medians(entropies, classes, 1)) == pytest.approx(0.5)
     assert float(binned_thresholds(entropy_histogram(entropies, classes, 1))) < 0.01
-
-
-def test_shapes_that_differ() -> None:
-    with pytest.raises(ValueError, match='differ in shape'):
-        entropy_thresholds(torch.zeros(3), torch.zeros(4, dtype=torch.long), 2)
 
 
 def test_histogram_median_of_an_even_number_is_the_mean_of_the_middle_two() -> None:

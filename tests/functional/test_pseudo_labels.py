@@ -12,7 +12,6 @@ from mmciss.functional import (
     entropy_pseudo_labels,
     ignore_unsure_background,
     normalised_entropy,
-    prototype_relabel,
     rectified_log_probabilities,
     threshold_pseudo_labels,
 )
@@ -124,7 +123,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_equals_the_equation() -> None:
     features, prototypes = inputs()
-    zo, y = cf.teacher_logits(), cf.labels()
+    zo = cf.teacher_logits()
     distance = (features.unsqueeze(1) - prototypes.view(1, 4, 5, 1, 1)).norm(dim=2)
     q = (-2 * distance).softmax(1) * zo.softmax(1)
     torch.testing.assert_close(
@@ -133,33 +132,25 @@ def test_equals_the_equation() -> None:
         rtol=1e-4,
         atol=1e-6,
     )
-    found = prototype_relabel(y, zo, features, prototypes, 4, temperature=2.0)
-    assert torch.equal(found, torch.where(y < 4, q.argmax(1), y))
 
 
 def test_without_temperature_it_is_the_teacher() -> None:
     features, prototypes = inputs()
-    found = prototype_relabel(cf.labels(), cf.teacher_logits(), features, prototypes, 4, 0.0)
-    old = cf.labels() < 4
-    assert torch.equal(found[old], cf.teacher_logits().argmax(1)[old])
+    found = rectified_log_probabilities(cf.teacher_logits(), features, prototypes, 0.0)
+    torch.testing.assert_close(found, cf.teacher_logits().log_softmax(1))
 
 
 def test_prototypes_decide_where_the_teacher_does_not_know() -> None:
     features, prototypes = torch.zeros(1, 2, 1, 1), torch.tensor([[3.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
-    found = prototype_relabel(torch.zeros(1, 4, 4, dtype=torch.long), torch.zeros(1, 3, 4, 4), features, prototypes, 3)
-    assert (found == 1).all()
+    found = rectified_log_probabilities(torch.zeros(1, 3, 4, 4), features, prototypes)
+    assert (found.argmax(1) == 1).all()
 
 
-def test_coarse_features_and_more_prototypes_than_old_channels() -> None:
+def test_coarse_features() -> None:
     features, prototypes = inputs()
-    more = torch.cat([prototypes, prototypes])
     scores = rectified_log_probabilities(cf.teacher_logits(), features[..., ::4, ::4], prototypes)
     assert scores.shape == (2, 4, 8, 8)
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(2, 8, 8))
-    assert torch.equal(
-        prototype_relabel(cf.labels(), cf.teacher_logits(), features, more, 4),
-        prototype_relabel(cf.labels(), cf.teacher_logits(), features, prototypes, 4),
-    )
 
 
 def test_a_class_without_prototype_is_never_chosen() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmciss.errors import ConfigError
-from mmciss.protocols.names import PUBLISHED_NAMES, canonical_name, parse_name, split_name
+from mmciss.protocols.names import canonical_name, parse_name, split_name
+from tests.protocols.published_names import PUBLISHED_NAMES
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmciss.datasets.image_files import IMAGES, Reader, image_size
+from mmciss.datasets.image_files import IMAGES, image_size
 from mmciss.datasets.label_formats.export import ImageLabels, LabelExport
 from mmciss.datasets.label_formats.match import image_files, match_images
 from mmciss.errors import ConfigError, prefixed, unknown_name
@@ -107,7 +107,6 @@ def convert_labels(
     classes: Sequence[str] | None = None,
     background: bool = True,
     keep_empty: bool = False,
-    reader: Reader = IMAGES,
 ) -> Conversion:
     """Writes ``masks`` (palette PNG), ``images.txt``, ``classes.txt`` and ``conversion.json`` into a new folder.
 
@@ -119,7 +118,6 @@ def convert_labels(
         background: Whether pixels without a label are background, id 0; otherwise they are ignored, and the ids of
             classes start at 0.
         keep_empty: Whether to write masks of images that no one labelled too.
-        reader: How images are decoded.
 
     Raises:
         ConfigError: Naming the file and the value that is wrong; then nothing is written.
@@ -140,7 +138,7 @@ def convert_labels(
         for index, file in enumerate(matched):
             if file is None:
                 continue
-            labels = export.read(index, _size(file, reader))
+            labels = export.read(index, _size(file))
             if labels.labelled or keep_empty:
                 place = Path('masks') / file.relative_to(images).with_suffix('.png')
                 mask = table[labels.mask]
@@ -214,9 +212,9 @@ def check_classes(export: LabelExport, classes: Sequence[str] | None, flag: str 
     return tuple(classes)
 
 
-def _size(file: Path, reader: Reader) -> tuple[int, int]:
+def _size(file: Path) -> tuple[int, int]:
     try:
-        size = image_size(str(file), reader)
+        size = image_size(str(file), IMAGES)
     except ValueError as error:
         raise ConfigError(f'{file}: {error}') from error
     if size is None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -225,9 +225,9 @@ class RunFolder:
             yield
 
 
-def checksums(folder: Path, names: Iterable[str] = CARRIED) -> dict[str, str]:
-    """Returns the checksums of those of the files that are in a folder."""
-    return {name: file_checksum(folder / name) for name in names if (folder / name).is_file()}
+def checksums(folder: Path) -> dict[str, str]:
+    """Returns the checksums of what the next step gets from a folder, as far as it is there."""
+    return {name: file_checksum(folder / name) for name in CARRIED if (folder / name).is_file()}
 
 
 def move_aside(path: Path, word: str = 'damaged') -> Path:
@@ -245,6 +245,6 @@ def _files(result: Any) -> dict[str, str] | None:
     return {str(result.get('model')): str(result.get('sha256')), **result.get('files', {})}
 
 
-def _short(value: Any, length: int = 160) -> str:
+def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= length else f'{text[:length]}...'
+    return text if len(text) <= 160 else f'{text[:160]}...'

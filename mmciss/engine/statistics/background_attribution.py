@@ -16,6 +16,7 @@ from mmciss.functional import (
     at_least_float32,
     attribution_scores,
     integrated_gradients,
+    linear_attribution,
     masked_sum,
     select_channels,
     upsampling_gain,
@@ -35,7 +36,7 @@ class BackgroundAttribution(DataPass):
     """Scores the classifier's input channels on the pixels of the new classes, and marks the best.
 
     AWT (WACV 2023, arXiv 2210.07207). Where the background logit is linear in the embedding, as in every 1x1
-    classifier, integrated gradients have a closed form, see :func:`mmciss.functional.background_attribution`: one
+    classifier, integrated gradients have a closed form, see :func:`mmciss.functional.linear_attribution`: one
     forward pass per image and one for the baseline image. The first batch shows whether it is linear, by computing the
     logit from the classifier's weights. For any other classifier the gradients are integrated numerically.
 
@@ -169,8 +170,7 @@ class BackgroundAttribution(DataPass):
                 )
         if self.linear:
             gain = upsampling_gain(embedding.shape[-2:], size, output.align_corners).to(embedding)
-            weight = self._source(output.classifier).weight[0]
-            return (embedding - self.baseline) * (weight.reshape(-1, 1, 1) * gain)
+            return linear_attribution(embedding, self.baseline, self._source(output.classifier).weight[0], gain)
 
         def background(point: Tensor) -> Tensor:
             logit = self._source(output.classifier)(point)[:, :1]

@@ -17,8 +17,8 @@ from mmciss.registry import STATISTICS
 class ClassPrototypes(DataPass):
     """Mean feature per old channel, over the background pixels that the teacher assigns to it.
 
-    GSC (arXiv 2307.10822), reconstructed: see :func:`mmciss.functional.prototype_relabel`. A channel that the teacher
-    never predicts has no mean: its prototype is NaN, and no pixel gets its label.
+    GSC (arXiv 2307.10822), reconstructed: see :func:`mmciss.functional.rectified_log_probabilities`. A channel that the
+    teacher never predicts has no mean: its prototype is NaN, and no pixel gets its label.
 
     Args:
         layer: Module whose output ``(N, D, h, w)`` is averaged; of several maps the last.

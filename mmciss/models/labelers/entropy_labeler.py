@@ -76,8 +76,8 @@ class EntropyLabeler(Labeler):
 class PrototypeEntropyLabeler(EntropyLabeler):
     """PLOP's rule on teacher probabilities that are corrected by distances to class prototypes.
 
-    GSC (arXiv 2307.10822), reconstructed; :func:`mmciss.functional.prototype_relabel` says what is certain. Needs the
-    statistic ``prototypes`` and those of
+    GSC (arXiv 2307.10822), reconstructed; :func:`mmciss.functional.rectified_log_probabilities` says what is certain.
+    Needs the statistic ``prototypes`` and those of
     :class:`~mmciss.engine.statistics.entropy_thresholds.RectifiedEntropyThresholds`.
 
     Args:

@@ -7,10 +7,11 @@ import torch
 
 from mmciss.engine.statistics import EntropyThresholds
 from mmciss.engine.statistics.data_pass import run_passes
-from mmciss.functional import entropy_thresholds, normalised_entropy
+from mmciss.functional import normalised_entropy
 from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.functional import closed_form as cf
+from tests.functional.medians import medians
 from tests.models.tiny import LATER
 
 
@@ -29,7 +30,7 @@ def test_equals_the_exact_median_of_all_pixels() -> None:
     found = run_passes(dict(t=EntropyThresholds(minimum=0.0)), StepContext(LATER), samples.teacher(), samples.batches)
     entropies, classes = pixels()
     assert len(classes.unique()) > 1, 'the sample must predict several classes'
-    expected = entropy_thresholds(entropies, classes, LATER.num_old, minimum=0.0)
+    expected = medians(entropies, classes, LATER.num_old)
     torch.testing.assert_close(found['entropy_medians'], expected, rtol=0, atol=1e-5)
     for channel in classes.unique():
         share = (entropies[classes == channel] < found['entropy_medians'][channel]).float().mean()

@@ -6,9 +6,10 @@ import torch
 
 from mmciss.engine.statistics import ClassPrototypes, EntropyThresholds, RectifiedEntropyThresholds
 from mmciss.engine.statistics.data_pass import run_passes
-from mmciss.functional import entropy_thresholds, normalised_entropy, rectified_log_probabilities
+from mmciss.functional import normalised_entropy, rectified_log_probabilities
 from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
+from tests.functional.medians import medians
 from tests.models.tiny import LATER
 
 
@@ -32,7 +33,7 @@ def test_medians_of_the_quantity_that_is_compared_with_them() -> None:
         entropy, predicted = normalised_entropy(scores, LATER.num_seen)
         entropies.append(entropy[target == 0])
         classes.append(predicted[target == 0])
-    expected = entropy_thresholds(torch.cat(entropies), torch.cat(classes), 3, minimum=0.0)
+    expected = medians(torch.cat(entropies), torch.cat(classes), 3)
     torch.testing.assert_close(found['rectified_entropy_medians'], expected, rtol=0, atol=1e-5)
     assert found['rectified_temperature'] == 0.5
 
