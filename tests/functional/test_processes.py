@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,6 +26,7 @@ from mmciss.functional import (
     weighted_feature_distillation,
 )
 from mmciss.functional.processes import max_over_processes, mean_count, sum_over_processes
+from tests.process_group import run_in_group
 
 WORLD = 2
 CLASSES, CHANNELS, SIDE = 5, 4, 6
@@ -109,27 +106,19 @@ def value_and_gradient(name: str, images: slice) -> tuple[Tensor, Tensor]:
     return loss.detach(), values.grad
 
 
-def on_rank(rank: int, port: int, folder: str) -> None:
-    """Saves what a process finds for its half of the batch."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=WORLD)
-    size = 4 // WORLD
+def on_rank(rank: int, world: int) -> dict:
+    """Returns what a process finds for its half of the batch."""
+    size = 4 // world
     images = slice(rank * size, (rank + 1) * size)
     found = {name: value_and_gradient(name, images) for name in LOSSES}
     own = torch.tensor([1.0, -2.0]) * (rank + 1)
     found['sums'] = sum_over_processes(own), max_over_processes(own), mean_count(own > 0), mean_count(own > 9)
-    torch.save(found, Path(folder) / f'{rank}.pth')
-    torch.distributed.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope='module')
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp('ranks')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.start_processes(on_rank, (port, str(folder)), nprocs=WORLD, start_method='spawn')
-    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(WORLD)]
+def ranks() -> list[dict]:
+    return run_in_group(on_rank, world=WORLD)
 
 
 @pytest.mark.parametrize('name', LOSSES)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch.nn.parallel import DistributedDataParallel
 
@@ -19,6 +17,7 @@ from mmciss.engine.hooks.parameter_importance_hooks import FisherImportanceHook,
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepState
 from tests.engine.hooks.toy_run import RATE, Toy, inputs, later_toy, leave, task_loss, toy_runner, train
+from tests.process_group import run_in_group
 
 HOOKS = [FisherImportanceHook, PathImportanceHook, partial(PathImportanceHook, gradient='own'), WalkImportanceHook]
 Kind = Callable[..., ImportanceHook]
@@ -162,27 +161,17 @@ def both_steps(
     return found
 
 
-def rank_run(rank: int, folder: str) -> None:
-    """One of two processes, each with half of every batch."""
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    found = [
-        both_steps(kind, Path(folder, f'{rank}_{index}'), lambda x: x.chunk(2)[rank], DistributedDataParallel)
+def on_rank(rank: int, world: int, folder: str) -> list[dict]:
+    """Returns what one of two processes finds, each with half of every batch."""
+    return [
+        both_steps(kind, Path(folder, f'{rank}_{index}'), lambda x: x.chunk(world)[rank], DistributedDataParallel)
         for index, kind in enumerate(HOOKS)
     ]
-    torch.save(found, f'{folder}/{rank}.pth')
-    dist.destroy_process_group()
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Over two steps: each process reads what the previous step left and goes on from it."""
-    context = mp.get_context('spawn')
-    processes = [context.Process(target=rank_run, args=(rank, str(tmp_path))) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(240)
-        assert process.exitcode == 0
-    both = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2)]
+    both = run_in_group(on_rank, str(tmp_path))
     torch.testing.assert_close(both[0], both[1], rtol=0, atol=0)
     for index, kind in enumerate(HOOKS):
         alone = both_steps(kind, tmp_path / f'alone_{index}', lambda x: x, lambda module: module)

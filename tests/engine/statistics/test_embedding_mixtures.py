@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 
 import mmciss.register_all
@@ -22,7 +19,7 @@ from mmciss.models.shared import FeatureReplay
 from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.models.tiny import BASE, LATER, segmentor_config
-from tests.processes import free_port
+from tests.process_group import run_in_group
 
 IMAGES = 6
 
@@ -130,25 +127,19 @@ def test_what_is_held_does_not_depend_on_the_order() -> None:
     )
 
 
-def on_rank(rank: int, world: int, port: int, folder: str) -> None:
-    """One process of two; saves what it finds."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
+def on_rank(rank: int, world: int) -> dict:
+    """Returns what a process finds."""
     context = context_of(components=2)
     found = run_passes(
         dict(m=EmbeddingMixtures(limit=20)), context, context.teacher, lambda: one_image_each(rank, world)
     )
-    torch.save(found['embedding_mixtures'], Path(folder) / f'{rank}.pth')
-    torch.distributed.destroy_process_group()
+    return found['embedding_mixtures']
 
 
-def test_two_processes_find_the_mixtures_of_one(tmp_path: Path) -> None:
-    mp.start_processes(on_rank, (2, free_port(), str(tmp_path)), nprocs=2, start_method='spawn')
+def test_two_processes_find_the_mixtures_of_one() -> None:
     context = context_of(components=2)
     alone = run_passes(dict(m=EmbeddingMixtures(limit=20)), context, context.teacher, one_image_each)
-    for rank in range(2):
-        found = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+    for found in run_in_group(on_rank):
         torch.testing.assert_close(found, alone['embedding_mixtures'], rtol=1e-5, atol=1e-6)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 
 import mmciss.register_all
@@ -22,7 +20,7 @@ from mmciss.models.teacher import Teacher
 from mmciss.utils.files import save_tensors
 from tests.engine.statistics import samples
 from tests.models.tiny import BASE, LATER, segmentor_config
-from tests.processes import free_port
+from tests.process_group import run_in_group
 
 NAMES = RidgeCorrelations.finds
 
@@ -107,23 +105,15 @@ def test_refusals(tmp_path: Path) -> None:
         run_passes(dict(ridge=RidgeCorrelations()), context(tmp_path), samples.teacher(), samples.batches)
 
 
-def on_rank(rank: int, world: int, port: int, folder: str) -> None:
-    """One process: its share of the images."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    if world > 1:
-        torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
+def on_rank(rank: int, world: int, folder: str) -> torch.Tensor:
+    """Returns the rows that a process finds from its share of the images."""
     share = [batch for index, batch in enumerate(batches()) if index % world == rank]  # with four, one sees none
     found = run_passes(dict(ridge=RidgeCorrelations()), context(Path(folder)), model(), lambda: share)
-    torch.save(solve_ridge(Correlations(*(found[name] for name in NAMES))), f'{folder}/{world}_{rank}.pt')
-    if world > 1:
-        torch.distributed.destroy_process_group()
+    return solve_ridge(Correlations(*(found[name] for name in NAMES)))
 
 
 @pytest.mark.parametrize('world', (2, 4))
 def test_processes_find_the_rows_of_one(world: int, tmp_path: Path) -> None:
-    on_rank(0, 1, 0, str(tmp_path))
-    mp.start_processes(on_rank, (world, free_port(), str(tmp_path)), nprocs=world, start_method='spawn')
-    expected = torch.load(tmp_path / '1_0.pt')
-    for rank in range(world):
-        torch.testing.assert_close(torch.load(tmp_path / f'{world}_{rank}.pt'), expected, rtol=0, atol=1e-6)
+    expected = on_rank(0, 1, str(tmp_path))
+    for found in run_in_group(on_rank, str(tmp_path), world=world):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from mmciss.datasets.seeding import seeded
 from mmciss.engine.statistics import RowPretuning
@@ -20,7 +17,7 @@ from mmciss.models.step_context import StepContext
 from mmciss.protocols.step import Step
 from tests.engine.statistics.samples import Batches, batches, teacher
 from tests.models.tiny import LATER, NAMES
-from tests.processes import free_port
+from tests.process_group import run_in_group
 
 CLASSIFIER = 'decode_head.conv_seg'
 
@@ -168,13 +165,9 @@ def test_what_it_cannot_start_from() -> None:
         learn(batches(), step=step)
 
 
-def on_rank(rank: int, world: int, port: int, folder: str) -> None:
-    """Saves what a process finds from its images, every second one."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
-    torch.save(learn(part(batches((2, 2)), rank, world), epochs=3, lr=0.1), Path(folder) / f'{rank}.pth')
-    torch.distributed.destroy_process_group()
+def on_rank(rank: int, world: int) -> dict:
+    """Returns what a process finds from its images, every second one."""
+    return learn(part(batches((2, 2)), rank, world), epochs=3, lr=0.1)
 
 
 def part(data: Sequence[tuple[torch.Tensor, torch.Tensor]], rank: int, world: int) -> Batches:
@@ -182,9 +175,8 @@ def part(data: Sequence[tuple[torch.Tensor, torch.Tensor]], rank: int, world: in
     return [(inputs[rank::world], target[rank::world]) for inputs, target in data]
 
 
-def test_two_processes_find_the_rows_of_one(tmp_path: Path) -> None:
-    mp.start_processes(on_rank, (2, free_port(), str(tmp_path)), nprocs=2, start_method='spawn')
-    ranks = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in range(2)]
+def test_two_processes_find_the_rows_of_one() -> None:
+    ranks = run_in_group(on_rank)
     expected = learn(batches((2, 2)), epochs=3, lr=0.1)
     for key, value in expected.items():
         assert torch.equal(ranks[0][key], ranks[1][key])

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 
 from mmciss.engine.statistics import (
@@ -26,6 +22,7 @@ from mmciss.models.step_context import StepContext
 from tests.engine.statistics import samples
 from tests.functional.choices import assert_same_choice
 from tests.models.tiny import LATER
+from tests.process_group import run_in_group
 
 
 class Count(DataPass):
@@ -78,26 +75,15 @@ def test_a_missing_requirement_and_a_double_name_are_refused() -> None:
         run_passes(dict(first=Count('a'), second=Count('a')), StepContext(LATER), samples.teacher(), samples.batches)
 
 
-def on_one_of(rank: int, world: int, port: int, folder: str) -> None:
-    """One rank's part; with three ranks the last has no image at all."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world))
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=world)
+def on_one_of(rank: int, world: int) -> dict:
+    """Returns what a rank finds; with three ranks the last has no image at all."""
     mine = samples.batches()[rank::2] if rank < 2 else []
-    found = run_passes(passes(), StepContext(LATER), samples.teacher(), lambda: mine)
-    torch.save(found, Path(folder) / f'{rank}.pth')
-    torch.distributed.destroy_process_group()
+    return run_passes(passes(), StepContext(LATER), samples.teacher(), lambda: mine)
 
 
-def test_three_processes_find_what_one_finds(tmp_path: Path) -> None:
+def test_three_processes_find_what_one_finds() -> None:
     alone = run_passes(passes(), StepContext(LATER), samples.teacher(), samples.batches)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    # Forked, they need not import everything again.
-    mp.start_processes(on_one_of, (3, port, str(tmp_path)), nprocs=3, start_method='fork')
-    for rank in range(3):
-        found = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+    for found in run_in_group(on_one_of, world=3, start_method='fork'):
         assert found.keys() == alone.keys()
         for name in (
             'entropy_thresholds',

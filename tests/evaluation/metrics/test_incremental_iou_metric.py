@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from mmseg.registry import METRICS
 from mmciss.errors import ConfigError
 from mmciss.evaluation.confusion import confusion_matrix
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
+from tests.process_group import run_in_group
 
 CLASSES = ('background', 'a', 'b', 'c')
 
@@ -141,33 +140,18 @@ def test_sizes_of_maps_must_agree() -> None:
         _metric().process({}, [sample])
 
 
-def _evaluate_on(rank: int, port: int, folder: str, queue: multiprocessing.Queue) -> None:
-    torch.distributed.init_process_group('gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+def _evaluate_on(rank: int, world: int, folder: str) -> tuple[dict, list | None]:
     samples = _samples(5)
     # As DefaultSampler does: every second image, the first again where ranks differ in length.
     mine = [samples[index] for index in ([0, 2, 4] if rank == 0 else [1, 3, 0])]
     metric = _metric(collect_dir=folder)
     metric.process({}, mine)
     scores = metric.evaluate(5)
-    queue.put((rank, scores, None if metric.confusion is None else metric.confusion.tolist()))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    return scores, None if metric.confusion is None else metric.confusion.tolist()
 
 
 def test_two_ranks_count_every_image_once(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context('fork')
-    queue = context.Queue()
-    workers = [
-        context.Process(target=_evaluate_on, args=(rank, port, str(tmp_path / 'parts'), queue)) for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    found = {rank: (scores, confusion) for rank, scores, confusion in (queue.get(timeout=60) for _ in workers)}
-    for worker in workers:
-        worker.join(timeout=60)
+    found = run_in_group(_evaluate_on, str(tmp_path / 'parts'), start_method='fork')
     assert found[0][1] == _total(_samples(5)).tolist()
     assert found[1][1] is None
     assert found[0][0] == found[1][0]

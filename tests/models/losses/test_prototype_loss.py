@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
@@ -18,6 +16,7 @@ from mmciss.protocols.step import Step
 from tests.functional import closed_form as cf
 from tests.functional.feature_lists import latent, pixels_of
 from tests.models.losses import samples
+from tests.process_group import run_in_group
 
 LAYER = 'backbone.layer4'
 NO_TERM = dict(matching_weight=0, attraction_weight=0, repulsion_weight=0, sparsity_weight=0)
@@ -162,28 +161,18 @@ def test_wrong_number_of_channels_names_the_key() -> None:
         build(channels=5).begin(after(build().state_dict(), samples.later_step()))
 
 
-def worker(rank: int, folder: str) -> None:
-    """One of two processes, each with one of the two images."""
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+def on_rank(rank: int, world: int) -> dict[str, torch.Tensor]:
+    """Returns the state of one of two processes, each with one of the two images."""
     features, labels, _ = latent()
     loss = PrototypeLoss(LAYER, 6)
     loss.prepare(samples.later())
     loss.update(features[rank : rank + 1], labels[rank : rank + 1, ::2, ::2])
-    torch.save(loss.state_dict(), f'{folder}/{rank}.pth')
-    dist.destroy_process_group()
+    return loss.state_dict()
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    context = mp.get_context('fork')
-    processes = [context.Process(target=worker, args=(rank, str(tmp_path))) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+def test_two_processes_equal_one() -> None:
     alone = build()
     alone.update(latent()[0], latent()[1][:, ::2, ::2])
-    for rank in range(2):
-        state = torch.load(tmp_path / f'{rank}.pth')
+    for state in run_in_group(on_rank, start_method='fork'):
         torch.testing.assert_close(state['prototypes'], alone.prototypes)
         assert torch.equal(state['counts'], alone.counts)
