@@ -16,7 +16,6 @@ from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
     from mmciss.engine.runner.experiment import Experiment
-    from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 
 EXAMPLES = """examples:
@@ -43,11 +42,10 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     from mmciss.engine.display import Display, make_display, shown_on
     from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
-    from mmciss.engine.runner.make_runner import close_runner, make_runner
+    from mmciss.engine.runner.make_runner import close_runner
+    from mmciss.engine.runner.make_test_runner import make_test_runner
     from mmciss.evaluation.evaluator import other_results
     from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
-    from mmciss.models.previous import load_plain_checkpoint
-    from mmciss.models.step_context import StepState
 
     cfg = prepare_config(cfg)
     kind = cfg.pop('display', 'auto')
@@ -60,21 +58,9 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
             f'--step: {index} is no step of {experiment.protocol.name}; allowed: 0 to {len(experiment.protocol) - 1}'
         )
     check_classes(experiment, index, checkpoint)
-    step_cfg = experiment.step_config(index, StepState(checkpoint) if index else None)
-    step_cfg.work_dir = f'{cfg.work_dir}/test_step_{index}'
-    progress = ConfigDict(type='ProgressHook', name=experiment.protocol.name, step=index, iterations=[])
-    step_cfg.custom_hooks = [progress]
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        step_cfg[key] = None
-    step_cfg.model.update(losses=None, labeler=None, initializer=None)
-    if cfg.get('launcher', 'none') != 'none':
-        step_cfg.launcher = cfg.launcher
     with shown_on(display):
-        runner = make_runner(step_cfg, f'step {index}', experiment.datasets)
+        runner = make_test_runner(experiment, index, checkpoint, f'{cfg.work_dir}/test_step_{index}')
         try:
-            model = runner.model.module if hasattr(runner.model, 'module') else runner.model
-            load_plain_checkpoint(model.segmentor, checkpoint, key='checkpoint')
-            load_decision_rows(model, Path(checkpoint))
             found = runner.test()
             display.close()
             ours = next(item for item in runner.test_evaluator.metrics if isinstance(item, IncrementalIoUMetric))
@@ -108,35 +94,6 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
         raise ConfigError(
             f'checkpoint: channel {place} of {checkpoint} is {found[place]!r}, but {names[place]!r} in step '
             f'{index} of {experiment.protocol.name} with this config and order (protocol.order, --order)'
-        )
-
-
-def load_decision_rows(model: IncrementalSegmentor, checkpoint: Path) -> None:
-    """Loads the classifier rows that the method's decision reads and a plain checkpoint lacks.
-
-    Args:
-        model: The model, with the checkpoint loaded.
-        checkpoint: The checkpoint; the rows are in ``state.pth`` next to it.
-
-    Raises:
-        ConfigError: If they are not there.
-    """
-    from mmciss.models.previous import load_auxiliary
-    from mmciss.models.step_context import StepState
-    from mmciss.utils.checkpoints import read_plain_checkpoint
-
-    if model.decision is None or not model.decision.needs_auxiliary:
-        return
-    if any('.auxiliary.' in name for name in read_plain_checkpoint(checkpoint)):
-        return
-    state = checkpoint.with_name('state.pth')
-    content = StepState(checkpoint, state).content
-    load_auxiliary(model.segmentor, content)
-    if not content.get('auxiliary'):
-        raise ConfigError(
-            f'checkpoint: {checkpoint} lacks the auxiliary channels that '
-            f'{type(model.decision).__name__} (method.decision) reads, and they are not in {state}. '
-            f'method.decision=None tests the plain argmax'
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -25,10 +26,11 @@ from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import export_step, finish_step
 from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.runner.make_runner import close_runner, make_runner
+from mmciss.engine.runner.make_test_runner import make_test_runner
 from mmciss.engine.runner.memory import memory_options, store_exemplars
 from mmciss.engine.runner.rehearsal import rehearse
 from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
-from mmciss.engine.runner.samples import save_samples
+from mmciss.engine.runner.samples import save_samples, shows_other_images
 from mmciss.errors import ConfigError
 from mmciss.evaluation.diagnosis import loss_curve
 from mmciss.evaluation.evaluator import other_results
@@ -164,6 +166,8 @@ class IncrementalRunner:
             )
         elif is_main_process():
             introduce(self.display, self.experiment, self.folder)
+        if first < steps:
+            self._retake_samples(first)
         chosen = self.cfg.get('run_steps') or range(steps)
         for index in range(first, steps):
             if (self.folder.result(index) or {}).get('previous'):
@@ -190,6 +194,18 @@ class IncrementalRunner:
         self.logger.info(
             f'The report is in {path.with_suffix(".html")} (and .md), the models are in {self.folder.path}/step_*.'
         )
+
+    def _retake_samples(self, done: int) -> None:
+        """Segments the sample images after the steps that are done, where these show others than later ones will."""
+        for index in range(done if self.experiment.datasets is not None else 0):
+            path = self.folder.step(index) / 'samples.npz'
+            if not broadcast_object(is_main_process() and shows_other_images(path, self.experiment)):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                runner = make_test_runner(self.experiment, index, path.with_name('model.pth'), folder)
+                if is_main_process():
+                    save_samples(runner, self.experiment, path)
+                close_runner(runner)
 
     def _previous(self, index: int) -> StepState | None:
         if index == 0:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,15 +23,17 @@ NUM_SAMPLES = 6
 LONG_SIDE = 256
 
 
-def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES) -> list[int]:
+def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES, base: int | None = None) -> list[int]:
     """Chooses images that together show as many classes as possible, the same ones at every step.
 
-    The first image has most classes. Of those that show at least half as many classes not shown yet as the best, the
-    next one is farthest from the images chosen already: neighbours in a data set are often frames of one video.
+    A class of a later step outweighs all of the base step. The first image has most classes. Of those that show at
+    least half as many classes not shown yet as the best, the next one is farthest from the images chosen already:
+    neighbours in a data set are often frames of one video.
 
     Args:
-        presence: Boolean ``(images, classes)`` of foreground classes, in the order of the data set.
+        presence: Boolean ``(images, classes)`` of foreground classes, in the order of arrival.
         count: How many images.
+        base: How many of the classes belong to the base step; None for all.
 
     Returns:
         Positions of the images.
@@ -38,12 +41,14 @@ def choose_samples(presence: np.ndarray, count: int = NUM_SAMPLES) -> list[int]:
     places = np.arange(len(presence))
     distance = np.full(len(presence), len(presence))
     chosen: list[int] = []
-    shown = np.zeros(presence.shape[1], dtype=bool)
+    classes = presence.shape[1]
+    weight = np.where(np.arange(classes) < (classes if base is None else base), 1, classes)
+    shown = np.zeros(classes, dtype=bool)
     for _ in range(min(count, len(presence))):
-        gain = (presence & ~shown).sum(1)
+        gain = (presence & ~shown) @ weight
         gain[chosen] = -1
         candidates = np.flatnonzero((2 * gain >= gain.max()) & (gain >= 0)) if chosen else places
-        keys = (-candidates, presence[candidates].sum(1), gain[candidates], distance[candidates])
+        keys = (-candidates, presence[candidates] @ weight, gain[candidates], distance[candidates])
         best = int(candidates[np.lexsort(keys)[-1]])
         chosen.append(best)
         distance = np.minimum(distance, np.abs(places - best))
@@ -85,6 +90,23 @@ def thumbnails(inputs: Tensor, *maps: Tensor) -> list[np.ndarray]:
     return [thumbnail(picture, nearest=False), *(thumbnail(item, nearest=True) for item in channels)]
 
 
+def sample_positions(experiment: Experiment) -> list[int]:
+    """Returns the positions of the sample images in the test data of the last step."""
+    protocol = experiment.protocol
+    dataset: IncrementalDataset = experiment.dataset(len(protocol) - 1, 'test')
+    matrix = dataset.presence.matrix[dataset.indices][:, list(protocol[-1].seen)]
+    return choose_samples(matrix, base=len(protocol[0].seen))
+
+
+def shows_other_images(path: Path, experiment: Experiment) -> bool:
+    """Returns whether a file of samples shows others than those of an experiment; older versions chose otherwise."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return 'positions' not in file or file['positions'].tolist() != sample_positions(experiment)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False  # there is none, or it is damaged; the report does without
+
+
 @torch.no_grad()
 def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
     """Segments the chosen images with the model of the step and saves images, labels and predictions.
@@ -94,25 +116,32 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
     Args:
         runner: The runner of the step.
         experiment: The experiment.
-        path: Where the ``.npz`` goes: ``images (M, S, S, 3)`` RGB, ``labels`` and ``predictions (M, S, S)`` channels.
+        path: Where the ``.npz`` goes: ``images (M, S, S, 3)`` RGB, ``labels`` and ``predictions (M, S, S)`` channels,
+            and ``positions (M)`` of the images in the test data.
     """
     dataset: IncrementalDataset = experiment.dataset(len(experiment.protocol) - 1, 'test')
-    matrix = dataset.presence.matrix[dataset.indices][:, list(experiment.protocol[-1].seen)]
+    positions = sample_positions(experiment)
     model = unwrap(runner.model)
     model.eval()
     rows = []
-    for position in choose_samples(matrix):
+    for position in positions:
         item = dataset[position]
         sample = model.test_step({'inputs': [item['inputs']], 'data_samples': [item['data_samples']]})[0]
         rows.append(thumbnails(item['inputs'], sample.gt_sem_seg.data[0], sample.pred_sem_seg.data[0]))
-    write_samples(path, *(np.stack(column) for column in zip(*rows, strict=True)))
+    images, labels, predictions = (np.stack(column) for column in zip(*rows, strict=True))
+    write_samples(path, images, labels, predictions, np.array(positions))
 
 
-def write_samples(path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
+def write_samples(
+    path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, positions: np.ndarray | None = None
+) -> None:
     """Writes images ``(M, S, S, 3)`` RGB with labels and predictions ``(M, S, S)``, channels or 255."""
+    arrays: dict[str, Any] = dict(images=images, labels=labels, predictions=predictions)
+    if positions is not None:
+        arrays['positions'] = positions
 
     def write(temporary: Path) -> None:
         with open(temporary, 'wb') as file:
-            np.savez_compressed(file, images=images, labels=labels, predictions=predictions)
+            np.savez_compressed(file, **arrays)
 
     write_atomically(path, write)

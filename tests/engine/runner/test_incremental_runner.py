@@ -19,6 +19,8 @@ import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
+from mmciss.evaluation.contact_sheet import read_samples
+from mmciss.evaluation.run_record import read_run
 from tests.interruption import resumed_at
 from tests.paths import ROOT
 from tests.processes import start, training_command, wait_until
@@ -171,6 +173,22 @@ def test_base_step_is_shared_between_methods(finished_run: Path, tmp_path: Path)
     (tmp_path / 'exchanged' / 'step_0' / 'result.json').write_text(json.dumps(result))
     with pytest.raises(ConfigError, match='trained on other images or masks'):
         train(smoke_config(tmp_path / 'masks', base_from=str(tmp_path / 'exchanged')))
+
+
+def test_an_older_base_step_shows_the_same_images_as_the_steps_after_it(finished_run: Path, tmp_path: Path) -> None:
+    base = tmp_path / 'older' / 'step_0'
+    shutil.copytree(finished_run / 'step_0', base)
+    with np.load(base / 'samples.npz') as file:
+        known = {name: file[name] for name in file.files}
+    older = {name: np.roll(known[name], 1, axis=0) for name in ('images', 'labels', 'predictions')}
+    np.savez(base / 'samples.npz', **older)
+    folder = tmp_path / 'run'
+    train(smoke_config(folder, method='finetuning', base_from=str(base.parent)))
+    samples = read_samples(read_run(folder))
+    assert [item.step for item in samples] == [0, 1]
+    np.testing.assert_array_equal(samples[0].images, known['images'])
+    np.testing.assert_array_equal(samples[0].predictions, known['predictions'])
+    assert not list(folder.glob('step_0/*_*_*')) and not RunFolder(folder).fault(0)
 
 
 def test_steps_can_be_run_one_at_a_time(finished_run: Path, tmp_path: Path) -> None:

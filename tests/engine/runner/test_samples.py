@@ -25,12 +25,23 @@ def test_images_are_not_frames_of_one_video() -> None:
     assert 97 in chosen[:2] and min(np.diff(sorted(chosen))) >= 10
 
 
+def test_classes_of_later_steps_come_first() -> None:
+    presence = np.zeros((50, 40), dtype=bool)
+    for image in range(50):
+        presence[image, np.arange(3 * image, 3 * image + 3) % 35] = True
+    for column, image in enumerate((3, 4, 9, 20, 40), start=35):
+        presence[image] = np.arange(40) == column
+    assert {3, 4, 9, 20, 40} <= set(choose_samples(presence, base=35))
+    assert not {3, 4, 9, 20, 40} & set(choose_samples(presence))
+
+
 @given(st.integers(0, 12), st.integers(1, 6), st.integers(0, 999))
 def test_choice_is_without_repetition_and_always_the_same(images: int, classes: int, seed: int) -> None:
     presence = np.random.default_rng(seed).random((images, classes)) < 0.4
     chosen = choose_samples(presence)
     assert len(chosen) == len(set(chosen)) == min(6, images)
-    assert chosen == choose_samples(presence)
+    assert chosen == choose_samples(presence) == choose_samples(presence, base=classes)
+    assert len(set(choose_samples(presence, base=0))) == len(chosen)
 
 
 def test_thumbnails_keep_labels_and_fill_with_ignore() -> None:
