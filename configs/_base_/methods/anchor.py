@@ -5,5 +5,10 @@ _base_ = './nest.py'
 method = dict(
     name='Anchor',
     freeze=dict(norm='eval_affine_frozen'),
-    cfg=dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys={'steps.new.': dict(lr_mult=10.0)}))),
+    # Without statistics of the batch nothing tames a step that is too large: at a high learning rate training diverges.
+    cfg=dict(
+        optim_wrapper=dict(
+            clip_grad=dict(max_norm=1.0), paramwise_cfg=dict(custom_keys={'steps.new.': dict(lr_mult=10.0)})
+        )
+    ),
 )
