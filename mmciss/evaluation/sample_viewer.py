@@ -29,7 +29,8 @@ def viewer_images(samples: Sequence[Samples], report: Mapping[str, Any], result:
 
     Returns:
         Per image ``width`` and ``height``, data URIs of ``photo``, ``truth`` and ``masks`` (one per step), and
-        ``classes``: ``name``, ``color``, and ``iou`` per step in percent, None if neither labelled nor predicted.
+        ``classes``: ``name``, ``color``, and ``iou`` per step in percent, None if neither labelled nor predicted, or
+        labelled in no test image.
     """
     if not samples:
         return []
@@ -41,8 +42,9 @@ def viewer_images(samples: Sequence[Samples], report: Mapping[str, Any], result:
         truth = label[:height, :width]
         masks = [item.predictions[index, :height, :width] for item in samples]
         iou = np.full((len(samples), 256), np.nan)
-        for row, mask, count in zip(iou, masks, seen, strict=True):
+        for row, mask, count, item in zip(iou, masks, seen, samples, strict=True):
             row[:count] = 100 * _image_iou(mask, truth, count)
+            row[:count][[value is None for value in report['iou'][item.step][:count]]] = np.nan
         visible = np.max([np.bincount(item.ravel(), minlength=256) for item in (truth, *masks)], axis=0) / truth.size
         names = report['classes']
         listed = [channel for channel in range(len(names)) if visible[channel] >= VISIBLE]

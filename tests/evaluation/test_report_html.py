@@ -136,6 +136,10 @@ def test_iou_of_an_image(tmp_path: Path) -> None:
     assert found['aeroplane'] == [100.0] * 6
     assert found['tvmonitor'] == [None] * 5 + [100.0], 'not known before the last step'
     assert found['background'] == [100.0] * 6, 'pixels of later classes do not count'
+    report = summarize_run(record)
+    report['iou'][2][0] = None
+    background = viewer_images(read_samples(record), report, record.last)[0]['classes'][0]
+    assert background['iou'] == [100.0, 100.0, None, 100.0, 100.0, 100.0], 'labelled in no test image of step 2'
 
 
 def test_masks_have_their_colours() -> None:
