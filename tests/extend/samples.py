@@ -162,6 +162,18 @@ def write_images(
     return images, masks
 
 
+def data_config(path: Path, images: Path, masks: Path, names: tuple[str, ...]) -> Path:
+    """Writes a config of MMSegmentation with a test set."""
+    dataset = dict(
+        type='BaseSegDataset',
+        img_suffix='.png',
+        metainfo=dict(classes=names),
+        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
+    )
+    path.write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
+    return path
+
+
 def labelled(images: Path, masks: Path, **options) -> LabelledData:
     """Returns the pairs of two folders of :func:`write_images`."""
     pairs = tuple(Pair(str(path), str(masks / path.name)) for path in sorted(images.iterdir()))

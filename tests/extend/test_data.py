@@ -13,7 +13,7 @@ from PIL import Image
 from mmciss.errors import ConfigError
 from mmciss.extend.data import FEWEST_TO_HOLD_OUT, MOST_HELD_OUT, ExtensionData, hold_out
 from mmciss.extend.extension import extension_protocol
-from tests.extend.samples import OLD, write_images
+from tests.extend.samples import OLD, data_config, write_images
 
 STEP = extension_protocol(OLD, ['fork', 'pallet'], background=True)[1]
 
@@ -40,19 +40,12 @@ def test_validation_old_validation_and_exemplars(tmp_path: Path) -> None:
     images, masks = write_images(tmp_path / 'new', count=6)
     val = write_images(tmp_path / 'val', count=2, ids=(0, 1, 3, 4))
     stored = write_images(tmp_path / 'old', count=2, ids=(0, 1, 2))
-    dataset = dict(
-        type='BaseSegDataset',
-        img_suffix='.png',
-        metainfo=dict(classes=OLD),
-        data_prefix=dict(img_path=str(stored[0]), seg_map_path=str(stored[1])),
-    )
-    (tmp_path / 'old.py').write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
     data = ExtensionData(
         images=images,
         masks=masks,
         val_images=val[0],
         val_masks=val[1],
-        old_val_config=tmp_path / 'old.py',
+        old_val_config=data_config(tmp_path / 'old.py', *stored, OLD),
         exemplar_images=stored[0],
         exemplar_masks=stored[1],
     ).read(STEP)

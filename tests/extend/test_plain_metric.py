@@ -17,7 +17,7 @@ from PIL import Image
 
 from mmciss.apis import extend
 from mmciss.protocols.labels import UNKNOWN
-from tests.extend.samples import OLD, SIDE, STUFF, train_model, write_images, write_model
+from tests.extend.samples import OLD, SIDE, STUFF, data_config, train_model, write_images, write_model
 
 NEW = ('fork', 'pallet')
 IDS = (0, 1, 2, 3, 4)
@@ -44,18 +44,6 @@ def relabel(masks: Path, target: Path, table: Mapping[int, int]) -> Path:
     for path in masks.glob('*.png'):
         Image.fromarray(lookup[np.asarray(Image.open(path))]).save(target / path.name)
     return target
-
-
-def data_config(path: Path, images: Path, masks: Path, names: tuple[str, ...]) -> Path:
-    """Writes a config of MMSegmentation with a test set."""
-    dataset = dict(
-        type='BaseSegDataset',
-        img_suffix='.png',
-        metainfo=dict(classes=names),
-        data_prefix=dict(img_path=str(images), seg_map_path=str(masks)),
-    )
-    path.write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
-    return path
 
 
 @cache

@@ -20,7 +20,7 @@ from mmciss.evaluation.report import write_report
 from mmciss.extend.comparison import load_plain
 from mmciss.extend.runner import Extension
 from mmciss.utils.files import write_json
-from tests.extend.samples import OLD, SIDE, STUFF, write_images, write_model
+from tests.extend.samples import OLD, SIDE, STUFF, data_config, write_images, write_model
 from tests.interruption import resumed_at
 
 TINY = dict(iters=2, batch_size=2, crop_size=16)
@@ -136,13 +136,6 @@ def test_extended_twice(extended: Extension, tmp_path: Path) -> None:
 def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path) -> None:
     stored = write_images(tmp_path / 'old', count=2)
     val = write_images(tmp_path / 'val', count=2, ids=(0, 3, 4))
-    dataset = dict(
-        type='BaseSegDataset',
-        img_suffix='.png',
-        metainfo=dict(classes=OLD),
-        data_prefix=dict(img_path=str(stored[0]), seg_map_path=str(stored[1])),
-    )
-    (tmp_path / 'old.py').write_text(f'test_dataloader = dict(dataset={dataset!r})', encoding='utf-8')
     found = extend(
         *model,
         *images,
@@ -150,7 +143,7 @@ def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Pa
         work_dir=tmp_path / 'run',
         exemplar_images=stored[0],
         exemplar_masks=stored[1],
-        old_val_config=tmp_path / 'old.py',
+        old_val_config=data_config(tmp_path / 'old.py', *stored, OLD),
         val_images=val[0],
         val_masks=val[1],
         method='finetuning',

@@ -30,7 +30,7 @@ class MainLoss(Slot):
         loss_name: Name in the log; mmengine adds only names with ``'loss'`` in them to the total loss.
 
     Attributes:
-        step: The step, once a model holds the loss.
+        context: The step and what it knows, once a model holds the loss.
         outputs: Outputs of both models for the batch, set while a loss of the main head with ``needs`` is computed;
             None in auxiliary heads, which have a different embedding.
 
@@ -45,7 +45,7 @@ class MainLoss(Slot):
         self.reduction = reduction
         self.loss_weight = loss_weight
         self._loss_name = loss_name
-        self.step: Step | None = None
+        self.context: StepContext | None = None
         self.outputs: BatchOutputs | None = None
 
     @property
@@ -61,9 +61,14 @@ class MainLoss(Slot):
         """
         return self.step.num_old if self.step is not None and self.step.num_new else 0
 
+    @property
+    def step(self) -> Step | None:
+        """The step, once a model holds the loss."""
+        return None if self.context is None else self.context.step
+
     def prepare(self, context: StepContext) -> None:
-        """Keeps the step, since MMSegmentation passes only scores and labels."""
-        self.step = context.step
+        """Keeps the context, since MMSegmentation passes only scores and labels."""
+        self.context = context
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """Returns the loss of each pixel, shape ``(N, H, W)``, 0 where ``target`` is ignored."""

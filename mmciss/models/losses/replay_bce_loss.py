@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
@@ -13,9 +13,6 @@ from mmciss.functional import at_least_float32, labels_at, replay_bce
 from mmciss.functional.numerics import full_precision
 
 from .binary_cross_entropy_loss import NewClassBCELoss
-
-if TYPE_CHECKING:
-    from mmciss.models.step_context import StepContext
 
 
 @MODELS.register_module()
@@ -36,12 +33,6 @@ class ReplayBCELoss(NewClassBCELoss):
 
     def __init__(self, pos_weight: float = 4.0, **options: Any) -> None:
         super().__init__(pos_weight, **options)
-        self.context: StepContext | None = None
-
-    def prepare(self, context: StepContext) -> None:
-        """Remembers the step and what it knows."""
-        super().prepare(context)
-        self.context = context
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, hidden_sites, random_projection, reveal_hidden_sites, solve_ridge
 from mmciss.models.classifiers.growable import Growable, GrowableConv2d
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
-from mmciss.models.structures.structure import Structure
+from mmciss.models.structures.structure import Structure, build_exported_head
 from mmciss.registry import STRUCTURES
 
 if TYPE_CHECKING:
@@ -179,11 +179,6 @@ def head_with_random_expansion(head: dict[str, Any], sizes: Sequence[int], width
     Raises:
         ConfigError: If the sizes are not the classes of the head.
     """
-    built = MODELS.build(head)
-    if sum(sizes) != built.num_classes:
-        raise ConfigError(
-            f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
-            f'model.decode_head.head.num_classes={built.num_classes}. A model with a random layer cannot be extended'
-        )
+    built = build_exported_head(head, sizes, 'A model with a random layer cannot be extended')
     built.conv_seg = ExpandedRows(built.conv_seg.in_channels, sizes, width)
     return built

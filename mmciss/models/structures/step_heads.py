@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import Growable, GrowableConv2d
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
-from mmciss.models.structures.structure import Structure
+from mmciss.models.structures.structure import Structure, build_exported_head
 from mmciss.registry import STRUCTURES
 
 if TYPE_CHECKING:
@@ -213,12 +213,10 @@ def head_with_heads_per_step(
     Raises:
         ConfigError: If the sizes are not the classes of the head.
     """
-    built = MODELS.build(head)
-    if sum(sizes) != built.num_classes:
-        raise ConfigError(
-            f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
-            f'model.decode_head.head.num_classes={built.num_classes}. A model whose steps have heads of '
-            f'their own cannot be extended; one that was trained with method.structure=None can'
-        )
+    why = (
+        'A model whose steps have heads of their own cannot be extended; one that was trained with '
+        'method.structure=None can'
+    )
+    built = build_exported_head(head, sizes, why)
     built.conv_seg = HeadsPerStep(built.conv_seg.in_channels, sizes, channels, built.norm_cfg, background)
     return built

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmciss.errors import ConfigError
 from mmciss.models.slot import Slot
 
 if TYPE_CHECKING:
@@ -71,3 +73,23 @@ class Structure(Slot):
             segmentor: The student.
             model: Config of the plain segmentor.
         """
+
+
+def build_exported_head(head: dict[str, Any], sizes: Sequence[int], why: str) -> Any:
+    """Builds the decode head of an exported model that keeps a structure, which then takes the place of its classifier.
+
+    Args:
+        head: Config of the decode head.
+        sizes: Channels added by each step.
+        why: Why the model cannot get more classes, for the error.
+
+    Raises:
+        ConfigError: If the sizes are not the classes of the head.
+    """
+    built = MODELS.build(head)
+    if sum(sizes) != built.num_classes:
+        raise ConfigError(
+            f'model.decode_head.sizes: {list(sizes)} are {sum(sizes)} channels, but '
+            f'model.decode_head.head.num_classes={built.num_classes}. {why}'
+        )
+    return built

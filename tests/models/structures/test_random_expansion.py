@@ -20,7 +20,7 @@ from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.structures.random_expansion import ExpandedRows
 from mmciss.models.teacher import build_teacher
-from mmciss.utils.files import save_tensors
+from tests.models.structures.finished import finish
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 
 EXPANSION = dict(type='RandomExpansion', width=24, gamma=2.0)
@@ -47,14 +47,6 @@ def solve(model: IncrementalSegmentor, seed: int = 0) -> torch.Tensor:
     assert model.structure is not None
     model.structure.end(model.context)
     return solve_ridge(Correlations(features.T @ features, cross), gamma=2.0)
-
-
-def finish(model: IncrementalSegmentor, folder: Path) -> dict[str, str]:
-    paths = {name: str(folder / f'{name}.pth') for name in ('model', 'state')}
-    meta = dict(dataset_meta=dict(classes=list(model.step.names), palette=[[0, 0, 0]] * model.step.num_seen))
-    save_tensors(paths['model'], {'state_dict': model.plain_weights(), 'meta': meta})
-    save_tensors(paths['state'], model.method_state())
-    return paths
 
 
 def test_base_step_trains_an_ordinary_classifier_until_rows_are_solved_for() -> None:

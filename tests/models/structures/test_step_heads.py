@@ -20,7 +20,7 @@ from mmciss.models.classifiers.probe import find_growable
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures.step_heads import HeadsPerStep, StepHead
 from mmciss.models.teacher import SharedTrunkTeacher, build_teacher, trunk_is_frozen
-from mmciss.utils.files import save_tensors
+from tests.models.structures.finished import finish
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
 from tests.models.tiny_heads import tiny_segmentor
 
@@ -41,14 +41,6 @@ def model_of(step: Any, previous: dict | None = None, config: Any = None, **opti
     model = IncrementalSegmentor(config or segmentor_config(step.num_seen), step, previous=previous, **options)
     model.init_weights()
     return model.train()
-
-
-def finish(model: IncrementalSegmentor, folder: Path) -> dict[str, str]:
-    paths = {name: str(folder / f'{name}.pth') for name in ('model', 'state')}
-    meta = dict(dataset_meta=dict(classes=list(model.step.names), palette=[[0, 0, 0]] * model.step.num_seen))
-    save_tensors(paths['model'], {'state_dict': model.plain_weights(), 'meta': meta})
-    save_tensors(paths['state'], model.method_state())
-    return paths
 
 
 @pytest.fixture
