@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from mmengine.config import Config
-
 import mmciss.register_all
 from mmciss.extend.pipelines import crop_of, default_train_pipeline, with_crop, with_labels
-from mmciss.utils.configs import config_pipeline
 
 PACK = dict(type='PackSegInputs')
-
-
-def test_pipelines_are_found_inside_wrappers() -> None:
-    cfg = Config(
-        dict(
-            train_dataloader=dict(
-                dataset=dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[dict(pipeline=[PACK])]))
-            ),
-            test_pipeline=[PACK, PACK],
-        )
-    )
-    assert config_pipeline(cfg, 'train') == [PACK]
-    assert len(config_pipeline(cfg, 'test')) == 2
-    assert config_pipeline(Config({}), 'train') is None
 
 
 def test_labels_are_loaded_as_they_are() -> None:

@@ -1,0 +1,28 @@
+"""Looking into configs."""
+
+from __future__ import annotations
+
+from mmengine.config import Config
+
+from mmciss.utils.configs import config_pipeline, dataset_configs
+
+PACK = dict(type='PackSegInputs')
+
+
+def test_data_sets_that_a_config_has() -> None:
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='A')), val_dataloader=None, train_dataloader=dict()))
+    assert dataset_configs(cfg) == dict(test=dict(type='A'))
+
+
+def test_pipelines_are_found_inside_wrappers() -> None:
+    cfg = Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=[dict(pipeline=[PACK])]))
+            ),
+            test_pipeline=[PACK, PACK],
+        )
+    )
+    assert config_pipeline(cfg, 'train') == [PACK]
+    assert len(config_pipeline(cfg, 'test')) == 2
+    assert config_pipeline(Config({}), 'train') is None
