@@ -11,6 +11,7 @@ from mmciss.errors import ConfigError, close_matches, unknown_name
 from mmciss.models.classifiers.growable import growable_layers
 from mmciss.utils.private_api import DROPOUTS, NORMS
 
+KEY = 'method.freeze'
 NORM_POLICIES = ('train', 'eval', 'eval_affine_frozen')
 DROPOUT_POLICIES = ('train', 'eval')
 NormPolicy = str | dict[str, str]
@@ -23,12 +24,11 @@ def freeze(
     norm: NormPolicy = 'train',
     dropout: str = 'train',
     norm_momentum: dict[str, float] | None = None,
-    key: str = 'method.freeze',
 ) -> list[str]:
     """Freezes parameters by name, slows running statistics down, and sets the mode of norm and dropout layers.
 
     Call it before the model is wrapped for distributed training. The modes do not survive ``module.train()``, so
-    :func:`apply_modes` must follow it with the same arguments.
+    :func:`apply_modes` must follow it.
 
     Args:
         module: The model.
@@ -44,7 +44,6 @@ def freeze(
         norm_momentum: Share of a batch in the running statistics of batch norms, by patterns of module names; the
             first that fits counts. After n batches ``(1 - momentum) ** n`` of the old statistics is left. Parts
             without batch norms are not affected.
-        key: The config key that holds these arguments.
 
     Returns:
         Names of the frozen parameters.
@@ -57,12 +56,12 @@ def freeze(
         ['0.weight', '0.bias']
     """
     names = _parameter_names(module)
-    _check_patterns(patterns, names, f'{key}.patterns')
-    _check_patterns(trainable, names, f'{key}.trainable')
-    policies = _norm_policies(module, norm, key)
+    _check_patterns(patterns, names, f'{KEY}.patterns')
+    _check_patterns(trainable, names, f'{KEY}.trainable')
+    policies = _norm_policies(module, norm)
     if dropout not in DROPOUT_POLICIES:
-        raise unknown_name('policy', dropout, DROPOUT_POLICIES, f'{key}.dropout')
-    _set_momentum(module, norm_momentum or {}, f'{key}.norm_momentum')
+        raise unknown_name('policy', dropout, DROPOUT_POLICIES, f'{KEY}.dropout')
+    _set_momentum(module, norm_momentum or {})
     chosen = {name for name, aliases in names.items() if _fits(aliases, patterns) and not _fits(aliases, trainable)}
     for name, policy in policies.items():
         if policy == 'eval_affine_frozen':
@@ -73,24 +72,13 @@ def freeze(
         if name in chosen:
             parameter.requires_grad_(False)
             frozen.append(name)
-    apply_modes(module, norm=norm, dropout=dropout, key=key)
+    apply_modes(module, norm, dropout)
     return frozen
 
 
-def apply_modes(
-    module: nn.Module,
-    patterns: Sequence[str] = (),
-    trainable: Sequence[str] = (),
-    norm: NormPolicy = 'train',
-    dropout: str = 'train',
-    norm_momentum: dict[str, float] | None = None,
-    key: str = 'method.freeze',
-) -> None:
-    """Puts norm and dropout layers into evaluation mode; call it after each ``module.train()``.
-
-    It takes all arguments of :func:`freeze`, so that one config serves both; those about parameters change nothing.
-    """
-    for name, policy in _norm_policies(module, norm, key).items():
+def apply_modes(module: nn.Module, norm: NormPolicy = 'train', dropout: str = 'train') -> None:
+    """Puts norm and dropout layers into evaluation mode; call it after each ``module.train()``."""
+    for name, policy in _norm_policies(module, norm).items():
         if policy != 'train':
             module.get_submodule(name).eval()
     if dropout == 'eval':
@@ -109,7 +97,8 @@ def drops(layer: nn.Module) -> bool:
     return is_dropout(layer) and getattr(layer, 'p', getattr(layer, 'drop_prob', None)) != 0
 
 
-def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> None:
+def _set_momentum(module: nn.Module, momenta: dict[str, float]) -> None:
+    key = f'{KEY}.norm_momentum'
     if not isinstance(momenta, dict):
         raise ConfigError(f"{key} must be a dictionary such as dict({{'backbone.*': 0.01}}), found {momenta!r}")
     for pattern, value in momenta.items():
@@ -123,14 +112,14 @@ def _set_momentum(module: nn.Module, momenta: dict[str, float], key: str) -> Non
             )
 
 
-def _norm_policies(module: nn.Module, norm: NormPolicy, key: str) -> dict[str, str]:
+def _norm_policies(module: nn.Module, norm: NormPolicy) -> dict[str, str]:
     rules = norm if isinstance(norm, dict) else {'*': norm}
     for policy in rules.values():
         if policy not in NORM_POLICIES:
-            raise unknown_name('policy', policy, NORM_POLICIES, f'{key}.norm')
+            raise unknown_name('policy', policy, NORM_POLICIES, f'{KEY}.norm')
     layers = [name for name, layer in module.named_modules() if isinstance(layer, NORMS)]
     if isinstance(norm, dict):
-        _check_patterns(norm, {name: (name,) for name in layers}, f'{key}.norm')
+        _check_patterns(norm, {name: (name,) for name in layers}, f'{KEY}.norm')
     policies = {}
     for name in layers:
         policies[name] = next((policy for pattern, policy in rules.items() if fnmatchcase(name, pattern)), 'train')

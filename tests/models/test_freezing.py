@@ -87,7 +87,7 @@ def test_dropout() -> None:
     assert not net.head[2].training and net.head[1].training
     net.train()
     assert net.head[2].training
-    apply_modes(net, patterns=['backbone.*'], dropout='eval')
+    apply_modes(net, dropout='eval')
     assert not net.head[2].training
 
 

@@ -207,7 +207,7 @@ class IncrementalSegmentor(BaseModel):
         """Sets the mode, then applies the norm and dropout policy of ``freeze`` again."""
         super().train(mode)
         if mode and getattr(self, '_freeze', None):
-            apply_modes(self.segmentor, **self._freeze)
+            apply_modes(self.segmentor, self._freeze.get('norm', 'train'), self._freeze.get('dropout', 'train'))
         return self
 
     def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
