@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             parent = os.path.commonpath([record.path.resolve().parent for record in records])
             path, problems = write_merged_report(options.runs, options.out or Path(parent) / 'merged_report')
             text = headline(problems)
-        sys.stdout.write(f'{text}\n\nThe whole report is in {path}\n')
+        sys.stdout.write(f'{text}\n\nThe whole report is in {path.with_suffix(".html")} (and .md)\n')
 
     return run_command(work, again='the same command starts over')
 
