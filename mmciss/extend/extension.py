@@ -88,7 +88,7 @@ class ExtensionExperiment(Experiment):
             'checkpoint': file_checksum(old.checkpoint),
             'classes': list(step.names),
             'background': old.background,
-            'settings': value_checksum({key: setting.plain for key, setting in settings.items()}),
+            'settings': value_checksum({key: setting.value for key, setting in settings.items()}),
             'seed': seed,
             'method': value_checksum(cfg.method.to_dict()),
             'config': value_checksum({key: cfg.to_dict().get(key) for key in LEARNING}),
@@ -183,7 +183,7 @@ class ExtensionExperiment(Experiment):
         return {
             'model_config': self.old.config,
             'checkpoint': self.old.checkpoint,
-            'settings': {key: {'value': item.plain, 'reason': item.reason} for key, item in self.settings.items()},
+            'settings': {key: {'value': item.value, 'reason': item.reason} for key, item in self.settings.items()},
             'data': self.read.lines(),
             'notes': self.notes(),
             'method': self.cfg.method.get('name'),

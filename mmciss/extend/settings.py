@@ -42,11 +42,6 @@ class Setting:
     value: Any
     reason: str
 
-    @property
-    def plain(self) -> Any:
-        """The value without classes of mmengine, for JSON."""
-        return self.value.to_dict() if isinstance(self.value, ConfigDict) else self.value
-
     def __str__(self) -> str:
         return f'{value_text(self.value)} ({self.reason})'
 
@@ -104,7 +99,7 @@ def derive(
         settings['new_rows_lr'] = Setting(
             rows, f'{1 / LR_FACTOR:g} times the rate of the old rows: new classes have everything to learn'
         )
-    settings['optimizer'] = Setting(optimizer, 'that of the model')
+    settings['optimizer'] = Setting(optimizer.to_dict(), 'that of the model')
     return settings
 
 

@@ -79,7 +79,7 @@ def training_config(
             sampler=dict(type='InfiniteSampler', shuffle=True),
             dataset=dict(type='PairDataset', classes=list(step.names), pipeline=pipeline),
         ),
-        optim_wrapper=settings['optimizer'].value.to_dict(),
+        optim_wrapper=settings['optimizer'].value,
         param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=iters, by_epoch=False)],
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_begin=10**9),
         method={**set_keys, 'freeze': {**DEFAULT_FREEZE, **(set_keys.get('freeze') or {})}},

@@ -30,10 +30,10 @@ def plain(old: OldModel, **keys) -> OldModel:
 
 def test_the_model_s_own_config_decides(old: OldModel) -> None:
     found = derive(old, 400, [(50, 60)])
-    assert found['lr'].value == pytest.approx(0.01) and found['optimizer'].value.optimizer.type == 'SGD'
+    assert found['lr'].value == pytest.approx(0.01) and found['optimizer'].value['optimizer']['type'] == 'SGD'
     assert found['new_rows_lr'].value == pytest.approx(0.1), 'the rate of the model itself'
-    keys = found['optimizer'].value.paramwise_cfg.custom_keys
-    assert keys['segmentor.decode_head.conv_seg.steps.new.'].lr_mult == pytest.approx(10)
+    keys = found['optimizer'].value['paramwise_cfg']['custom_keys']
+    assert keys['segmentor.decode_head.conv_seg.steps.new.']['lr_mult'] == pytest.approx(10)
     assert found['batch_size'].value == 4 and found['crop_size'].value == (32, 32)
     assert found['iters'].value == 30 * 100
     assert found['method'].value == 'anchor' and all(setting.reason for setting in found.values())
@@ -61,10 +61,10 @@ def test_a_bare_config_gets_usual_values(old: OldModel) -> None:
     found = derive(plain(old), 3, [(100, 300), (110, 300), (400, 90)])
     assert found['batch_size'].value == 3 and 'cut to the number of images' in found['batch_size'].reason
     assert found['crop_size'].value == (96, 96)
-    assert found['optimizer'].value.optimizer.type == 'SGD' and found['iters'].value == 300
+    assert found['optimizer'].value['optimizer']['type'] == 'SGD' and found['iters'].value == 300
     without = {name: tensor for name, tensor in old.weights.items() if 'running' not in name}
     found = derive(replace(plain(old), weights=without), 3, [(100, 300)])
-    assert found['optimizer'].value.optimizer.type == 'AdamW', 'a backbone without batch norm is a transformer'
+    assert found['optimizer'].value['optimizer']['type'] == 'AdamW', 'a backbone without batch norm is a transformer'
     assert found['new_rows_lr'].value == pytest.approx(6e-4)
 
 
@@ -105,7 +105,7 @@ def test_given_settings_win(old: OldModel) -> None:
         2,
         (64, 64),
     ]
-    assert found['optimizer'].value.optimizer.lr == 0.5 and found['lr'].reason == 'as given'
+    assert found['optimizer'].value['optimizer']['lr'] == 0.5 and found['lr'].reason == 'as given'
     for name in ('iters', 'lr', 'batch_size', 'crop_size'):
         with pytest.raises(ConfigError, match=f'--{name.replace("_", "-")}: -1'):
             GivenSettings(**{name: -1})
