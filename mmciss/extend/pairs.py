@@ -38,14 +38,16 @@ class LabelledData:
     """Pairs from one source.
 
     Attributes:
-        source: The flag and path that the user gave, for messages.
+        flag: The flag that named the masks.
+        path: The folder, export or config that was given.
         pairs: The pairs, sorted by image.
         names: Class names by id, after MMSegmentation has read the masks; None for folders.
         reduce_zero_label, label_map: How MMSegmentation changes the ids when it reads the masks.
         notes: What the user should know about the source, as sentences.
     """
 
-    source: str
+    flag: str
+    path: str
     pairs: tuple[Pair, ...]
     names: tuple[str, ...] | None = None
     reduce_zero_label: bool = False
@@ -53,14 +55,9 @@ class LabelledData:
     notes: tuple[str, ...] = ()
 
     @property
-    def flag(self) -> str:
-        """The flag that named the masks."""
-        return self.source.partition(' ')[0]
-
-    @property
-    def path(self) -> str:
-        """The folder or config that was given."""
-        return self.source.partition(' ')[2]
+    def source(self) -> str:
+        """Flag and path, for messages."""
+        return f'{self.flag} {self.path}'
 
     def check_sizes(self, readers: Readers = (IMAGES, MASKS)) -> list[tuple[int, int]]:
         """Returns height and width of every image in pixels, and refuses masks of another size than their image."""
@@ -104,7 +101,7 @@ def data_of_folders(
             if os.path.samefile(image, found_masks[name]):
                 raise ConfigError(f'{image} is given as an image and as its mask')
     return LabelledData(
-        f'{flags[1]} {masks}', tuple(Pair(found_images[name], found_masks[name]) for name in sorted(found_images))
+        flags[1], str(masks), tuple(Pair(found_images[name], found_masks[name]) for name in sorted(found_images))
     )
 
 
@@ -160,7 +157,7 @@ def data_of_export(
     if conversion.unlabelled:
         notes.insert(0, f'{len(conversion.unlabelled)} images in {images} have no labels and are left out.')
     pairs = tuple(Pair(*pair) for pair in conversion.pairs)
-    return LabelledData(f'{flags[1]} {export.path}', pairs, conversion.names, notes=tuple(notes))
+    return LabelledData(flags[1], str(export.path), pairs, conversion.names, notes=tuple(notes))
 
 
 def data_of_config(path: str | Path, flag: str, split: str = 'train') -> LabelledData:
@@ -194,4 +191,4 @@ def data_of_config(path: str | Path, flag: str, split: str = 'train') -> Labelle
                 f'time, or masks with the same ids'
             )
     ((reduce_zero_label, label_map),) = readings
-    return LabelledData(f'{flag} {path}', tuple(pairs), names, reduce_zero_label, dict(label_map) or None)
+    return LabelledData(flag, str(path), tuple(pairs), names, reduce_zero_label, dict(label_map) or None)

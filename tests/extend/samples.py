@@ -177,4 +177,4 @@ def data_config(path: Path, images: Path, masks: Path, names: tuple[str, ...]) -
 def labelled(images: Path, masks: Path, **options) -> LabelledData:
     """Returns the pairs of two folders of :func:`write_images`."""
     pairs = tuple(Pair(str(path), str(masks / path.name)) for path in sorted(images.iterdir()))
-    return LabelledData(f'--masks {masks}', pairs, **options)
+    return LabelledData('--masks', str(masks), pairs, **options)

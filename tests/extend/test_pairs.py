@@ -56,20 +56,20 @@ def test_sizes_of_a_pair_must_agree(tmp_path: Path) -> None:
     Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')
     with pytest.raises(ConfigError, match='m.png: the mask has 6x8 pixels, its image .*a.png has 8x6'):
-        LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
+        LabelledData('--masks', 'masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
     (tmp_path / 'a.png').write_bytes(b'no image')
     with pytest.raises(ConfigError, match='a.png: is not a readable image'):
-        LabelledData('--masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
+        LabelledData('--masks', 'masks', (Pair(str(tmp_path / 'a.png'), str(tmp_path / 'm.png')),)).check_sizes()
 
 
 def test_photographs_are_as_large_as_the_model_will_see_them(tmp_path: Path) -> None:
     save_turned(tmp_path / 'a.jpg', np.zeros((6, 8, 3), np.uint8), 6)
-    pair = LabelledData('--masks', (Pair(str(tmp_path / 'a.jpg'), str(tmp_path / 'm.png')),))
+    pair = LabelledData('--masks', 'masks', (Pair(str(tmp_path / 'a.jpg'), str(tmp_path / 'm.png')),))
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / 'm.png')
     assert pair.check_sizes() == [(6, 8)]
     as_stored = [dict(type='LoadImageFromFile', color_type='color_ignore_orientation'), dict(type='PackSegInputs')]
     readers = OldModel(Config(dict(train_pipeline=as_stored)), '', '', {}, (), '', (), background=True).readers
-    with pytest.raises(ConfigError, match='--masks: .*m.png: the mask has 8x6 .*EXIF orientation 6'):
+    with pytest.raises(ConfigError, match='--masks masks: .*m.png: the mask has 8x6 .*EXIF orientation 6'):
         pair.check_sizes(readers)
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / 'm.png')
     assert pair.check_sizes(readers) == [(8, 6)]
