@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from rich import progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
 from mmciss.utils.stopping import ignore_interrupts
 
-_WIDTH = 30
 _PERIOD = 0.1
 
 
@@ -61,7 +63,9 @@ def _available_cores() -> int:
 
 
 class Progress:
-    """A progress bar on stderr; silent if stderr is not a terminal.
+    """A progress bar on stderr, which disappears at the end; silent if stderr is not a terminal.
+
+    It starts no thread, since processes are forked while it is shown.
 
     Examples:
         >>> with Progress('Reading', 2, show=False) as bar:
@@ -69,31 +73,26 @@ class Progress:
     """
 
     def __init__(self, title: str, total: int, show: bool = True) -> None:
-        self.title = title
-        self.total = total
+        console = Console(stderr=True)
+        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        silent = not (show and total > 0 and console.is_terminal)
+        self._bar = progress.Progress(*columns, console=console, transient=True, auto_refresh=False, disable=silent)
+        self._task = self._bar.add_task(title, total=total)
         self.done = 0
-        self.show = show and total > 0 and sys.stderr.isatty()
-        self._start = self._last = time.monotonic()
+        self._shown = time.monotonic()
 
     def __enter__(self) -> Progress:
+        self._bar.start()
         return self
 
     def advance(self, count: int = 1) -> None:
         """Adds ``count`` to what is done."""
         self.done += count
         now = time.monotonic()
-        if self.show and (now - self._last > _PERIOD or self.done >= self.total):
-            self._last = now
-            sys.stderr.write('\r' + self.line(now - self._start))
-            sys.stderr.flush()
-
-    def line(self, seconds: float) -> str:
-        """Returns the bar as text, ``seconds`` after the start."""
-        filled = int(self.done / self.total * _WIDTH)
-        left = seconds / self.done * (self.total - self.done) if self.done else 0.0
-        bar = '#' * filled + '.' * (_WIDTH - filled)
-        return f'{self.title} [{bar}] {self.done:,}/{self.total:,}, {left:.0f} s left '
+        refresh = now - self._shown > _PERIOD
+        if refresh:
+            self._shown = now
+        self._bar.update(self._task, advance=count, refresh=refresh)
 
     def __exit__(self, *error: object) -> None:
-        if self.show:
-            sys.stderr.write('\n')
+        self._bar.stop()

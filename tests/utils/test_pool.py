@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
@@ -14,19 +15,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_on_a_terminal_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = Terminal()
     monkeypatch.setattr('sys.stderr', stderr)
+    monkeypatch.setattr('mmciss.utils.pool._PERIOD', 0.0)
+    monkeypatch.setenv('TERM', 'xterm')
+    threads = threading.active_count()
     with Progress('Reading', 2000) as bar:
-        bar.advance(2000)
-    assert stderr.getvalue() == f'\rReading [{"#" * 30}] 2,000/2,000, 0 s left \n'
-
-
-def test_time_left() -> None:
-    bar = Progress('Reading', 10, show=False)
-    assert bar.line(1.0).endswith('0/10, 0 s left ')
-    bar.advance(4)
-    assert '4/10, 6 s left' in bar.line(4.0)
+        bar.advance(500)
+        assert 'Reading' in stderr.getvalue() and ' 500/2000' in stderr.getvalue()
+        assert threading.active_count() == threads, 'a fork copies no thread'
+    assert stderr.getvalue().endswith('\x1b[2K')
 
 
 @pytest.mark.parametrize(
