@@ -143,11 +143,25 @@ def make_step_config(
     _housekeeping(out, step, slots)
     for changes in (slots['cfg'], copy.deepcopy(plan.cfg)):
         if changes:
+            _make_room(out, changes)
             out.merge_from_dict(dict(changes))
     _name_newest_rows(out, step)
     if (out.get('default_hooks') or {}).get('checkpoint'):
         make_resumable(out.default_hooks.checkpoint, out.optim_wrapper.get('accumulative_counts'))
     return out
+
+
+def _make_room(out: Any, changes: Mapping[str, Any]) -> None:
+    """Removes what is None where changes have a dictionary, with which mmengine would not merge it.
+
+    MMSegmentation's schedules say ``clip_grad=None``.
+    """
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and key in out:
+            if out[key] is None:
+                out.pop(key)
+            elif isinstance(out[key], Mapping):
+                _make_room(out[key], value)
 
 
 def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState | None) -> None:

@@ -201,3 +201,12 @@ def test_previous_step_and_index_must_agree() -> None:
 def test_the_model_compiles_itself_and_mmengine_does_not(value: object, expected: dict | None) -> None:
     out = make_step_config(config(compile=value), BASE, StepPlan(3), None)
     assert out.model.compiling == expected and 'compile' not in out
+
+
+@pytest.mark.parametrize('own', [dict(clip_grad=None), {}, dict(clip_grad=dict(norm_type=1))])
+def test_a_method_clips_gradients_where_a_schedule_says_none(own: dict) -> None:
+    cfg = config(method=dict(METHOD, cfg=dict(optim_wrapper=dict(clip_grad=dict(max_norm=1.0)))))
+    cfg.optim_wrapper.update(own)
+    found = make_step_config(cfg, LATER, StepPlan(10), PREVIOUS)
+    assert found.optim_wrapper.clip_grad == {**(own.get('clip_grad') or {}), 'max_norm': 1.0}
+    assert cfg.optim_wrapper.get('clip_grad') == own.get('clip_grad'), "the user's config stays as it is"
