@@ -1,4 +1,4 @@
-"""Rows of new classes for an embedding and old rows that stay: a convex problem, solved to its end."""
+"""Rows of new classes for an embedding and old rows that stay: MiB's losses, minimised to their end."""
 
 from __future__ import annotations
 
@@ -8,22 +8,37 @@ from torch import Tensor
 MOST_ITERATIONS = 100
 
 
-def fit_new_rows(embedding: Tensor, labels: Tensor, old: Tensor, start: Tensor, penalty: float = 1e-4) -> Tensor:
-    r"""Returns the rows and biases of new classes that minimise MiB's unbiased cross entropy while all else stays.
+def fit_new_rows(
+    embedding: Tensor,
+    labels: Tensor,
+    old: Tensor,
+    background: Tensor,
+    start: Tensor,
+    distillation: float = 0.0,
+    penalty: float = 1e-4,
+) -> Tensor:
+    r"""Returns the rows and biases of new classes that minimise MiB's losses while all else stays.
 
-    With ``z = W x + b`` the scores of the new classes and ``o = log sum exp`` those of the old ones,
+    With ``z = W x + b`` the scores of the new classes, ``o = log sum exp`` those of the old ones and ``o_0`` that of
+    the background,
 
-    .. math:: \frac{1}{P} \sum_p \log\Big(e^{o_p} + \sum_c e^{z_{pc}}\Big) - s_p +
+    .. math:: \frac{1}{P} \sum_p \Big[ e_p - s_p + o_p + \mu \Big( e_p -
+              q_p \log\big(1 + e^{-o_{p0}} \sum_c e^{z_{pc}}\big) \Big) \Big] +
               \frac{\lambda}{2}\, \overline{x^2}\, \|W - W_{start}\|^2
 
-    where s is the score of the site's new class, or o at sites of old classes and background (Cermelli et al., CVPR
-    2020, arXiv 2002.00718). It is convex in W and b; L-BFGS finds its minimum from a cache of sites.
+    where :math:`e = \log(e^o + \sum_c e^{z_c}) - o` and s is the score of the site's new class, or o at sites of old
+    classes and background: the unbiased cross entropy (Cermelli et al., CVPR 2020, arXiv 2002.00718, eq. 4), which is
+    convex in W and b. The part with :math:`\mu` is the unbiased distillation (eq. 8) to the old scores, in which the
+    old model's share of the background, :math:`q = e^{o_0 - o}`, is all that new classes may take; without it a new
+    class may win everything that the new images do not show. L-BFGS finds the minimum from a cache of sites.
 
     Args:
         embedding: Vectors x of sites, shape ``(P, D)``.
         labels: New classes from 0, or -1 for old ones and the background, shape ``(P,)``.
         old: ``log sum exp`` of the old classes' scores, shape ``(P,)``.
+        background: Score of the background, shape ``(P,)``.
         start: Rows and, in the last column, biases from which the fit starts, shape ``(N, D + 1)``.
+        distillation: Weight mu; MiB's is its factor divided by the number of old classes.
         penalty: Weight lambda of the distance to the start.
 
     Returns:
@@ -32,6 +47,7 @@ def fit_new_rows(embedding: Tensor, labels: Tensor, old: Tensor, start: Tensor, 
     inputs = torch.cat([embedding, embedding.new_ones(len(embedding), 1)], 1)
     weight = penalty * embedding.square().mean()
     new = (labels >= 0).nonzero()[:, 0]
+    share = (background - old).exp()
     rows = start.detach().clone().requires_grad_()
     solver = torch.optim.LBFGS([rows], max_iter=MOST_ITERATIONS, history_size=20, line_search_fn='strong_wolfe')
 
@@ -39,8 +55,11 @@ def fit_new_rows(embedding: Tensor, labels: Tensor, old: Tensor, start: Tensor, 
         solver.zero_grad()
         scores = inputs @ rows.T
         own = scores[new, labels[new]] - old[new]
-        excess = torch.logaddexp(old, scores.logsumexp(1)) - old
-        value = (excess.sum() - own.sum()) / len(labels) + weight / 2 * (rows - start)[:, :-1].square().sum()
+        total = scores.logsumexp(1)
+        excess = torch.logaddexp(old, total) - old
+        taken = torch.logaddexp(background, total) - background
+        losses = excess.sum() - own.sum() + distillation * (excess - share * taken).sum()
+        value = losses / len(labels) + weight / 2 * (rows - start)[:, :-1].square().sum()
         value.backward()
         return value
 

@@ -24,6 +24,7 @@ class FittedRows(DataPass):
     The embedding and the old rows stay; the fit starts at MiB's shares of the background.
 
     Args:
+        distillation: Weight of the distillation to the old scores, as in MiB.
         penalty: Weight of the distance to the start.
         most_sites: How many sites are kept in memory, chosen at random, over all ranks.
     """
@@ -31,11 +32,15 @@ class FittedRows(DataPass):
     needs = ('embedding', 'logits', 'rows')
     finds = ('fitted_rows',)
 
-    def __init__(self, penalty: float = 1e-4, most_sites: int = 200_000) -> None:
+    def __init__(self, distillation: float = 10.0, penalty: float = 1e-4, most_sites: int = 200_000) -> None:
         for key, value in (('penalty', penalty), ('most_sites', most_sites)):
             if value <= 0:
                 raise ConfigError(f'method.statistics: {key} of FittedRows must be positive, found {value}')
-        self.penalty, self.most_sites = penalty, most_sites
+        if distillation < 0:
+            raise ConfigError(
+                f'method.statistics: distillation of FittedRows must not be negative, found {distillation}'
+            )
+        self.distillation, self.penalty, self.most_sites = distillation, penalty, most_sites
 
     def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with no site."""
@@ -44,7 +49,7 @@ class FittedRows(DataPass):
         self.sites: list[Tensor] = []
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
-        """Keeps sites of the batch: a random number, the label, the old score, the embedding."""
+        """Keeps sites of the batch: a random number, label, score of the old classes, of the background, embedding."""
         assert output.embedding is not None, 'it is among the needs'
         old = self.step.num_old
         labels = labels_at(target, output.embedding.shape[-2:], centre=True)
@@ -52,6 +57,7 @@ class FittedRows(DataPass):
         columns = (
             (labels[inside] - old).clamp(min=-1)[:, None],
             output.logits[:, :old].logsumexp(1)[inside][:, None],
+            output.logits[:, 0][inside][:, None],
             output.embedding.movedim(1, -1)[inside],
         )
         found = torch.cat([column.float().cpu() for column in columns], 1)
@@ -75,4 +81,13 @@ class FittedRows(DataPass):
         bias = 0.0 if classifier.bias is None else float(classifier.bias[0])
         share = row.new_tensor([bias - math.log(self.step.num_new + 1)])
         start = torch.cat([row, share]).repeat(self.step.num_new, 1)
-        return {'fitted_rows': fit_new_rows(sites[:, 3:], sites[:, 1].long(), sites[:, 2], start, self.penalty)}
+        rows = fit_new_rows(
+            sites[:, 4:],
+            sites[:, 1].long(),
+            sites[:, 2],
+            sites[:, 3],
+            start,
+            self.distillation / self.step.num_old,
+            self.penalty,
+        )
+        return {'fitted_rows': rows}

@@ -35,7 +35,9 @@ def test_rows_are_those_of_all_labelled_sites() -> None:
     label = torch.cat(labels).clamp(min=-1)
     assert (label >= 0).any() and (label < 0).any()
     start = row.repeat(LATER.num_new, 1)
-    expected = fit_new_rows(torch.cat(vectors), label, torch.cat(scores).logsumexp(1), start, penalty=1.0)
+    score = torch.cat(scores)
+    old = score.logsumexp(1), score[:, 0]
+    expected = fit_new_rows(torch.cat(vectors), label, *old, start, 10.0 / LATER.num_old, penalty=1.0)
     torch.testing.assert_close(found, expected.float(), rtol=1e-2, atol=1e-2)
 
 
@@ -45,6 +47,8 @@ def test_no_more_sites_are_kept_than_allowed() -> None:
     assert sum(map(len, item.sites)) <= 10 and len(item._chosen(item.sites)) == 5
     with pytest.raises(ConfigError, match='most_sites of FittedRows must be positive, found 0'):
         FittedRows(most_sites=0)
+    with pytest.raises(ConfigError, match='distillation of FittedRows must not be negative, found -1'):
+        FittedRows(distillation=-1)
 
 
 def test_the_initializer_sets_new_rows_and_leaves_old_ones() -> None:
