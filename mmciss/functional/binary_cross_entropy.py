@@ -19,6 +19,7 @@ def binary_cross_entropy(
     ignore_index: int = 255,
     reduction: str = 'valid_mean',
     negative_index: int | None = None,
+    align_corners: bool = False,
 ) -> Tensor:
     r"""Computes sigmoid cross-entropy with one-hot targets, summed over channels.
 
@@ -33,6 +34,7 @@ def binary_cross_entropy(
         ignore_index: Label of pixels that cost nothing.
         reduction: ``'valid_mean'`` (SSUL), ``'pixel_mean'`` (LwF-MC) or ``'none'``.
         negative_index: Label of pixels of no channel, which are negative examples for all of them.
+        align_corners: How scores are upsampled.
 
     Returns:
         A scalar, or ``(N, H, W)`` for ``'none'``.
@@ -45,7 +47,7 @@ def binary_cross_entropy(
     ignored = target == ignore_index
     negative = ignored if negative_index is None else ignored | (target == negative_index)
     label = target.masked_fill(negative, 0)
-    own, total = channel_totals(SOFTPLUS, logits, label, (logits.shape[1],))
+    own, total = channel_totals(SOFTPLUS, logits, label, (logits.shape[1],), align_corners)
     loss = (total - own.masked_fill(negative, 0)).masked_fill(ignored, 0)
     return reduce_pixels(loss, target, reduction, ignore_index)
 
