@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import subprocess
 import sys
@@ -28,6 +29,24 @@ def test_every_command_describes_itself(name: str, capsys: pytest.CaptureFixture
         main([name, '--help'])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f'usage: mmciss {name} ')
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_every_option_is_explained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsers: list[argparse.ArgumentParser] = []
+
+    def stop(self: argparse.ArgumentParser, *arguments: object) -> None:
+        parsers.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', stop)
+    with pytest.raises(KeyboardInterrupt):
+        main([name])
+    (parser,) = parsers
+    texts = [str(action.help or '') for action in parser._actions]
+    assert all(texts) and len(set(texts)) == len(texts), 'none without a text, and none with that of another'
+    assert '.py' not in ''.join(texts), 'commands have no file names'
+    assert name == 'doctor' or f'examples:\n  mmciss {name} ' in str(parser.epilog)
 
 
 def test_commands_are_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,24 +37,32 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--methods', nargs='+', required=True, help='methods in configs/_base_/methods, or paths')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='random seeds (default: 0)')
-    parser.add_argument('--orders', nargs='+', help="class orders, as train.py's --order takes them")
+    parser.add_argument('--orders', nargs='+', help='class orders, each as mmciss train --order takes it')
     protocols = parser.add_mutually_exclusive_group()
     protocols.add_argument('--protocol', help="protocol, such as '15-1'")
     protocols.add_argument('--protocols', nargs='+', help='several protocols')
     parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
-    parser.add_argument('--work-dir', required=True, help='folder for the runs and for merged_report')
+    parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder for the runs and for merged_report')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
-    parser.add_argument('--cfg-options', nargs='+', help='as train.py takes them, for every run')
+    parser.add_argument(
+        '--cfg-options', nargs='+', metavar='KEY=VALUE', help='settings of the config to change, in every run'
+    )
     parser.add_argument(
         '--vary',
         nargs='+',
-        metavar='KEY VALUE',
-        help='a config key and its values, with each of which every method runs: steps.later.lr 0.01 0.02',
+        metavar=('KEY', 'VALUE'),
+        help='run every method with each of these values of a config key, as in steps.later.lr 0.01 0.02',
     )
-    parser.add_argument('--executor', choices=['local', 'slurm'], default='local', help='where the runs are trained')
-    parser.add_argument('--jobs', type=int, help='local: runs at the same time (1); several GPUs are taken in turn')
     parser.add_argument(
-        '--slurm', nargs='+', metavar='KEY=VALUE', help='slurm: what a job asks for, by the long names of sbatch'
+        '--executor', choices=['local', 'slurm'], default='local', help='where to train (default: local, this machine)'
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        help='with local: so many runs at the same time (default: 1); several GPUs are taken in turn',
+    )
+    parser.add_argument(
+        '--slurm', nargs='+', metavar='KEY=VALUE', help='with slurm: what a job asks for, as the long options of sbatch'
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='print one shell command per run, for any other scheduler'

@@ -1,7 +1,7 @@
 """Converts what labelling tools export into palette PNG masks, and shows what was understood.
 
-Read are colour masks with a table of colours (CVAT's 'segmentation mask', class_dict.csv), labelme, COCO, 'CVAT for
-images 1.1' and Label Studio's JSON.
+Read are colour masks with a table of colours (CVAT's 'segmentation mask', class_dict.csv),
+labelme, COCO, 'CVAT for images 1.1' and Label Studio's JSON.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('export', metavar='EXPORT', help='file or folder that the labelling tool has written')
-    parser.add_argument('--images', required=True, help='folder of the images')
-    parser.add_argument('--out', required=True, help='new folder for the masks')
+    parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
+    parser.add_argument('--out', required=True, metavar='DIR', help='new folder for the masks')
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='the classes in the order of ids (default: as in the export)'
     )
@@ -40,7 +40,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         action='store_false',
         help='there is no background class: ids start at 0, and pixels without a label are ignored (255)',
     )
-    parser.add_argument('--keep-empty', action='store_true', help='keep images without labels: nothing is there')
+    parser.add_argument(
+        '--keep-empty', action='store_true', help='keep images without labels, as images that show no class'
+    )
     return parser.parse_args(arguments)
 
 

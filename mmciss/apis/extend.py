@@ -30,7 +30,7 @@ DATA_FLAGS = {
     'mask_suffix': 'end of the names of masks',
 }
 
-
+DERIVED = '(default: by the config and the data)'
 EXAMPLES = """examples:
   mmciss extend my_config.py my_checkpoint.pth --images new/images --masks new/masks \\
       --classes horse --work-dir work_dirs/with_horse"""
@@ -106,14 +106,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', metavar='MODEL_CONFIG', help='config of the model')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='its weights')
     parser.add_argument('--classes', nargs='+', required=True, metavar='NAME', help='names of the new classes')
-    parser.add_argument('--work-dir', required=True, help='folder for the extended model and the report')
+    parser.add_argument('--work-dir', required=True, metavar='DIR', help='folder for the extended model and the report')
     for name, text in DATA_FLAGS.items():
-        parser.add_argument(flag(name), help=text)
+        kind = {'config': 'FILE', 'suffix': 'TEXT', 'masks': 'PATH'}.get(name.rpartition('_')[2], 'DIR')
+        parser.add_argument(flag(name), metavar=kind, help=text)
     parser.add_argument(
         '--mask-ids',
         default='auto',
         choices=['auto', 'new', 'final'],
-        help='what ids of masks mean: 1..n are the new classes, or ids of the extended model',
+        help='what the ids in masks are: new: 1 to n are the new classes; final: ids of the extended model; auto '
+        '(default): whichever fits',
     )
     parser.add_argument('--holdout', type=float, default=0.2, help='share of new images to hold out (default 0.2)')
     parser.add_argument(
@@ -122,9 +124,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         choices=['auto', 'yes', 'no'],
         help="whether class 0 means 'none of the classes' (default: by its name)",
     )
-    parser.add_argument('--method', help='a method out of configs/_base_/methods, or a path')
-    for name, kind in (('iters', int), ('lr', float), ('batch-size', int), ('crop-size', int)):
-        parser.add_argument(f'--{name}', type=kind, help='derived from the config and the data if left out')
+    parser.add_argument('--method', help='a method in configs/_base_/methods, or a path (default: chosen by the model)')
+    parser.add_argument('--iters', type=int, help=f'number of iterations {DERIVED}')
+    parser.add_argument('--lr', type=float, help=f'learning rate {DERIVED}')
+    parser.add_argument('--batch-size', type=int, help=f'images per iteration {DERIVED}')
+    parser.add_argument('--crop-size', type=int, metavar='PIXELS', help=f'side of the training crops {DERIVED}')
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--device', help="'cpu', 'cuda' or 'cuda:1' (default: a GPU if there is one)")
     parser.add_argument('--resume', action='store_true', help='continue an interrupted extension')
@@ -137,7 +141,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='print the whole log of mmengine',
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, help='override settings of the training config, key=value'
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override settings of the training config',
     )
     return parser.parse_args(arguments)
 

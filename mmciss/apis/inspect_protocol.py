@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import add_protocol_arguments, read_config
+from mmciss.apis.overrides import add_protocol_arguments, add_step_arguments, read_config
 from mmciss.protocols.step import BACKGROUND
 
 if TYPE_CHECKING:
@@ -143,8 +143,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--check-data',
+        action='store_true',
+        help='also decode every image and mask, on all cores, and name what cannot be read',
+    )
+    add_step_arguments(parser)
     add_protocol_arguments(parser)
-    parser.add_argument('--check-data', action='store_true', help='decode every image and mask once, on all cores')
     args = parser.parse_args(arguments)
 
     def config(method: str | None) -> Config:

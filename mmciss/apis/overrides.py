@@ -37,27 +37,39 @@ class CfgOptions(DictAction):
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that change what is learned and how."""
-    parser.add_argument('--method', help='a method in configs/_base_/methods, or a path')
-    parser.add_argument('--protocol', help="protocol, such as '15-1'")
-    parser.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
-    parser.add_argument(
-        '--order', help='class order: a published letter, a seed, or class numbers or names with commas'
-    )
-    parser.add_argument('--steps', help="run only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
-    parser.add_argument('--base-from', help='work directory of a run whose base step is reused')
-    parser.add_argument('--seed', type=int, help='random seed')
-    parser.add_argument(
+    group = parser.add_argument_group('in place of what the config says')
+    group.add_argument('--method', help='a method in configs/_base_/methods, such as plop, or a path')
+    group.add_argument('--protocol', help="protocol, such as '15-1'")
+    group.add_argument('--setting', help='overlapped, disjoint, sequential, partitioned, domain')
+    group.add_argument('--order', help='class order: a published letter, a seed, or class numbers or names with commas')
+    group.add_argument('--seed', type=int, help='random seed')
+    group.add_argument(
         FLAG,
         nargs='+',
         action=CfgOptions,
-        help='override settings of the config, key=value; lists as key="[a,b]" or key=a,b',
+        metavar='KEY=VALUE',
+        help='any other settings, such as steps.base.iters=100; lists as key="[a,b]" or key=a,b',
     )
+
+
+def add_step_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which steps are learned now, and which is taken from another run."""
+    parser.add_argument('--steps', help="learn only these steps now: '0', '0-2' or '0,1,2' (earlier ones must be done)")
+    parser.add_argument('--base-from', metavar='DIR', help='take the base step from this run folder')
 
 
 def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags by which launchers start several processes."""
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    group = parser.add_argument_group('several processes (set by tools/dist_*.sh and tools/slurm_*.sh)')
+    group.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none, there is one)',
+    )
+    group.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, metavar='N', help='number of the process on its machine'
+    )
 
 
 def check_filled(args: Mapping[str, Any], positional: Mapping[str, str]) -> None:
@@ -85,7 +97,10 @@ def read_config(args: Namespace) -> Config:
 
 
 def apply_overrides(cfg: Config, args: Namespace) -> None:
-    """Applies ``--method --protocol --setting --order --steps --base-from --seed`` to a config, in place."""
+    """Applies ``--method --protocol --setting --order --seed --steps --base-from`` to a config, in place.
+
+    A command need not have the last two.
+    """
     if args.method:
         use_method(cfg, args.method)
     if args.protocol or args.setting or args.order:
@@ -98,9 +113,9 @@ def apply_overrides(cfg: Config, args: Namespace) -> None:
             cfg.protocol.setting = args.setting
         if args.order:
             cfg.protocol.order = parse_order(args.order)
-    if args.steps is not None:
+    if getattr(args, 'steps', None) is not None:
         cfg.run_steps = parse_steps(args.steps)
-    if args.base_from:
+    if getattr(args, 'base_from', None):
         cfg.base_from = args.base_from
     if args.seed is not None:
         cfg.merge_from_dict({'randomness.seed': args.seed})

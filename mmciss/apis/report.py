@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     text = 'run folder (--work-dir of training), or a folder of run folders'
     parser.add_argument('runs', nargs='+', metavar='DIR', help=text)
-    parser.add_argument('--out', help='folder to write into; default: the run itself, or merged_report beside the runs')
+    parser.add_argument(
+        '--out', metavar='DIR', help='folder to write into (default: the run, or merged_report beside the runs)'
+    )
     options = parser.parse_args(arguments)
     if options.out is not None and (not options.out.strip() or Path(options.out).is_file()):
         parser.error(f'--out: must be a folder, found {options.out!r}')

@@ -100,17 +100,17 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
     parser = argparse.ArgumentParser(
-        description='Evaluate the model of a step',
+        description='Evaluate the model of a step; method, protocol, setting and order as in training',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='the config of the run')
     parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
     parser.add_argument('--step', type=int, help='the step (default: from the path, or the last finished one)')
-    parser.add_argument('--work-dir', help='folder for the logs')
-    add_protocol_arguments(parser)
+    parser.add_argument('--work-dir', metavar='DIR', help='folder for the logs (default: test beside the checkpoint)')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw the predictions into this folder')
     parser.add_argument('--verbose', action='store_true', help='print the whole log of mmengine')
-    parser.add_argument('--show-dir', help='draw the predictions into this folder')
+    add_protocol_arguments(parser)
     add_launcher_arguments(parser)
     args = parser.parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmciss.apis.command import run_command
-from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, read_config
+from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, add_step_arguments, read_config
 from mmciss.errors import ConfigError
 
 EXAMPLES = """examples:
@@ -29,13 +29,20 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs, models and the report')
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='folder for logs, models and the report (default: in work_dirs, named after the config and the options)',
+    )
     parser.add_argument('--resume', action='store_true', help='continue an interrupted run')
     parser.add_argument(
-        '--check-data', action='store_true', help='decode every image and mask once before training, on all cores'
+        '--check-data',
+        action='store_true',
+        help='decode every image and mask before training, on all cores, and name what cannot be read',
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on CPUs)')
     parser.add_argument('--verbose', action='store_true', help='print the whole log of mmengine')
+    add_step_arguments(parser)
     add_protocol_arguments(parser)
     add_launcher_arguments(parser)
     args = parser.parse_args(arguments)

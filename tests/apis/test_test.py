@@ -47,6 +47,15 @@ def test_impossible_folders_are_refused(
     assert error.startswith('error: ') and flags[0][2:6] in error and ('is empty' in error or 'is a file' in error)
 
 
+@pytest.mark.parametrize('flags', [['--steps', '0'], ['--base-from', 'run']])
+def test_flags_of_training_alone_are_refused(
+    finished_run: Path, flags: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        api.main([str(ROOT / SMOKE), str(finished_run), *flags])
+    assert ended.value.code == 2 and f'unrecognized arguments: {" ".join(flags)}' in capsys.readouterr().err
+
+
 def test_step_and_checkpoint_are_found_from_a_path(finished_run: Path, tmp_path: Path) -> None:
     model = finished_run / 'step_1' / 'model.pth'
     assert api.find_step(finished_run, None) == (1, model)
