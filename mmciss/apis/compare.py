@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from mmciss.comparison.executor import Executor
     from mmciss.comparison.run import Run
 
-LAST_LINES = 8
-"""So many lines of the log of a failed run are shown."""
 EXAMPLES = """examples:
   mmciss compare configs/shapes/shapes_15-1.py --methods mib plop dkd --seeds 0 1 2 --work-dir work_dirs/compare
   mmciss compare configs/shapes/shapes_15-1.py --methods joint finetuning --work-dir work_dirs/compare --jobs 2
@@ -128,9 +126,10 @@ def compare(options: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     import mmciss.register_all
-    from mmciss.comparison.comparison import Comparison, log_file
+    from mmciss.comparison.comparison import Comparison
     from mmciss.comparison.plan import plan_runs
     from mmciss.engine.display import make_display, quiet, shown_on
+    from mmciss.evaluation.failed_runs import read_failure
 
     display = make_display()
     quiet(MMLogger.get_current_instance(), display.show, logging.WARNING if options.dry_run else logging.INFO)
@@ -144,32 +143,27 @@ def compare(options: argparse.Namespace) -> int:
         runs = plan_runs(options)
         bases = len({run.base for run in runs})
         display.show(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
-        comparison = Comparison(runs, work_dir / 'logs', executor, display)
-        failed = comparison.run()
-    if len(failed) < len(runs):
-        display.show(merge(work_dir))
+        failed = Comparison(runs, work_dir / 'logs', executor, display).run()
+    display.show(merge(work_dir))
     for run in runs:
-        if run.name in failed:
-            log, output = log_file(work_dir / 'logs', run), comparison.outputs[run.name]
-            sys.stderr.write(f'error: {run.name} failed ({failed[run.name]}), see {log}\n')
-            text = log.read_text(encoding='utf-8', errors='replace') if log.is_file() else ''
-            sys.stderr.writelines(f'    {line}\n' for line in [*last_lines(text), *last_lines(output)])
+        if run.name in failed and (note := read_failure(run.path)):
+            sys.stderr.write(f'error: {run.name} failed ({note["reason"]}), see {work_dir / note["log"]}\n')
+            sys.stderr.writelines(f'    {line}\n' for line in note['lines'])
     return len(failed)
 
 
 def merge(work_dir: Path) -> str:
     """Merges the reports of all runs in a folder, those of earlier calls, too, and returns the result in short."""
+    from mmciss.evaluation.failed_runs import FILE
     from mmciss.evaluation.report import write_merged_report
     from mmciss.evaluation.report_text import headline
+    from mmciss.evaluation.run_record import read_run
 
-    folders = sorted(path.parent for path in work_dir.glob('*/run.json'))
-    path, problems = write_merged_report(folders, work_dir / 'merged_report')
+    begun, failed = ({path.parent for path in work_dir.glob(f'*/{name}')} for name in ('run.json', FILE))
+    if not any(record.started and record.complete for record in map(read_run, begun)):
+        return 'no run is complete, so there is no report'
+    path, problems = write_merged_report(sorted(begun | failed), work_dir / 'merged_report')
     return f'{headline(problems)}\n\nThe whole report is in {path.with_suffix(".html")} (and .md)'
-
-
-def last_lines(text: str) -> list[str]:
-    """Returns the end of a log, without empty lines."""
-    return [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from mmciss.comparison.training import Training
 from mmciss.engine.display import Display
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
+from mmciss.evaluation.failed_runs import forget_failure, write_failure
 
 LOOK = 10.0
 """Seconds between two looks at what other processes work on."""
@@ -37,7 +38,6 @@ class Comparison:
     def __init__(self, runs: Sequence[Run], logs: Path, executor: Executor, display: Display) -> None:
         self.runs, self.logs, self.executor, self.display = list(runs), logs, executor, display
         self.failed: dict[str, str] = {}
-        self.outputs: dict[str, str] = {}
         self._open: list[Task] = []
         self._jobs: dict[Task, Any] = {}
         self._claims: dict[str, ExitStack] = {}
@@ -49,7 +49,8 @@ class Comparison:
         """Runs everything.
 
         Returns:
-            Why runs failed, by their names. What the executor itself said about them is in ``outputs``.
+            Why runs failed, by their names. The ends of their logs are noted in their folders
+            (:mod:`mmciss.evaluation.failed_runs`).
 
         Raises:
             ConfigError: If the executor refuses a training.
@@ -79,6 +80,7 @@ class Comparison:
                 if task.is_done():
                     self._end(task)
                     continue
+                forget_failure(task.run.path)
                 job = self.executor.find(task.name)
                 after = None if task.after is None else self._jobs.get(task.after)
                 self._jobs[task] = job or self.executor.submit(task.name, self._training(task), after)
@@ -125,7 +127,8 @@ class Comparison:
             reason = self.executor.failure(job)
             self.failed.pop(task.run.name, None)
             if reason is not None:
-                self.failed[task.run.name], self.outputs[task.run.name] = reason, self.executor.output(job)
+                self.failed[task.run.name] = reason
+                write_failure(task.run.path, reason, log_file(self.logs, task.run), self.executor.output(job))
             self._end(task)
             if reason is not None and task.base_only:
                 self._share_anew(task)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmciss.errors import ConfigError
 from mmciss.evaluation.continual import old_new_all
+from mmciss.evaluation.failed_runs import FILE
 from mmciss.evaluation.published import method_key, published
 from mmciss.evaluation.published_ranking import published_ranking
 from mmciss.evaluation.recipes import by_method, recipe_notes
@@ -25,7 +26,7 @@ SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'held_out', 'background', 'c
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
-    """Reads run folders, and those inside folders that contain some.
+    """Reads run folders, and those inside folders that contain some; runs that failed before they began are left out.
 
     Raises:
         FileNotFoundError: If there is no run folder at or below a path.
@@ -34,7 +35,10 @@ def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
     records: list[RunRecord] = []
     for path in map(Path, paths):
         inside = [] if (path / 'run.json').exists() else sorted(found.parent for found in path.glob('**/run.json'))
-        records += [read_run(folder) for folder in inside or [path]]
+        if inside or (path / 'run.json').exists() or not (path / FILE).exists():
+            records += [read_run(folder) for folder in inside or [path]]
+    if not records:
+        raise FileNotFoundError(f'no run has begun in {", ".join(map(str, paths))}')
     resolved = [record.path.resolve() for record in records]
     twice = sorted(
         {str(record.path) for record, path in zip(records, resolved, strict=True) if resolved.count(path) > 1}
@@ -65,12 +69,17 @@ def check_no_copies(records: Sequence[RunRecord]) -> None:
             )
 
 
-def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def merge_runs(records: Sequence[RunRecord], failed: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
     """Merges runs; protocols are never mixed. Incomplete runs are named, and left out of all means.
+
+    Args:
+        records: The runs.
+        failed: Which of the incomplete ones failed, see :func:`.failed_runs.find_failures`.
 
     Returns:
         One dictionary of plain values per problem (data set and classes, protocol, setting): ``rows`` with one entry
-        per method, ``unfinished``, ``published`` and ``ranking`` (see :func:`.published_ranking.published_ranking`).
+        per method, ``unfinished``, ``failed``, ``published`` and ``ranking`` (see
+        :func:`.published_ranking.published_ranking`).
 
     Raises:
         ConfigError: If no run is complete.
@@ -88,7 +97,8 @@ def merge_runs(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         for record in records
         if record not in complete
     ]
-    return [plain(_merge_group(group) | {'unfinished': unfinished}) for group in groups.values()]
+    left_out = {'unfinished': unfinished, 'failed': list(failed)}
+    return [plain(_merge_group(group) | left_out) for group in groups.values()]
 
 
 def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:

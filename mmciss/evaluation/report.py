@@ -14,6 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mmciss.evaluation.contact_sheet import Samples, contact_sheet, read_samples
+from mmciss.evaluation.failed_runs import find_failures
 from mmciss.evaluation.merge import find_runs, merge_runs
 from mmciss.evaluation.plots import plot_comparison, plot_curves, plot_heatmap, save_figure
 from mmciss.evaluation.report_html import merged_page, run_page
@@ -84,7 +85,9 @@ def write_merged_report(paths: Sequence[str | Path], out: str | Path) -> tuple[P
         The path of ``report.md``, and the merged results.
     """
     out = Path(out)
-    problems = merge_runs(find_runs(paths))
+    records = find_runs(paths)
+    complete = {record.path for record in records if record.complete}
+    problems = merge_runs(records, find_failures(paths, complete))
     write_json(out / 'report.json', problems)
     write_text(out / 'report.csv', merged_csv(problems))
     figures: list[str] = []

@@ -25,7 +25,15 @@ from mmciss.evaluation.charts import (
     run_labels,
 )
 from mmciss.evaluation.contact_sheet import Samples
-from mmciss.evaluation.report_text import OTHER_METHODS, RANKING, merged_parts, run_parts, unfinished_text
+from mmciss.evaluation.report_text import (
+    FAILED,
+    OTHER_METHODS,
+    RANKING,
+    failed_text,
+    merged_parts,
+    run_parts,
+    unfinished_text,
+)
 from mmciss.evaluation.sample_viewer import viewer_images
 
 MOST_BYTES = 5_000_000
@@ -89,6 +97,7 @@ def merged_page(problems: Sequence[Mapping[str, Any]], folder: Path) -> str:
             {'title': 'Beside the published numbers', 'text': text['published']},
             {'title': OTHER_METHODS, 'text': text['others'], 'closed': True},
         ]
+    blocks.append({'title': FAILED, 'text': failed_text(problems)})
     return _page('Results', unfinished_text(problems), blocks, folder)
 
 

@@ -16,6 +16,7 @@ SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_tr
 SHORT = ('old', 'new', 'all', 'average')
 CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
 RANKING = 'The ranking beside the published one'
+FAILED = 'Runs that failed'
 OTHER_METHODS = 'Published results of other methods on this protocol'
 TRUST = (
     'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the method; '
@@ -61,7 +62,7 @@ def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -
         parts.append(f'### Beside the published numbers\n\n{text["published"]}' if text['published'] else '')
         title = f'<details><summary>{OTHER_METHODS}</summary>'
         parts.append(f'{title}\n\n{text["others"]}\n\n</details>' if text['others'] else '')
-    return _joined([*parts, unfinished_text(problems)])
+    return _joined([*parts, unfinished_text(problems), _part(FAILED, failed_text(problems))])
 
 
 def merged_parts(problem: Mapping[str, Any]) -> dict[str, str]:
@@ -76,14 +77,26 @@ def merged_parts(problem: Mapping[str, Any]) -> dict[str, str]:
 
 
 def unfinished_text(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Names the runs that are in no mean; empty if there are none."""
+    """Names the runs that are in no mean, and those that failed; empty if there are none."""
     unfinished = problems[0]['unfinished']
-    return f'Left out because they are not finished: {"; ".join(unfinished)}.' if unfinished else ''
+    failed = [f'{note["name"]} ({note["reason"]})' for note in problems[0]['failed']]
+    left_out = f'Left out because they are not finished: {"; ".join(unfinished)}.' if unfinished else ''
+    return '\n\n'.join(filter(None, [left_out, f'**Failed: {"; ".join(failed)}.**' if failed else '']))
+
+
+def failed_text(problems: Sequence[Mapping[str, Any]]) -> str:
+    """Shows the ends of the logs of runs that failed; empty if there are none."""
+    parts = []
+    for note in problems[0]['failed']:
+        lines = [f'    {line}' for line in note['lines']] or ['    (nothing)']
+        parts += [f'`{note["name"]}`: {note["reason"]}. The end of `{note["log"]}`:', '\n'.join(lines)]
+    return '\n\n'.join(parts)
 
 
 def headline(problems: Sequence[Mapping[str, Any]]) -> str:
     """Returns the tables of several runs alone, for a terminal."""
-    return '\n\n'.join(f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems)
+    tables = [f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems]
+    return '\n\n'.join(filter(None, [*tables, unfinished_text(problems)]))
 
 
 def _part(title: str, text: str) -> str:

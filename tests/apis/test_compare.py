@@ -182,6 +182,7 @@ def test_a_failed_run_is_listed_with_the_end_of_its_log(tmp_path: Path, capsys: 
     assert 'mib_seed0: failed, 1 of 2 steps done' in out
     assert f'error: mib_seed0 failed (exit status 1), see {tmp_path / "logs" / "mib_seed0.log"}\n    ' in err
     assert re.search('^    error: .*loss', err, re.MULTILINE), 'what training said last'
+    assert 'no run is complete, so there is no report' in out and not (tmp_path / 'merged_report').exists()
     assert 'Traceback' not in err
 
 

@@ -10,6 +10,7 @@ from mmciss.comparison.comparison import Comparison
 from mmciss.comparison.training import Training
 from mmciss.engine.display import Display, LineDisplay
 from mmciss.engine.runner.run_folder import RunFolder
+from mmciss.evaluation.failed_runs import find_failures, read_failure
 from tests.comparison.fake_runs import FakeExecutor, FakeJob, finish_step, make_run, trained
 
 
@@ -123,5 +124,38 @@ def test_a_job_of_an_earlier_call_is_followed_instead_of_submitted(tmp_path: Pat
         [make_run(tmp_path / 'a', 'one'), make_run(tmp_path / 'b', 'two')], tmp_path / 'logs', executor, Display()
     )
     assert found.run() == {'a': 'TIMEOUT'}
-    assert found.outputs['a'].endswith('TIME LIMIT')
     assert executor.submitted == [('b', False)]
+    assert read_failure(tmp_path / 'a') == {
+        'name': 'a',
+        'reason': 'TIMEOUT',
+        'log': 'logs/a.log',
+        'lines': ['slurmstepd: error: CANCELLED DUE TO TIME LIMIT'],
+    }
+
+
+def test_a_failure_is_noted_with_the_end_of_the_log_until_the_run_goes_on(tmp_path: Path) -> None:
+    def work(name: str, training: Training) -> str | None:
+        training.log.parent.mkdir(exist_ok=True)
+        training.log.write_text(''.join(f'line {number}\n\n' for number in range(20)))
+        return 'exit status 1'
+
+    assert comparison(tmp_path, 'a', FakeExecutor(work)).run() == {'a': 'exit status 1'}
+    note = read_failure(tmp_path / 'a')
+    assert note is not None and note['lines'] == [f'line {number}' for number in range(12, 20)]
+    assert find_failures([tmp_path], set()) == [note] == find_failures([tmp_path / 'a'], set())
+    assert find_failures([tmp_path], {tmp_path / 'a'}) == [], 'it was finished by another command'
+
+    noted: list[bool] = []
+
+    def again(name: str, training: Training) -> str | None:
+        noted.append(read_failure(training.path) is not None)
+        return trained(name, training)
+
+    assert comparison(tmp_path, 'a', FakeExecutor(again)).run() == {}
+    assert noted == [False] and read_failure(tmp_path / 'a') is None
+
+
+@pytest.mark.parametrize('content', ['', '[]', '{"reason": "x"}', 'half of'])
+def test_a_note_that_cannot_be_read_is_no_failure(tmp_path: Path, content: str) -> None:
+    (tmp_path / 'failed.json').write_text(content)
+    assert read_failure(tmp_path) is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 import importlib.util
 import json
 import shutil
 import statistics
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +17,11 @@ import pytest
 from PIL import Image
 
 from mmciss.errors import ConfigError
+from mmciss.evaluation.failed_runs import write_failure
 from mmciss.evaluation.merge import find_runs, merge_runs
 from mmciss.evaluation.plots import plot_comparison
 from mmciss.evaluation.report import write_merged_report, write_report
+from mmciss.evaluation.report_text import headline
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import write_run
 from tests.paths import ROOT
@@ -58,6 +62,26 @@ def test_protocols_are_not_mixed_and_unfinished_runs_are_named(runs: Path) -> No
     assert all(
         problem['unfinished'] == ['open (PLOP on Pascal VOC 15-1, overlapped): 2 of 6 steps'] for problem in problems
     )
+
+
+def test_failed_runs_are_named_with_the_end_of_their_logs(tmp_path: Path) -> None:
+    for name, finished in (('mib', None), ('plop', 2), ('lwf', None)):
+        write_run(tmp_path / name, method=name, finished=finished)
+    (tmp_path / 'log').write_text('# a *line* of <b>text</b>\n```\nerror: the loss is not finite\n')
+    for name in ('plop', 'gone', 'lwf'):
+        write_failure(tmp_path / name, 'exit status 1', tmp_path / 'log', '')
+    path, (problem,) = write_merged_report([tmp_path], tmp_path / 'out')
+    assert [note['name'] for note in problem['failed']] == ['gone', 'plop'], 'lwf was finished by another command'
+    text, page = (path.with_suffix(suffix).read_text() for suffix in ('.md', '.html'))
+    assert '**Failed: gone (exit status 1); plop (exit status 1).**' in text and 'plop (plop on' in text
+    end = '    # a *line* of <b>text</b>\n    ```\n    error: the loss is not finite\n'
+    assert text.count(f'The end of `{tmp_path.name}/log`:\n\n{end}') == 2
+    assert page.count(f'<pre><code>{html.escape(textwrap.dedent(end))}</code></pre>') == 2
+    assert 'gone (exit status 1)' in headline([problem])
+    given = [tmp_path / name for name in ('mib', 'gone')]
+    assert [record.path for record in find_runs(given)] == given[:1], 'there is nothing of a run that never began'
+    with pytest.raises(FileNotFoundError, match='no run has begun in .*gone'):
+        find_runs(given[1:])
 
 
 def test_different_recipes_are_not_averaged(tmp_path: Path) -> None:
