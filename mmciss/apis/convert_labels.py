@@ -7,7 +7,10 @@ labelme, COCO, 'CVAT for images 1.1' and Label Studio's JSON.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmciss.apis.command import run_command
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   mmciss convert annotations.xml --images photographs --out data/warehouse
   mmciss convert instances_train.json --images train --out data/train --classes shelf box forklift"""
-MOST_PICTURES = 8
+MOST_PICTURES = 12
+PAGE = 12.0
+"""Inches that the pictures of the overview take beside each other."""
 SIDE = 400
 """Longer side of a picture of the overview, in pixels."""
 
@@ -78,9 +83,9 @@ def write_overview(conversion: Conversion) -> None:
     from mmciss.evaluation.contact_sheet import picture_grid
 
     shown: set[int] = set()
-    rows: list[tuple[np.ndarray, list[np.ndarray]]] = []
+    chosen: list[tuple[float, str, tuple[np.ndarray, list[np.ndarray]]]] = []
     left = list(conversion.pairs)
-    while left and len(rows) < MOST_PICTURES:
+    while left and len(chosen) < MOST_PICTURES:
         found = [set(np.unique(MASKS.decode(mask)).tolist()) for _, mask in left[:200]]
         best = max(range(len(found)), key=lambda index: len(found[index] - shown))
         shown |= found[best]
@@ -88,10 +93,33 @@ def write_overview(conversion: Conversion) -> None:
         photograph, labels = IMAGES.decode(image)[..., ::-1], MASKS.decode(mask)
         size = (np.array(labels.shape[::-1]) * min(1, SIDE / max(labels.shape))).astype(int).clip(1).tolist()
         small = np.asarray(Image.fromarray(photograph).resize(size))
-        rows.append((small, [np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))]))
-    background = conversion.names[0] == 'background'
-    figure = picture_grid(rows, ('image', 'labels'), conversion.names, PALETTE, background, width=3.0)
+        row = small, [np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))]
+        chosen.append((size[1] / size[0], Path(image).name, row))
+    heights, captions, rows = zip(
+        *sorted(chosen, key=lambda item: item[0]), strict=True
+    )  # equal ones beside each other
+    background, across = conversion.names[0] == 'background', images_across(heights)
+    width = min(4.0, PAGE / (2 * across))
+    figure = picture_grid(rows, ('image', 'labels'), conversion.names, PALETTE, background, width, across, captions)
     figure.savefig(conversion.folder / 'overview.png', dpi=120)
+
+
+def images_across(heights: Sequence[float]) -> int:
+    """Returns how many images, each with its labels, stand beside each other so that the picture is about square.
+
+    Args:
+        heights: The height of every image as a multiple of its width.
+
+    Examples:
+        >>> images_across([0.75]), images_across([0.75] * 7), images_across([1.5] * 12)
+        (1, 2, 3)
+    """
+
+    def from_square(across: int) -> float:
+        lines = [heights[start : start + across] for start in range(0, len(heights), across)]
+        return abs(math.log(sum(map(max, lines)) / (2 * across)))
+
+    return min(range(1, len(heights) + 1), key=from_square)
 
 
 if __name__ == '__main__':

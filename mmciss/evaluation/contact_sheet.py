@@ -17,6 +17,10 @@ from mmciss.evaluation.run_record import RunRecord
 IGNORED = 255
 LEGEND = 24
 """At most this many classes are named, those with most pixels in the first map and the last."""
+GAP = 0.25
+"""Inches between images that stand beside each other."""
+LETTER = 0.07
+"""Inches that a letter of the legend or of a caption takes at most, on the average."""
 GREY = 0.45
 """Brightness of the photograph where nothing is painted over it."""
 
@@ -78,6 +82,8 @@ def picture_grid(
     colors: np.ndarray,
     background: bool,
     width: float = 1.25,
+    across: int = 1,
+    captions: Sequence[str] = (),
 ) -> Figure:
     """Draws photographs and label maps side by side over one legend.
 
@@ -88,27 +94,49 @@ def picture_grid(
         colors: RGB per channel ``(256, 3)``.
         background: Whether channel 0 is the background.
         width: Inches of a column.
+        across: So many of the images beside each other.
+        captions: What stands under each image; nothing if there are none.
     """
-    heights = [width * image.shape[0] / image.shape[1] for image, _ in rows]
     handles = _legend([maps[index] for _, maps in rows for index in (0, -1)], names, colors, background)
-    per_row = max(3, int(len(titles) * width / 1.2))
+    total = (width + 0.05) * len(titles) * across + GAP * (across - 1)
+    for handle in handles:
+        handle.set_label(_shortened(str(handle.get_label()), int((total - 0.4) / LETTER)))
+    entry = max(1.2, 0.4 + LETTER * max((len(str(handle.get_label())) for handle in handles), default=0))
+    per_row = max(1, int(total / entry))
     legend_height = 0.22 * -(-len(handles) // per_row) + 0.12
-    figure = new_figure((width + 0.05) * len(titles), sum(heights) + 0.06 * len(heights) + 0.3 + legend_height)
+    lines = [range(len(rows))[start : start + across] for start in range(0, len(rows), across)]
+    heights = [max(width * rows[index][0].shape[0] / rows[index][0].shape[1] for index in line) for line in lines]
+    between = 0.06 + (0.2 if captions else 0.0)
+    figure = new_figure(total, sum(heights) + between * len(heights) + 0.3 + legend_height)
+    widths = [*([width] * len(titles) + [GAP]) * across][:-1]
     with style():
-        grid = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
+        grid = figure.subplots(len(lines), len(widths), squeeze=False, height_ratios=heights, width_ratios=widths)
         figure.set_layout_engine('constrained', w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-        for (image, maps), line in zip(rows, grid, strict=True):
+        for axes in grid.flat:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+        for index, (image, maps) in enumerate(rows):
+            first = index % across * (len(titles) + 1)
+            cells = grid[index // across, first : first + len(titles)]
             pictures = [image, *(colorize(channels, image, colors, background) for channels in maps)]
-            for axes, picture in zip(line, pictures, strict=True):
-                axes.imshow(picture, interpolation='nearest', aspect='auto')
-                axes.set_xticks([])
-                axes.set_yticks([])
-                axes.spines[:].set_visible(False)
-        for axes, title in zip(grid[0], titles, strict=True):
-            axes.set_title(title, fontsize=9, loc='center', pad=4)
+            for axes, picture in zip(cells, pictures, strict=True):
+                axes.imshow(picture, interpolation='nearest', aspect='auto' if across == 1 else 'equal')
+                axes.set_anchor('N')
+            if captions:
+                most = int(width * len(titles) / LETTER)
+                cells[0].set_xlabel(_shortened(captions[index], most), fontsize=8, loc='left', labelpad=3)
+            if index < across:
+                for axes, title in zip(cells, titles, strict=True):
+                    axes.set_title(title, fontsize=9, loc='center', pad=4)
         sizes: dict[str, Any] = dict(fontsize=8, handlelength=1.2, handleheight=1.0, columnspacing=1.2)
         figure.legend(handles=handles, loc='outside lower center', ncols=per_row, **sizes)
     return figure
+
+
+def _shortened(text: str, most: int) -> str:
+    """Cuts the beginning of a text of more than so many letters: names of files differ at their ends."""
+    return text if len(text) <= most else f'…{text[1 - most :]}'
 
 
 def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray, background: bool) -> list[Patch]:

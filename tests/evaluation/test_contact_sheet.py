@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mmciss.evaluation.contact_sheet import colorize, contact_sheet, palette_of, picture_grid, read_samples
 from mmciss.evaluation.run_record import read_run
@@ -36,6 +38,34 @@ def test_the_legend_names_what_is_no_class() -> None:
         painted = figure.axes[1].images[0].get_array()[0] / 255
         np.testing.assert_allclose(shown[expected.index('ignored')], painted[2])
         assert len(set(shown)) == 3, 'void and background look different'
+
+
+@pytest.mark.parametrize('across', [1, 2, 3])
+def test_images_beside_each_other_keep_their_shape_and_nothing_is_cut(across: int) -> None:
+    shapes = [(30, 40), (40, 30), (20, 40), (30, 30), (30, 40)]
+    rows = [
+        (np.full((*shape, 3), 100, np.uint8), [np.full(shape, 1 + k % 3, np.uint8)]) for k, shape in enumerate(shapes)
+    ]
+    names = ['background', 'a', 'a class whose name has many letters', 'traffic light, ' * 20]
+    captions = ['short.png', *(f'{"long_" * 40}{number}.png' for number in range(4))]
+    figure = picture_grid(rows, ('image', 'labels'), names, palette_of({}), True, 2.0, across, captions)
+    figure.draw_without_rendering()
+    page = figure.bbox.padded(1)
+    pictures = [axes for axes in figure.axes if axes.images]
+    assert len(pictures) == 2 * len(rows)
+    for axes in pictures:
+        height, width = axes.images[0].get_array().shape[:2]
+        assert axes.get_window_extent().height / axes.get_window_extent().width == pytest.approx(
+            height / width, rel=0.1
+        )
+    texts = [*(axes.xaxis.label for axes in pictures[::2]), *figure.legends[0].get_texts()]
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 for box in boxes)
+    assert not any(one.overlaps(two) for one, two in itertools.combinations(boxes, 2))
+    shown = [text.get_text() for text in texts]
+    assert shown[:2] == ['short.png', f'…{captions[1][-len(shown[1]) + 1 :]}']
+    tops = [axes.get_window_extent().y1 for axes in pictures[::2]]
+    assert len({round(top) for top in tops}) == -(-len(rows) // across)
 
 
 def test_damaged_samples_are_skipped(tmp_path: Path) -> None:
