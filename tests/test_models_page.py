@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmciss.models.classifiers.probe import WORKING_HEADS
+from mmciss.models.classifiers.head_config import WORKING_HEADS
 from tests.models import zoo, zoo_page
 from tests.paths import ROOT
 

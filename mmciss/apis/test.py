@@ -84,7 +84,7 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
     Raises:
         ConfigError: Naming the first class that differs.
     """
-    from mmciss.extend.old_model import class_names
+    from mmciss.datasets.class_names import class_names
     from mmciss.utils.checkpoints import read_checkpoint
 
     names = experiment.protocol[index].names

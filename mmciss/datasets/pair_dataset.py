@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
+from PIL import Image
 
 from mmciss.datasets.image_pairs import naming_broken_files
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.datasets.seeding import seeded
 from mmciss.errors import ConfigError
-from mmciss.utils.files import read_json, write_json
+from mmciss.protocols.labels import IGNORE
+from mmciss.utils.files import read_json, write_atomically, write_json, write_text
 
 
 @DATASETS.register_module()
@@ -85,3 +90,39 @@ def write_manifest(path: str | Path, sources: Sequence[tuple[Sequence[tuple[str,
     tables = [{str(raw): int(label) for raw, label in table.items() if raw != label} for _, table in sources]
     pairs = [[image, mask, number] for number, (items, _) in enumerate(sources) for image, mask in items]
     write_json(path, {'tables': tables, 'pairs': pairs})
+
+
+def write_plain_dataset(
+    folder: Path, pairs: Sequence[tuple[str, str]], table: Mapping[int, int]
+) -> dict[str, Any] | None:
+    """Writes masks and a list of images as a data set of plain MMSegmentation, which has one table of ids for all.
+
+    Args:
+        folder: Where.
+        pairs: The pairs (image, mask).
+        table: From ids in the masks to channels, or 255.
+
+    Returns:
+        A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images differ in suffix, which that
+        data set does not support.
+    """
+    images = [Path(image).resolve() for image, _ in pairs]
+    suffixes = {path.suffix for path in images}
+    if len(suffixes) != 1:
+        return None
+    root = commonpath([path.parent for path in images])
+    lookup = np.full(256, IGNORE, dtype=np.uint8)
+    lookup[list(table)] = list(table.values())
+    names = [str(path.relative_to(root).with_suffix('')) for path in images]
+    for name, (_, path) in zip(names, pairs, strict=True):
+        with Image.open(path) as mask:
+            ids = Image.fromarray(lookup[np.asarray(mask).astype(np.uint8)])
+        write_atomically(folder / 'masks' / f'{name}.png', partial(ids.save, format='PNG'))
+    write_text(folder / 'images.txt', '\n'.join(names) + '\n')
+    return dict(
+        type='BaseSegDataset',
+        ann_file=str(folder.resolve() / 'images.txt'),
+        img_suffix=suffixes.pop(),
+        seg_map_suffix='.png',
+        data_prefix=dict(img_path=root, seg_map_path=str(folder.resolve() / 'masks')),
+    )

@@ -20,6 +20,7 @@ from PIL import Image
 
 from mmciss.datasets.shape_pictures import NAMES, draw_picture
 from mmciss.errors import ConfigError
+from mmciss.utils.palettes import voc_palette
 
 try:
     import fcntl
@@ -29,19 +30,6 @@ except ImportError:  # Not a POSIX system: if two first runs start at once, both
 VERSION = 1
 """Raised whenever a change alters the pictures."""
 MARKER = 'shapes.json'
-
-
-def voc_palette(count: int = 256) -> list[list[int]]:
-    """Returns PASCAL VOC's colour map: the bits of the id spread over red, green and blue.
-
-    Examples:
-        >>> voc_palette(3)
-        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
-    """
-    return [
-        [sum(((i >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8)) for channel in range(3)]
-        for i in range(count)
-    ]
 
 
 @DATASETS.register_module()

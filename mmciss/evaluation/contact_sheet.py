@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from mmciss.evaluation.plots import FAINT, new_figure, style
 from mmciss.evaluation.run_record import RunRecord
+from mmciss.utils.palettes import voc_palette
 
 IGNORED = 255
 LEGEND = 24
@@ -153,28 +154,13 @@ def _legend(maps: Sequence[np.ndarray], names: Sequence[str], colors: np.ndarray
     return [Patch(facecolor=color, edgecolor=FAINT, linewidth=0.5, label=name) for color, name in shown]
 
 
-def default_palette(count: int) -> np.ndarray:
-    """Returns the colours of Pascal VOC ``(count, 3)``, uint8: the bits of the class number over red, green and blue.
-
-    Examples:
-        >>> default_palette(3).tolist()
-        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
-    """
-    numbers = np.arange(count)
-    colors = np.zeros((count, 3), dtype=np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colors[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
-    return colors
-
-
 def palette_of(result: Mapping[str, Any]) -> np.ndarray:
     """Returns 256 colours ``(256, 3)``: those of the result, then those of Pascal VOC.
 
     A run that is not finished meets such channels in its ground truth.
     """
-    palette = np.asarray(result.get('palette') or [], dtype=np.uint8).reshape(-1, 3)
-    return np.concatenate([palette, default_palette(256)[len(palette) :]])
+    palette = result.get('palette') or []
+    return np.array([*palette, *voc_palette()[len(palette) :]], dtype=np.uint8)
 
 
 def colorize(

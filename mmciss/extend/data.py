@@ -11,10 +11,10 @@ import numpy as np
 
 from mmciss.datasets.image_files import IMAGES, MASKS
 from mmciss.datasets.label_formats import find_export
+from mmciss.datasets.labelled_data import LabelledData, Pair, Readers, data_of_config, data_of_export, data_of_folders
+from mmciss.datasets.mask_ids import ReadMasks, read_masks
 from mmciss.errors import ConfigError, flag, prefixed
 from mmciss.evaluation.markdown import names
-from mmciss.extend.mask_ids import ReadMasks, read_masks
-from mmciss.extend.pairs import LabelledData, Pair, Readers, data_of_config, data_of_export, data_of_folders
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum
@@ -37,7 +37,7 @@ class ExtensionData:
         old_val_config: A config of MMSegmentation with a test set of the old classes.
         exemplar_images, exemplar_masks: A few images of the old data, masks with the old model's ids.
         mask_ids: What the ids of the new masks (and of the validation masks) mean, see
-            :data:`mmciss.extend.mask_ids.CONVENTIONS`.
+            :data:`mmciss.datasets.mask_ids.CONVENTIONS`.
         image_suffix, mask_suffix: Endings of file names.
         holdout: Share of the new images to keep for testing if there are no validation images.
 

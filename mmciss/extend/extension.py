@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +12,23 @@ from mmengine.config import Config
 
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
 from mmciss.engine.runner.experiment import Experiment
+from mmciss.engine.runner.export import plain_config
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method, unlabelled_value
+from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method
 from mmciss.extend.training_config import drop_class_weights, training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import MAX_CHANNELS, Step
 from mmciss.utils.files import file_checksum, value_checksum
+from mmciss.utils.palettes import Colour, extend_palette
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 """Keys of the training config that determine the result, in addition to the method."""
-Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class ExtensionExperiment(Experiment):
         read: The data.
         settings: The settings, with reasons.
         palette: Colours of all classes.
-        unlabelled: The training label of pixels that show no new class.
         decides: What determines the result; two extensions with equal values are the same.
     """
 
@@ -48,7 +47,6 @@ class ExtensionExperiment(Experiment):
     read: ReadData
     settings: dict[str, Setting]
     palette: tuple[Colour, ...]
-    unlabelled: int
     decides: dict[str, Any]
 
     @classmethod
@@ -107,7 +105,6 @@ class ExtensionExperiment(Experiment):
             read=read,
             settings=settings,
             palette=extend_palette(old.palette, old.num_classes, len(names), old.background),
-            unlabelled=unlabelled_value(method, old.background),
             decides=decides,
         )
 
@@ -120,6 +117,16 @@ class ExtensionExperiment(Experiment):
         palette = [list(colour) for colour in self.palette]
         own = dict(type='PairDataset', manifest=str(self.manifest(name)), classes=list(self.classes), palette=palette)
         return {**own, **options}
+
+    def plain_config(self, index: int) -> Config:
+        """Returns the config with which plain MMSegmentation runs the old model (0) or the extended one (1)."""
+        names = self.protocol[index].names
+        meta = {'classes': list(names), 'palette': [list(colour) for colour in self.palette[: len(names)]]}
+        out = plain_config(self.old.plain_source, len(names), meta)
+        imports = self.old.cfg.get('custom_imports')
+        if imports and 'mmciss' not in str(imports.get('imports')):
+            out.custom_imports = imports
+        return out
 
     def step_config(self, index: int, previous: StepState | None) -> Config:
         """Returns the plain config of one step, with the listed images instead of a protocol's."""
@@ -237,18 +244,3 @@ def extension_protocol(old: Sequence[str], new: Sequence[str], background: bool)
         Step(1, added, known, (len(old), len(new)), names, background),
     )
     return Protocol(f'{len(known)}-{len(new)}', 'explicit', names[background:], background, steps)
-
-
-def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:
-    """Adds colours that differ as much as possible from the existing ones.
-
-    If those of the old classes are unknown, all are chosen, except for the background's, which is black.
-    """
-    hues = [(h / 48, s, v) for v in (1.0, 0.7, 0.45) for s in (1.0, 0.55) for h in range(48)]
-    candidates = np.array([[round(255 * part) for part in colorsys.hsv_to_rgb(*hue)] for hue in hues])
-    first = (0, 0, 0) if background else candidates[0]
-    chosen = [tuple(map(int, colour)) for colour in palette or [first]]
-    while len(chosen) < num_old + num_new:
-        distance = np.abs(candidates[:, None] - np.array(chosen)[None]).sum(-1).min(1)
-        chosen.append(tuple(map(int, candidates[distance.argmax()])))
-    return tuple((red, green, blue) for red, green, blue in chosen)

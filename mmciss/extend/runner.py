@@ -13,16 +13,16 @@ import torch
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 
-from mmciss.datasets.pair_dataset import write_manifest
+from mmciss.datasets.pair_dataset import write_manifest, write_plain_dataset
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.runner.export import export_step
+from mmciss.engine.runner.export import RECORD, export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
 from mmciss.evaluation.report import Section
-from mmciss.extend.comparison import Pictures, compare, load_plain
-from mmciss.extend.export import export_source, extended_config, model_config, write_test_set
+from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.report import extension_sections, headline, judging_lines
+from mmciss.extend.settings import unlabelled_value
 from mmciss.extend.summary import summarize
 from mmciss.models.step_context import StepState
 from mmciss.utils.blame import build
@@ -95,7 +95,8 @@ class ExtensionRunner(IncrementalRunner):
             write_json(record, {**extension.details(), **known})
         for line in extension.lines():
             self.logger.info(line)
-        write_manifest(extension.manifest(), extension.read.sources(extension.unlabelled))
+        unlabelled = unlabelled_value(extension.cfg.method, extension.old.background)
+        write_manifest(extension.manifest(), extension.read.sources(unlabelled))
         for name, test in extension.read.tests.items():
             write_manifest(extension.manifest(name), [(test.pairs, test.masks.table)])
 
@@ -107,7 +108,7 @@ class ExtensionRunner(IncrementalRunner):
 
     def _adopt(self) -> None:
         path, old = self.folder.step(0), self.experiment.old
-        config = model_config(old, old.names, self.experiment.palette)
+        config = self.experiment.plain_config(0)
         meta = dict(config.test_dataloader.dataset.metainfo)
         save_tensors(path / 'model.pth', {'state_dict': old.weights, 'meta': {'dataset_meta': meta}})
         write_text(path / 'model_config.py', config.pretty_text)
@@ -123,7 +124,7 @@ class ExtensionRunner(IncrementalRunner):
         write_json(path / 'result.json', result)
 
     def _export(self, index: int, runner: Runner, found: Mapping[str, Any]) -> None:
-        export_step(runner, export_source(self.experiment.old), self.folder.step(index), found)
+        export_step(runner, self.experiment.old.plain_source, self.folder.step(index), found)
 
     def _test(self, index: int, runner: Runner) -> dict[str, Any]:
         """Leaves testing to :meth:`_compare`, which tests the exported models."""
@@ -134,8 +135,14 @@ class ExtensionRunner(IncrementalRunner):
         extension, path = self.experiment, self.folder.path
         # The set that labels all classes if there is one, else that of the new images.
         test = max(extension.read.tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
-        dataset = write_test_set(path / 'data' / 'test', test.pairs, test.masks.table)
-        config = extended_config(extension.old, extension.classes, extension.palette, extension.cfg, dataset)
+        dataset = write_plain_dataset(path / 'data' / 'test', test.pairs, test.masks.table)
+        config, training = extension.plain_config(1), extension.cfg.train_dataloader
+        if dataset is not None:
+            dataset |= {key: config.test_dataloader.dataset[key] for key in ('metainfo', 'pipeline')}
+            config.test_dataloader.dataset = dataset
+        # What a further extension needs.
+        config.train_pipeline = training.dataset.pipeline
+        config[RECORD] = dict(optim_wrapper=extension.old.optim_wrapper, batch_size=int(training.batch_size))
         write_text(path / 'model_config.py', config.pretty_text)
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
         self.summary.update(extension.facts(), **self._compare())
@@ -160,7 +167,8 @@ class ExtensionRunner(IncrementalRunner):
         pictures, found = Pictures(), {}
         for name, test in extension.read.tests.items():
             dataset = DATASETS.build(extension.pairs(name, pipeline=extension.old.test_pipeline, test_mode=True))
-            found[name] = compare(before, after, dataset, step, test.masks.labelled, pictures)
+            found[name] = Comparison(step, test.masks.labelled)
+            compare(before, after, dataset, found[name], pictures)
         pictures.write(folders)
         titles = {name: test.title for name, test in extension.read.tests.items()}
         return summarize(step, found, titles, extension.read.judges)

@@ -15,8 +15,9 @@ from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
 from mmciss.engine.runner.step_config import NEWEST
 from mmciss.errors import ConfigError, flag
-from mmciss.extend.old_model import OldModel, growing_layers
+from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import crop_of
+from mmciss.models.classifiers.probe import growing_layers
 from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
 from mmciss.utils.configs import load_method, method_names

@@ -2,76 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mmciss.evaluation.confusion import iou_from_confusion
 from mmciss.evaluation.continual import nan_mean
+from mmciss.evaluation.partial_labels import PartialConfusion, iou_percent
 from mmciss.evaluation.summary import plain
 from mmciss.extend.comparison import Comparison
 from mmciss.protocols.step import Step
-
-
-def decidable_counts(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
-    """Returns counts without pixels whose labels cannot tell whether the prediction is right.
-
-    If a test set does not label a class, its 'background' means 'background, or a class that is not labelled here'. A
-    model that predicts such a class there may be right, so the pixel counts neither for nor against it.
-
-    Args:
-        table: ``before`` or ``after`` of :class:`Comparison`, ``(K + N + 1, columns)``.
-        labelled: The classes that the test set labels.
-        background: Whether class 0 is the background.
-    """
-    told = table.copy()
-    if background and 0 in labelled:
-        told[0, [channel for channel in range(table.shape[1]) if channel not in labelled]] = 0
-    return told
-
-
-def class_iou(table: np.ndarray, labelled: Collection[int], background: bool) -> np.ndarray:
-    """Returns the IoU of each column's class; NaN if the test set does not label or never shows it.
-
-    For a test set that labels all classes this is MMSegmentation's ``IoUMetric``. If a table has fewer columns than
-    there are true classes, the model does not know the others, and all their pixels are mistakes. Arguments as for
-    :func:`decidable_counts`.
-
-    Examples:
-        >>> table = np.array([[6, 0, 2], [1, 3, 0], [0, 0, 0], [0, 0, 0]])
-        >>> [class_iou(table, labelled, background=True).round(2).tolist() for labelled in ({0, 1}, {0, 1, 2})]
-        [[85.71, 75.0, nan], [66.67, 75.0, nan]]
-    """
-    told = decidable_counts(table, labelled, background)
-    if background:
-        told[-1, 0] = 0  # the background is the right answer for pixels of classes that no model knows
-    found = 100 * iou_from_confusion(_square(told))[: table.shape[1]]
-    found[[channel for channel in range(len(found)) if channel not in labelled]] = np.nan
-    return found
-
-
-def plain_mean(table: np.ndarray, labelled: Collection[int]) -> float:
-    """Returns MMSegmentation's mIoU over the columns that a test set labels, with all pixels.
-
-    A class that no pixel shows counts as 0 once the model predicts it.
-
-    Examples:
-        >>> round(plain_mean(np.array([[6, 0, 2], [1, 3, 0], [0, 0, 0], [0, 0, 0]]), {0, 1, 2}), 2)
-        47.22
-    """
-    channels = sorted(channel for channel in labelled if channel < table.shape[1])
-    return nan_mean(100 * iou_from_confusion(_square(table), absent='mmseg')[channels])
-
-
-def agreement_iou(table: np.ndarray) -> tuple[float, np.ndarray]:
-    """Compares both models where no new class is labelled; the old model's classes count as true.
-
-    Returns:
-        The share of pixels with the same class in percent, and the IoU of every old class, NaN if the old model never
-        predicts it.
-    """
-    return _share(np.trace(table), table.sum()), 100 * iou_from_confusion(_square(table))[: len(table)]
 
 
 def summarize(
@@ -89,22 +29,16 @@ def summarize(
     """
     num_old = step.num_old
     sets = {name: summarize_set(step, counts, titles[name]) for name, counts in comparisons.items()}
-    same, agreement = agreement_iou(np.sum([counts.agreement for counts in comparisons.values()], axis=0))
+    agreed = np.sum([counts.agreement for counts in comparisons.values()], axis=0)
+    agreement = iou_percent(agreed)[:num_old]
+    orders: list[Sequence[str]] = [('old', 'new')] * num_old + [judges] * step.num_new
+    judged_on = [_judge(comparisons, index, order) for index, order in enumerate(orders)]
+    unjudged = {'before': np.nan, 'after': np.nan, 'pixels': 0}
     classes: list[dict[str, Any]] = []
-    for index, name in enumerate(step.names):
-        judge = _judge(comparisons, index, ('old', 'new') if index < num_old else judges)
-        found = sets[judge]['classes'][index] if judge else {'before': np.nan, 'after': np.nan, 'pixels': 0}
-        classes.append(
-            {
-                'id': index,
-                'name': name,
-                'new': index >= num_old,
-                'judged_on': judge,
-                **{key: found[key] for key in ('before', 'after', 'pixels')},
-                'agreement': agreement[index] if index < num_old else None,
-            }
-        )
-    judged_on = [item['judged_on'] for item in classes]
+    for index, judge in enumerate(judged_on):
+        found = {'id': index, 'name': step.names[index], **(sets[judge]['classes'][index] if judge else unjudged)}
+        own = agreement[index] if index < num_old else None
+        classes.append(found | {'new': index >= num_old, 'judged_on': judge, 'agreement': own})
     before, after = (np.array([item[key] for item in classes]) for key in ('before', 'after'))
     confusion, confusion_before = (_joined(comparisons, judged_on, step, key) for key in ('after', 'before'))
     old, new, unlabelled = confusion[:num_old], confusion[num_old : step.num_seen], confusion[-1]
@@ -121,7 +55,7 @@ def summarize(
             'new_after': nan_mean(after[num_old:]),
             # A mean over classes on different images would look like MMSegmentation's mIoU without being one.
             'all_after': nan_mean(after) if len(set(judged_on)) == 1 else None,
-            'agreement_pixels': same,
+            'agreement_pixels': _share(np.trace(agreed), agreed.sum()),
             'agreement': nan_mean(agreement),
             'old_called_new': _share(old[:, num_old:].sum(), old.sum()),
             'new_called_old': _share(new[:, :num_old].sum(), new.sum()),
@@ -140,49 +74,43 @@ def summarize_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
     Where its labels cannot tell, ``open_pixels`` are left out of the counts; ``background_if_wrong`` is the
     background's IoU if they count as mistakes, as in MMSegmentation's ``IoUMetric``.
     """
-    labelled, background = counts.labelled, counts.background
-    before, after = (class_iou(table, labelled, background) for table in (counts.before, counts.after))
-    left_out = int((counts.after - decidable_counts(counts.after, labelled, background)).sum())
+    table = counts.after.counts
+    before, after = np.full(step.num_seen, np.nan), counts.after.iou()
+    before[: step.num_old] = counts.before.iou()
+    left_out = int((table - counts.after.decidable).sum())
+    strict = PartialConfusion(table, range(step.num_seen), step.background)
+    pixels = table.sum(1)
     return {
         'title': title,
         'images': counts.num_images,
-        'labelled': [step.names[index] for index in sorted(labelled)],
+        'labelled': [step.names[index] for index in sorted(counts.after.labelled)],
         'classes': [
-            {
-                'id': index,
-                'name': name,
-                'before': before[index] if index < step.num_old else np.nan,
-                'after': after[index],
-                'pixels': int(counts.after[index].sum()),
-            }
+            {'id': index, 'name': name, 'before': before[index], 'after': after[index], 'pixels': int(pixels[index])}
             for index, name in enumerate(step.names)
         ],
         'open_pixels': left_out,
-        'open_share': _share(left_out, counts.after[0].sum()) if left_out else 0.0,
-        'background_if_wrong': class_iou(counts.after, range(step.num_seen), background)[0] if left_out else None,
+        'open_share': _share(left_out, pixels[0]) if left_out else 0.0,
+        'background_if_wrong': strict.iou()[0] if left_out else None,
         'mean_before': nan_mean(before),
         'mean_after': nan_mean(after),
-        'plain_mean_before': plain_mean(counts.before, labelled),
-        'plain_mean_after': plain_mean(counts.after, labelled),
-        'confusion': counts.after,
-        'confusion_before': counts.before,
+        'plain_mean_before': counts.before.mmseg_mean(),
+        'plain_mean_after': counts.after.mmseg_mean(),
+        'confusion': table,
+        'confusion_before': counts.before.counts,
     }
 
 
 def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[str]) -> str | None:
     for name in order:
-        counts = comparisons.get(name)
-        if counts is not None and channel in counts.labelled and counts.after[channel].any():
+        found = comparisons[name].after if name in comparisons else None
+        if found is not None and channel in found.labelled and found.counts[channel].any():
             return name
     return None
 
 
 def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | None], step: Step, key: str) -> np.ndarray:
     """Returns each class's row from the set it is measured on, and unlabelled pixels from the sets of new classes."""
-    told = {
-        name: decidable_counts(getattr(counts, key), counts.labelled, counts.background)
-        for name, counts in comparisons.items()
-    }
+    told = {name: getattr(counts, key).decidable for name, counts in comparisons.items()}
     joined = np.zeros_like(next(iter(told.values())))
     for channel, name in enumerate(judged_on):
         if name is not None:
@@ -190,12 +118,6 @@ def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | Non
     for name in {name for name in judged_on[step.num_old :] if name is not None}:
         joined[-1] += told[name][-1]
     return joined
-
-
-def _square(table: np.ndarray) -> np.ndarray:
-    """Adds columns or rows of zeros: classes that one side does not know."""
-    rows, columns = table.shape
-    return np.pad(table, ((0, max(0, columns - rows)), (0, max(0, rows - columns))))
 
 
 def _share(part: Any, whole: Any) -> float:

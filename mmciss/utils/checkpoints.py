@@ -108,13 +108,22 @@ def _reason(error: Exception, source: Any) -> str:
 def read_plain_checkpoint(path: str | Path) -> OrderedDict[str, Tensor]:
     """Returns the weights of a segmentor, whatever wrapped them.
 
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ConfigError: If it cannot be read, or holds no weights.
+    """
+    return plain_weights(read_checkpoint(path), path)
+
+
+def plain_weights(content: dict[str, Any], path: str | Path) -> OrderedDict[str, Tensor]:
+    """Returns the weights of a segmentor in the content of a checkpoint; ``path`` is for messages.
+
     Strips ``module.`` of DistributedDataParallel and ``segmentor.`` of our own training checkpoints, and leaves out the
     averaged copies that MMSegmentation 0.x keeps under other names (``ema_backbone_conv1_weight``).
 
     Raises:
         ConfigError: If the file holds no weights.
     """
-    content = read_checkpoint(path)
     found = next((content[key] for key in WEIGHTS if isinstance(content.get(key), dict)), content)
     weights = OrderedDict(
         (name.removeprefix('module.'), value.detach())

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.registry import DATASETS
 from PIL import Image
 
 import mmciss.register_all
-from mmciss.datasets.pair_dataset import PairDataset, write_manifest
+from mmciss.datasets.pair_dataset import PairDataset, write_manifest, write_plain_dataset
 from mmciss.datasets.samplers import DrawnIndex
 from mmciss.errors import ConfigError
+from tests.extend.samples import labelled, write_images
 
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -51,3 +53,22 @@ def test_a_damaged_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'list.json').write_text('{', encoding='utf-8')
     with pytest.raises(ConfigError, match='PairDataset.manifest: .*list.json is missing or damaged'):
         PairDataset(str(tmp_path / 'list.json'), ['a'], [[0, 0, 0]])
+
+
+def test_a_plain_data_set_has_channels_as_ids(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=3)
+    pairs = labelled(images, masks).pairs
+    config = write_plain_dataset(tmp_path / 'test', pairs, {0: 0, 1: 3, 2: 4})
+    dataset = DATASETS.build(dict(**config, metainfo=dict(classes=tuple('abcde')), pipeline=[]))
+    assert len(dataset) == 3
+    info = dataset.get_data_info(0)
+    assert Path(info['img_path']).resolve() == Path(pairs[0].image).resolve()
+    raw, ids = np.array(Image.open(pairs[0].mask)), np.array(Image.open(info['seg_map_path']))
+    assert np.array_equal(ids, np.array([0, 3, 4], np.uint8)[raw])
+
+
+def test_mixed_kinds_of_images_have_no_common_suffix(tmp_path: Path) -> None:
+    images, masks = write_images(tmp_path, count=2)
+    pairs = labelled(images, masks).pairs
+    Path(pairs[1].image).rename(images / '01.jpg')
+    assert write_plain_dataset(tmp_path / 'test', labelled(images, masks).pairs, {}) is None

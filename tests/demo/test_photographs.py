@@ -77,8 +77,8 @@ def test_models_can_be_extended(name: str) -> None:
     from photographs import plain
 
     import mmciss.register_all
-    from mmciss.extend.old_model import check_heads
+    from mmciss.models.classifiers.head_config import segmentor_classes
 
     make, optimizer, _ = plain.MODELS[name]
     cfg = plain.config(make('weights.pth'), optimizer, Path('data'), 4, 5, Path('out/base'))
-    assert check_heads(cfg.model, 'config') == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'
+    assert segmentor_classes(cfg.model) == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'

@@ -88,7 +88,7 @@ def test_a_head_without_cross_entropy_is_refused() -> None:
 def test_binary_heads_and_headless_models_are_refused() -> None:
     with pytest.raises(ConfigError, match='out_channels=1'):
         segmentation_heads(dict(decode_head=dict(type='FCNHead', num_classes=2, out_channels=1)))
-    with pytest.raises(ConfigError, match="no 'decode_head'"):
+    with pytest.raises(ConfigError, match='has no decode_head'):
         segmentation_heads(dict(type='Depther'))
 
 

@@ -14,7 +14,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 import mmciss.register_all
-from mmciss.extend.pairs import LabelledData, Pair
+from mmciss.datasets.labelled_data import LabelledData, Pair
 from tests.models.tiny import segmentor_config
 
 SIDE = 32

@@ -1,4 +1,4 @@
-"""Names and colours of new classes."""
+"""Names of new classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmciss.errors import ConfigError
-from mmciss.extend.extension import check_new_names, extend_palette, extension_protocol
+from mmciss.extend.extension import check_new_names, extension_protocol
 
 OLD = ('background', 'person', 'car')
 
@@ -35,16 +35,3 @@ def test_old_ids_stay(old: int, new: int, background: bool) -> None:
     assert list(base.names) == names and base.num_new == old and base.num_future == new
     assert list(step.names[:old]) == names and step.num_old == old and step.num_new == new
     assert [step.channel_of[number] for number in step.new] == list(range(old, old + new))
-
-
-@given(count=st.integers(0, 30), new=st.integers(1, 20))
-def test_colours_are_kept_and_differ(count: int, new: int) -> None:
-    palette = [(7 * i, 255 - 7 * i, i) for i in range(count)]
-    found = extend_palette(palette, max(count, 1), new, background=True)
-    assert list(found[:count]) == palette
-    assert len(set(found)) == len(found) == max(count, 1) + new
-
-
-def test_unknown_background_is_black() -> None:
-    assert extend_palette((), 3, 1, background=True)[0] == (0, 0, 0)
-    assert (0, 0, 0) not in extend_palette((), 3, 1, background=False)

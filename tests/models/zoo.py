@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.apis import inference_model, init_model
 from mmseg.models.decode_heads import cc_head, point_head, psa_head
+from mmseg.registry import MODELS
 from torch import nn
 from yapf.yapflib import yapf_api
 
@@ -26,8 +27,9 @@ import mmciss.register_all
 from mmciss.apis import extend
 from mmciss.engine.model_config import plain_model
 from mmciss.errors import ConfigError
-from mmciss.extend.old_model import build_plain, check_heads, growing_layers
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS, GROWN, growth_of
+from mmciss.models.classifiers.probe import growing_layers
+from mmciss.utils.blame import blaming
 from mmciss.utils.environment import MMDET
 from tests.extend.samples import write_images
 from tests.models import mmcv_operations
@@ -260,12 +262,14 @@ def _extend(cfg: Config, folder: Path) -> tuple[list[str], str]:
     images, masks = write_images(folder / 'images', count=2, ids=(0, 1), side=side)
     config, checkpoint = folder / 'config.py', folder / 'weights.pth'
     cfg.dump(config)
-    check_heads(cfg.model, str(config))
-    model = build_plain(plain_model(cfg.model, cfg.get('data_preprocessor')), str(config))
+    with blaming('a head cannot be built', MODELS):
+        layers = growing_layers(cfg.model)
+    with blaming('the model cannot be built', MODELS):
+        model = MODELS.build(plain_model(cfg.model, cfg.get('data_preprocessor')))
     torch.save({'state_dict': model.state_dict()}, checkpoint)
     if str(cfg.model.get('backbone', {}).get('type')).startswith('mmpretrain.'):
         check_maps(model, side)
-    layers = growing_layers(cfg.model) + _listed(model)
+    layers += _listed(model)
     out = extend(
         config,
         checkpoint,

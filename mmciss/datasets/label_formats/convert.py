@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image
 
 from mmciss.datasets.image_files import IMAGES, image_size
-from mmciss.datasets.label_formats.export import ImageLabels, LabelExport
+from mmciss.datasets.label_formats.export import ImageLabels, LabelExport, Source
 from mmciss.datasets.label_formats.match import image_files, match_images
 from mmciss.errors import ConfigError, prefixed, unknown_name
-from mmciss.evaluation.contact_sheet import default_palette
 from mmciss.protocols.labels import IGNORE
-from mmciss.utils.files import read_json, write_json, write_text
+from mmciss.utils.files import file_checksum, read_json, value_checksum, write_json, write_text
+from mmciss.utils.palettes import voc_palette
 
-PALETTE = default_palette(256)
+PALETTE = np.array(voc_palette(), dtype=np.uint8)
 """Colours of the ids in the masks, those of Pascal VOC ``(256, 3)``."""
 _RECORD = 'conversion.json'
 
@@ -164,6 +164,16 @@ def convert_labels(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return conversion
+
+
+def convert_once(export: LabelExport, images: str | Path, folder: Path) -> Conversion:
+    """Converts an export into a new folder below ``folder``, unless that was done before.
+
+    The name of the new folder depends on the content of export and images, so that nothing is overwritten.
+    """
+    content = [file_checksum(path) for path in Source(export.path).files]
+    out = folder / f'labels_{value_checksum([content, list(map(str, image_files(images)))])[:12]}'
+    return Conversion.load(out) or convert_labels(export, images, out)
 
 
 @dataclass

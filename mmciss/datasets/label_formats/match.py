@@ -20,16 +20,26 @@ def image_files(folder: str | Path) -> list[Path]:
     Raises:
         ConfigError: If there are none.
     """
+    return files_in(folder, IMAGE_SUFFIXES, '--images')
+
+
+def files_in(folder: str | Path, suffixes: Sequence[str], flag: str) -> list[Path]:
+    """Returns the files of a folder and its subfolders that end with one of the suffixes, hidden ones excluded.
+
+    Raises:
+        ConfigError: If there are none; ``flag`` named the folder.
+    """
     root = Path(folder)
     if not root.is_dir():
-        raise ConfigError(f'--images: no folder {folder}')
+        raise ConfigError(f'{flag}: no folder {folder}')
+    ends = tuple(suffix.lower() for suffix in suffixes)
     found = sorted(
         path
         for path in root.rglob('*')
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith('.')
+        if path.name.lower().endswith(ends) and path.is_file() and not path.name.startswith('.')
     )
     if not found:
-        raise ConfigError(f'--images: {folder} holds no file that ends with one of {", ".join(IMAGE_SUFFIXES)}')
+        raise ConfigError(f'{flag}: {folder} holds no file that ends with one of {", ".join(suffixes)}')
     return found
 
 

@@ -11,6 +11,15 @@ from mmseg.registry import MODELS
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
 
+WORKING_HEADS = (
+    'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
+    'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
+    'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, Mask2FormerHead, '
+    'MaskFormerHead, NLHead, OCRHead, PIDHead, PointHead, PSAHead, PSPHead, SegformerHead, '
+    'SegmenterMaskTransformerHead, SETRMLAHead, SETRUPHead, UPerHead'
+)
+"""The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
+
 
 def num_classes_of(head: dict[str, Any], key: str = 'model.decode_head') -> int:
     """Returns the number of classes of a head's config.
@@ -120,11 +129,19 @@ def segmentation_heads(model: dict[str, Any]) -> list[tuple[str, dict[str, Any]]
     heads = list(heads_of(model))
     main = [(key, head) for key, head in heads if key.startswith('model.decode_head')]
     if not main:
-        raise ConfigError("model: no 'decode_head'; mmciss extends encoder-decoder segmentors")
+        raise ConfigError(
+            f'model {model.get("type")} has no decode_head and cannot grow. '
+            f'Heads that can, in an encoder-decoder segmentor: {WORKING_HEADS}.'
+        )
     key, head = main[-1]
     check_countable(head, key)
     classes = num_classes_of(head, key)
     return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
+
+
+def segmentor_classes(model: dict[str, Any]) -> int:
+    """Returns the number of classes of a segmentor config: that of its last decode head."""
+    return num_classes_of([head for key, head in segmentation_heads(model) if key.startswith('model.decode_head')][-1])
 
 
 def _classes(head: dict[str, Any]) -> int | None:

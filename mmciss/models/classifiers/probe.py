@@ -11,18 +11,14 @@ from torch import nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import extra_rows, growth_of, without_growth
-from mmciss.models.classifiers.head_config import check_countable, num_classes_of, with_num_classes
-from mmciss.models.classifiers.query_heads import check_complete
-
-WORKING_HEADS = (
-    'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
-    'DepthwiseSeparableFCNHead, DMHead, DNLHead, DPTHead, EMAHead, EncHead, FCNHead, FPNHead, '
-    'GCHead, ISAHead, IterativeDecodeHead, LightHamHead, LRASPPHead, Mask2FormerHead, '
-    'MaskFormerHead, NLHead, OCRHead, PIDHead, PointHead, PSAHead, PSPHead, SegformerHead, '
-    'SegmenterMaskTransformerHead, SETRMLAHead, SETRUPHead, UPerHead'
+from mmciss.models.classifiers.head_config import (
+    WORKING_HEADS,
+    check_countable,
+    num_classes_of,
+    segmentation_heads,
+    with_num_classes,
 )
-"""The heads of MMSegmentation known to work, for messages only; what grows is found by probing."""
-
+from mmciss.models.classifiers.query_heads import check_complete
 
 _FOUND: dict[tuple[Any, str], tuple[str, ...]] = {}
 """What was found for heads that differ in nothing but their number of classes, within this process."""
@@ -56,6 +52,20 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     if found not in _FOUND:
         _FOUND[found] = _probe(head, key)
     return list(_FOUND[found])
+
+
+def growing_layers(model: dict[str, Any]) -> list[str]:
+    """Returns the names of a segmentor's layers whose rows are classes; those of the last decode head come last.
+
+    Raises:
+        ConfigError: If a head cannot grow, naming it.
+    """
+    heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
+    return [
+        f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
+        for key, head in heads
+        for leaf in find_growable(head, key)
+    ]
 
 
 def _cache_key(head: dict[str, Any], key: str) -> tuple[Any, str]:

@@ -9,9 +9,9 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from mmciss.datasets.labelled_data import LabelledData, Pair, data_of_config, data_of_folders
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.pairs import LabelledData, Pair, data_of_config, data_of_folders
 from tests.datasets.exif import save_turned
 from tests.extend.samples import write_images
 

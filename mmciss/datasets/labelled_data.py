@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 from mmciss.datasets.expected_layout import check_layout
 from mmciss.datasets.image_files import IMAGE_SUFFIXES, IMAGES, MASKS, Reader
 from mmciss.datasets.image_pairs import ImagePair
-from mmciss.datasets.label_formats import Conversion, LabelExport, convert_labels
-from mmciss.datasets.label_formats.export import Source
-from mmciss.datasets.label_formats.match import image_files
+from mmciss.datasets.label_formats import LabelExport, convert_once
+from mmciss.datasets.label_formats.match import files_in
 from mmciss.datasets.mask_counts import checked_infos
 from mmciss.datasets.wrapped import build_dataset, parts_of
 from mmciss.errors import ConfigError, prefixed, unknown_name
 from mmciss.utils.configs import dataset_configs, load_config
-from mmciss.utils.files import file_checksum, value_checksum
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff')
 Readers = tuple[Reader | None, Reader | None]
@@ -85,8 +83,8 @@ def data_of_folders(
     Raises:
         ConfigError: If a folder is missing or empty, or files do not pair.
     """
-    found_images = _files(images, (image_suffix,) if image_suffix else IMAGE_SUFFIXES, flags[0])
-    found_masks = _files(masks, (mask_suffix,) if mask_suffix else MASK_SUFFIXES, flags[1])
+    found_images = _by_name(images, (image_suffix,) if image_suffix else IMAGE_SUFFIXES, flags[0])
+    found_masks = _by_name(masks, (mask_suffix,) if mask_suffix else MASK_SUFFIXES, flags[1])
     unpaired = {
         f'images in {images} have no mask': sorted(found_images.keys() - found_masks.keys()),
         f'masks in {masks} have no image': sorted(found_masks.keys() - found_images.keys()),
@@ -105,22 +103,15 @@ def data_of_folders(
     )
 
 
-def _files(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
+def _by_name(folder: str | Path, suffixes: Sequence[str], flag: str) -> dict[str, str]:
     """Returns the files of a folder that end with one of the suffixes, by their path without it."""
-    root = Path(folder)
-    if not root.is_dir():
-        raise ConfigError(f'{flag}: no folder {folder}')
     found: dict[str, str] = {}
-    for path in sorted(root.rglob('*')):
-        suffix = next((item for item in suffixes if path.name.lower().endswith(item.lower())), None)
-        if suffix is None or not path.is_file() or path.name.startswith('.'):
-            continue
-        name = str(path.relative_to(root))[: -len(suffix)]
+    for path in files_in(folder, suffixes, flag):
+        suffix = next(item for item in suffixes if path.name.lower().endswith(item.lower()))
+        name = str(path.relative_to(folder))[: -len(suffix)]
         if name in found:
             raise ConfigError(f'{flag}: {found[name]} and {path} have the same name without suffix; keep one of them')
         found[name] = str(path)
-    if not found:
-        raise ConfigError(f'{flag}: {folder} holds no file that ends with one of {", ".join(suffixes)}')
     return found
 
 
@@ -132,7 +123,7 @@ def data_of_export(
     Args:
         export: The labels.
         images: Folder of the images; those without labels are left out.
-        folder: Where a folder for the masks is made. Its name depends on the content, so that nothing is overwritten.
+        folder: Where a folder for the masks is made.
         flags: The flags that named images and labels.
         classes: Names that the export must have, in upper or lower case.
 
@@ -144,10 +135,7 @@ def data_of_export(
         if name.lower() not in known:
             raise unknown_name(f'class of {export.path}', name, export.classes, '--classes')
     with prefixed(flags[1]):
-        content = [file_checksum(path) for path in Source(export.path).files]
-        used = value_checksum([content, list(map(str, image_files(images)))])
-        out = Path(folder) / f'labels_{used[:12]}'
-        conversion = Conversion.load(out) or convert_labels(export, images, out)
+        conversion = convert_once(export, images, Path(folder))
         if conversion.missing:
             raise ConfigError(
                 f'{export.path} labels {len(conversion.missing)} images that are not in {images}, such as '

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmciss.datasets.mask_ids import read_masks
 from mmciss.errors import ConfigError
 from mmciss.extend.extension import extension_protocol
-from mmciss.extend.mask_ids import read_masks
 from mmciss.protocols.labels import UNKNOWN
 from tests.extend.samples import OLD, STUFF, labelled, write_images
 
