@@ -78,7 +78,7 @@ def main() -> None:
     """Runs the chosen models and writes the page's tables and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', default=list(plain.MODELS), help='models; all if left out')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/extend_photographs'))
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/extend_photographs'), help='folder to write into')
     parser.add_argument('--method', help='how to extend; left to mmciss if left out')
     args = parser.parse_args()
     counts = write_folders(Path(os.environ['MMCISS_VOC6']), args.out / 'data')

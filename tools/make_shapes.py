@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import argparse
 
+from mmciss.utils.environment import import_quietly, quiet_third_parties
+
+quiet_third_parties()
+import_quietly()
+
 from mmciss.datasets.shapes import ShapesSpec, ensure_shapes
 from mmciss.errors import ConfigError
+
+NUMBERS = {
+    'seed': 'random seed',
+    'train': 'number of training pictures',
+    'val': 'number of validation pictures',
+    'side': 'side of a picture in pixels',
+}
 
 
 def main() -> None:
     """Parses the command line and draws."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('root', nargs='?', default='data/shapes', help='folder to make')
-    for key in ('seed', 'train', 'val', 'side'):
+    parser.add_argument('root', nargs='?', default='data/shapes', help='folder to make (default: data/shapes)')
+    for key, text in NUMBERS.items():
         default = getattr(ShapesSpec(), key)
-        parser.add_argument(f'--{key}', type=int, default=default, help=f'default {default}')
+        parser.add_argument(f'--{key}', type=int, default=default, metavar='N', help=f'{text} (default: {default})')
     arguments = vars(parser.parse_args())
     try:
         root = ensure_shapes(**arguments)

@@ -1,6 +1,6 @@
-"""Makes an isolated environment in ``.venv``, installs everything and runs the main job, the tests or the checks.
+"""Makes an isolated environment in .venv, installs everything and runs the main job, the tests or the checks.
 
-Needs nothing but Python 3.11+ with pip. Usage::
+Needs nothing but Python 3.11 or newer with pip. Usage:
 
     python3 tools/quickstart.py train [arguments of tools/train.py]
     python3 tools/quickstart.py test [arguments of pytest]
