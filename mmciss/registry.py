@@ -1,10 +1,13 @@
-"""The registry nodes that MMSegmentation does not have.
+"""The registry nodes that MMSegmentation does not have, and looking into one.
 
 Everything else registers straight into :mod:`mmseg.registry`, so that ``default_scope`` stays ``'mmseg'`` and every
 tool of MMSegmentation finds it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.registry import Registry
 
@@ -19,3 +22,9 @@ STATISTICS = Registry('statistics', scope='mmseg', locations=['mmciss.engine.sta
 
 STRUCTURES = Registry('structure', scope='mmseg', locations=['mmciss.models.structures'])
 """Layers that a method adds inside the network, see :mod:`mmciss.models.structures`."""
+
+
+def class_of(registry: Registry, config: Mapping[str, Any] | None) -> Any:
+    """Returns the class that a config's ``type`` names or is; None if there is no config, type or such a class."""
+    kind = (config or {}).get('type')
+    return registry.get(kind) if isinstance(kind, str) else kind

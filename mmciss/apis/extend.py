@@ -87,13 +87,14 @@ def extend(
     from mmciss.extend.extension import ExtensionExperiment
     from mmciss.extend.old_model import read_old_model
     from mmciss.extend.runner import ExtensionRunner
-    from mmciss.extend.settings import GivenSettings
+    from mmciss.extend.settings import check_given
 
     given_data = ExtensionData(images=images, masks=masks, **data)
-    given = GivenSettings(method, iters, lr, batch_size, crop_size)
+    given = check_given(method=method, iters=iters, lr=lr, batch_size=batch_size, crop_size=crop_size)
     old = read_old_model(config, checkpoint, background)
     experiment = ExtensionExperiment.resolve(old, classes, given_data, work_dir, given, seed, cfg_options)
-    return ExtensionRunner(experiment, resume, display).run()
+    experiment.cfg.resume = resume
+    return ExtensionRunner(experiment.cfg, experiment, display).run()
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
+from mmciss.registry import class_of
 from mmciss.utils.configs import innermost_dataset
 
 
@@ -40,8 +41,7 @@ def _candidates(meta: dict[str, Any], datasets: Mapping[str, Any]) -> Iterator[t
     for split, config in reversed(list(datasets.items())):  # test data first
         dataset = innermost_dataset(config)
         yield f'{split}_dataloader.dataset.metainfo', dataset.get('metainfo')
-        kind = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else None
-        yield f'the data set {dataset.get("type")}', getattr(kind, 'METAINFO', None)
+        yield f'the data set {dataset.get("type")}', getattr(class_of(DATASETS, dataset), 'METAINFO', None)
 
 
 def _listed(value: Any) -> list[Any]:

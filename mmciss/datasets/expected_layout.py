@@ -11,6 +11,7 @@ from mmseg.datasets import BaseCDDataset, BaseSegDataset
 from mmseg.registry import DATASETS
 
 from mmciss.errors import ConfigError
+from mmciss.registry import class_of
 from mmciss.utils.text_files import read_text
 
 READERS = (BaseSegDataset.load_data_list, BaseCDDataset.load_data_list)
@@ -155,6 +156,4 @@ def _check_list(config: Mapping[str, Any], name: str, path: str) -> None:
 
 def _lists_in_files(config: Mapping[str, Any]) -> bool:
     """Whether a data set reads its list as MMSegmentation's own data sets do, one name per line."""
-    kind = config.get('type')
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    return getattr(kind, 'load_data_list', None) in READERS
+    return getattr(class_of(DATASETS, config), 'load_data_list', None) in READERS

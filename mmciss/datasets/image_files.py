@@ -22,6 +22,7 @@ from mmseg.registry import TRANSFORMS
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from mmciss.errors import first_line
+from mmciss.registry import class_of
 from mmciss.utils.files import check_regular
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -236,8 +237,7 @@ def readers_of_configs(pipeline: Iterable[Mapping[str, Any]]) -> tuple[Reader | 
     """Returns the same as :func:`readers_of` for a pipeline's config, of which only the loaders are built."""
     loaders = []
     for config in pipeline:
-        kind = config.get('type')
-        kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+        kind = class_of(TRANSFORMS, config)
         if isinstance(kind, type) and issubclass(kind, (LoadImageFromFile, LoadAnnotations)):
             loaders.append(TRANSFORMS.build(dict(config)))
     return readers_of(loaders)

@@ -10,7 +10,8 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.head_config import segmentation_heads
+from mmciss.models.classifiers.head_config import class_weights, heads_of, segmentation_heads
+from mmciss.registry import class_of
 
 PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 """The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
@@ -51,13 +52,24 @@ def _replace_in(head: dict[str, Any], main_loss: dict[str, Any]) -> int:
     return replaced
 
 
-def _downloads(kind: Any) -> bool:
+def _downloads(model: dict[str, Any]) -> bool:
     """Whether a module loads pretrained weights unless it is told not to."""
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    kind = class_of(MODELS, model)
     if not inspect.isclass(kind):
         return False
     default = inspect.signature(kind.__init__).parameters.get('pretrained')
     return default is not None and default.default is True
+
+
+def drop_class_weights(model: dict[str, Any]) -> int:
+    """Removes every list of class weights from the heads of a config, in place, and returns how many there were.
+
+    Lists with more entries than classes, such as one for 'no object', grow with the number of classes and stay.
+    """
+    fixed = [node for _, head in heads_of(model) for node, rest in class_weights(head) if not rest]
+    for node in fixed:
+        node.pop('class_weight')
+    return len(fixed)
 
 
 def plain_model(model: ConfigDict, preprocessor: ConfigDict | None = None) -> ConfigDict:
@@ -76,7 +88,7 @@ def strip_pretrained(model: Any) -> None:
     """Removes pretrained weights from a config, in place: a later step starts from the previous step."""
     if isinstance(model, dict):
         model.pop('pretrained', None)
-        if _downloads(model.get('type')):
+        if _downloads(model):
             model['pretrained'] = False
         init = model.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':

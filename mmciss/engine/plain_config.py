@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS
 
+from mmciss.registry import class_of
+
 OURS = 'mmciss.register_all'
 """The module that registers everything in mmciss."""
 
@@ -16,9 +18,7 @@ def without_mmciss(pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns a test pipeline for plain MMSegmentation: a crop of mmciss becomes the resizing that it starts with."""
     result = []
     for transform in pipeline:
-        kind = transform.get('type')
-        found = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-        if getattr(found, '__module__', '').split('.')[0] != 'mmciss':
+        if getattr(class_of(TRANSFORMS, transform), '__module__', '').split('.')[0] != 'mmciss':
             result.append(transform)
         elif transform.get('crop_size'):
             side = int(transform['crop_size'])
@@ -63,8 +63,7 @@ def needs_mmciss(config: Any) -> bool:
 def _packages(config: Any, registry: Registry) -> Iterator[str]:
     """Yields the top-level packages of all types in a config."""
     if isinstance(config, dict):
-        kind = config.get('type')
-        kind = registry.get(kind) if isinstance(kind, str) else kind
+        kind = class_of(registry, config)
         if kind is not None:
             yield kind.__module__.partition('.')[0]
     for value in config.values() if isinstance(config, dict) else config if isinstance(config, list | tuple) else ():

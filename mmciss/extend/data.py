@@ -84,9 +84,8 @@ class ExtensionData:
         Raises:
             ConfigError: Naming the flag and the file.
         """
-        new_names = step.names[step.num_old : step.num_seen]
         if self.data_config is None:
-            data = self._folders(0, folder, new_names)
+            data = self._folders(0, folder, step.new_names)
         else:
             data = data_of_config(self.data_config, '--data-config')
         new = read_masks(data, step, self.mask_ids, training=True)
@@ -104,10 +103,18 @@ class ExtensionData:
         for other in (val, old_val, exemplars):
             if other is not None:
                 other.data.check_sizes(readers)
-        presence = new.pixels[:, step.num_old : step.num_seen] > 0
-        parts = hold_out(presence, 0.0 if val is not None else self.holdout, seed)
-        train, held = ([data.pairs[index] for index in part] for part in parts)
-        return ReadData(step, new, train, held, val, old_val, exemplars, sizes, seed)
+        tests = {}
+        if val is None:
+            parts = hold_out(new.pixels[:, step.num_old : step.num_seen] > 0, self.holdout, seed)
+            train, held = ([data.pairs[index] for index in part] for part in parts)
+            title = 'held-out new images' if held else 'images learned from'
+            tests['new'] = TestSet(title, held or train, new)
+        else:
+            train = list(data.pairs)
+            tests['new'] = TestSet('validation images', val.data.pairs, val)
+        if old_val is not None:
+            tests['old'] = TestSet('old validation images', old_val.data.pairs, old_val)
+        return ReadData(step, seed, new, train, exemplars, tests, sizes)
 
     def _folders(self, which: int, folder: str | Path, classes: Sequence[str] = ()) -> LabelledData:
         images, masks = (getattr(self, name) for name in FOLDERS[which])
@@ -123,7 +130,7 @@ class TestSet(NamedTuple):
     """Images to test on: their title, the pairs, and their masks with the meaning of the ids."""
 
     title: str
-    pairs: list[Pair]
+    pairs: Sequence[Pair]
     masks: ReadMasks
 
 
@@ -133,84 +140,65 @@ class ReadData:
 
     Attributes:
         step: Old and new classes.
-        new: The new images.
-        train, held: The new images to train on, and those held out for testing.
-        val, old_val: Validation images and images with labels of old classes, or None.
-        exemplars: Images of the old data to train on, or None.
-        sizes: Height and width of the new images, in pixels.
         seed: Seed of the choice of held-out images.
+        new: The new images.
+        train: Those to train on.
+        exemplars: Images of the old data to train on, or None.
+        tests: The test sets: ``'new'``, given or held out, and ``'old'`` if there is one.
+        sizes: Height and width of the new images, in pixels.
     """
 
     step: Step
+    seed: int
     new: ReadMasks
     train: list[Pair]
-    held: list[Pair]
-    val: ReadMasks | None
-    old_val: ReadMasks | None
     exemplars: ReadMasks | None
+    tests: dict[str, TestSet]
     sizes: list[tuple[int, int]]
-    seed: int
 
     @property
     def num_train(self) -> int:
         """Number of images to train on, exemplars included."""
-        return len(self.train) + (0 if self.exemplars is None else len(self.exemplars.data.pairs))
+        return sum(len(pairs) for pairs, _ in self.sources(IGNORE))
 
-    def sources(self, unlabelled: int) -> list[tuple[list[Pair], dict[int, int]]]:
+    def sources(self, unlabelled: int) -> list[tuple[Sequence[Pair], dict[int, int]]]:
         """Returns the images to train on, each group with its table from ids in the masks to labels.
 
         Pixels whose class the new images do not tell get the label ``unlabelled``.
         """
-        found = [(self.train, self.new.training_table(unlabelled))]
-        if self.exemplars is not None:
-            found.append((list(self.exemplars.data.pairs), self.exemplars.training_table(IGNORE)))
-        return found
-
-    @property
-    def tests(self) -> dict[str, TestSet]:
-        """The test sets: ``'new'``, given or held out, and ``'old'`` if there is one."""
-        if self.val is not None:
-            new = TestSet('validation images', list(self.val.data.pairs), self.val)
-        elif self.held:
-            new = TestSet('held-out new images', self.held, self.new)
-        else:
-            new = TestSet('images learned from', self.train, self.new)
-        if self.old_val is None:
-            return {'new': new}
-        return {'new': new, 'old': TestSet('old validation images', list(self.old_val.data.pairs), self.old_val)}
+        old = [] if self.exemplars is None else [(self.exemplars.data.pairs, self.exemplars.training_table(IGNORE))]
+        return [(self.train, self.new.training_table(unlabelled)), *old]
 
     @property
     def judges(self) -> tuple[str, ...]:
         """Names of test sets in order of preference for new classes; old classes prefer ``'old'``."""
-        return ('new', 'old') if self.val is not None else ('old', 'new')
+        return ('old', 'new') if self.tests['new'].masks is self.new else ('new', 'old')
 
     def checksum(self) -> str:
         """Returns a checksum of the training data."""
-        sources = [self.train, sorted(self.new.table.items()), self.new.totals.tolist()]
-        if self.exemplars is not None:
-            sources.append(list(self.exemplars.data.pairs))
-        return value_checksum(sources)
+        old = [] if self.exemplars is None else [self.exemplars.data.pairs]
+        return value_checksum([self.train, sorted(self.new.table.items()), self.new.totals.tolist(), *old])
 
     def lines(self) -> list[str]:
         """Describes the data in sentences."""
-        step, count, held = self.step, len(self.new.data.pairs), len(self.held)
-        images = (self.new.pixels > 0).sum(0)
-        shown = ', '.join(f'{step.names[channel]} {images[channel]}' for channel in range(step.num_old, step.num_seen))
+        step, new, tested = self.step, self.new, self.tests['new']
+        images = (new.pixels > 0).sum(0)[step.num_old : step.num_seen]
+        shown = ', '.join(f'{name} {count}' for name, count in zip(step.new_names, images, strict=True))
         lines = [
-            f'{count} images with masks from {self.new.data.path}; the ids of the masks: {self.new.meaning}.',
+            f'{len(new.data.pairs)} images with masks from {new.data.path}; the ids of the masks: {new.meaning}.',
             f'Images with each new class: {shown}.',
-            *self.new.data.notes,
+            *new.data.notes,
         ]
-        if self.val is None and held:
-            lines.append(
-                f'No validation images were given: {held} of the {count} new images are held out for testing (seed '
-                f'{self.seed}).'
-            )
-        elif self.val is None:
-            but = '' if self.old_val is None else ', except for those that --old-val-config labels'
+        if tested.pairs is self.train:
+            but = ', except for those that --old-val-config labels' if 'old' in self.tests else ''
             lines.append(
                 f'No validation images were given and too few new ones to hold any out: new classes are tested on '
                 f'the training images{but}.'
+            )
+        elif tested.masks is new:
+            lines.append(
+                f'No validation images were given: {len(tested.pairs)} of the {len(new.data.pairs)} new images are '
+                f'held out for testing (seed {self.seed}).'
             )
         if len(self.train) < FEW_IMAGES:
             lines.append(f'Only {len(self.train)} images to train on: expect little.')
@@ -219,10 +207,10 @@ class ReadData:
                 f'{len(self.exemplars.data.pairs)} images of the old data, labelled with old classes, are learned '
                 f'with the new ones.'
             )
-        for name, masks in (('validation', self.val), ('old validation', self.old_val)):
-            if masks is not None:
-                which = _which(masks.labelled, step)
-                lines.append(f'{len(masks.data.pairs)} {name} images; ids: {masks.meaning}. They label {which}.')
+        for test in self.tests.values():
+            if test.masks is not new:
+                which = _which(test.masks.labelled, step)
+                lines.append(f'{len(test.pairs)} {test.title}; ids: {test.masks.meaning}. They label {which}.')
         return lines
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
 
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
+from mmciss.engine.model_config import drop_class_weights
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import plain_config
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
@@ -19,13 +19,13 @@ from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
-from mmciss.extend.settings import GivenSettings, Setting, derive, extension_method
-from mmciss.extend.training_config import drop_class_weights, training_config
+from mmciss.extend.settings import Setting, derive, extension_method
+from mmciss.extend.training_config import training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import MAX_CHANNELS, Step
 from mmciss.utils.files import file_checksum, value_checksum
-from mmciss.utils.palettes import Colour, extend_palette
+from mmciss.utils.palettes import extend_palette
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 """Keys of the training config that determine the result, in addition to the method."""
@@ -46,7 +46,7 @@ class ExtensionExperiment(Experiment):
     old: OldModel
     read: ReadData
     settings: dict[str, Setting]
-    palette: tuple[Colour, ...]
+    palette: list[list[int]]
     decides: dict[str, Any]
 
     @classmethod
@@ -56,7 +56,7 @@ class ExtensionExperiment(Experiment):
         classes: Sequence[str],
         data: ExtensionData,
         work_dir: str | Path,
-        given: GivenSettings = GivenSettings(),
+        given: Mapping[str, Any] | None = None,
         seed: int = 0,
         cfg_options: Mapping[str, Any] | None = None,
     ) -> ExtensionExperiment:
@@ -75,8 +75,7 @@ class ExtensionExperiment(Experiment):
         read = data.read(step, seed, old.readers, Path(work_dir) / 'data')
         settings = derive(old, read.num_train, read.sizes, given)
         method = extension_method(str(settings['method'].value), old.background)
-        height, width = (int(np.median(side)) for side in zip(*read.sizes, strict=True))
-        cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, (height, width))
+        cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, read.sizes)
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
         if solves(method):
@@ -114,14 +113,13 @@ class ExtensionExperiment(Experiment):
 
     def pairs(self, name: str = 'train', **options: Any) -> dict[str, Any]:
         """Returns the config of the data set of a list."""
-        palette = [list(colour) for colour in self.palette]
-        own = dict(type='PairDataset', manifest=str(self.manifest(name)), classes=list(self.classes), palette=palette)
-        return {**own, **options}
+        own = dict(type='PairDataset', classes=list(self.classes), palette=self.palette)
+        return {**own, 'manifest': str(self.manifest(name)), **options}
 
     def plain_config(self, index: int) -> Config:
         """Returns the config with which plain MMSegmentation runs the old model (0) or the extended one (1)."""
         names = self.protocol[index].names
-        meta = {'classes': list(names), 'palette': [list(colour) for colour in self.palette[: len(names)]]}
+        meta = {'classes': list(names), 'palette': self.palette[: len(names)]}
         out = plain_config(self.old.plain_source, len(names), meta)
         imports = self.old.cfg.get('custom_imports')
         if imports and 'mmciss' not in str(imports.get('imports')):
@@ -190,7 +188,7 @@ class ExtensionExperiment(Experiment):
         return {
             'model_config': self.old.config,
             'checkpoint': self.old.checkpoint,
-            'settings': {key: {'value': item.value, 'reason': item.reason} for key, item in self.settings.items()},
+            'settings': {key: vars(item) for key, item in self.settings.items()},
             'data': self.read.lines(),
             'notes': self.notes(),
             'method': self.cfg.method.get('name'),

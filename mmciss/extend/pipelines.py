@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 LOADERS = ('LoadAnnotations', 'LoadBiomedicalAnnotation')
@@ -28,8 +30,9 @@ def with_labels(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Returns MMSegmentation's usual augmentation for images of a usual height and width, in pixels."""
+def default_train_pipeline(crop: int, sizes: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Returns MMSegmentation's usual augmentation for images of these heights and widths, in pixels."""
+    size = [int(median(side)) for side in zip(*sizes, strict=True)]
     return [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations'),
@@ -43,21 +46,21 @@ def default_train_pipeline(crop: int, size: tuple[int, int]) -> list[dict[str, A
 
 def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:
     """Returns height and width of the crop in a training pipeline, or None without a crop."""
-    for transform in pipeline or ():
-        size = transform.get('crop_size')
-        if size:
-            return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    return None
+    size = (_cropping(pipeline or []) or {}).get('crop_size')
+    return size and ((size, size) if isinstance(size, int) else (int(size[0]), int(size[1])))
 
 
 def with_crop(pipeline: list[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
     """Returns a training pipeline with a given crop size; a crop is added if there is none."""
     pipeline = copy.deepcopy(pipeline)
-    for transform in pipeline:
-        if transform.get('crop_size'):
-            square = isinstance(transform['crop_size'], int)
-            transform['crop_size'] = size[0] if square else size
-            return pipeline
+    crop = _cropping(pipeline)
+    if crop is not None:
+        crop['crop_size'] = size[0] if isinstance(crop['crop_size'], int) else size
+        return pipeline
     places = [index for index, item in enumerate(pipeline) if str(item['type']).endswith('PackSegInputs')]
     pipeline.insert(places[0] if places else len(pipeline), dict(type='RandomCrop', crop_size=size))
     return pipeline
+
+
+def _cropping(pipeline: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((transform for transform in pipeline if transform.get('crop_size')), None)

@@ -18,12 +18,13 @@ from mmciss.datasets.seeding import seeded
 from mmciss.engine.runner.export import RECORD, export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
+from mmciss.engine.runner.samples import MostChanged
+from mmciss.evaluation.before_after import BeforeAfter, summarize
 from mmciss.evaluation.report import Section
-from mmciss.extend.comparison import Comparison, Pictures, compare, load_plain
+from mmciss.extend.comparison import compare, load_plain
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.report import extension_sections, headline, judging_lines
 from mmciss.extend.settings import unlabelled_value
-from mmciss.extend.summary import summarize
 from mmciss.models.step_context import StepState
 from mmciss.utils.blame import build
 from mmciss.utils.files import file_checksum, read_json, save_tensors, write_json, write_text
@@ -40,7 +41,7 @@ class Extension:
         checkpoint: Its weights.
         classes: Its class names by id.
         report: Path of the report in Markdown.
-        summary: Every number of the comparison, see :func:`mmciss.extend.summary.summarize`.
+        summary: Every number of the comparison, see :func:`mmciss.evaluation.before_after.summarize`.
     """
 
     config: Path
@@ -55,21 +56,12 @@ class ExtensionRunner(IncrementalRunner):
 
     Every run tests both exported models on all test sets, since test data may have changed.
 
-    Args:
-        extension: The extension.
-        resume: Whether to continue an interrupted extension.
-        display: What the console shows.
-
-    Raises:
-        ConfigError: If the training cannot be set up, before anything is written.
+    Attributes:
+        summary: Every number of the comparison, once it has run.
     """
 
     experiment: ExtensionExperiment
-
-    def __init__(self, extension: ExtensionExperiment, resume: bool = False, display: str = 'auto') -> None:
-        self.summary: dict[str, Any] = {}
-        super().__init__(extension.cfg, extension, display)
-        self.cfg.resume = resume
+    summary: dict[str, Any]
 
     def run(self) -> Extension:
         """Learns, compares and reports."""
@@ -145,7 +137,7 @@ class ExtensionRunner(IncrementalRunner):
         config[RECORD] = dict(optim_wrapper=extension.old.optim_wrapper, batch_size=int(training.batch_size))
         write_text(path / 'model_config.py', config.pretty_text)
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
-        self.summary.update(extension.facts(), **self._compare())
+        self.summary = {**extension.facts(), **self._compare()}
         found = [headline(self.summary), *judging_lines(self.summary)]
         result = self.folder.result(1) or {}
         if not result.get('decision', result)['plain']:
@@ -164,14 +156,13 @@ class ExtensionRunner(IncrementalRunner):
         extension, step = self.experiment, self.experiment.protocol[1]
         folders = [self.folder.step(index) for index in (0, 1)]
         before, after = (load_plain(folder, 'cuda' if torch.cuda.is_available() else 'cpu') for folder in folders)
-        pictures, found = Pictures(), {}
+        samples, found = MostChanged(), {}
         for name, test in extension.read.tests.items():
             dataset = DATASETS.build(extension.pairs(name, pipeline=extension.old.test_pipeline, test_mode=True))
-            found[name] = Comparison(step, test.masks.labelled)
-            compare(before, after, dataset, found[name], pictures)
-        pictures.write(folders)
-        titles = {name: test.title for name, test in extension.read.tests.items()}
-        return summarize(step, found, titles, extension.read.judges)
+            found[name] = BeforeAfter(step, test.masks.labelled, test.title)
+            compare(before, after, dataset, found[name], samples)
+        samples.write(folders)
+        return summarize(step, found, extension.read.judges)
 
     def _write_results(self, notes: list[str]) -> None:
         """Adds the results of the comparison to those of the steps."""
@@ -184,7 +175,7 @@ class ExtensionRunner(IncrementalRunner):
                 'confusion': [row[known] for row in self.summary[counts][known]],
                 'iou': [item[key] for item in classes[known]],
                 'judged_on': titles[known],
-                'palette': [list(colour) for colour in self.experiment.palette[known]],
+                'palette': self.experiment.palette[known],
                 'num_images': sum(self.summary['images'].values()),
                 'data_background': step.background,
                 'notes': notes,

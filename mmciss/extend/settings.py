@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import Registry
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
@@ -19,7 +18,7 @@ from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import crop_of
 from mmciss.models.classifiers.probe import growing_layers
 from mmciss.protocols.labels import IGNORE, UNKNOWN
-from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES
+from mmciss.registry import INITIALIZERS, LABELERS, STRUCTURES, class_of
 from mmciss.utils.configs import load_method, method_names
 
 EPOCHS = 30
@@ -56,42 +55,40 @@ def value_text(value: Any) -> str:
     return f'{value:g}' if isinstance(value, float) else str(value)
 
 
-@dataclass(frozen=True)
-class GivenSettings:
-    """The user's own settings, which must be positive and not too large; None leaves one to :func:`derive`."""
+def check_given(**given: Any) -> dict[str, Any]:
+    """Returns those of the user's own settings that are not None.
 
-    method: str | None = None
-    iters: int | None = None
-    lr: float | None = None
-    batch_size: int | None = None
-    crop_size: int | None = None
-
-    def __post_init__(self) -> None:
-        for key in ('iters', 'lr', 'batch_size', 'crop_size'):
-            value = getattr(self, key)
-            if value is not None and not (is_number(value) and value > 0):
-                raise ConfigError(f'{flag(key)}: {value!r}; it must be a positive number')
-        if self.crop_size is not None and self.crop_size > LARGEST_CROP:
-            raise ConfigError(f'--crop-size: {self.crop_size}; at most {LARGEST_CROP} pixels')
+    Raises:
+        ConfigError: If a number is not positive, or the crops are too large.
+    """
+    known = {key: value for key, value in given.items() if value is not None}
+    for key, value in known.items():
+        if key != 'method' and not (is_number(value) and value > 0):
+            raise ConfigError(f'{flag(key)}: {value!r}; it must be a positive number')
+    if known.get('crop_size', 0) > LARGEST_CROP:
+        raise ConfigError(f'--crop-size: {known["crop_size"]}; at most {LARGEST_CROP} pixels')
+    return known
 
 
 def derive(
-    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: GivenSettings = GivenSettings()
+    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: Mapping[str, Any] | None = None
 ) -> dict[str, Setting]:
     """Derives the settings that are not given, from the model, the number of images and their heights and widths.
+
+    ``given`` may have ``method``, ``iters``, ``lr``, ``batch_size`` and ``crop_size``, see :func:`check_given`.
 
     Returns:
         ``method``, ``lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``, ``new_rows_lr`` and
         ``optimizer`` (a config of an optim wrapper with the learning rates inside).
     """
     optimizer, lr = _learning_rate(old)
-    chosen = {**vars(given), 'crop_size': given.crop_size and (given.crop_size, given.crop_size)}
+    chosen = {key: (value, value) if key == 'crop_size' else value for key, value in (given or {}).items()}
     settings = {
         'method': _method(old),
         'lr': lr,
         'batch_size': _batch_size(old, num_images),
         'crop_size': _crop_size(old, sizes),
-        **{key: Setting(value, 'as given') for key, value in chosen.items() if value is not None},
+        **{key: Setting(value, 'as given') for key, value in chosen.items()},
     }
     settings.setdefault('iters', _iterations(old, num_images, settings['batch_size'].value))
     optimizer.optimizer.lr = settings['lr'].value
@@ -228,11 +225,11 @@ def unfit_because(config: Config, background: bool) -> str | None:
         return 'it shapes the training of the first classes too, which is over'
     if method.get('memory'):
         return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
-    if _says(STRUCTURES, method.get('structure'), 'solved'):
+    if getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False):
         return 'it goes on from sums over the data of the first classes, which a model trained without it does not have'
-    if not background and _says(INITIALIZERS, method.get('initializer'), 'needs_background'):
+    if not background and getattr(class_of(INITIALIZERS, method.get('initializer')), 'needs_background', False):
         return 'it starts new classes from the background, which this model does not have'
-    if background and _says(LABELERS, method.get('labeler'), 'labels_unlabelled'):
+    if background and _labels_unlabelled(method):
         return 'it is for models without a background class'
     return None
 
@@ -244,9 +241,8 @@ def unlabelled_value(method: Mapping[str, Any], background: bool) -> int:
     """
     if background:
         return 0
-    return UNKNOWN if _says(LABELERS, method.get('labeler'), 'labels_unlabelled') else IGNORE
+    return UNKNOWN if _labels_unlabelled(method) else IGNORE
 
 
-def _says(registry: Registry, slot: Mapping[str, Any] | None, attribute: str) -> bool:
-    """Whether a slot is filled with a class that has an attribute set."""
-    return slot is not None and bool(getattr(registry.get(slot['type']), attribute, False))
+def _labels_unlabelled(method: Mapping[str, Any]) -> bool:
+    return getattr(class_of(LABELERS, method.get('labeler')), 'labels_unlabelled', False)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.checks.config import check_dictionaries, check_settings
 from mmciss.engine.checks.keys import apply_cfg_options
+from mmciss.engine.model_config import drop_class_weights
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import default_train_pipeline, with_crop
 from mmciss.extend.settings import Setting
-from mmciss.models.classifiers.head_config import class_weights, heads_of
 from mmciss.protocols.step import Step
 from mmciss.utils.configs import configs_folder
 
@@ -51,13 +51,13 @@ def training_config(
     method: Mapping[str, Any],
     settings: Mapping[str, Setting],
     work_dir: str,
-    seed: int = 0,
-    cfg_options: Mapping[str, Any] | None = None,
-    size: tuple[int, int] = (512, 512),
+    seed: int,
+    cfg_options: Mapping[str, Any] | None,
+    sizes: Sequence[tuple[int, int]],
 ) -> Config:
     """Returns the training config with the derived settings and, last, the user's changes by dotted keys.
 
-    ``size`` is the usual height and width of the images in pixels, for models without a training pipeline.
+    ``sizes`` are heights and widths of the images in pixels, for models without a training pipeline.
 
     Raises:
         ConfigError: If a change cannot work; names the key.
@@ -67,7 +67,7 @@ def training_config(
     runtime = Config.fromfile(configs_folder() / '_base_' / 'default_runtime.py').to_dict()
     runtime['default_hooks'].pop('visualization')
     runtime['default_hooks']['checkpoint']['interval'] = max(1, min(500, iters // 4))
-    pipeline = with_crop(old.train_pipeline or default_train_pipeline(min(crop), size), crop)
+    pipeline = with_crop(old.train_pipeline or default_train_pipeline(min(crop), sizes), crop)
     set_keys = {key: value for key, value in method.items() if value is not None}
     own = dict(
         custom_imports=copy.deepcopy(old.cfg.get('custom_imports')),
@@ -121,14 +121,3 @@ def training_model(model: ConfigDict, crop: tuple[int, int]) -> ConfigDict:
         preprocessor['size'] = crop
         preprocessor.pop('size_divisor', None)
     return model
-
-
-def drop_class_weights(model: dict[str, Any]) -> int:
-    """Removes every list of class weights from the heads of a config, in place, and returns how many there were.
-
-    Lists with more entries than classes, such as one for 'no object', grow with the number of classes and stay.
-    """
-    fixed = [node for _, head in heads_of(model) for node, rest in class_weights(head) if not rest]
-    for node in fixed:
-        node.pop('class_weight')
-    return len(fixed)

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Colour = tuple[int, int, int]
-"""Red, green and blue, 0 to 255."""
-
 
 def voc_palette(count: int = 256) -> list[list[int]]:
     """Returns PASCAL VOC's colour map: the bits of the id spread over red, green and blue.
@@ -24,16 +21,16 @@ def voc_palette(count: int = 256) -> list[list[int]]:
     ]
 
 
-def extend_palette(palette: Sequence[Colour], num_old: int, num_new: int, background: bool) -> tuple[Colour, ...]:
+def extend_palette(palette: Sequence[Sequence[int]], num_old: int, num_new: int, background: bool) -> list[list[int]]:
     """Adds colours that differ as much as possible from the existing ones.
 
     If those of the old classes are unknown, all are chosen, except for the background's, which is black.
     """
     hues = [(h / 48, s, v) for v in (1.0, 0.7, 0.45) for s in (1.0, 0.55) for h in range(48)]
     candidates = np.array([[round(255 * part) for part in colorsys.hsv_to_rgb(*hue)] for hue in hues])
-    first = (0, 0, 0) if background else candidates[0]
-    chosen = [tuple(map(int, colour)) for colour in palette or [first]]
+    first = [0, 0, 0] if background else candidates[0]
+    chosen = [list(map(int, colour)) for colour in palette or [first]]
     while len(chosen) < num_old + num_new:
         distance = np.abs(candidates[:, None] - np.array(chosen)[None]).sum(-1).min(1)
-        chosen.append(tuple(map(int, candidates[distance.argmax()])))
-    return tuple((red, green, blue) for red, green, blue in chosen)
+        chosen.append(candidates[distance.argmax()].tolist())
+    return chosen

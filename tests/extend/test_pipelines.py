@@ -17,7 +17,7 @@ def test_labels_are_loaded_as_they_are() -> None:
 
 
 def test_crops() -> None:
-    pipeline = default_train_pipeline(96, (120, 160))
+    pipeline = default_train_pipeline(96, [(120, 160)])
     assert crop_of(pipeline) == (96, 96) and crop_of([PACK]) is None
     assert crop_of(with_crop(pipeline, (64, 32))) == (64, 32) and crop_of(pipeline) == (96, 96)
     assert crop_of(with_crop([dict(type='SegRandomResizedCrop', crop_size=96)], (64, 64))) == (64, 64)

@@ -11,7 +11,7 @@ import mmciss.register_all
 from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel, read_old_model
-from mmciss.extend.settings import GivenSettings, derive, extension_method, faster_new_rows, unlabelled_value
+from mmciss.extend.settings import check_given, derive, extension_method, faster_new_rows, unlabelled_value
 from tests.extend.samples import write_model
 from tests.models.tiny_heads import tiny_segmentor
 
@@ -97,7 +97,7 @@ def test_configs_of_older_versions_have_an_optimizer_without_wrapper(old: OldMod
 
 
 def test_given_settings_win(old: OldModel) -> None:
-    found = derive(old, 400, [(50, 60)], GivenSettings('lwf', 7, 0.5, 2, 64))
+    found = derive(old, 400, [(50, 60)], dict(method='lwf', iters=7, lr=0.5, batch_size=2, crop_size=64))
     assert [found[key].value for key in ('method', 'iters', 'lr', 'batch_size', 'crop_size')] == [
         'lwf',
         7,
@@ -108,7 +108,7 @@ def test_given_settings_win(old: OldModel) -> None:
     assert found['optimizer'].value['optimizer']['lr'] == 0.5 and found['lr'].reason == 'as given'
     for name in ('iters', 'lr', 'batch_size', 'crop_size'):
         with pytest.raises(ConfigError, match=f'--{name.replace("_", "-")}: -1'):
-            GivenSettings(**{name: -1})
+            check_given(**{name: -1})
 
 
 @pytest.mark.parametrize(

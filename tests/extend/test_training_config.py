@@ -9,12 +9,12 @@ import pytest
 from mmengine.config import ConfigDict
 
 import mmciss.register_all
+from mmciss.engine.model_config import drop_class_weights
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.old_model import read_old_model
-from mmciss.extend.settings import GivenSettings
-from mmciss.extend.training_config import check_read, drop_class_weights, training_model
+from mmciss.extend.training_config import check_read, training_model
 from mmciss.models.step_context import StepState
 from tests.extend.samples import write_images, write_model
 
@@ -26,7 +26,7 @@ def test_from_model_to_step(tmp_path: Path) -> None:
         ['fork'],
         ExtensionData(images=images, masks=masks),
         tmp_path / 'out',
-        GivenSettings(iters=12, crop_size=16),
+        dict(iters=12, crop_size=16),
         seed=3,
         cfg_options={'method.freeze.norm': 'train'},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mmciss.engine.hooks.teacher_hook import unwrap
+from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.utils.files import write_atomically
 
 if TYPE_CHECKING:
@@ -130,6 +132,28 @@ def save_samples(runner: Runner, experiment: Experiment, path: Path) -> None:
         rows.append(thumbnails(item['inputs'], sample.gt_sem_seg.data[0], sample.pred_sem_seg.data[0]))
     images, labels, predictions = (np.stack(column) for column in zip(*rows, strict=True))
     write_samples(path, images, labels, predictions, np.array(positions))
+
+
+class MostChanged:
+    """The sample images of an extension: those with the most changes, or the most labels of new classes."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[float, list[np.ndarray]]] = []
+
+    def add(self, image: Tensor, label: Tensor, before: Tensor, after: Tensor, num_old: int) -> None:
+        """Keeps an image ``(C, H, W)`` with its maps ``(H, W)`` if its score is high enough."""
+        new = (label >= num_old) & (label < UNKNOWN)
+        score = float((before != after).float().mean() + new.float().mean())
+        if len(self.items) < NUM_SAMPLES or score > self.items[-1][0]:
+            label = label.masked_fill(label == UNKNOWN, IGNORE)
+            self.items.append((score, thumbnails(image, label, before, after)))
+            self.items = sorted(self.items, key=lambda item: -item[0])[:NUM_SAMPLES]
+
+    def write(self, folders: Sequence[Path]) -> None:
+        """Writes ``samples.npz`` of both steps into their folders."""
+        images, labels, *predictions = map(np.stack, zip(*(maps for _, maps in self.items), strict=True))
+        for folder, found in zip(folders, predictions, strict=True):
+            write_samples(folder / 'samples.npz', images, labels, found)
 
 
 def write_samples(

@@ -16,7 +16,7 @@ from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
-from mmciss.registry import INITIALIZERS, STATISTICS, STRUCTURES
+from mmciss.registry import INITIALIZERS, STATISTICS, STRUCTURES, class_of
 
 METHOD_SLOTS = (
     'main_loss',
@@ -91,16 +91,11 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
 
 def solves(slots: Mapping[str, Any]) -> bool:
     """Whether a method solves for what later steps learn rather than training it."""
-    kinds = ((registry, (slots.get(slot) or {}).get('type')) for slot, registry in SOLVERS)
-    return any(
-        getattr(registry.get(kind) if isinstance(kind, str) else kind, 'solved', False) for registry, kind in kinds
-    )
+    return any(getattr(class_of(registry, slots.get(slot)), 'solved', False) for slot, registry in SOLVERS)
 
 
 def _is_after(config: Mapping[str, Any]) -> bool:
-    kind = config.get('type')
-    usual = getattr(STATISTICS.get(kind) if isinstance(kind, str) else kind, 'when', None)
-    return bool(config.get('when', usual) == 'after')
+    return bool(config.get('when', getattr(class_of(STATISTICS, config), 'when', None)) == 'after')
 
 
 def make_step_config(

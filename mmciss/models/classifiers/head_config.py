@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
+from mmciss.registry import class_of
 
 WORKING_HEADS = (
     'ANNHead, APCHead, ASPPHead, CCHead, DAHead, DDRHead, DepthwiseSeparableASPPHead, '
@@ -61,9 +62,7 @@ def with_num_classes(head: dict[str, Any], num_classes: int, key: str = 'model.d
 
 def extra_rows_of(head: dict[str, Any]) -> int:
     """Returns how many rows a head's classifier has after those of the classes."""
-    kind = head.get('type')
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    names = [base.__name__ for base in getattr(kind, '__mro__', ())]
+    names = [base.__name__ for base in getattr(class_of(MODELS, head), '__mro__', ())]
     return max((rows for name in names for rows in EXTRA_ROWS.get(name, {}).values()), default=0)
 
 

@@ -19,6 +19,7 @@ from mmciss.models.classifiers.head_config import (
     with_num_classes,
 )
 from mmciss.models.classifiers.query_heads import check_complete
+from mmciss.registry import class_of
 
 _FOUND: dict[tuple[Any, str], tuple[str, ...]] = {}
 """What was found for heads that differ in nothing but their number of classes, within this process."""
@@ -69,11 +70,10 @@ def growing_layers(model: dict[str, Any]) -> list[str]:
 
 
 def _cache_key(head: dict[str, Any], key: str) -> tuple[Any, str]:
-    kind = head.get('type')
     # A method replaces the main loss between steps; if it has no classes of its own, no layer depends on it.
     varies = {'loss_decode'} if 'num_classes' not in repr(head.get('loss_decode')) else set()
     rest = {name: value for name, value in head.items() if name not in varies}
-    return MODELS.get(kind) if isinstance(kind, str) else kind, repr(with_num_classes(rest, 0, key))
+    return class_of(MODELS, head), repr(with_num_classes(rest, 0, key))
 
 
 def _probe(head: dict[str, Any], key: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError
 from mmciss.functional import labels_at
 from mmciss.models.classifiers.grown_parameters import EXTRA_ROWS
+from mmciss.registry import class_of
 from mmciss.utils.environment import MMDET
 from mmciss.utils.patched import patched
 
@@ -155,14 +156,9 @@ def pixel_head(kind: type) -> type:
 
 def score_pixels(head: dict[str, Any]) -> None:
     """Lets a config build a head that gives scores of pixels, if it is one that classifies queries, in place."""
-    kind = _class_of(head)
+    kind = class_of(MODELS, head)
     if classifies_queries(kind) and not issubclass(kind, PixelScores):
         head['type'] = pixel_head(kind)
-
-
-def _class_of(head: dict[str, Any]) -> Any:
-    kind = head.get('type')
-    return MODELS.get(kind) if isinstance(kind, str) else kind
 
 
 def check_complete(head: dict[str, Any], key: str) -> None:
@@ -178,7 +174,7 @@ def check_complete(head: dict[str, Any], key: str) -> None:
     Raises:
         ConfigError: Saying what to install.
     """
-    kind = _class_of(head)
+    kind = class_of(MODELS, head)
     if not classifies_queries(kind):
         return
     missing = '' if kind.forward is not nn.Module.forward else 'MMDetection is missing'

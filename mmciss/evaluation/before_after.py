@@ -1,34 +1,72 @@
-"""All numbers of the comparison of both models, computed from counts; IoUs are in percent, NaN if undefined."""
+"""What a model says before and after it learned new classes, on test sets that may label different classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from mmciss.evaluation.confusion import confusion_matrix
 from mmciss.evaluation.continual import nan_mean
 from mmciss.evaluation.partial_labels import PartialConfusion, iou_percent
 from mmciss.evaluation.summary import plain
-from mmciss.extend.comparison import Comparison
+from mmciss.protocols.labels import IGNORE, UNKNOWN
 from mmciss.protocols.step import Step
 
 
-def summarize(
-    step: Step, comparisons: Mapping[str, Comparison], titles: Mapping[str, str], judges: Sequence[str]
-) -> dict[str, Any]:
-    """Computes all numbers of the comparison.
+class BeforeAfter:
+    """What both models say on a test set: pixels, counted for ``K`` old and ``N`` new classes; at first all are 0.
+
+    Args:
+        step: The step that learned the new classes.
+        labelled: The classes that the test set labels.
+        title: What the test images are called.
+
+    Attributes:
+        before: Those of the old model, ``(K + N + 1, K)``.
+        after: Those of the extended model, ``(K + N + 1, K + N)``.
+        agreement: Old model's class (row) and extended model's class, ``(K, K + N)``, on pixels without a label of a
+            new class. Pixels where the labels cannot tell whether a predicted new class is right are left out.
+        num_images: Number of images.
+    """
+
+    def __init__(self, step: Step, labelled: Collection[int], title: str) -> None:
+        self.before, self.after = (
+            PartialConfusion(np.zeros((step.num_seen + 1, columns), dtype=np.int64), labelled, step.background)
+            for columns in (step.num_old, step.num_seen)
+        )
+        self.agreement = np.zeros((step.num_old, step.num_seen), dtype=np.int64)
+        self.title, self.num_images = title, 0
+
+    def add(self, label: Tensor, before: Tensor, after: Tensor) -> None:
+        """Counts one image: label (channels, :data:`UNKNOWN` or 255) and predictions, all ``(H, W)`` integers."""
+        num_old, total = self.agreement.shape
+        label = label.to(torch.int64).masked_fill(label == UNKNOWN, total)
+        self.before.add(before, label)
+        self.after.add(after, label)
+        left_open = (label == total) | ((label == 0) & self.after.background)
+        unjudged = torch.tensor([new for new in self.after.unlabelled if new >= num_old], device=after.device)
+        says_nothing = ((label >= num_old) & (label != total)) | (left_open & torch.isin(after, unjudged))
+        self.agreement += confusion_matrix(after, before.masked_fill(says_nothing, IGNORE), total)[:num_old]
+        self.num_images += 1
+
+
+def summarize(step: Step, comparisons: Mapping[str, BeforeAfter], judges: Sequence[str]) -> dict[str, Any]:
+    """Computes all numbers from the counts of every test set; IoUs are in percent.
 
     Each class is measured on a single test set, which labels and shows it: an old class on ``'old'`` if possible, a new
     class on the first of ``judges`` that does. So every IoU is what MMSegmentation measures on that set.
 
-    ``comparisons`` and ``titles`` are by test set: ``'new'``, and ``'old'`` if there is one.
+    The test sets of ``comparisons`` are ``'new'``, and ``'old'`` if there is one.
 
     Returns:
         Plain values, None for what is not defined.
     """
     num_old = step.num_old
-    sets = {name: summarize_set(step, counts, titles[name]) for name, counts in comparisons.items()}
+    sets = {name: summarize_set(step, counts) for name, counts in comparisons.items()}
     agreed = np.sum([counts.agreement for counts in comparisons.values()], axis=0)
     agreement = iou_percent(agreed)[:num_old]
     orders: list[Sequence[str]] = [('old', 'new')] * num_old + [judges] * step.num_new
@@ -68,7 +106,7 @@ def summarize(
     )
 
 
-def summarize_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
+def summarize_set(step: Step, counts: BeforeAfter) -> dict[str, Any]:
     """Returns the results of one test set by itself; its confusions include all pixels.
 
     Where its labels cannot tell, ``open_pixels`` are left out of the counts; ``background_if_wrong`` is the
@@ -81,7 +119,7 @@ def summarize_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
     strict = PartialConfusion(table, range(step.num_seen), step.background)
     pixels = table.sum(1)
     return {
-        'title': title,
+        'title': counts.title,
         'images': counts.num_images,
         'labelled': [step.names[index] for index in sorted(counts.after.labelled)],
         'classes': [
@@ -100,7 +138,7 @@ def summarize_set(step: Step, counts: Comparison, title: str) -> dict[str, Any]:
     }
 
 
-def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[str]) -> str | None:
+def _judge(comparisons: Mapping[str, BeforeAfter], channel: int, order: Sequence[str]) -> str | None:
     for name in order:
         found = comparisons[name].after if name in comparisons else None
         if found is not None and channel in found.labelled and found.counts[channel].any():
@@ -108,7 +146,9 @@ def _judge(comparisons: Mapping[str, Comparison], channel: int, order: Sequence[
     return None
 
 
-def _joined(comparisons: Mapping[str, Comparison], judged_on: Sequence[str | None], step: Step, key: str) -> np.ndarray:
+def _joined(
+    comparisons: Mapping[str, BeforeAfter], judged_on: Sequence[str | None], step: Step, key: str
+) -> np.ndarray:
     """Returns each class's row from the set it is measured on, and unlabelled pixels from the sets of new classes."""
     told = {name: getattr(counts, key).decidable for name, counts in comparisons.items()}
     joined = np.zeros_like(next(iter(told.values())))
