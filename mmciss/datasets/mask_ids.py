@@ -131,11 +131,10 @@ def _by_convention(scan: MaskScan, data: LabelledData, step: Step, choices: tupl
             'old': f'0 to {num_old - 1} (ids of the model)',
         }
         wrong = sorted(set(found).difference(*(allowed[name] for name in choices)))
-        image = int(scan.masks_with(wrong[0])[0]) if wrong else 0
         raise ConfigError(
-            f'{data.flag}: ids {", ".join(map(str, wrong or found))} match no class, first in '
-            f'{data.pairs[image].mask}. Allowed are {"; or ".join(words[name] for name in choices)}; '
-            f'and 255 = ignored.'
+            f'{data.flag}: ids {", ".join(map(str, wrong))} match no class, first in '
+            f'{data.pairs[int(scan.masks_with(wrong[0])[0])].mask}. Allowed are '
+            f'{"; or ".join(words[name] for name in choices)}; and 255 = ignored.'
         )
     new = frozenset(range(num_old, total))
     if chosen == 'new':

@@ -12,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmciss.datasets.class_names import class_names
 from mmciss.datasets.image_files import Reader, readers_of_configs
@@ -23,6 +23,7 @@ from mmciss.errors import ConfigError, prefixed
 from mmciss.extend.pipelines import DEFAULT_TEST_PIPELINE, with_labels
 from mmciss.models.classifiers.head_config import segmentor_classes
 from mmciss.models.classifiers.probe import growing_layers
+from mmciss.models.previous import check_fit, other_shapes
 from mmciss.protocols.labels import BACKGROUND_NAMES
 from mmciss.utils.blame import blaming
 from mmciss.utils.checkpoints import plain_weights, read_checkpoint
@@ -139,7 +140,7 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
     return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background)
 
 
-def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:
+def fitting_weights(model: Any, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:
     """Returns the weights of a checkpoint that the model has, in the model's order.
 
     Weights of an auxiliary head that the config leaves out are dropped, since such a head only serves training.
@@ -148,33 +149,17 @@ def fitting_weights(model: nn.Module, weights: dict[str, Tensor], checkpoint: st
         ConfigError: If weights are missing, unexpected or of another shape.
     """
     own = model.state_dict()
-    unknown = {name for name in weights if name not in own}
-    dropped = set() if model.with_auxiliary_head else {name for name in unknown if name.startswith('auxiliary_head')}
-    if dropped:
-        print_log(
-            f'{checkpoint}: {len(dropped)} weights of an auxiliary head that {config} does not have were left out.',
-            logger='current',
-        )
-    wrong = {
-        'missing in the checkpoint': {
-            name for name in own if name not in weights and not name.endswith('num_batches_tracked')
-        },
-        'that the model does not have': unknown - dropped,
-    }
-    problems = [
-        f'{len(names)} weights {what}, such as {", ".join(sorted(names)[:3])}' for what, names in wrong.items() if names
-    ]
-    shapes = [
-        f'{name} is {tuple(weights[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the model'
-        for name, tensor in own.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
-    if shapes:
-        # The classifiers come last in the model and tell most: how many classes the checkpoint has.
-        problems.append(f'{len(shapes)} of another shape: {"; ".join(shapes[-2:])}')
-    if problems:
-        raise ConfigError(
-            f'CHECKPOINT: {checkpoint} does not fit MODEL_CONFIG {config}: {". ".join(problems)}. It must '
-            f'come from the same architecture with the same number of classes.'
-        )
+    missing = [name for name in own if name not in weights and not name.endswith('num_batches_tracked')]
+    unexpected = [name for name in weights if name not in own]
+    if not model.with_auxiliary_head:
+        kept = [name for name in unexpected if not name.startswith('auxiliary_head')]
+        if len(kept) < len(unexpected):
+            print_log(
+                f'{checkpoint}: {len(unexpected) - len(kept)} weights of an auxiliary head that {config} does not have '
+                f'were left out.',
+                logger='current',
+            )
+        unexpected = kept
+    source = f'CHECKPOINT: {checkpoint} does not fit MODEL_CONFIG {config}'
+    check_fit(model, missing, unexpected, other_shapes(model, weights), source)
     return {name: weights.get(name, tensor) for name, tensor in own.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,32 +18,44 @@ if TYPE_CHECKING:
 
 
 def check_fit(
-    segmentor: BaseSegmentor,
-    weights: dict[str, Tensor],
-    missing: list[str],
-    unexpected: list[str],
-    source: str | Path,
-    key: str,
+    segmentor: BaseSegmentor, missing: Sequence[str], unexpected: Sequence[str], shapes: Sequence[str], source: str
 ) -> None:
-    """Rejects a checkpoint that does not fit the model exactly.
+    """Rejects weights that do not fit the model exactly.
 
     mmengine loads with ``strict=False``: a head that does not match would stay random, with no more than a line in the
     log.
 
+    Args:
+        segmentor: The model.
+        missing: Names of weights that the checkpoint lacks.
+        unexpected: Names of those that the model lacks.
+        shapes: What :func:`other_shapes` says.
+        source: The checkpoint and what it should fit, for the message.
+
     Raises:
-        ConfigError: If keys are missing or unexpected.
+        ConfigError: If there is any such weight.
     """
-    if missing or unexpected:
-        parts = [
-            f'{len(names)} {word} (such as {", ".join(sorted(names)[:3])})'
-            for word, names in (('missing', missing), ('unexpected', unexpected))
-            if names
-        ]
+    lists = (('missing in the checkpoint', missing), ('that the model does not have', unexpected))
+    problems = [
+        f'{len(names)} weights {what}, such as {", ".join(sorted(names)[:3])}' for what, names in lists if names
+    ]
+    if shapes:
+        # The classifiers come last in the model and tell most: how many classes the checkpoint has.
+        problems.append(f'{len(shapes)} of another shape: {"; ".join(shapes[-2:])}')
+    if problems:
         raise ConfigError(
-            f'{key}: {source} does not fit the model ({type(segmentor).__name__} with '
-            f'{segmentor.num_classes} classes): parameters {" and ".join(parts)}. It must come from the '
-            f'same architecture and the same classes.'
+            f'{source} ({type(segmentor).__name__} with {segmentor.num_classes} classes): {". ".join(problems)}. It '
+            f'must come from the same architecture and the same classes.'
         )
+
+
+def other_shapes(segmentor: BaseSegmentor, weights: Mapping[str, Tensor]) -> list[str]:
+    """Describes the weights whose shapes differ in a checkpoint and the model."""
+    return [
+        f'{name} is {tuple(weights[name].shape)} in the checkpoint and {tuple(tensor.shape)} in the model'
+        for name, tensor in segmentor.state_dict().items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
 
 
 def load_plain_checkpoint(segmentor: BaseSegmentor, path: str | Path, key: str, old_rows: bool = False) -> None:
@@ -58,14 +70,15 @@ def load_plain_checkpoint(segmentor: BaseSegmentor, path: str | Path, key: str, 
     Raises:
         ConfigError: If it does not fit.
     """
-    weights = read_plain_checkpoint(path)
+    weights, source = read_plain_checkpoint(path), f'{key}: {path} does not fit the model'
     try:
         missing, unexpected = load_old_rows(segmentor, weights) if old_rows else _load(segmentor, weights)
     except (RuntimeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f'{key}: {path} does not fit the model: {error}') from error
-    check_fit(segmentor, weights, missing, unexpected, path, key)
+        check_fit(segmentor, (), (), other_shapes(segmentor, weights), source)
+        raise ConfigError(f'{source}: {error}') from error
+    check_fit(segmentor, missing, unexpected, (), source)
 
 
 def _load(segmentor: BaseSegmentor, weights: dict[str, Tensor]) -> tuple[list[str], list[str]]:

@@ -190,7 +190,7 @@ def test_a_checkpoint_of_other_classes_or_architecture_is_refused(previous: dict
         name: tensor for name, tensor in plain_state_dict(base_model().segmentor).items() if 'layer3' not in name
     }
     save_tensors(previous['model'], {'state_dict': weights})
-    with pytest.raises(ConfigError, match=r'model.pth does not fit.*missing \(such as backbone.layer3'):
+    with pytest.raises(ConfigError, match='model.pth does not fit.*missing in the checkpoint, such as backbone.layer3'):
         later_model(previous)
 
 
