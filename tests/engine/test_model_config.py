@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from mmciss.engine.model_config import replace_main_loss, strip_pretrained
+from mmciss.engine.model_config import drop_class_weights, replace_main_loss, strip_pretrained
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.head_config import heads_of, segmentation_heads, set_num_classes
 
@@ -109,3 +109,16 @@ def test_wrappers_that_download_by_themselves_are_told_not_to() -> None:
     config = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=18, pretrained='path'))
     strip_pretrained(config)
     assert config['backbone'] == dict(type='ResNet', depth=18)
+
+
+def test_lists_of_class_weights_are_dropped_unless_they_grow() -> None:
+    weighted = dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])
+    config = dict(
+        decode_head=[
+            dict(type='FCNHead', num_classes=2, loss_decode=[weighted, dict(type='DiceLoss')]),
+            dict(type='FCNHead', num_classes=2, loss_decode=dict(type='CrossEntropyLoss', class_weight='file.npy')),
+        ]
+    )
+    assert drop_class_weights(config) == 1
+    assert config['decode_head'][0]['loss_decode'] == [dict(type='CrossEntropyLoss'), dict(type='DiceLoss')]
+    assert config['decode_head'][1]['loss_decode']['class_weight'] == 'file.npy' and drop_class_weights(config) == 0

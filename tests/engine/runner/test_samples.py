@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmciss.engine.runner.samples import LONG_SIDE, as_rgb, choose_samples, thumbnail
+from mmciss.engine.runner.samples import LONG_SIDE, NUM_SAMPLES, MostChanged, as_rgb, choose_samples, thumbnail
+from mmciss.protocols.labels import UNKNOWN
 
 
 def test_images_together_show_as_many_classes_as_possible() -> None:
@@ -64,3 +67,18 @@ def test_pictures_are_colours_whatever_the_pipeline_loads(kind: torch.dtype) -> 
 
 def test_deep_pictures_are_scaled() -> None:
     assert as_rgb(torch.tensor([[[0, 32768, 65535]]], dtype=torch.int32)).ravel()[[0, 3, 6]].tolist() == [0, 127, 255]
+
+
+def test_images_that_changed_most_are_kept_in_order(tmp_path: Path) -> None:
+    samples = MostChanged()
+    old, image = torch.zeros(8, 8, dtype=torch.int64), torch.zeros(3, 8, 8)
+    for changed in range(8):
+        new = old.clone()
+        new[:changed] = 3
+        samples.add(image, torch.full_like(old, UNKNOWN), old, new, num_old=3)
+    (tmp_path / 'a').mkdir()
+    samples.write([tmp_path / 'a', tmp_path / 'b'])
+    with np.load(tmp_path / 'a' / 'samples.npz') as before, np.load(tmp_path / 'b' / 'samples.npz') as after:
+        shares = (after['predictions'] != before['predictions']).mean((1, 2))
+        assert len(shares) == NUM_SAMPLES and shares.tolist() == [number / 8 for number in (7, 6, 5, 4, 3, 2)]
+        assert (before['labels'] == 255).all(), 'what is not labelled is ignored'

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.head_config import check_class_weights, check_countable, num_classes_of, with_num_classes
+from mmciss.models.classifiers.head_config import (
+    check_class_weights,
+    check_countable,
+    num_classes_of,
+    segmentor_classes,
+    with_num_classes,
+)
 from tests.models.tiny_heads import tiny_segmentor
 
 
@@ -14,6 +20,11 @@ def test_inner_heads_are_counted_and_changed() -> None:
     assert num_classes_of(changed) == 7 and num_classes_of(head) == 5
     assert changed.kernel_update_head[0].num_classes == 7
     assert changed.kernel_generate_head.num_classes == 7
+
+
+def test_the_last_decode_head_has_the_classes_of_the_segmentor() -> None:
+    heads = [dict(type='FCNHead', num_classes=2), dict(type='FCNHead', num_classes=4)]
+    assert segmentor_classes(dict(decode_head=heads, auxiliary_head=dict(type='FCNHead', num_classes=7))) == 4
 
 
 def test_out_channels_follow_only_where_they_are_the_classes() -> None:

@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.probe import find_growable
+from mmciss.models.classifiers.probe import find_growable, growing_layers
 from tests.models import refused_head  # noqa: F401
 
 FCN = dict(type='FCNHead', in_channels=8, channels=4, num_classes=3)
@@ -110,3 +110,11 @@ def test_heads_that_differ_in_classes_and_loss_only_are_built_twice_in_all() -> 
     MODELS.register_module(name='CountedHead', module=type('Another', (Counted,), {}), force=True)
     find_growable(dict(type='CountedHead', num_classes=3))
     assert built[6:] == [3, 4], 'another class under the same name'
+
+
+def test_layers_of_a_segmentor_are_named_as_in_its_weights() -> None:
+    model = dict(decode_head=[dict(FCN), dict(FCN, channels=8)], auxiliary_head=dict(FCN, num_classes=3))
+    assert growing_layers(model) == ['auxiliary_head.conv_seg', 'decode_head.0.conv_seg', 'decode_head.1.conv_seg']
+    refused = dict(model, auxiliary_head=dict(FCN, type='NormOverClassesHead'))
+    with pytest.raises(ConfigError, match='model.auxiliary_head: NormOverClassesHead cannot learn further classes'):
+        growing_layers(refused)

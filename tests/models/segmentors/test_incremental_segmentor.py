@@ -192,6 +192,12 @@ def test_a_checkpoint_of_other_classes_or_architecture_is_refused(previous: dict
     save_tensors(previous['model'], {'state_dict': weights})
     with pytest.raises(ConfigError, match='model.pth does not fit.*missing in the checkpoint, such as backbone.layer3'):
         later_model(previous)
+    weights = plain_state_dict(base_model().segmentor)
+    weights['backbone.layer1.0.conv1.weight'] = torch.zeros(1, 2, 3, 3)
+    save_tensors(previous['model'], {'state_dict': weights})
+    shapes = r'1 of another shape: backbone.layer1.0.conv1.weight is \(1, 2, 3, 3\) in the checkpoint and \(.*\) in'
+    with pytest.raises(ConfigError, match=f'previous step: .*model.pth does not fit the model .*: {shapes}'):
+        later_model(previous)
 
 
 def test_base_step_can_start_from_a_plain_checkpoint(tmp_path: Path) -> None:
