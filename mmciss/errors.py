@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -52,6 +52,18 @@ def flag(name: str) -> str:
         '--val-images'
     """
     return '--' + name.replace('_', '-')
+
+
+def names(items: Sequence[str], limit: int = 6) -> str:
+    """Lists names, the first ones only if there are many.
+
+    Examples:
+        >>> names(['a', 'b']), names([str(i) for i in range(20)], 3)
+        ('a, b', '0, 1, 2 and 17 more')
+    """
+    if len(items) <= limit:
+        return ', '.join(items) or '–'
+    return f'{", ".join(items[:limit])} and {len(items) - limit} more'
 
 
 def first_line(error: BaseException) -> str:

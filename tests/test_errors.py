@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmciss.errors import ConfigError, close_matches, prefixed, unknown_name
+from mmciss.errors import ConfigError, close_matches, names, prefixed, unknown_name
 
 
 def test_unknown_names_say_value_allowed_set_key_and_a_guess() -> None:
@@ -22,3 +22,8 @@ def test_what_is_read_stands_before_the_message() -> None:
     assert isinstance(caught.value.__cause__, ConfigError)
     with pytest.raises(KeyError), prefixed('--masks'):
         raise KeyError('other errors pass')
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    assert names(['cat', 'dog']) == 'cat, dog' and names([]) == '–'
+    assert names(list('abcdefgh')) == 'a, b, c, d, e, f and 2 more'

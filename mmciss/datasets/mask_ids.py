@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmciss.datasets.labelled_data import LabelledData
-from mmciss.errors import ConfigError, prefixed, unknown_name
-from mmciss.evaluation.markdown import names
+from mmciss.errors import ConfigError, names, prefixed, unknown_name
 from mmciss.protocols.labels import BACKGROUND_NAMES, IGNORE, UNKNOWN, dataset_id_table
 from mmciss.protocols.scan import MaskScan, load_or_scan
 from mmciss.protocols.step import Step

@@ -78,15 +78,3 @@ def table(header: Sequence[Any], rows: Sequence[Sequence[Any]], text_columns: in
         ]
         lines.append(f'| {" | ".join(padded)} |')
     return '\n'.join(lines)
-
-
-def names(items: Sequence[str], limit: int = 6) -> str:
-    """Lists names, the first ones only if there are many.
-
-    Examples:
-        >>> names(['a', 'b']), names([str(i) for i in range(20)], 3)
-        ('a, b', '0, 1, 2 and 17 more')
-    """
-    if len(items) <= limit:
-        return ', '.join(items) or EMPTY
-    return f'{", ".join(items[:limit])} and {len(items) - limit} more'

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmciss.evaluation.markdown import EMPTY, duration, names, number, ordinal, spread, table
+from mmciss.errors import names
+from mmciss.evaluation.markdown import EMPTY, duration, number, ordinal, spread, table
 from mmciss.evaluation.published import method_key
 from mmciss.evaluation.published_ranking import FAR
 from mmciss.evaluation.scores import score_key

@@ -13,8 +13,7 @@ from mmciss.datasets.image_files import IMAGES, MASKS
 from mmciss.datasets.label_formats import find_export
 from mmciss.datasets.labelled_data import LabelledData, Pair, Readers, data_of_config, data_of_export, data_of_folders
 from mmciss.datasets.mask_ids import ReadMasks, read_masks
-from mmciss.errors import ConfigError, flag, prefixed
-from mmciss.evaluation.markdown import names
+from mmciss.errors import ConfigError, flag, names, prefixed
 from mmciss.protocols.labels import IGNORE
 from mmciss.protocols.step import Step
 from mmciss.utils.files import value_checksum

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mmciss.evaluation.markdown import EMPTY, names, number, table
+from mmciss.errors import names
+from mmciss.evaluation.markdown import EMPTY, number, table
 from mmciss.evaluation.plots import FAINT, NEW, OLD, draw_cells, new_figure, style
 from mmciss.evaluation.report import Section
 from mmciss.extend.settings import value_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmciss.evaluation.markdown import duration, names, number, spread, table
+from mmciss.evaluation.markdown import duration, number, spread, table
 
 
 def test_numbers() -> None:
@@ -10,7 +10,6 @@ def test_numbers() -> None:
     assert number(-2.0) == '-2.0' and number(-0.04) == '0.0'
     assert spread(10, 1) == '10.0 ± 1.0' and spread(None, None) == '–'
     assert duration(59.6) == '1:00' and duration(None) == '–'
-    assert names([]) == '–'
 
 
 def test_table_is_aligned_in_its_source() -> None:
