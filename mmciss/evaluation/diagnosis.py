@@ -224,9 +224,13 @@ def overwritten(result: Mapping[str, Any], before: Mapping[str, Any]) -> list[Fi
             continue  # it has its pixels, and those of another class, of which there is another statement
         change = f'{earlier[channel]:.1f} to {iou[channel]:.1f}, {100 * others[taker]:.0f} % of its pixels'
         taken.setdefault(taker, []).append((earlier[channel] - iou[channel], f'{names[channel]} ({change})'))
+    untrained = result.get('iterations') == 0
     return [
         Finding(
-            result['step'], 'overwritten', f'{names[taker]} took {_worst(facts)}.', _remedy(taker, known, background)
+            result['step'],
+            'overwritten',
+            f'{names[taker]} took {_worst(facts)}.',
+            UNTRAINED if untrained else _remedy(taker, known, background),
         )
         for taker, facts in sorted(taken.items())
     ]

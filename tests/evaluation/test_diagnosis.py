@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmciss.evaluation.diagnosis import diagnose, loss_curve
+from mmciss.evaluation.diagnosis import UNTRAINED, diagnose, loss_curve
 
 
 def step(index: int, called: dict[str, dict[str, int]] | None = None, **facts: object) -> dict:
@@ -107,6 +107,11 @@ def test_old_classes_are_listed_by_what_took_them() -> None:
     assert background.text.startswith('background took cow (') and '50 % of its pixels' in background.text
     assert horse.text.startswith('horse took cat (') and '60 % of its pixels' in horse.text
     assert 'models the background (--method' in background.remedy and 'method.losses' in horse.remedy
+
+
+def test_a_step_without_training_has_no_rate_to_lower() -> None:
+    (found,) = diagnose([step(0), step(1, dict(cat=dict(horse=600)), iterations=0)])
+    assert found.rule == 'overwritten' and found.remedy == UNTRAINED
 
 
 def test_the_four_largest_losses_are_named() -> None:
