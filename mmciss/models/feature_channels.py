@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmseg.models.segmentors import BaseSegmentor
 
 SIDE = 64
-"""Side of the empty image that :func:`feature_channels` runs a model on, in pixels."""
+"""Side of the empty image that a model is run on, in pixels."""
 
 
 def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) -> dict[str, int]:
@@ -29,11 +29,26 @@ def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) 
     Raises:
         ConfigError: If the model does not run on an image of 64 x 64 pixels, or a layer's output is not a map.
     """
+    with FeatureTap(segmentor, layers) as tap:
+        run_on_an_empty_image(segmentor, key)
+    return {name: _channels(name, tap.records.get(name), key) for name in layers}
+
+
+def run_on_an_empty_image(segmentor: BaseSegmentor, key: str) -> None:
+    """Runs a model once; neither its weights nor its mode nor any random generator change.
+
+    Args:
+        segmentor: The segmentor.
+        key: The config key of the slot that asks.
+
+    Raises:
+        ConfigError: If the model does not run on an image of 64 x 64 pixels.
+    """
     modes = {module: module.training for module in segmentor.modules()}
     segmentor.eval()
     image = next(segmentor.parameters()).new_zeros(1, 3, SIDE, SIDE)
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), FeatureTap(segmentor, layers) as tap:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             run_segmentor(segmentor, image)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if isinstance(error, ConfigError):
@@ -44,7 +59,6 @@ def feature_channels(segmentor: BaseSegmentor, layers: Iterable[str], key: str) 
     finally:
         for module, training in modes.items():
             module.training = training
-    return {name: _channels(name, tap.records.get(name), key) for name in layers}
 
 
 def _channels(name: str, output: Any, key: str) -> int:

@@ -57,11 +57,12 @@ class RidgeCorrelations(DataPass):
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's sites."""
         assert output.embedding is not None, 'it is among the needs'
-        labels = labels_at(target, output.embedding.shape[-2:], centre=True)
+        sites = self.layer.sites(output.embedding)
+        labels = labels_at(target, sites.shape[-2:], centre=True)
         old = self.step.num_old
         if self.threshold is not None and self.step.background and old > 1 and self.step.index >= self.first_step:
             labels = threshold_pseudo_labels(labels, output.logits[:, :old], self.threshold)
-        sums = correlations(output.embedding, labels, self.layer.projection.flatten(1), self.step.num_seen)
+        sums = correlations(sites, labels, self.layer.projection.flatten(1), self.step.num_seen)
         self.sums = sums if self.sums is None else self.sums.plus(sums)
 
     def finish(self) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,11 +16,14 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, hidden_sites, random_projection, reveal_hidden_sites, solve_ridge
 from mmciss.models.classifiers.growable import Growable, GrowableConv2d
+from mmciss.models.feature_channels import SIDE, run_on_an_empty_image
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
 from mmciss.models.structures.structure import Structure, build_exported_head
 from mmciss.registry import STRUCTURES
+from mmciss.utils.patched import patched
 
 if TYPE_CHECKING:
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import BaseSegmentor
 
     from mmciss.models.step_context import StepContext
@@ -42,6 +46,12 @@ class RandomExpansion(Structure):
         seed: Seed of the random layer.
         reveal_hidden: Whether sites of later classes that earlier steps labelled as background are estimated and count
             for their own class, see :func:`mmciss.functional.hidden_sites`. False is the release's regression.
+        upsample: How many times finer than the embedding the sites are, in both directions. The release's sites are
+            the embedding's, 1, whose scores are upsampled: a mixture of two sites' scores says less about where a class
+            ends than a score of the mixture.
+        level: Which of the maps that the head gets joins the embedding, as in a list of them; None for the embedding
+            alone, as in the release. The embedding was made for the classes of the base step, maps before the head
+            still know what else there is.
     """
 
     in_plain_model = False
@@ -49,20 +59,30 @@ class RandomExpansion(Structure):
     solved = True
     needs = ('statistics.autocorrelation', 'statistics.cross_correlation')
 
-    def __init__(self, width: int = 1024, gamma: float = 1.0, seed: int = 0, reveal_hidden: bool = True) -> None:
+    def __init__(
+        self,
+        width: int = 1024,
+        gamma: float = 1.0,
+        seed: int = 0,
+        reveal_hidden: bool = True,
+        upsample: int = 1,
+        level: int | None = None,
+    ) -> None:
         super().__init__()
-        if width < 1:
-            raise ConfigError(f'method.structure.width must be positive, found {width}')
+        for key, value in (('width', width), ('upsample', upsample)):
+            if value < 1 or not isinstance(value, int):
+                raise ConfigError(f'method.structure.{key} must be a positive integer, found {value}')
         if gamma <= 0:
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
-        self.width, self.gamma, self.seed, self.reveal_hidden = width, gamma, seed, reveal_hidden
+        self.width, self.gamma, self.seed = width, gamma, seed
+        self.reveal_hidden, self.upsample, self.level = reveal_hidden, upsample, level
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Puts the random layer and the rows in the place of the main classifier.
 
         Raises:
-            ConfigError: If the main head does not end in a 1x1 convolution ``conv_seg``, or has channels that are no
-                class.
+            ConfigError: If the main head does not end in a 1x1 convolution ``conv_seg``, has channels that are no
+                class, or gets no map of this level.
         """
         name, head = main_head(segmentor)
         found = main_classifier(segmentor)
@@ -77,8 +97,11 @@ class RandomExpansion(Structure):
                 'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
                 'future_rows'
             )
-        rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, trained=step.is_base)
-        head.conv_seg = rows.to(layer.weight)
+        beside = None
+        if self.level is not None:
+            beside = (self.level, level_channels(segmentor, head, self.level))
+        rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, step.is_base, self.upsample, beside)
+        put_rows(head, rows.to(layer.weight))
 
     @torch.no_grad()
     def end(self, context: StepContext) -> None:
@@ -97,8 +120,12 @@ class RandomExpansion(Structure):
     def export_config(self, segmentor: BaseSegmentor, model: dict[str, Any]) -> None:
         """Wraps the main head's config."""
         slot, _, index = main_head(segmentor)[0].partition('.')
-        sizes = list(linear_classifier(segmentor)[1].sizes)
-        options = ConfigDict(type='HeadWithRandomExpansion', sizes=sizes, width=self.width)
+        layer = linear_classifier(segmentor)[1]
+        options = ConfigDict(type='HeadWithRandomExpansion', sizes=list(layer.sizes), width=self.width)
+        if self.upsample > 1:
+            options.upsample = self.upsample
+        if layer.beside is not None:
+            options.beside = layer.beside
         if index:
             model[slot][int(index)] = ConfigDict(options, head=model[slot][int(index)])
         else:
@@ -114,6 +141,9 @@ class ExpandedRows(Growable):
         width: Number E of random features.
         seed: Seed of the random layer.
         trained: Whether an ordinary classifier on the embedding is trained, and answers, until :meth:`set_rows`.
+        upsample: How many times finer than the embedding the scores are.
+        beside: Index and number of channels L of the map, among those that the head gets, which joins the embedding;
+            see :func:`put_rows`.
 
     Examples:
         >>> layer = ExpandedRows(8, (16, 1), width=32)
@@ -125,7 +155,14 @@ class ExpandedRows(Growable):
     projection: Tensor
 
     def __init__(
-        self, in_channels: int, sizes: Sequence[int], width: int, seed: int = 0, trained: bool = False
+        self,
+        in_channels: int,
+        sizes: Sequence[int],
+        width: int,
+        seed: int = 0,
+        trained: bool = False,
+        upsample: int = 1,
+        beside: tuple[int, int] | None = None,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
             layer = nn.Conv2d(width, rows, 1, bias=False)
@@ -133,18 +170,30 @@ class ExpandedRows(Growable):
             return layer.requires_grad_(False)
 
         super().__init__(sizes, new_layer)
-        self.in_channels = in_channels
-        self.register_buffer('projection', random_projection(in_channels, width, seed)[..., None, None].to(self.weight))
+        self.in_channels, self.upsample, self.beside = in_channels, upsample, beside
+        self.map: Tensor | None = None
+        total = in_channels + (0 if beside is None else beside[1])
+        self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
         self.trained = nn.Conv2d(in_channels, sum(self.sizes), 1) if trained else None
         if self.trained is not None:
             normal_init(self.trained, std=0.01)
         self.is_solved = not trained
 
+    def sites(self, embedding: Tensor) -> Tensor:
+        """Returns what the random layer sees of the latest batch, ``(N, D + L, upsample * h, upsample * w)``."""
+        if self.beside is not None:
+            assert self.map is not None, 'put_rows lets the head hand it on'
+            beside = F.interpolate(self.map, embedding.shape[-2:], mode='bilinear', align_corners=False)
+            embedding = torch.cat([embedding, beside.to(embedding)], 1)
+        if self.upsample == 1:
+            return embedding
+        return F.interpolate(embedding, scale_factor=self.upsample, mode='bilinear', align_corners=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the logits ``(N, C, h, w)`` of an embedding ``(N, D, h, w)``."""
+        """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""
         if self.trained is not None and not self.is_solved:
             return self.trained(x)
-        return F.conv2d(F.relu(F.conv2d(x, self.projection)), self.weight)
+        return F.conv2d(F.relu(F.conv2d(self.sites(x), self.projection)), self.weight)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
@@ -167,18 +216,63 @@ class ExpandedRows(Growable):
             state[f'{prefix}{name}'] = state.pop(f'{prefix}{plain}', tensor) if plain != name else tensor
 
 
+def put_rows(head: BaseDecodeHead, rows: ExpandedRows) -> None:
+    """Makes rows the classifier of a head, which hands on the map that they see beside the embedding, if any."""
+    head.conv_seg = rows
+    if rows.beside is not None:
+        # Heads call their own forward, past any hook.
+        head.forward = partial(_with_map, head)
+
+
+def _maps(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [inputs] if isinstance(inputs, Tensor) else inputs
+
+
+def _with_map(head: BaseDecodeHead, inputs: Tensor | Sequence[Tensor], *args: Any) -> Any:
+    rows = head.conv_seg
+    rows.map = _maps(inputs)[rows.beside[0]].detach()
+    return type(head).forward(head, inputs, *args)
+
+
+def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -> int:
+    """Returns the number of channels of one of the maps that a head gets.
+
+    Raises:
+        ConfigError: If it gets no such map.
+    """
+    maps: list[Tensor] = []
+
+    def forward(inputs: Any, *args: Any) -> Any:
+        maps.extend(_maps(inputs))
+        return type(head).forward(head, inputs, *args)
+
+    with patched(head, 'forward', forward):
+        run_on_an_empty_image(segmentor, 'method.structure.level')
+    if not -len(maps) <= level < len(maps) or maps[level].dim() != 4:
+        shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
+        raise ConfigError(
+            f'method.structure.level={level}: the head gets {len(maps)} maps, of shapes {shapes} for an image of '
+            f'{SIDE} x {SIDE} pixels; None leaves them out'
+        )
+    return maps[level].shape[1]
+
+
 @MODELS.register_module(name='HeadWithRandomExpansion')
-def head_with_random_expansion(head: dict[str, Any], sizes: Sequence[int], width: int) -> nn.Module:
+def head_with_random_expansion(
+    head: dict[str, Any], sizes: Sequence[int], width: int, upsample: int = 1, beside: tuple[int, int] | None = None
+) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
 
     Args:
         head: Config of the decode head.
         sizes: Channels added by each step.
         width: Number of random features.
+        upsample: How many times finer than the embedding the scores are.
+        beside: Index and number of channels of the map that joins the embedding.
 
     Raises:
         ConfigError: If the sizes are not the classes of the head.
     """
     built = build_exported_head(head, sizes, 'A model with a random layer cannot be extended')
-    built.conv_seg = ExpandedRows(built.conv_seg.in_channels, sizes, width)
+    put_rows(built, ExpandedRows(built.conv_seg.in_channels, sizes, width, upsample=upsample, beside=beside))
     return built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mmciss.functional import Correlations, solve_ridge
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.structures.random_expansion import ExpandedRows
+from mmciss.models.taps import FeatureTap
 from mmciss.models.teacher import build_teacher
 from tests.models.structures.finished import finish
 from tests.models.tiny import BASE, LATER, batch, segmentor_config
@@ -65,6 +67,39 @@ def test_base_step_trains_an_ordinary_classifier_until_rows_are_solved_for() -> 
     assert not any('trained' in name for name in model.plain_weights())
 
 
+def test_scores_are_those_of_the_upsampled_embedding() -> None:
+    """And not the upsampled scores of the embedding."""
+    model = model_of(BASE, structure=dict(EXPANSION, upsample=2))
+    layer, x = rows_of(model), torch.randn(2, 8, 5, 5)
+    assert layer.trained is not None and layer(x).shape == (2, 3, 5, 5), 'an ordinary classifier is trained'
+    rows = solve(model).float()
+    finer = F.interpolate(x, (10, 10), mode='bilinear')
+    features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), finer))
+    torch.testing.assert_close(layer(x), torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_before_the_head_joins_the_embedding(tmp_path: Path) -> None:
+    """Of every batch anew, in copies too, and in a teacher."""
+    structure = dict(EXPANSION, level=-2)
+    model = model_of(BASE, structure=structure)
+    rows = solve(model).float()
+    layer = rows_of(model.eval())
+    assert layer.beside == (-2, 16) and layer.projection.shape == (24, 8 + 16, 1, 1)
+    taken = copy.deepcopy(model)
+    teacher = build_teacher(model_of(LATER, finish(model, tmp_path), structure=structure), 'cpu')
+    for side in (32, 48):
+        inputs = torch.randn(2, 3, side, side)
+        found = model(inputs)
+        with FeatureTap(model.segmentor, ['decode_head.conv_seg:input']) as tap:
+            maps = model.segmentor.extract_feat(inputs)
+            model.segmentor.decode_head.forward(maps)
+        both = torch.cat([tap.records['decode_head.conv_seg:input'], maps[-2]], 1)
+        features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), both))
+        torch.testing.assert_close(found, torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(taken(inputs), found)
+        torch.testing.assert_close(teacher(inputs).logits, found)
+
+
 def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path) -> None:
     base = model_of(BASE)
     expected = solve(base).float()
@@ -80,8 +115,9 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
     torch.testing.assert_close(solve(later, 1).float(), layer.weight.flatten(1))
 
 
-def test_exported_model_gives_the_same_scores(tmp_path: Path) -> None:
-    model = model_of(BASE, structure=dict(EXPANSION, seed=7))
+@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=-2)], ids=['', 'fine'])
+def test_exported_model_gives_the_same_scores(options: dict[str, int], tmp_path: Path) -> None:
+    model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
     solve(model)
     paths = finish(model, tmp_path)
     init_default_scope('mmseg')
@@ -108,8 +144,13 @@ def test_a_plain_checkpoint_is_where_the_base_step_starts(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(structure=dict(EXPANSION, width=0)), r'method.structure.width must be positive, found 0'),
+        (dict(structure=dict(EXPANSION, width=0)), r'method.structure.width must be a positive integer, found 0'),
+        (
+            dict(structure=dict(EXPANSION, upsample=1.5)),
+            r'method.structure.upsample must be a positive integer, found 1.5',
+        ),
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
+        (dict(structure=dict(EXPANSION, level=-5)), r'structure.level=-5: the head gets 4 maps, of shapes \(4, '),
         (dict(classifier=dict(auxiliary=1)), 'leave out auxiliary and future_rows'),
         (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), r'losses.dkd.*structure=None'),
     ],
