@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from mmseg.models.decode_heads import PointHead
+from mmengine.logging import MessageHub
+from mmseg.models.decode_heads import PointHead, decode_head
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
@@ -196,6 +197,27 @@ def run_segmentor(segmentor: BaseSegmentor, inputs: Tensor) -> Any:
     for head in segmentor.decode_head[1:-1]:
         logits = head.forward(maps, logits)
     return logits
+
+
+def loss_with_accuracy(
+    segmentor: BaseSegmentor, inputs: Tensor, data_samples: list[Any], interval: int
+) -> dict[str, Tensor]:
+    """Returns the losses of a segmentor, with ``acc_seg`` in every ``interval``-th iteration only.
+
+    The accuracy sorts the scores of every pixel at the size of the labels; nothing but the log reads it.
+
+    Args:
+        segmentor: The plain segmentor.
+        inputs: Images ``(N, 3, H, W)``.
+        data_samples: MMSegmentation's samples with ``gt_sem_seg``.
+        interval: Number of iterations, 1 for all.
+    """
+    iteration = 0 if interval == 1 else MessageHub.get_current_instance().get_info('iter', -1)
+    if (iteration + 1) % interval == 0:
+        return segmentor.loss(inputs, data_samples)
+    with patched(decode_head, 'accuracy', lambda *args, **options: None):
+        losses = segmentor.loss(inputs, data_samples)
+    return {name: value for name, value in losses.items() if value is not None}
 
 
 def refined_everywhere(head: PointHead, maps: Sequence[Tensor], coarse: Tensor) -> Tensor:

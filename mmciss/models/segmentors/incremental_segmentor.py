@@ -24,11 +24,11 @@ from mmciss.models.outputs import (
     SegOutput,
     auxiliary_appended,
     linear_classifier,
+    loss_with_accuracy,
     main_head,
     run_segmentor,
 )
 from mmciss.models.previous import load_plain_checkpoint, load_previous_step
-from mmciss.models.segmentors.training_accuracy import loss_with_accuracy
 from mmciss.models.slot import Slot
 from mmciss.models.slots import build_named, build_slot, check_needs
 from mmciss.models.step_context import StepContext, StepState
