@@ -251,8 +251,8 @@ def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -
     if not -len(maps) <= level < len(maps) or maps[level].dim() != 4:
         shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
         raise ConfigError(
-            f'method.structure.level={level}: the head gets {len(maps)} maps, of shapes {shapes} for an image of '
-            f'{SIDE} x {SIDE} pixels; None leaves them out'
+            f'method.structure.level={level}: the maps that the head gets for an image of {SIDE} x {SIDE} pixels are '
+            f'of shape {shapes}; None leaves them out'
         )
     return maps[level].shape[1]
 
