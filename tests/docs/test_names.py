@@ -122,7 +122,7 @@ def unknown_keys(text: str) -> list[str]:
 
 
 def test_config_keys_exist() -> None:
-    text = 'method.labler, method.labeler.level, method.losses.kd.loss_wait, steps.later.leer, protocol.oder'
+    text = 'method.labler, method.labeler.sureness, method.losses.kd.loss_wait, steps.later.leer, protocol.oder'
     assert unknown_keys(text) == sorted(text.split(', '))
     assert unknown_keys('method.labeler.threshold, method.base.losses.kd.loss_weight, steps.later.lr, steps.new.') == []
     texts = {
