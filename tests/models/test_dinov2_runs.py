@@ -134,12 +134,15 @@ def test_plain_mmsegmentation_segments_images_of_any_size(trained: Path) -> None
     assert inference_model(model, image).pred_sem_seg.data.shape == (1, 45, 61)
 
 
-def test_closed_form_needs_no_gradient_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('method', ['closed_form', 'closed_form_fine'])
+def test_closed_form_needs_no_gradient_at_any_step(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*args: Any, **kwargs: Any) -> None:
         raise AssertionError('a gradient was computed')
 
     monkeypatch.setattr(torch.Tensor, 'backward', refused)
-    cfg = tiny_config(tmp_path, 'closed_form', steps__base__iters=0, method__structure__width=32)
+    cfg = tiny_config(tmp_path, method, steps__base__iters=0, method__structure__width=32)
     results = train(cfg)
     assert [result['iterations'] for result in results] == [0, 0]
     first, last = weights(tmp_path, 0), weights(tmp_path, 1)

@@ -51,7 +51,8 @@ class RandomExpansion(Structure):
             ends than a score of the mixture.
         level: Which of the maps that the head gets joins the embedding, as in a list of them; None for the embedding
             alone, as in the release. The embedding was made for the classes of the base step, maps before the head
-            still know what else there is.
+            still know what else there is. Where the head gets a single map (a plain vision transformer), there is none
+            before it, and the embedding stands alone.
     """
 
     in_plain_model = False
@@ -97,9 +98,8 @@ class RandomExpansion(Structure):
                 'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
                 'future_rows'
             )
-        beside = None
-        if self.level is not None:
-            beside = (self.level, level_channels(segmentor, head, self.level))
+        channels = None if self.level is None else level_channels(segmentor, head, self.level)
+        beside = None if self.level is None or channels is None else (self.level, channels)
         rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, step.is_base, self.upsample, beside)
         put_rows(head, rows.to(layer.weight))
 
@@ -234,11 +234,11 @@ def _with_map(head: BaseDecodeHead, inputs: Tensor | Sequence[Tensor], *args: An
     return type(head).forward(head, inputs, *args)
 
 
-def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -> int:
-    """Returns the number of channels of one of the maps that a head gets.
+def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -> int | None:
+    """Returns the number of channels of one of the maps that a head gets; None if it gets a single one, and not that.
 
     Raises:
-        ConfigError: If it gets no such map.
+        ConfigError: If it gets several, and none of this level.
     """
     maps: list[Tensor] = []
 
@@ -248,11 +248,15 @@ def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -
 
     with patched(head, 'forward', forward):
         run_on_an_empty_image(segmentor, 'method.structure.level')
-    if not -len(maps) <= level < len(maps) or maps[level].dim() != 4:
+    number = len(maps)
+    inside = -number <= level < number
+    if number == 1 and not inside:
+        return None
+    if not inside or maps[level].dim() != 4:
         shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
         raise ConfigError(
-            f'method.structure.level={level}: the maps that the head gets for an image of {SIDE} x {SIDE} pixels are '
-            f'of shape {shapes}; None leaves them out'
+            f'method.structure.level={level}: the head gets {number} maps, so {-number} to {number - 1} are allowed, '
+            f'and None, which leaves them out; for an image of {SIDE} x {SIDE} pixels they are of shape {shapes}'
         )
     return maps[level].shape[1]
 

@@ -100,6 +100,25 @@ def test_a_map_before_the_head_joins_the_embedding(tmp_path: Path) -> None:
         torch.testing.assert_close(teacher(inputs).logits, found)
 
 
+def single_map_config(num_classes: int) -> dict[str, Any]:
+    """Returns a network whose head gets one map, as that of a plain vision transformer does."""
+    config = segmentor_config(num_classes)
+    config['backbone']['out_indices'] = (3,)
+    config['decode_head'].update(in_index=0)
+    config.pop('auxiliary_head')
+    return config
+
+
+@pytest.mark.parametrize(('level', 'beside'), [(-2, None), (3, None), (-1, (-1, 32)), (0, (0, 32))])
+def test_a_single_map_has_none_before_it(level: int, beside: tuple[int, int] | None) -> None:
+    model = IncrementalSegmentor(single_map_config(3), BASE, structure=dict(EXPANSION, upsample=2, level=level))
+    model.init_weights()
+    layer = rows_of(model)
+    assert layer.beside == beside and layer.projection.shape[1] == 8 + (beside[1] if beside else 0)
+    solve(model)
+    assert model.eval()(torch.randn(1, 3, 32, 32)).shape[:2] == (1, 3)
+
+
 def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path) -> None:
     base = model_of(BASE)
     expected = solve(base).float()
@@ -152,7 +171,7 @@ def test_a_plain_checkpoint_is_where_the_base_step_starts(tmp_path: Path) -> Non
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
         (
             dict(structure=dict(EXPANSION, level=-5)),
-            r'structure.level=-5: the maps that the head gets .* are of shape \(4, .*None leaves',
+            r'structure.level=-5: the head gets 4 maps, so -4 to 3 are allowed, and None, .* are of shape \(4, ',
         ),
         (dict(classifier=dict(auxiliary=1)), 'leave out auxiliary and future_rows'),
         (dict(losses=dict(dkd=dict(type='DecomposedDistillationLoss'))), r'losses.dkd.*structure=None'),
