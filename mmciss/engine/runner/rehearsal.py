@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.step_config import method_slots
 from mmciss.engine.statistics.data_pass import MOMENTS, DataPass
 from mmciss.errors import ConfigError, close_matches
+from mmciss.models.classifiers.grow import build_segmentor
+from mmciss.models.classifiers.probe import note_growable
 from mmciss.models.losses.extra_loss import ExtraLoss
 from mmciss.models.outputs import Readout, run_segmentor
 from mmciss.models.previous import load_plain_checkpoint
@@ -48,12 +51,15 @@ def rehearse(experiment: Experiment) -> None:
     fields: Any = ()
     with seeded(0, 0):
         _check_changed_settings(experiment)
-        for index in range(min(2, len(experiment.protocol))):
+        parts = range(min(2, len(experiment.protocol)))
+        configs = [experiment.step_config(index, StepState('model.pth') if index else None) for index in parts]
+        segmentors = _build_segmentors(configs)
+        for index, cfg in enumerate(configs):
             step = experiment.protocol[index]
-            cfg = experiment.step_config(index, StepState('model.pth') if index else None)
             now = slice(1, None) if index else slice(0, 1)
             lengths = [plan.iterations for plan in experiment.plans[now]]
-            model = rehearse_step(experiment.cfg.get('method'), cfg, step, experiment.protocol.steps[now], lengths)
+            steps, built = experiment.protocol.steps[now], segmentors.pop(0)
+            model = rehearse_step(experiment.cfg.get('method'), cfg, step, steps, lengths, built)
             if not index:
                 inputs, fields = _check_forward(experiment, model, cfg.train_dataloader.sampler)
             else:
@@ -61,8 +67,23 @@ def rehearse(experiment: Experiment) -> None:
             check_samples(model.slots(), fields)
 
 
+def _build_segmentors(configs: Sequence[Config]) -> list[Any]:
+    """Builds the plain segmentors of steps; None for each if one cannot be built, which rehearsing that step shows."""
+    with suppress(ConfigError), blaming('model'):
+        segmentors = [build_segmentor(cfg.model.segmentor) for cfg in configs]
+        if len(segmentors) > 1:
+            note_growable(segmentors)
+        return segmentors
+    return [None] * len(configs)
+
+
 def rehearse_step(
-    method: dict[str, Any] | None, cfg: Config, step: Step, steps: Sequence[Step], lengths: Sequence[int]
+    method: dict[str, Any] | None,
+    cfg: Config,
+    step: Step,
+    steps: Sequence[Step],
+    lengths: Sequence[int],
+    segmentor: Any = None,
 ) -> Any:
     """Builds the slots, hooks, model, optimizer and schedule of a step.
 
@@ -72,6 +93,7 @@ def rehearse_step(
         step: The step.
         steps: The steps that slots and hooks check.
         lengths: The iterations of these steps.
+        segmentor: The plain segmentor, if it is built already.
 
     Returns:
         The model, without the weights of the previous step.
@@ -82,7 +104,8 @@ def rehearse_step(
     passes = check_slots(method, step)
     hooks = _check_hooks(cfg.get('default_hooks') or {}, cfg.custom_hooks)
     with blaming('model'):
-        model = MODELS.build(copy.deepcopy(cfg.model))
+        config = copy.deepcopy(cfg.model)
+        model = MODELS.build(config if segmentor is None else {**config, 'segmentor': segmentor})
     for slot in (*(hook for _, hook in hooks if isinstance(hook, SlotLife)), *model.slots().values()):
         for other in steps:
             slot.check_step(other)

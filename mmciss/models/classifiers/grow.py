@@ -30,19 +30,11 @@ MAIN_CLASSIFIER = 'conv_seg'
 """Name that MMSegmentation gives a head's classifier; auxiliary channels belong to it."""
 
 
-def build_grown_segmentor(
-    config: dict[str, Any], sizes: Sequence[int], classifier: dict[str, Any] | None = None, num_future: int = 0
-) -> nn.Module:
-    """Builds a segmentor from MMSegmentation's config and makes its classifiers growable.
-
-    Args:
-        config: Config of the segmentor, with ``sum(sizes)`` classes. A copy is kept as ``build_config``.
-        sizes: Channels that each step added.
-        classifier: Further arguments of :func:`grow_segmentor`.
-        num_future: Channels that later steps add.
+def build_segmentor(config: dict[str, Any]) -> nn.Module:
+    """Builds a segmentor from MMSegmentation's config, which it keeps as ``build_config``.
 
     Raises:
-        ConfigError: If a head cannot grow, or the model needs something that is not installed.
+        ConfigError: If the model needs something that is not installed.
     """
     kept = copy.deepcopy(config)
     config = copy.deepcopy(config)  # building takes parts out of it
@@ -53,8 +45,30 @@ def build_grown_segmentor(
         segmentor = MODELS.build(config)
     except (KeyError, ImportError, RuntimeError) as error:
         raise ConfigError(f'model: {kept.get("type")} cannot be built: {error}') from error
-    segmentor.growable_names = grow_segmentor(segmentor, kept, sizes, **dict(classifier or {}), num_future=num_future)
     segmentor.build_config = kept
+    return segmentor
+
+
+def build_grown_segmentor(
+    config: dict[str, Any] | nn.Module,
+    sizes: Sequence[int],
+    classifier: dict[str, Any] | None = None,
+    num_future: int = 0,
+) -> nn.Module:
+    """Builds a segmentor from MMSegmentation's config and makes its classifiers growable.
+
+    Args:
+        config: Config of the segmentor, with ``sum(sizes)`` classes, or what :func:`build_segmentor` made of it.
+        sizes: Channels that each step added.
+        classifier: Further arguments of :func:`grow_segmentor`.
+        num_future: Channels that later steps add.
+
+    Raises:
+        ConfigError: If a head cannot grow, or the model needs something that is not installed.
+    """
+    segmentor: Any = config if isinstance(config, nn.Module) else build_segmentor(config)
+    options = dict(classifier or {}, num_future=num_future)
+    segmentor.growable_names = grow_segmentor(segmentor, segmentor.build_config, sizes, **options)
     return segmentor
 
 

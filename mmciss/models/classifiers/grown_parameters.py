@@ -61,19 +61,20 @@ def growth_of(head: nn.Module, name: str) -> Growth | None:
 
 
 def without_growth(
-    growth: Growth | None, before: tuple[int, ...] | None, after: tuple[int, ...] | None
+    growth: Growth | None, before: tuple[int, ...] | None, after: tuple[int, ...] | None, more: int
 ) -> tuple[int, ...] | None:
-    """Returns the shape for one class more, less what the table says about it.
+    """Returns the shape for more classes, less what the table says about it.
 
     Args:
         growth: What the table says.
         before: The shape for C classes.
-        after: The shape for C + 1 classes.
+        after: The shape for ``C + more`` classes.
+        more: How many classes more these are.
     """
     if growth is None or before is None or after is None or len(before) != len(after):
         return after
     dim = growth.dim
-    return (*after[:dim], before[dim], *after[dim + 1 :]) if after[dim] == before[dim] + 1 else after
+    return (*after[:dim], before[dim], *after[dim + 1 :]) if after[dim] == before[dim] + more else after
 
 
 def widen_parameters(module: nn.Module, weights: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
-"""Finding the layers of a head that depend on the number of classes, by building it twice."""
+"""Finding the layers of a head that depend on the number of classes, by comparing two that differ in it."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -30,7 +32,8 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
 
     The head is built with C and with C + 1 classes; a convolution or linear layer that has C and C + 1 output channels
     can grow, and so can what :mod:`mmciss.models.classifiers.grown_parameters` lists. Whatever else differs cannot.
-    The answer is kept, so that student, teacher and every step of a run build these two heads only once.
+    The answer is kept, so that student, teacher and every step of a run build these two heads only once, and none where
+    :func:`note_growable` has seen two.
 
     Args:
         head: Config of a decode head or auxiliary head.
@@ -55,6 +58,24 @@ def find_growable(head: dict[str, Any], key: str = 'model.decode_head') -> list[
     return list(_FOUND[found])
 
 
+def note_growable(segmentors: Sequence[Any]) -> None:
+    """Compares the heads of two segmentors that are built anyway, so that none is built for :func:`find_growable`.
+
+    What these cannot tell, since more than the number of classes differs or a head cannot grow, is left to it.
+
+    Args:
+        segmentors: Two of :func:`~mmciss.models.classifiers.grow.build_segmentor`.
+    """
+    small, large = (dict(segmentation_heads(item.build_config)) for item in segmentors)
+    for key in small.keys() & large.keys():
+        found = _cache_key(small[key], key)
+        classes, more = (num_classes_of(heads[key], key) for heads in (small, large))
+        if classes < more and found == _cache_key(large[key], key) and found not in _FOUND:
+            first, second = (item.get_submodule(_path(key)) for item in segmentors)
+            with suppress(ConfigError):
+                _FOUND[found] = _compare(small[key], key, first, second, more)
+
+
 def growing_layers(model: dict[str, Any]) -> list[str]:
     """Returns the names of a segmentor's layers whose rows are classes; those of the last decode head come last.
 
@@ -62,11 +83,11 @@ def growing_layers(model: dict[str, Any]) -> list[str]:
         ConfigError: If a head cannot grow, naming it.
     """
     heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
-    return [
-        f'{key.removeprefix("model.").replace("[", ".").replace("]", "")}.{leaf}'
-        for key, head in heads
-        for leaf in find_growable(head, key)
-    ]
+    return [f'{_path(key)}.{leaf}' for key, head in heads for leaf in find_growable(head, key)]
+
+
+def _path(key: str) -> str:
+    return key.removeprefix('model.').replace('[', '.').replace(']', '')
 
 
 def _cache_key(head: dict[str, Any], key: str) -> tuple[Any, str]:
@@ -79,6 +100,11 @@ def _cache_key(head: dict[str, Any], key: str) -> tuple[Any, str]:
 def _probe(head: dict[str, Any], key: str) -> tuple[str, ...]:
     classes = num_classes_of(head, key)
     small, large = (_build(with_num_classes(head, count, key)) for count in (classes, classes + 1))
+    return _compare(head, key, small, large, classes + 1)
+
+
+def _compare(head: dict[str, Any], key: str, small: nn.Module, large: nn.Module, more: int) -> tuple[str, ...]:
+    classes = num_classes_of(head, key)
     before, after = _shapes(small), _shapes(large)
     grown: dict[str, None] = {}
     listed = False
@@ -86,11 +112,11 @@ def _probe(head: dict[str, Any], key: str) -> tuple[str, ...]:
         if before.get(name) == after.get(name):
             continue
         path = name.rpartition('.')[0]
-        larger = without_growth(growth_of(small, name), before.get(name), after.get(name))
+        larger = without_growth(growth_of(small, name), before.get(name), after.get(name), more - classes)
         listed = listed or larger != after.get(name)
         if larger == before.get(name):
             continue
-        if not _grows_by_rows(small, name, before.get(name), larger, classes):
+        if not _grows_by_rows(small, name, before.get(name), larger, classes, more):
             raise _cannot_grow(head, key, name, before.get(name), after.get(name))
         grown[path] = None
     if not grown and not listed:
@@ -117,7 +143,7 @@ def _shapes(head: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _grows_by_rows(
-    head: nn.Module, name: str, before: tuple[int, ...] | None, after: tuple[int, ...] | None, classes: int
+    head: nn.Module, name: str, before: tuple[int, ...] | None, after: tuple[int, ...] | None, classes: int, more: int
 ) -> bool:
     path, _, leaf = name.rpartition('.')
     if before is None or after is None or leaf not in ('weight', 'bias'):
@@ -126,8 +152,8 @@ def _grows_by_rows(
     is_known = isinstance(layer, nn.Linear) or (
         isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups == 1 and layer.padding_mode == 'zeros'
     )
-    rows = classes + extra_rows(type(head), path)
-    return is_known and before[0] == rows and after == (rows + 1, *before[1:])
+    rest = extra_rows(type(head), path)
+    return is_known and before[0] == classes + rest and after == (more + rest, *before[1:])
 
 
 def _cannot_grow(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict
@@ -51,7 +51,8 @@ class IncrementalSegmentor(BaseModel):
     """Trains an unmodified MMSegmentation segmentor at one step of a protocol.
 
     Args:
-        segmentor: Config of the plain segmentor, with as many classes as the step knows.
+        segmentor: Config of the plain segmentor, with as many classes as the step knows, or what
+            :func:`~mmciss.models.classifiers.grow.build_segmentor` made of it.
         step: The step, or a dictionary of its fields.
         losses: Extra losses by name; each adds ``loss_<name>`` to the log.
         shared: Objects, by name, that several slots use, see :class:`~mmciss.models.slot.SharedSlot`.
@@ -79,7 +80,7 @@ class IncrementalSegmentor(BaseModel):
 
     def __init__(
         self,
-        segmentor: dict[str, Any],
+        segmentor: dict[str, Any] | nn.Module,
         step: Step | dict[str, Any] | None = None,
         losses: dict[str, Any] | None = None,
         labeler: dict[str, Any] | None = None,

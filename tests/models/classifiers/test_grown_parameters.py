@@ -34,11 +34,12 @@ def test_what_is_listed_is_found_by_type_and_name() -> None:
     assert find_growable(tiny_segmentor('SegmenterMaskTransformerHead', 3).decode_head) == []
 
 
-def test_only_one_more_along_the_listed_dimension_is_growth() -> None:
-    assert without_growth(Growth(1), (8, 19, 1), (8, 20, 1)) == (8, 19, 1)
-    assert without_growth(Growth(1), (3, 19, 1), (4, 20, 1)) == (4, 19, 1), 'rows are left for others to judge'
-    assert without_growth(Growth(1), (8, 19, 1), (8, 22, 1)) == (8, 22, 1)
-    assert without_growth(None, (8, 19), (8, 20)) == (8, 20) and without_growth(Growth(0), None, (3,)) == (3,)
+def test_only_as_many_more_along_the_listed_dimension_are_growth() -> None:
+    assert without_growth(Growth(1), (8, 19, 1), (8, 20, 1), 1) == (8, 19, 1)
+    assert without_growth(Growth(1), (3, 19, 1), (4, 20, 1), 1) == (4, 19, 1), 'rows are left for others to judge'
+    assert without_growth(Growth(1), (8, 19, 1), (8, 22, 1), 1) == (8, 22, 1)
+    assert without_growth(Growth(1), (8, 19, 1), (8, 22, 1), 3) == (8, 19, 1)
+    assert without_growth(None, (8, 19), (8, 20), 1) == (8, 20) and without_growth(Growth(0), None, (3,), 1) == (3,)
 
 
 @pytest.mark.parametrize('native', [False, True])

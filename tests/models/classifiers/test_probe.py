@@ -8,7 +8,9 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmciss.errors import ConfigError
-from mmciss.models.classifiers.probe import find_growable, growing_layers
+from mmciss.models.classifiers import probe
+from mmciss.models.classifiers.grow import build_segmentor
+from mmciss.models.classifiers.probe import find_growable, growing_layers, note_growable
 from tests.models import refused_head  # noqa: F401
 
 FCN = dict(type='FCNHead', in_channels=8, channels=4, num_classes=3)
@@ -110,6 +112,31 @@ def test_heads_that_differ_in_classes_and_loss_only_are_built_twice_in_all() -> 
     MODELS.register_module(name='CountedHead', module=type('Another', (Counted,), {}), force=True)
     find_growable(dict(type='CountedHead', num_classes=3))
     assert built[6:] == [3, 4], 'another class under the same name'
+
+
+@pytest.mark.parametrize('name', ['PIDHead', 'SegmenterMaskTransformerHead', 'UPerHead'])
+def test_two_segmentors_tell_what_probing_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.models.tiny_heads import tiny_segmentor
+
+    small, large = (tiny_segmentor(name, count) for count in (3, 7))
+    wanted = growing_layers(small)
+    monkeypatch.setattr(probe, '_FOUND', {})
+    note_growable([build_segmentor(small), build_segmentor(large)])
+    monkeypatch.setattr(probe, '_build', lambda head: pytest.fail(f'{head["type"]} is built to be compared'))
+    assert growing_layers(small) == growing_layers(large) == wanted
+
+
+def test_what_two_segmentors_cannot_tell_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, '_FOUND', {})
+    models = [nn.Module(), nn.Module()]
+    for model, kind in zip(models, ('rows', 'columns'), strict=True):
+        head = dict(type='ProbedHead', num_classes=3 + len(kind), kind=kind)
+        model.decode_head, model.build_config = Custom(head['num_classes'], kind), dict(decode_head=head)
+    note_growable(models)
+    models[1].build_config['decode_head']['kind'] = 'rows'
+    note_growable([models[0], models[0]])
+    note_growable(models)
+    assert not probe._FOUND
 
 
 def test_layers_of_a_segmentor_are_named_as_in_its_weights() -> None:
