@@ -155,8 +155,8 @@ def compare(options: argparse.Namespace) -> int:
 def merge(work_dir: Path) -> str:
     """Merges the reports of all runs in a folder, those of earlier calls, too, and returns the result in short."""
     from mmciss.evaluation.failed_runs import FILE
+    from mmciss.evaluation.merged_text import headline
     from mmciss.evaluation.report import write_merged_report
-    from mmciss.evaluation.report_text import headline
     from mmciss.evaluation.run_record import read_run
 
     begun, failed = ({path.parent for path in work_dir.glob(f'*/{name}')} for name in ('run.json', FILE))

@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         from mmciss.evaluation.merge import find_runs
+        from mmciss.evaluation.merged_text import headline
         from mmciss.evaluation.report import write_merged_report, write_report
-        from mmciss.evaluation.report_text import headline
 
         records = find_runs(options.runs)
         if len(records) == 1:

@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from mmciss.evaluation.contact_sheet import Samples, contact_sheet, read_samples
 from mmciss.evaluation.failed_runs import find_failures
 from mmciss.evaluation.merge import find_runs, merge_runs
+from mmciss.evaluation.merged_text import merged_text
 from mmciss.evaluation.plots import plot_comparison, plot_curves, plot_heatmap, save_figure
 from mmciss.evaluation.report_html import merged_page, run_page
-from mmciss.evaluation.report_text import CONVENTION_TITLES, SCORES, counted, merged_text, run_text
+from mmciss.evaluation.report_text import CONVENTION_TITLES, SCORES, counted, run_text
 from mmciss.evaluation.result_checks import check_list
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import summarize_run

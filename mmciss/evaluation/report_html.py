@@ -25,15 +25,8 @@ from mmciss.evaluation.charts import (
     run_labels,
 )
 from mmciss.evaluation.contact_sheet import Samples
-from mmciss.evaluation.report_text import (
-    FAILED,
-    OTHER_METHODS,
-    RANKING,
-    failed_text,
-    merged_parts,
-    run_parts,
-    unfinished_text,
-)
+from mmciss.evaluation.merged_text import FAILED, OTHER_METHODS, RANKING, failed_text, merged_parts, unfinished_text
+from mmciss.evaluation.report_text import run_parts
 from mmciss.evaluation.sample_viewer import viewer_images
 
 MOST_BYTES = 5_000_000

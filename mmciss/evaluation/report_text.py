@@ -1,4 +1,4 @@
-"""The text of reports: of one run, and of several runs side by side."""
+"""The text of the report of one run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmciss.errors import names
-from mmciss.evaluation.markdown import EMPTY, duration, number, ordinal, spread, table
-from mmciss.evaluation.published import method_key
-from mmciss.evaluation.published_ranking import FAR
+from mmciss.evaluation.markdown import EMPTY, duration, number, table
 from mmciss.evaluation.scores import score_key
 from mmciss.protocols.class_orders import describe_order
 
 SCORES = ('old', 'new', 'all', 'harmonic', 'average', 'forgetting', 'backward_transfer')
 SHORT = ('old', 'new', 'all', 'average')
 CONVENTION_TITLES = {'with_background': 'with background', 'without_background': 'without background'}
-RANKING = 'The ranking beside the published one'
-FAILED = 'Runs that failed'
-OTHER_METHODS = 'Published results of other methods on this protocol'
 TRUST = (
     'DeepLabV3 with ResNet-101 unless named otherwise. *official*: read in the repository of the method; '
     '*recalled*: from the paper, checked by arithmetic; *quoted*: from the tables of later papers.'
@@ -31,13 +26,13 @@ def run_text(report: Mapping[str, Any], figures: Sequence[str], sections: Sequen
     Further sections have a ``title``, ``text`` and ``figures``, the paths of theirs.
     """
     parts = run_parts(report)
-    lines = [f'# {report["run"]["title"]}', parts.pop('lead'), _part('Result', parts.pop('Result'))]
-    lines += [*map(_picture, figures), _part('What went wrong', _diagnosis(report))]
-    literature, setup = (_part(title, parts.pop(title)) for title in ('Beside the published numbers', 'What was run'))
-    lines += [_part(title, text) for title, text in parts.items()]
+    lines = [f'# {report["run"]["title"]}', parts.pop('lead'), titled('Result', parts.pop('Result'))]
+    lines += [*map(_picture, figures), titled('What went wrong', _diagnosis(report))]
+    literature, setup = (titled(title, parts.pop(title)) for title in ('Beside the published numbers', 'What was run'))
+    lines += [titled(title, text) for title, text in parts.items()]
     for section in sections:
         lines += [f'## {section["title"]}', section['text'], *map(_picture, section['figures'])]
-    return _joined([*lines, literature, setup])
+    return joined([*lines, literature, setup])
 
 
 def run_parts(report: Mapping[str, Any]) -> dict[str, str]:
@@ -53,58 +48,13 @@ def run_parts(report: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def merged_text(problems: Sequence[Mapping[str, Any]], figures: Sequence[str]) -> str:
-    """Writes the report of several runs: a section with a figure for each problem, as ``merge_runs`` returns them."""
-    parts = ['# Results']
-    for problem, figure in zip(problems, figures, strict=True):
-        text = merged_parts(problem)
-        parts += [f'## {problem["problem"]}', text['methods'], f'![{problem["problem"]}]({figure})', text['notes']]
-        parts.append(f'### {RANKING}\n\n{text["ranking"]}' if text['ranking'] else '')
-        parts.append(f'### Beside the published numbers\n\n{text["published"]}' if text['published'] else '')
-        title = f'<details><summary>{OTHER_METHODS}</summary>'
-        parts.append(f'{title}\n\n{text["others"]}\n\n</details>' if text['others'] else '')
-    return _joined([*parts, unfinished_text(problems), _part(FAILED, failed_text(problems))])
-
-
-def merged_parts(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the Markdown about several runs of one problem: its parts by name, of which some may be empty."""
-    return {
-        'methods': _methods(problem),
-        'notes': '\n\n'.join(problem['notes']),
-        'ranking': _ranking(problem['ranking']),
-        'published': _methods_beside_published(problem),
-        'others': _other_methods(problem),
-    }
-
-
-def unfinished_text(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Names the runs that are in no mean, and those that failed; empty if there are none."""
-    unfinished = problems[0]['unfinished']
-    failed = [f'{note["name"]} ({note["reason"]})' for note in problems[0]['failed']]
-    left_out = f'Left out because they are not finished: {"; ".join(unfinished)}.' if unfinished else ''
-    return '\n\n'.join(filter(None, [left_out, f'**Failed: {"; ".join(failed)}.**' if failed else '']))
-
-
-def failed_text(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Shows the ends of the logs of runs that failed; empty if there are none."""
-    parts = []
-    for note in problems[0]['failed']:
-        lines = [f'    {line}' for line in note['lines']] or ['    (nothing)']
-        parts += [f'`{note["name"]}`: {note["reason"]}. The end of `{note["log"]}`:', '\n'.join(lines)]
-    return '\n\n'.join(parts)
-
-
-def headline(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the tables of several runs alone, for a terminal."""
-    tables = [f'## {problem["problem"]}\n\n{_methods(problem)}' for problem in problems]
-    return '\n\n'.join(filter(None, [*tables, unfinished_text(problems)]))
-
-
-def _part(title: str, text: str) -> str:
+def titled(title: str, text: str) -> str:
+    """Returns a section of a report, empty without a text."""
     return f'## {title}\n\n{text}' if text else ''
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Joins the parts of a report that are not empty."""
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
@@ -132,7 +82,7 @@ def _lead(report: Mapping[str, Any]) -> str:
     return text
 
 
-def _score_titles(report: Mapping[str, Any]) -> dict[str, str]:
+def score_titles(report: Mapping[str, Any]) -> dict[str, str]:
     """Returns the column title of every score, with the number of classes that the headline counts."""
     old, new = report['sizes'][0], sum(report['sizes'][1:])
     old -= report['background'] and not report['counts_background']
@@ -141,12 +91,12 @@ def _score_titles(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _headline(report: Mapping[str, Any]) -> str:
-    titles = _score_titles(report)
+    titles = score_titles(report)
     rules = {'exclude': ''} | ({'zero': ', absent classes as 0'} if report['absent_classes'] else {})
     rows = [
         [CONVENTION_TITLES[name] + suffix, *(number(report['summary'][rule][name][key]) for key in SCORES)]
         for rule, suffix in rules.items()
-        for name in _conventions(report)
+        for name in conventions(report)
         if report['counts_background'] or name == 'without_background'
     ]
     notes = [
@@ -173,14 +123,15 @@ def _headline(report: Mapping[str, Any]) -> str:
         )
     if report['notes']:
         notes.append('\n'.join(f'- {line}' for line in report['notes']))
-    return _joined([table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
+    return joined([table(['mean IoU (%)', *titles.values()], rows), *notes]).rstrip()
 
 
 def _diagnosis(report: Mapping[str, Any]) -> str:
     return '\n'.join(f'- Step {item["step"]}: {item["text"]} *{item["remedy"]}*' for item in report['diagnosis'])
 
 
-def _conventions(report: Mapping[str, Any]) -> list[str]:
+def conventions(report: Mapping[str, Any]) -> list[str]:
+    """Returns the conventions of counting that a report has means by."""
     return list(CONVENTION_TITLES) if report['background'] else ['without_background']
 
 
@@ -240,10 +191,10 @@ def _beside_published(report: Mapping[str, Any]) -> str:
     own = report['summary']['exclude']
     rows = [
         ['**this run**', '', CONVENTION_TITLES[name], *(number(own[name][key]) for key in SHORT)]
-        for name in _conventions(report)
+        for name in conventions(report)
     ]
-    rows += map(_published_row, report['published'])
-    return f'{_literature(rows)}\n\n{TRUST}'
+    rows += map(published_row, report['published'])
+    return f'{literature_table(rows)}\n\n{TRUST}'
 
 
 def counted(background: bool | None) -> str:
@@ -251,12 +202,14 @@ def counted(background: bool | None) -> str:
     return EMPTY if background is None else 'with background' if background else 'without background'
 
 
-def _published_row(row: Mapping[str, Any]) -> list[str]:
+def published_row(row: Mapping[str, Any]) -> list[str]:
+    """Returns the cells of a published result for :func:`literature_table`."""
     source = '; '.join(filter(None, [f'{row["source"]} ({row["trust"]})', row['note']]))
     return [row['method'], source, counted(row['background']), *(number(row[key]) for key in SHORT)]
 
 
-def _literature(rows: Sequence[Sequence[Any]]) -> str:
+def literature_table(rows: Sequence[Sequence[Any]]) -> str:
+    """Returns the table of results of several sources."""
     return table(['method', 'source', 'counted', *SHORT], rows, text_columns=3)
 
 
@@ -286,89 +239,3 @@ def _setup(report: Mapping[str, Any]) -> str:
         if value is not None
     ]
     return table(['', ''], rows, text_columns=2)
-
-
-def _methods(problem: Mapping[str, Any]) -> str:
-    """Writes a row per method: mean and deviation over its runs."""
-    plain = ('old', 'all') if problem['counts_background'] else ()
-    header = ['mean IoU (%)', 'runs', *_score_titles(problem).values(), *(f'{key} w/o bg' for key in plain)]
-    rows = []
-    for row in problem['rows']:
-        scores, without = row['scores'][problem['headline']], row['scores']['without_background']
-        cells = [*(scores[key] for key in SCORES), *(without[key] for key in plain)]
-        rows.append([row['name'], row['n'], *map(_cell, cells)])
-    note = f'Mean ± sample standard deviation over runs, after the last step. {_seeds(problem)}.'
-    if problem['background'] and not problem['counts_background']:
-        note += ' The data set has no background class; the channel of that name is not counted.'
-    if problem['counts_background']:
-        note += ' The counts include the background; the columns w/o bg leave it out.'
-    return '\n\n'.join([table(header, rows), note])
-
-
-def _cell(score: Mapping[str, Any]) -> str:
-    return spread(score['mean'], score['std'])
-
-
-def _seeds(problem: Mapping[str, Any]) -> str:
-    """Says which seeds and class orders the methods ran with."""
-    methods: dict[str, list[str]] = {}
-    for row in problem['rows']:
-        what = f'seeds {names(list(map(str, row["seeds"])))}, class orders {names(row["orders"])}'
-        methods.setdefault(what, []).append(row['name'])
-    return '; '.join(f'{names(found, 20)}: {what}' for what, found in methods.items())
-
-
-def _ranking(ranking: Mapping[str, Any] | None) -> str:
-    """Lists the methods with a published number by their places here and there, and says how well these agree."""
-    if ranking is None:
-        return ''
-    columns = ('name', 'source', 'all', 'place', 'published', 'published_place')
-    header = ['method', 'published by', 'all', 'place', 'published all', 'its place']
-    rows = [
-        [number(value) if isinstance(value, float) else value for value in map(item.get, columns)]
-        for item in ranking['methods']
-    ]
-    groups = {'all': 'methods', 'models_background': 'that model the background'}
-    found = [
-        f'{number(ranking["correlation"][key], 2)} for the {ranking["n"][key]} {title}'
-        for key, title in groups.items()
-        if ranking['correlation'][key] is not None
-    ]
-    lines = [table(header, rows, text_columns=2)]
-    if found:
-        lines.append(f"**Spearman's rank correlation with {ranking['reference']}, as published: {', '.join(found)}.**")
-    far = [
-        f'{item["name"]} is {ordinal(item["place"])} here and {ordinal(item["published_place"])} there'
-        for item in ranking['methods']
-        if item['far']
-    ]
-    if far:
-        lines.append(f'More than {FAR} places apart: {"; ".join(far)}.')
-    lines.append(
-        'Of several published numbers, one that counts the background and the most trusted; natural class order. Joint '
-        'training is not ranked; of several rows of a method the best is.'
-    )
-    return '\n\n'.join(lines)
-
-
-def _methods_beside_published(problem: Mapping[str, Any]) -> str:
-    """Lists every method's published rows below its own."""
-    literature = [row for row in problem['published'] if row['ours']]
-    if not literature:
-        return ''
-    rows: list[Sequence[Any]] = []
-    for row in problem['rows']:
-        for name in _conventions(problem):
-            title = CONVENTION_TITLES[name] if problem['background'] else EMPTY
-            rows.append([f'**{row["name"]}**', 'ours', title, *(_cell(row['scores'][name][key]) for key in SHORT)])
-        key = method_key(row['method'])
-        rows += [_published_row(found) for found in literature if method_key(found['method']) == key]
-    note = f'Published: natural class order. {TRUST}'
-    return f'{_literature(rows)}\n\n{note}'
-
-
-def _other_methods(problem: Mapping[str, Any]) -> str:
-    others = sorted((row for row in problem['published'] if not row['ours']), key=lambda row: -row['all'])
-    if not others:
-        return ''
-    return _literature([_published_row(row) for row in others])

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import MutableMapping
-from typing import ClassVar
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError, unknown_name
+from mmciss.models.outputs import main_classifier
 from mmciss.models.slot import Slot
+from mmciss.utils.patched import patched
+
+if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
 
 
 class Decision(Slot):
@@ -157,3 +164,35 @@ class UnknownToBackgroundDecision(Decision):
             else:
                 rows[key] = tensor.clone()
                 rows[key][0] = unknown[key][0]
+
+
+@contextmanager
+def auxiliary_appended(segmentor: BaseSegmentor) -> Iterator[int]:
+    """Makes the main classifier return ``(N, C + A, h, w)`` instead of ``(N, C, h, w)`` inside a ``with`` block.
+
+    The auxiliary channels then go through whatever the segmentor does with its logits, such as upsampling and sliding
+    windows, as the classes do.
+
+    Args:
+        segmentor: A segmentor with a growable main classifier.
+
+    Yields:
+        The number A of auxiliary channels, 0 if it has none.
+    """
+    found = main_classifier(segmentor)
+    classifier: Any = None if found is None else found[1]
+    if getattr(classifier, 'auxiliary', None) is None:
+        yield 0
+        return
+    classes_only = classifier.forward
+    count = len(classifier.auxiliary.weight)
+
+    def forward(embedding: Tensor) -> Tensor:
+        return torch.cat([classes_only(embedding), classifier.auxiliary_logits(embedding)], dim=1)
+
+    segmentor.out_channels += count  # the number of channels that sliding windows are collected in
+    try:
+        with patched(classifier, 'forward', forward):
+            yield count
+    finally:
+        segmentor.out_channels -= count

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from mmciss.models.classifiers.grown_parameters import class_tokens
 from mmciss.models.classifiers.query_heads import PixelScores, pixel_scores
 from mmciss.models.taps import FeatureTap, flat_maps
 from mmciss.utils.patched import patched
@@ -161,20 +160,6 @@ def linear_classifier(segmentor: BaseSegmentor) -> tuple[str, Any]:
     found = main_classifier(segmentor)
     assert found is not None, 'check_needs refuses models without a classifier'
     return found
-
-
-def class_vectors(segmentor: BaseSegmentor) -> Tensor | None:
-    """Returns a vector for each class ``(C, D)``, with gradient: tokens of the main head, or rows of its classifier.
-
-    None if it has neither, or if the rows do not share one embedding.
-    """
-    tokens = class_tokens(main_head(segmentor)[1])
-    if tokens is not None:
-        return tokens
-    found = main_classifier(segmentor)
-    if found is None or not getattr(found[1], 'linear', True):
-        return None
-    return found[1].weight[: found[1].out_channels].flatten(1)
 
 
 def refining_head(segmentor: BaseSegmentor) -> PointHead | None:
@@ -334,35 +319,3 @@ class Readout:
             # The head's own loss asked for queries, not for scores of pixels.
             return pixel_scores(*(layers[-1] for layers in self._queries))
         return self._head_output[-1] if isinstance(self._head_output, list | tuple) else self._head_output
-
-
-@contextmanager
-def auxiliary_appended(segmentor: BaseSegmentor) -> Iterator[int]:
-    """Makes the main classifier return ``(N, C + A, h, w)`` instead of ``(N, C, h, w)`` inside a ``with`` block.
-
-    The auxiliary channels then go through whatever the segmentor does with its logits, such as upsampling and sliding
-    windows, as the classes do.
-
-    Args:
-        segmentor: A segmentor with a growable main classifier.
-
-    Yields:
-        The number A of auxiliary channels, 0 if it has none.
-    """
-    found = main_classifier(segmentor)
-    classifier: Any = None if found is None else found[1]
-    if getattr(classifier, 'auxiliary', None) is None:
-        yield 0
-        return
-    classes_only = classifier.forward
-    count = len(classifier.auxiliary.weight)
-
-    def forward(embedding: Tensor) -> Tensor:
-        return torch.cat([classes_only(embedding), classifier.auxiliary_logits(embedding)], dim=1)
-
-    segmentor.out_channels += count  # the number of channels that sliding windows are collected in
-    try:
-        with patched(classifier, 'forward', forward):
-            yield count
-    finally:
-        segmentor.out_channels -= count

@@ -19,9 +19,9 @@ from PIL import Image
 from mmciss.errors import ConfigError
 from mmciss.evaluation.failed_runs import write_failure
 from mmciss.evaluation.merge import find_runs, merge_runs
+from mmciss.evaluation.merged_text import headline
 from mmciss.evaluation.plots import plot_comparison
 from mmciss.evaluation.report import write_merged_report, write_report
-from mmciss.evaluation.report_text import headline
 from mmciss.evaluation.run_record import read_run
 from tests.evaluation.synthetic_run import write_run
 from tests.paths import ROOT

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mmciss.evaluation.merge import merge_runs
+from mmciss.evaluation.merged_text import headline
 from mmciss.evaluation.plots import plot_curves, plot_heatmap
-from mmciss.evaluation.report_text import headline, run_text
+from mmciss.evaluation.report_text import run_text
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import summarize_run
 from tests.evaluation.synthetic_run import write_run

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from mmciss.evaluation.merged_text import _ranking
 from mmciss.evaluation.published import FOLDER, method_key, models_background, published
 from mmciss.evaluation.published_ranking import best_published, published_ranking
-from mmciss.evaluation.report_text import _ranking
 from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.text_files import read_yaml
 

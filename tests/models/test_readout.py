@@ -14,15 +14,8 @@ from mmseg.registry import MODELS
 import mmciss.register_all
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers import build_grown_segmentor
-from mmciss.models.outputs import (
-    Readout,
-    auxiliary_appended,
-    main_classifier,
-    main_head,
-    refined_everywhere,
-    refining_head,
-    run_segmentor,
-)
+from mmciss.models.decisions import auxiliary_appended
+from mmciss.models.outputs import Readout, main_classifier, main_head, refined_everywhere, refining_head, run_segmentor
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.teacher import build_teacher
 from mmciss.protocols.step import Step

@@ -1,4 +1,4 @@
-"""What a finished step leaves: a plain checkpoint, its config and the method's state."""
+"""What a finished step leaves: a plain checkpoint, its config, the method's state and what is known about it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.model_config import plain_model
 from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
+from mmciss.engine.runner.run_folder import RunFolder, checksums
 from mmciss.errors import ConfigError
+from mmciss.evaluation.diagnosis import loss_curve
 from mmciss.models.classifiers.export import plain_model_cfg
 from mmciss.models.slot import MethodHook, SlotLife
+from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.checkpoints import load_own
 from mmciss.utils.configs import config_pipeline
-from mmciss.utils.files import save_tensors, write_text
+from mmciss.utils.files import file_checksum, save_tensors, write_text
 
 if TYPE_CHECKING:
+    from mmciss.engine.runner.experiment import Experiment
     from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 
 RECORD = 'extension'
@@ -153,3 +157,45 @@ def export_step(runner: Runner, cfg: Config, folder: Path, found: Mapping[str, A
             logger='current',
         )
     write_text(folder / 'model_config.py', text)
+
+
+def step_result(runner: Runner, experiment: Experiment, run: RunFolder, index: int, seconds: float) -> dict[str, Any]:
+    """Returns what ``result.json`` of a trained step says in addition to the results of its test."""
+    step = experiment.protocol[index]
+    folder = run.step(index)
+    background = [0] if step.background else []
+    return {
+        'step': index,
+        'sizes': list(experiment.protocol.report_sizes(index)),
+        'classes': list(step.names),
+        'class_numbers': background + list(step.seen),
+        'background': step.background,
+        'data_background': experiment.classes[0] == BACKGROUND,
+        'train_images': experiment.num_images[index],
+        'iterations': experiment.plans[index].iterations,
+        'seconds': round(seconds, 3),
+        'batch_size': experiment.global_batch,
+        'loss_curve': loss_curve(step_losses(runner)),
+        'new_classes': experiment.new_class_counts(index),
+        'label_policy': experiment.label_policy,
+        'base_identity': experiment.base_identity() if index == 0 else None,
+        'base_data': experiment.data['train'][0] if index == 0 else None,
+        'decision': decision_of(unwrap(runner.model)),
+        'model': 'model.pth',
+        'sha256': file_checksum(folder / 'model.pth'),
+        'files': checksums(folder),
+        'previous': run.files(index - 1) if index else None,
+    }
+
+
+def step_losses(runner: Runner) -> list[float]:
+    """Returns the training loss of every iteration of a step; of a resumed step, too."""
+    buffer = runner.message_hub.log_scalars.get('train/loss')
+    return [] if buffer is None else [float(value) for value in buffer.data[0]]
+
+
+def decision_of(model: Any) -> dict[str, Any]:
+    """Returns the decision behind the results, and whether argmax on the exported model decides the same."""
+    if model.decision is None:
+        return {'type': 'ArgmaxDecision', 'plain': True}
+    return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}

@@ -20,27 +20,24 @@ from mmciss.engine.checks.components import check_pretrained
 from mmciss.engine.checks.values import is_integer
 from mmciss.engine.display import Display, learned_names, make_display, quiet, shown_on
 from mmciss.engine.display.texts import conclusion, introduce, show_step
-from mmciss.engine.hooks.teacher_hook import unwrap
 from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
 from mmciss.engine.runner.experiment import Experiment
-from mmciss.engine.runner.export import export_step, finish_step
+from mmciss.engine.runner.export import export_step, finish_step, step_result
 from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
 from mmciss.engine.runner.make_runner import close_runner, make_runner
 from mmciss.engine.runner.make_test_runner import make_test_runner
 from mmciss.engine.runner.memory import memory_options, store_exemplars
 from mmciss.engine.runner.rehearsal import rehearse
-from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder, checksums
+from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder
 from mmciss.engine.runner.samples import save_samples, shows_other_images
 from mmciss.errors import ConfigError
-from mmciss.evaluation.diagnosis import loss_curve
 from mmciss.evaluation.evaluator import other_results
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 from mmciss.evaluation.scores import scalars
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
-from mmciss.protocols.step import BACKGROUND
 from mmciss.utils.environment import drop_frozen_parameter_notes
-from mmciss.utils.files import file_checksum, read_json, write_json
+from mmciss.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
     from mmciss.evaluation.report import Section
@@ -249,11 +246,12 @@ class IncrementalRunner:
             barrier()
             tested = self._test(index, runner)
             if is_main_process():
-                result = {**self._result(index, runner, time.perf_counter() - start), **tested}
+                result = step_result(runner, self.experiment, self.folder, index, time.perf_counter() - start) | tested
                 if tested:
                     runner.visualizer.add_scalars(scalars(result), step=index)
                 write_json(self.folder.step(index) / 'result.json', result)
-                self._remove_training_checkpoints(index, runner)
+                if not self.cfg.get('keep_training_checkpoints'):
+                    self.folder.remove_checkpoints(index, runner.logger.info)
                 show_step(self.display, self.folder, index)
             barrier()
         finally:
@@ -279,54 +277,6 @@ class IncrementalRunner:
             'metrics': other_results(found),
         }
 
-    def _result(self, index: int, runner: Runner, seconds: float) -> dict[str, Any]:
-        step = self.experiment.protocol[index]
-        folder = self.folder.step(index)
-        background = [0] if step.background else []
-        return {
-            'step': index,
-            'sizes': list(self.experiment.protocol.report_sizes(index)),
-            'classes': list(step.names),
-            'class_numbers': background + list(step.seen),
-            'background': step.background,
-            'data_background': self.experiment.classes[0] == BACKGROUND,
-            'train_images': self.experiment.num_images[index],
-            'iterations': self.experiment.plans[index].iterations,
-            'seconds': round(seconds, 3),
-            'batch_size': self.experiment.global_batch,
-            'loss_curve': loss_curve(step_losses(runner)),
-            'new_classes': self.experiment.new_class_counts(index),
-            'label_policy': self.experiment.label_policy,
-            'base_identity': self.experiment.base_identity() if index == 0 else None,
-            'base_data': self.experiment.data['train'][0] if index == 0 else None,
-            'decision': decision_of(unwrap(runner.model)),
-            'model': 'model.pth',
-            'sha256': file_checksum(folder / 'model.pth'),
-            'files': checksums(folder),
-            'previous': self.folder.files(index - 1) if index else None,
-        }
-
-    def _remove_training_checkpoints(self, index: int, runner: Runner) -> None:
-        if self.cfg.get('keep_training_checkpoints'):
-            return
-        folder = self.folder.step(index)
-        removed = []
-        for path in self.folder.checkpoints(index):
-            path.unlink()
-            removed.append(path.name)
-        (folder / 'last_checkpoint').unlink(missing_ok=True)
-        if removed:
-            runner.logger.info(
-                f'{folder.name} is done; its training checkpoints {", ".join(removed)} were removed '
-                f'(keep_training_checkpoints=True keeps them).'
-            )
-
-
-def step_losses(runner: Runner) -> list[float]:
-    """Returns the training loss of every iteration of a step; of a resumed step, too."""
-    buffer = runner.message_hub.log_scalars.get('train/loss')
-    return [] if buffer is None else [float(value) for value in buffer.data[0]]
-
 
 def check_run_steps(chosen: Any, protocol: Protocol) -> None:
     """Rejects steps that a protocol does not have.
@@ -344,10 +294,3 @@ def check_run_steps(chosen: Any, protocol: Protocol) -> None:
         raise ConfigError(
             f'--steps (run_steps): {chosen!r} are not steps of {protocol.name}; allowed: 0 to {len(protocol) - 1}'
         )
-
-
-def decision_of(model: Any) -> dict[str, Any]:
-    """Returns the decision behind the results, and whether argmax on the exported model decides the same."""
-    if model.decision is None:
-        return {'type': 'ArgmaxDecision', 'plain': True}
-    return {'type': type(model.decision).__name__, 'plain': bool(model.decision.plain)}

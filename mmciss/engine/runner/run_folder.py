@@ -158,6 +158,18 @@ class RunFolder:
         paths = [path for path in self.step(index).glob('iter_*.pth') if re.fullmatch(r'iter_\d+', path.stem)]
         return sorted(paths, key=lambda path: int(path.stem.removeprefix('iter_')), reverse=True)
 
+    def remove_checkpoints(self, index: int, note: Callable[[str], Any]) -> None:
+        """Removes the training checkpoints of a step that is done; ``note`` is told which."""
+        removed = self.checkpoints(index)
+        for path in removed:
+            path.unlink()
+        (self.step(index) / 'last_checkpoint').unlink(missing_ok=True)
+        if removed:
+            note(
+                f'{self.step(index).name} is done; its training checkpoints {", ".join(path.name for path in removed)} '
+                f'were removed (keep_training_checkpoints=True keeps them).'
+            )
+
     def has_started(self) -> bool:
         """Whether a run was started here."""
         return (self.path / 'run.json').exists() or any(self.path.glob('step_*/*'))

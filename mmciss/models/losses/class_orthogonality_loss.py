@@ -9,13 +9,30 @@ from torch import Tensor
 
 from mmciss.errors import ConfigError
 from mmciss.functional import class_orthogonality
-from mmciss.models.outputs import class_vectors
+from mmciss.models.classifiers.grown_parameters import class_tokens
+from mmciss.models.outputs import main_classifier, main_head
 
 from .extra_loss import ExtraLoss
 
 if TYPE_CHECKING:
+    from mmseg.models.segmentors import BaseSegmentor
+
     from mmciss.models.outputs import SegOutput
     from mmciss.models.step_context import StepContext
+
+
+def class_vectors(segmentor: BaseSegmentor) -> Tensor | None:
+    """Returns a vector for each class ``(C, D)``, with gradient: tokens of the main head, or rows of its classifier.
+
+    None if it has neither, or if the rows do not share one embedding.
+    """
+    tokens = class_tokens(main_head(segmentor)[1])
+    if tokens is not None:
+        return tokens
+    found = main_classifier(segmentor)
+    if found is None or not getattr(found[1], 'linear', True):
+        return None
+    return found[1].weight[: found[1].out_channels].flatten(1)
 
 
 @MODELS.register_module()

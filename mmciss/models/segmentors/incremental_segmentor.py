@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.export import plain_layers, plain_state_dict
 from mmciss.models.classifiers.grow import build_grown_segmentor, growing_heads
+from mmciss.models.decisions import auxiliary_appended
 from mmciss.models.freezing import apply_modes, freeze
 from mmciss.models.labelers.labeler import Batch, install_pixel_weights
 from mmciss.models.losses.main_loss import MainLoss
@@ -22,7 +23,6 @@ from mmciss.models.outputs import (
     BatchOutputs,
     Readout,
     SegOutput,
-    auxiliary_appended,
     linear_classifier,
     loss_with_accuracy,
     main_head,

@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict
 from mmciss.errors import ConfigError
 from mmciss.functional import class_orthogonality
 from mmciss.models.losses import ClassOrthogonalityLoss
-from mmciss.models.outputs import class_vectors
+from mmciss.models.losses.class_orthogonality_loss import class_vectors
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from tests.models.losses import samples
 from tests.models.tiny import LATER, segmentor_config
