@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mmciss.engine import IncrementalRunner
+from mmciss.functional.cross_entropy import unbiased_cross_entropy
 from mmciss.functional.logit_distillation import unbiased_distillation
 from mmciss.functional.sigmoid_distillation import sigmoid_distillation
-from mmciss.functional.unbiased_cross_entropy import unbiased_cross_entropy
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from tests.models.tiny import BASE, batch, segmentor_config
 from tests.smoke import smoke_config

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from mmciss.apis.command import run_command
 
 if TYPE_CHECKING:
-    from mmciss.comparison.executor import Executor
     from mmciss.comparison.run import Run
+    from mmciss.comparison.training import Executor
 
 EXAMPLES = """examples:
   mmciss compare configs/shapes/shapes_15-1.py --methods mib plop dkd --seeds 0 1 2 --work-dir work_dirs/compare

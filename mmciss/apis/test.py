@@ -42,8 +42,7 @@ def test_step(cfg: Config, index: int, checkpoint: str | Path) -> dict[str, Any]
     from mmciss.engine.display import Display, make_display, shown_on
     from mmciss.engine.runner.experiment import Experiment
     from mmciss.engine.runner.launch import check_work_dir, init_distributed, prepare_config
-    from mmciss.engine.runner.make_runner import close_runner
-    from mmciss.engine.runner.make_test_runner import make_test_runner
+    from mmciss.engine.runner.make_runner import close_runner, make_test_runner
     from mmciss.evaluation.evaluator import other_results
     from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
 

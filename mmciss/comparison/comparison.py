@@ -8,11 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mmciss.comparison.executor import Executor
 from mmciss.comparison.plan import Task, plan_tasks
 from mmciss.comparison.progress import Progress
 from mmciss.comparison.run import Run
-from mmciss.comparison.training import Training
+from mmciss.comparison.training import Executor, Training
 from mmciss.engine.display import Display
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError

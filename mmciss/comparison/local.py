@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
-from mmciss.comparison.executor import REFRESH, Executor
-from mmciss.comparison.training import Training
+from mmciss.comparison.training import REFRESH, Executor, Training
 
 
 class LocalExecutor(Executor):

@@ -12,8 +12,7 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
-from mmciss.comparison.executor import REFRESH, Executor
-from mmciss.comparison.training import Training
+from mmciss.comparison.training import REFRESH, Executor, Training
 from mmciss.errors import ConfigError, first_line, unknown_name
 
 FLAG = '--slurm'

@@ -17,6 +17,7 @@ from .background_attribution import (
 from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
 from .class_orthogonality import class_orthogonality
 from .contrastive_learning import feature_attraction, feature_repulsion
+from .cross_entropy import gradient_compensation, unbiased_cross_entropy
 from .feature_distillation import (
     feature_distillation,
     local_pod,
@@ -36,11 +37,11 @@ from .feature_replay import (
     replay_amounts,
     replay_bce,
     replay_features,
+    sphere_noise,
 )
 from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
 from .gaussian_mixture import GaussianMixture, fit_mixture
-from .gradient_compensation import gradient_compensation
 from .importance import (
     accumulate_path,
     accumulate_walk,
@@ -51,10 +52,10 @@ from .importance import (
 )
 from .logit_distillation import label_guided_distillation, logit_distillation, unbiased_distillation
 from .merge_parallel_branches import ConvNorm, merge_parallel_branches
-from .new_rows import fit_new_rows
+from .new_rows import fit_new_rows, positive_contributions, transformed_rows, with_mean_norm
 from .numerics import at_least_float32, channel_argmax
 from .pixel_loss import reduce_pixels
-from .prototypes import ClassSums, class_sums, prototype_matching, update_prototypes
+from .prototypes import ClassSums, class_sums, prototype_matching, row_prototypes, update_prototypes
 from .pseudo_labels import (
     binned_thresholds,
     entropy_histogram,
@@ -76,12 +77,8 @@ from .ridge_regression import (
     reveal_hidden_sites,
     solve_ridge,
 )
-from .row_prototypes import row_prototypes
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .soft_relation import sharp_relation, soft_relation
-from .sphere_noise import sphere_noise
-from .transformed_rows import positive_contributions, transformed_rows, with_mean_norm
-from .unbiased_cross_entropy import unbiased_cross_entropy
 from .uncertainty import two_best, uncertainty
 
 __all__ = [

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmciss.comparison.executor import Executor
 from mmciss.comparison.run import Run
-from mmciss.comparison.training import Training
+from mmciss.comparison.training import Executor, Training
 from mmciss.utils.files import file_checksum, write_json
 
 

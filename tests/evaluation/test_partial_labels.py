@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmseg.evaluation import IoUMetric
 
-from mmciss.evaluation.partial_labels import PartialConfusion, iou_percent
+from mmciss.evaluation.before_after import PartialConfusion, iou_percent
 
 # Two old classes, one new; the last row is of pixels that are labelled as none of the labelled classes.
 AFTER = np.array([[6, 1, 2], [1, 4, 1], [0, 1, 3], [2, 1, 1]])

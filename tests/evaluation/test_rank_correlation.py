@@ -1,4 +1,4 @@
-"""Tests of mmciss.evaluation.rank_correlation."""
+"""Tests of mmciss.evaluation.published_ranking."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
-from mmciss.evaluation.rank_correlation import places, ranks, spearman
+from mmciss.evaluation.published_ranking import places, ranks, spearman
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=12)
 

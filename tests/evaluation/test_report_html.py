@@ -17,12 +17,11 @@ import pytest
 from PIL import Image
 
 from mmciss.evaluation import report_html
-from mmciss.evaluation.confusion_growth import grown_confusions
 from mmciss.evaluation.contact_sheet import palette_of, read_samples
 from mmciss.evaluation.report import write_merged_report, write_report
 from mmciss.evaluation.run_record import read_run
 from mmciss.evaluation.sample_viewer import mask_uri, viewer_images
-from mmciss.evaluation.summary import summarize_run
+from mmciss.evaluation.summary import grown_confusions, summarize_run
 from tests.evaluation.synthetic_run import VOC, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)

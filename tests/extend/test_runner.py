@@ -17,8 +17,7 @@ from mmengine.config import Config
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.evaluation.report import write_report
-from mmciss.extend.comparison import load_plain
-from mmciss.extend.runner import Extension
+from mmciss.extend.runner import Extension, load_plain
 from mmciss.utils.files import write_json
 from tests.extend.samples import OLD, SIDE, STUFF, data_config, write_images, write_model
 from tests.interruption import resumed_at

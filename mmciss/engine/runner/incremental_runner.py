@@ -24,8 +24,7 @@ from mmciss.engine.runner.base_step import adopt_base_step, check_base_step
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import export_step, finish_step, step_result
 from mmciss.engine.runner.launch import broadcast_object, check_work_dir, init_distributed, prepare_config
-from mmciss.engine.runner.make_runner import close_runner, make_runner
-from mmciss.engine.runner.make_test_runner import make_test_runner
+from mmciss.engine.runner.make_runner import close_runner, make_runner, make_test_runner
 from mmciss.engine.runner.memory import memory_options, store_exemplars
 from mmciss.engine.runner.rehearsal import rehearse
 from mmciss.engine.runner.run_folder import NOT_FINISHED, RunFolder

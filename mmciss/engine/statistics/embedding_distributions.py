@@ -1,14 +1,18 @@
-"""Where the embeddings of each class lie when a step ends."""
+"""Where the embeddings of each class lie when a step ends, and how far those of old classes have moved."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
-from mmciss.functional import EmbeddingSums, embedding_sums
+from mmciss.errors import ConfigError
+from mmciss.functional import EmbeddingSums, class_sums, embedding_sums, labels_at, two_best
 from mmciss.models.outputs import SegOutput
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
+from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 
 
@@ -40,3 +44,63 @@ class EmbeddingDistributions(DataPass):
         totals = [sum_over_ranks(item) for item in own]
         sums = EmbeddingSums(*(item for item in totals if item is not None))
         return {'embedding_distribution': {'counts': sums.counts, **sums.distribution()._asdict()}}
+
+
+@STATISTICS.register_module()
+class EmbeddingDeviation(DataPass):
+    """Mean direction of each old class by the trained model, without that by the teacher, on the same sites.
+
+    The adaptive deviation compensation of Adapter (AAAI 2025). Sites are background to the labels, and both models see
+    the same old class there, far ahead of the next one.
+
+    Args:
+        gap: Least difference between the two largest probabilities, for both models.
+
+    Raises:
+        ConfigError: If the gap is no probability.
+    """
+
+    when = 'after'
+    needs: tuple[str, ...] = ('logits', 'embedding', 'teacher')
+    finds: tuple[str, ...] = ('embedding_deviation',)
+
+    def __init__(self, gap: float = 0.7) -> None:
+        if not 0 <= gap < 1:
+            raise ConfigError(f'method.statistics.*.gap must lie in [0, 1), found {gap}')
+        self.gap = gap
+
+    def applies(self, step: Step) -> bool:
+        """Only steps with old and new classes have something to compare."""
+        return bool(step.num_old and step.num_new)
+
+    def begin(self, context: StepContext, model: Teacher) -> None:
+        """Starts with empty sums."""
+        super().begin(context, model)
+        self.sums: Tensor | None = None
+        self.counts: Tensor | None = None
+
+    def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
+        """Adds the directions of the batch, those of the teacher first."""
+        assert self.context.teacher is not None, 'the hook attaches it'
+        old = self.context.teacher(inputs)
+        assert old.embedding is not None and output.embedding is not None
+        size = output.embedding.shape[-2:]
+        seen = torch.where(target == 0, self._sure_class(output, target), 0)
+        seen = torch.where(seen == self._sure_class(old, target), seen, 0)
+        labels = labels_at(seen, size, centre=True)
+        units = [F.normalize(item.embedding.double(), dim=1) for item in (old, output) if item.embedding is not None]
+        sums, counts = class_sums(torch.cat(units, 1), labels, self.step.num_old)
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.counts = counts if self.counts is None else self.counts + counts
+
+    def _sure_class(self, output: SegOutput, target: Tensor) -> Tensor:
+        first, second, channel = two_best(output.logits_at(target.shape[-2:]))
+        return torch.where(first - second > self.gap, channel, 0)
+
+    def finish(self) -> dict[str, dict[str, Tensor]]:
+        """Returns ``embedding_deviation``: ``deviation (C_old, D)``, and ``counts (C_old,)`` of sites, 0 first."""
+        sums, counts = sum_over_ranks(self.sums), sum_over_ranks(self.counts)
+        assert sums is not None and counts is not None
+        counts[0] = 0  # not sure of any class
+        old, new = (F.normalize(item, dim=1) for item in sums.chunk(2, 1))
+        return {'embedding_deviation': {'deviation': (new - old) * (counts > 0).unsqueeze(1), 'counts': counts}}

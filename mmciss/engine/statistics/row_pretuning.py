@@ -9,17 +9,67 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional import at_least_float32, labels_at, positive_contributions, unbiased_cross_entropy
-from mmciss.models.classifiers.row_transformation import RowTransformation
+from mmciss.functional import (
+    at_least_float32,
+    labels_at,
+    positive_contributions,
+    transformed_rows,
+    unbiased_cross_entropy,
+)
 from mmciss.models.outputs import SegOutput, linear_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS
+
+
+class RowTransformation(nn.Module):
+    """What NeST learns before training: new rows from the old ones, and a scaled background row.
+
+    Args:
+        weight: Old rows, background first, shape ``(C_old, D)``.
+        bias: Their biases ``(C_old,)``, or None.
+        contributions: Mean contributions ``(n, C_old, D)``, the start of the transformation, see
+            :func:`mmciss.functional.positive_contributions`; NaN for a class without a site, which starts as the
+            background.
+        new_bias: First biases of the new rows, ``(n,)``.
+    """
+
+    old_weight: Tensor
+    old_bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, contributions: Tensor, new_bias: Tensor) -> None:
+        super().__init__()
+        absent = contributions.isnan().flatten(1).any(1)
+        background = torch.zeros_like(contributions[:, :, 0])
+        background[:, 0] = 1
+        shares = contributions.sum(2).softmax(1)
+        self.transformation = nn.Parameter(contributions.where(~absent[:, None, None], 1).to(weight))
+        self.shares = nn.Parameter(shares.where(~absent[:, None], background).to(weight))
+        self.bias = nn.Parameter(new_bias.clone().to(weight), requires_grad=bias is not None)
+        self.mask = nn.Parameter(torch.ones_like(weight[0]))
+        self.scale = nn.Parameter(weight.new_ones(()))
+        self.register_buffer('old_weight', weight.clone())
+        self.register_buffer('old_bias', torch.zeros_like(weight[:, 0]) if bias is None else bias.clone())
+
+    def rows(self) -> dict[str, Tensor]:
+        """Returns new rows ``weight (n, D)``, their ``bias (n,)``, and the ``background`` row ``(D,)``."""
+        return dict(
+            weight=transformed_rows(self.old_weight, self.transformation, self.shares),
+            bias=self.bias,
+            background=self.scale * self.mask * self.old_weight[0],
+        )
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Returns the logits ``(P, C_old + n)`` of embeddings ``(P, D)``."""
+        rows = self.rows()
+        weight = torch.cat([rows['background'][None], self.old_weight[1:], rows['weight']])
+        return embedding @ weight.T + torch.cat([self.old_bias, rows['bias']])
+
 
 KEY = 'method.statistics.*'
 BIASES = ('background', 'random')
@@ -30,7 +80,7 @@ class RowPretuning(DataPass):
     """Learns the start of new rows with everything before the classifier frozen.
 
     NeST (ECCV 2024, arXiv 2407.14142) learns a
-    :class:`~mmciss.models.classifiers.row_transformation.RowTransformation`, which starts from the old model's answers
+    :class:`~mmciss.engine.statistics.row_pretuning.RowTransformation`, which starts from the old model's answers
     on the new classes, with MiB's cross-entropy by SGD with a polynomial schedule. Since the network is frozen, the
     embeddings of one pass over the images serve all epochs. A site is a position of the embedding, its label that of
     the pixel at its centre; sites are shuffled over all images. Every process learns from the sites of all, so that all

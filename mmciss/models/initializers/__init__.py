@@ -5,10 +5,8 @@ from __future__ import annotations
 from mmciss.models.initializers.attribution_initializer import AttributionInitializer
 from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitializer, UnknownInitializer
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
-from mmciss.models.initializers.fitted_initializer import FittedInitializer
-from mmciss.models.initializers.initializer import Initializer
-from mmciss.models.initializers.pretuned_initializer import PretunedInitializer
-from mmciss.models.initializers.random_initializer import RandomInitializer
+from mmciss.models.initializers.initializer import Initializer, RandomInitializer
+from mmciss.models.initializers.pretuned_initializer import FittedInitializer, PretunedInitializer
 
 __all__ = [
     'AttributionInitializer',

@@ -1,4 +1,4 @@
-"""New classes start with the rows that a pass before training has learned (NeST)."""
+"""New classes start with rows that a pass over the data has found: learned (NeST), or fitted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmciss.registry import INITIALIZERS
 
 if TYPE_CHECKING:
     from mmciss.models.step_context import StepContext
+
 
 BIAS_SCALES = ('mean', 'vector')
 
@@ -59,3 +60,24 @@ class PretunedInitializer(Initializer):
             shape = (-1, 1) if self.bias_scale == 'mean' else (1, -1)
             scaled = with_mean_norm(learned['bias'].to(old).reshape(shape), biases[:num_old].reshape(shape))
             new.bias.copy_(scaled.flatten())
+
+
+@INITIALIZERS.register_module()
+class FittedInitializer(BackgroundInitializer):
+    """Takes the rows of :class:`~mmciss.engine.statistics.fitted_rows.FittedRows`; nothing is trained after that.
+
+    Auxiliary heads, which answer nothing, start as in MiB.
+    """
+
+    needs = ('statistics.fitted_rows',)
+    solved = True
+
+    def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
+        """Copies rows and biases."""
+        if name and not name.startswith('decode_head'):
+            super().start(classifier, new, context, name)
+            return
+        rows = context.statistic('fitted_rows', self, new.weight)
+        new.weight.copy_(rows[:, :-1].view_as(new.weight))
+        if new.bias is not None:
+            new.bias.copy_(rows[:, -1])

@@ -2,10 +2,8 @@
 
 from mmciss.models.labelers.entropy_labeler import EntropyLabeler, PrototypeEntropyLabeler
 from mmciss.models.labelers.labeler import Batch, Labeler, Labels
-from mmciss.models.labelers.mask_labeler import MaskLabeler
 from mmciss.models.labelers.selective_ignore import SelectiveIgnore
-from mmciss.models.labelers.teacher_labeler import TeacherLabeler
-from mmciss.models.labelers.threshold_labeler import ThresholdLabeler
+from mmciss.models.labelers.teacher_labeler import MaskLabeler, TeacherLabeler, ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UnknownLabeler
 
 __all__ = [

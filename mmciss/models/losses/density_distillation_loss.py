@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmciss.errors import ConfigError
 from mmciss.functional import GaussianMixture, masked_feature_distillation
-from mmciss.models.shared.mixture_sampler import MixtureSampler
+from mmciss.models.shared.embedding_sampler import MixtureSampler
 
 from .extra_loss import ExtraLoss
 

@@ -1,4 +1,4 @@
-"""The distillation of feature maps of ILT, MBS, PLOP and RCIL."""
+"""The distillation of feature maps of ILT, MBS, PLOP, RCIL and STAR."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmciss.functional import (
     feature_distillation,
     labels_at,
     local_pod,
+    masked_feature_distillation,
     pooled_cube_distillation,
     weighted_feature_distillation,
 )
@@ -198,3 +199,29 @@ class PooledCubeLoss(ExtraLoss):
         factors = [self.channel_factor] * (number - 1) + [self.last_channel_factor]
         channel = pooled_cube_distillation(new[:-1], old[:-1], factors, *sizes, mode='channel')
         return self.loss_weight * (spatial + channel)
+
+
+@MODELS.register_module()
+class MaskedFeatureDistillationLoss(ExtraLoss):
+    """Keeps the embedding where the teacher sees an old class in the background.
+
+    STAR (NeurIPS 2023): see :func:`mmciss.functional.masked_feature_distillation`. What counts as seen says the object
+    ``method.shared.replay``.
+
+    Args:
+        loss_weight: Factor of the loss.
+    """
+
+    needs: tuple[str, ...] = ('logits', 'embedding', 'teacher', 'shared.replay')
+
+    def __init__(self, loss_weight: float = 5.0) -> None:
+        super().__init__(loss_weight)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        assert student.embedding is not None and teacher.embedding is not None
+        old = context.shared['replay'].seen_by(teacher, target.shape[-2:])
+        mask = (target == 0) & (old > 0)
+        return self.loss_weight * masked_feature_distillation(student.embedding, teacher.embedding, mask)

@@ -1,4 +1,4 @@
-"""The distillation of the softmax of LwF, MiB and LGKD."""
+"""The distillation of the softmax of LwF, MiB, LGKD and GSC, and of what queries say."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmciss.errors import ConfigError, unknown_name
-from mmciss.functional import label_guided_distillation, logit_distillation, unbiased_distillation
-
-from .extra_loss import LogitLoss
+from mmciss.functional import (
+    label_guided_distillation,
+    logit_distillation,
+    query_distillation,
+    sharp_relation,
+    soft_relation,
+    unbiased_distillation,
+)
+from mmciss.models.losses.extra_loss import ExtraLoss, LogitLoss
+from mmciss.models.outputs import SegOutput
+from mmciss.models.step_context import StepContext
 
 if TYPE_CHECKING:
     from mmciss.protocols.step import Step
@@ -109,3 +117,58 @@ class LabelGuidedDistillationLoss(LogitLoss):
             logits, teacher_logits, target, self.prev_weight, self.novel_weight, self.alpha, **upsampling
         )
         return loss / logits.shape[1] if self.reduction == 'mean' else loss
+
+
+@MODELS.register_module()
+class QueryDistillationLoss(ExtraLoss):
+    """Keeps what the teacher's queries say of old classes, see :func:`~mmciss.functional.query_distillation`.
+
+    It compares the last decoder layer.
+
+    Args:
+        loss_weight: Factor of the loss.
+        focus: Exponent of the weight of a query, which is the probability that the teacher gives to old classes.
+    """
+
+    needs = ('queries', 'teacher')
+
+    def __init__(self, loss_weight: float = 1.0, focus: float = 1.0) -> None:
+        super().__init__(loss_weight)
+        self.focus = focus
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without a teacher."""
+        if teacher is None:
+            return student.logits.new_zeros(())
+        assert student.queries is not None and teacher.queries is not None
+        new, old = student.queries.classes, teacher.queries.classes
+        return self.loss_weight * query_distillation(new, old, context.step.background, self.focus)
+
+
+@MODELS.register_module()
+class SoftSharpRelationLoss(LogitLoss):
+    """Soft labels that carry the relations between classes, plus a term that sharpens predictions.
+
+    GSC (IEEE TMM 2024, arXiv 2307.10822); :func:`mmciss.functional.soft_relation` says which parts of the formulas are
+    certain. Both factors are from related code by the same authors.
+
+    Args:
+        soft_weight: Factor of the soft term; 0 leaves it out.
+        sharp_weight: Factor of the sharp term; 0 leaves it out.
+        loss_weight: Factor of the sum.
+    """
+
+    def __init__(self, soft_weight: float = 0.3, sharp_weight: float = 0.1, loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight, resolution='image')  # the labels are part of the target
+        self.soft_weight = soft_weight
+        self.sharp_weight = sharp_weight
+
+    def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
+        """See :mod:`mmciss.functional.soft_relation`."""
+        loss = logits.new_zeros(())
+        if self.soft_weight:
+            soft = soft_relation(logits, teacher_logits, target, teacher_logits.shape[1], **upsampling)
+            loss = loss + self.soft_weight * soft
+        if self.sharp_weight:
+            loss = loss + self.sharp_weight * sharp_relation(logits, **upsampling)
+        return loss

@@ -1,4 +1,4 @@
-"""The latent-space losses of SDR, and the prototypes they share."""
+"""The latent-space losses of SDR with the prototypes they share, and that of STAR."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mmciss.functional import (
     feature_repulsion,
     feature_sparsity,
     labels_at,
+    prototype_discrimination,
     prototype_matching,
     update_prototypes,
 )
@@ -210,3 +211,27 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         if not len(self.counts) and f'{prefix}counts' in state:
             self.channels = self.channels or state[f'{prefix}prototypes'].shape[1]
             self._resize(len(state[f'{prefix}counts']))
+
+
+@MODELS.register_module()
+class PrototypeDiscriminationLoss(ExtraLoss):
+    """Moves the embeddings of each new class away from the nearest prototype of an old one.
+
+    STAR (NeurIPS 2023): see :func:`mmciss.functional.prototype_discrimination`. The prototypes are those of the object
+    ``method.shared.replay``.
+
+    Args:
+        loss_weight: Factor of the loss.
+    """
+
+    needs: tuple[str, ...] = ('embedding', 'shared.replay')
+
+    def __init__(self, loss_weight: float = 0.05) -> None:
+        super().__init__(loss_weight)
+
+    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
+        assert student.embedding is not None
+        new = range(context.step.num_old, context.step.num_seen)
+        prototypes = context.shared['replay'].known_prototypes()
+        return self.loss_weight * prototype_discrimination(student.embedding, target, prototypes, new)

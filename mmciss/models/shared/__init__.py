@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .embedding_sampler import EmbeddingSampler, PrototypeSampler, SphereSampler
-from .feature_replay import FeatureReplay
-from .mixture_sampler import MixtureSampler
-from .row_replay import RowReplay
+from .embedding_sampler import EmbeddingSampler, MixtureSampler, PrototypeSampler, SphereSampler
+from .feature_replay import FeatureReplay, RowReplay
 
 __all__ = ['EmbeddingSampler', 'FeatureReplay', 'MixtureSampler', 'PrototypeSampler', 'RowReplay', 'SphereSampler']

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mmciss.models.classifiers.row_transformation import RowTransformation
+from mmciss.engine.statistics.row_pretuning import RowTransformation
 
 WEIGHT = torch.tensor([[1.0, -2.0], [3.0, 0.5], [-1.0, 1.0]])
 BIAS = torch.tensor([0.5, -0.25, 0.125])
