@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
 
 import mmciss.register_all
+from mmciss.apis.test import test_step as measure
 from mmciss.apis.train import train
 from mmciss.engine.statistics import RidgeCorrelations
 from mmciss.errors import ConfigError
@@ -19,7 +21,7 @@ from tests.smoke import smoke_config
 
 pytestmark = pytest.mark.usefixtures('no_figures')
 
-METHOD = 'closed_form'
+METHOD = 'closed_form_fine'  # all that closed_form does, and a map that the head hands on
 
 
 def config(folder: Path, world: int = 1, **options: object) -> Config:
@@ -55,15 +57,25 @@ def test_later_steps_change_rows_and_nothing_else(whole: Path) -> None:
     assert all(last[f'decode_head.conv_seg.steps.{step}.weight'].any() for step in range(3))
 
 
+@pytest.mark.parametrize('index', [0, 1])
+def test_a_finished_step_is_measured_again(index: int, whole: Path, tmp_path: Path) -> None:
+    """Its model has no classifier to train, which the model of a base step otherwise has."""
+    expected = train(config(whole, run_steps=[0, 1, 2], resume=True))[index]
+    confusion = np.array(expected['confusion'])
+    found = measure(config(tmp_path), index, whole / f'step_{index}' / 'model.pth')
+    assert found['aAcc'] == pytest.approx(100 * confusion.trace() / confusion.sum())
+
+
+@pytest.mark.parametrize('index', [0, 2])
 def test_a_step_that_was_interrupted_in_its_pass_is_made_again(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = dict(run_steps=[0, 1, 2], base_from=str(whole))
+    options = dict(run_steps=list(range(index + 1)), **(dict(base_from=str(whole)) if index else {}))
     update, seen = RidgeCorrelations.update, []
 
     def interrupted(self: RidgeCorrelations, *args: object) -> None:
         seen.append(self.step.index)
-        if seen.count(2) == 2:
+        if seen.count(index) == 2:
             raise KeyboardInterrupt
         update(self, *args)
 
@@ -72,9 +84,9 @@ def test_a_step_that_was_interrupted_in_its_pass_is_made_again(
         with pytest.raises(KeyboardInterrupt):
             train(config(tmp_path / 'parts', **options))
     results = train(config(tmp_path / 'parts', resume=True, **options))
-    expected = train(config(whole, run_steps=[0, 1, 2], resume=True))
+    expected = train(config(whole, run_steps=[0, 1, 2], resume=True))[: index + 1]
     assert [item['sha256'] for item in results] == [item['sha256'] for item in expected]
-    assert results[2]['confusion'] == expected[2]['confusion']
+    assert results[index]['confusion'] == expected[index]['confusion']
 
 
 def on_rank(rank: int, world: int, port: int, folder: str, base: str) -> None:
@@ -103,6 +115,18 @@ def test_a_pretrained_network_needs_no_iteration_at_all(tmp_path: Path) -> None:
     assert [result['iterations'] for result in results] == [0, 0]
     plain, found = (torch.load(given, weights_only=True)['state_dict'], weights(tmp_path / 'run', 1))
     assert all(torch.equal(found[name], value) for name, value in plain.items() if 'conv_seg' not in name)
+    with pytest.raises(ConfigError, match='base_from: .*let this method refit its model.*load_from=.*model.pth steps'):
+        train(config(tmp_path / 'other', base_from=str(tmp_path / 'plain')))
+
+
+def test_rows_that_were_solved_for_are_solved_for_anew_and_not_trained(whole: Path, tmp_path: Path) -> None:
+    solved = str(whole / 'step_0' / 'model.pth')
+    with pytest.raises(ConfigError, match='load_from: this model has rows that were solved for.*iters=0'):
+        train(config(tmp_path / 'trained', load_from=solved, run_steps=[0]))
+    train(config(tmp_path / 'again', load_from=solved, run_steps=[0], steps__base__iters=0))
+    found, expected = weights(tmp_path / 'again', 0), weights(whole, 0)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
 
 
 def test_refused_before_training(tmp_path: Path) -> None:

@@ -8,8 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SITES = 4096
+from .numerics import wide_type
+
+SITES = 2048
 """How many sites are expanded at a time, which bounds the memory."""
+
+BLOCK = 256
+"""Side of the blocks in which a CPU adds up the upper half of ``phi^T phi``."""
 
 
 class Correlations(NamedTuple):
@@ -55,15 +60,18 @@ def correlations(embedding: Tensor, labels: Tensor, projection: Tensor, num_clas
         num_classes: Number C of classes.
     """
     inside = (labels >= 0) & (labels < num_classes)
-    vectors, labels = embedding.movedim(1, -1)[inside].double(), labels[inside].long()
-    projection = projection.to(vectors)
+    projection = projection.to(embedding.device, wide_type(embedding))
     width = len(projection)
-    auto, cross = vectors.new_zeros(width, width), vectors.new_zeros(num_classes, width)
-    for part, classes in zip(vectors.split(SITES), labels.split(SITES), strict=True):
-        features = random_features(part, projection)
-        auto.addmm_(features.T, features)
-        cross.addmm_(F.one_hot(classes, num_classes).to(features).T, features)
-    return Correlations(auto, cross)
+    auto, cross = (embedding.new_zeros(rows, width, dtype=torch.float64) for rows in (width, num_classes))
+    # Half of a symmetric product is enough; a GPU is faster with the whole of it.
+    block = BLOCK if embedding.device.type == 'cpu' else width
+    for image, row, column in zip(*(part.split(SITES) for part in inside.nonzero(as_tuple=True)), strict=True):
+        # Single precision as in the model's own scores; sums over millions of sites need double.
+        features = random_features(embedding[image, :, row, column].to(projection), projection).double()
+        for first in range(0, width, block):
+            auto[first : first + block, first:].addmm_(features[:, first : first + block].T, features[:, first:])
+        cross.addmm_(F.one_hot(labels[image, row, column].long(), num_classes).to(features).T, features)
+    return Correlations(auto.triu() + auto.triu(1).T, cross)
 
 
 def solve_ridge(sums: Correlations, gamma: float = 1.0) -> Tensor:

@@ -9,9 +9,13 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 import mmciss.register_all
+from mmciss.apis.train import config_from_args, parse_args
+from mmciss.engine.runner.experiment import Experiment
+from mmciss.engine.runner.rehearsal import rehearse
 from mmciss.engine.runner.step_config import METHOD_SLOTS
 from mmciss.registry import INITIALIZERS, LABELERS
 from tests.paths import ROOT
+from tests.smoke import smoke_config
 
 METHODS = sorted((ROOT / 'configs' / '_base_' / 'methods').glob('*.py'))
 
@@ -34,6 +38,20 @@ def test_every_slot_is_known_and_every_module_builds(path: Path) -> None:
         for slot, registry in (('initializer', INITIALIZERS), ('labeler', LABELERS)):
             if slots.get(slot) is not None:
                 registry.build(slots[slot])
+
+
+@pytest.mark.parametrize('name', ['deeplabv3_r101', 'segformer_mit-b0', 'upernet_swin-t', 'fcn_dinov2-s14'])
+def test_the_method_of_our_configs_passes_the_checks_before_training(name: str, tmp_path: Path) -> None:
+    """And gives way to another without a trace."""
+    path = str(ROOT / f'configs/ciss/{name}_voc_15-1.py')
+    ours = Config.fromfile(path)
+    assert ours.method.name == 'Closed form, fine'
+    small = smoke_config(tmp_path)
+    small.merge_from_dict(dict(model=dict(_delete_=True, **ours.model), method=dict(_delete_=True, **ours.method)))
+    small.optim_wrapper = ours.optim_wrapper
+    rehearse(Experiment.from_cfg(small))
+    for method in ('anchor', 'mib', 'closed_form'):
+        assert config_from_args(parse_args([path, '--method', method])).method == load(method)
 
 
 def test_published_weights() -> None:

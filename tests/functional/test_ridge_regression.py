@@ -84,6 +84,7 @@ def test_the_papers_recursion_gives_the_same_rows() -> None:
 def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = correlations(*STEPS[0], PROJECTION, CLASSES)
     monkeypatch.setattr(ridge_regression, 'SITES', 7)
+    monkeypatch.setattr(ridge_regression, 'BLOCK', 3)
     for one, other in zip(correlations(*STEPS[0], PROJECTION, CLASSES), whole, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 

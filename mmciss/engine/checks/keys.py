@@ -160,8 +160,20 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
             level=logging.WARNING,
         )
     if options:
+        for key in options:
+            _drop_other_length(cfg, key, options)
         with blaming(f'{FLAG} {" ".join(options)}'):
             cfg.merge_from_dict(dict(options))
+
+
+def _drop_other_length(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
+    """Lets ``steps.GROUP.iters`` take the place of the config's epochs, and the other way round."""
+    group, _, name = key.rpartition('.')
+    found = _find(dict(steps=cfg.get('steps')), group)
+    others = {'iters': ('epochs', 'min_iters'), 'epochs': ('iters',)}.get(name, ())
+    for other in others if isinstance(found, dict) else ():
+        if f'{group}.{other}' not in options:
+            found.pop(other, None)
 
 
 def _meant(name: str, cfg: Config) -> str:

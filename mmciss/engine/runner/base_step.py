@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mmengine.logging import print_log
 
 from mmciss.engine.runner.run_folder import REMADE, RunFolder, checksums, move_aside
+from mmciss.engine.runner.step_config import method_slots, solves
 from mmciss.errors import ConfigError
 from mmciss.utils.files import read_json, write_json
 
@@ -35,10 +36,16 @@ def check_base_step(source: str | Path, experiment: Experiment) -> None:
             f'{other.step(0) / "result.json"}: {other.fault(0)})'
         )
     if result.get('base_identity') != experiment.base_identity():
+        refit = ''
+        if solves(method_slots(experiment.cfg.get('method'), experiment.protocol[0])):
+            refit = (
+                f' Or let this method refit its model, if a plain classifier was trained with it: --cfg-options '
+                f'load_from={other.step(0) / "model.pth"} steps.base.iters=0 in place of --base-from.'
+            )
         raise ConfigError(
             f'base_from: the base step in {source} was trained differently (data, model, classes, '
             f"seed, schedule, label policy or the method's slots of the base step differ; compare its "
-            f'run.json). Leave base_from out to train a new one.'
+            f'run.json). Leave base_from out to train a new one.{refit}'
         )
     if result.get('base_data') not in (None, experiment.data['train'][0]):
         raise ConfigError(

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch import nn
 
 from mmciss.datasets.protocol_data import ProtocolData
 from mmciss.engine.display import current_display, quiet
@@ -37,6 +40,12 @@ class StepRunner(Runner):
         if not display.verbose:
             quiet(logger, display.show)
         return logger
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """Wraps the model; torch refuses one of which nothing learns (rows are solved for, on a frozen network)."""
+        if any(parameter.requires_grad for parameter in model.parameters()):
+            return super().wrap_model(model_wrapper_cfg, model)
+        return revert_sync_batchnorm(model.to(get_device()))
 
 
 def make_runner(cfg: Config, name: str, data: ProtocolData | None = None, **model_args: Any) -> Runner:

@@ -271,6 +271,10 @@ def _schedule(out: Config, plan: StepPlan) -> None:
     # A schedule of no iterations is refused by mmengine.
     scaled = scale_schedulers(out.get('param_scheduler'), old, plan.iterations) if plan.iterations else None
     out.param_scheduler = scaled
+    if not plan.iterations:
+        # Constructors go by names, and stop where nothing learns; without them the optimizer has every parameter.
+        out.optim_wrapper.pop('paramwise_cfg', None)
+        out.optim_wrapper.pop('constructor', None)
     if plan.lr is not None:
         out.optim_wrapper.optimizer.lr = plan.lr
     constructor = out.optim_wrapper.get('constructor')

@@ -103,6 +103,21 @@ class RandomExpansion(Structure):
         rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, step.is_base, self.upsample, beside)
         put_rows(head, rows.to(layer.weight))
 
+    def begin(self, context: StepContext) -> None:
+        """Refuses to train a base step on rows that a finished one solved for.
+
+        Raises:
+            ConfigError: If ``load_from`` has such rows and the base step has iterations.
+        """
+        super().begin(context)
+        assert context.model is not None
+        solved = linear_classifier(context.model.segmentor)[1].is_solved
+        if context.step.is_base and solved and context.plan is not None and context.plan.iterations:
+            raise ConfigError(
+                'load_from: this model has rows that were solved for, and no classifier that could be trained further. '
+                'With steps.base.iters=0 its rows are solved for anew'
+            )
+
     @torch.no_grad()
     def end(self, context: StepContext) -> None:
         """Solves for the rows of all classes."""
@@ -193,7 +208,7 @@ class ExpandedRows(Growable):
         """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""
         if self.trained is not None and not self.is_solved:
             return self.trained(x)
-        return F.conv2d(F.relu(F.conv2d(self.sites(x), self.projection)), self.weight)
+        return F.conv2d(F.relu(F.conv2d(self.sites(x), self.projection), inplace=True), self.weight)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
@@ -207,13 +222,22 @@ class ExpandedRows(Growable):
         return {name: tensor.detach() for name, tensor in self.state_dict().items() if not name.startswith('trained.')}
 
     def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
-        """At the base step, takes the classifier of a plain model for the one to train; later it is refused."""
-        if self.trained is None or len(state.get(f'{prefix}weight', ())) != len(self.trained.weight):
+        """At the base step, takes the classifier of a plain model for the one to train; later it is refused.
+
+        The rows of a finished base step, which has left that classifier out, answer at once.
+        """
+        plain = self.trained is not None and len(state.get(f'{prefix}weight', ())) == len(self.trained.weight)
+        finished = f'{prefix}steps.0.weight' in state and f'{prefix}trained.weight' not in state
+        if not plain and not finished:
             super().adapt_state(state, prefix, errors)
             return
+        self.is_solved = self.trained is None or finished
         for name, tensor in self.state_dict().items():
-            plain = name.removeprefix('trained.')
-            state[f'{prefix}{name}'] = state.pop(f'{prefix}{plain}', tensor) if plain != name else tensor
+            given = name.removeprefix('trained.')
+            if plain:
+                state[f'{prefix}{name}'] = state.pop(f'{prefix}{given}', tensor) if given != name else tensor
+            elif given != name:
+                state[f'{prefix}{name}'] = tensor
 
 
 def put_rows(head: BaseDecodeHead, rows: ExpandedRows) -> None:

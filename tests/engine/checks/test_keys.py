@@ -116,6 +116,15 @@ def test_keys_that_are_read_may_be_new() -> None:
     apply_cfg_options(cfg, None)
 
 
+def test_a_length_takes_the_place_of_the_configs_own() -> None:
+    cfg = Config(dict(steps=dict(base=dict(lr=0.1, epochs=30, min_iters=9), later=dict(epochs=30))))
+    apply_cfg_options(cfg, {'steps.base.iters': 0, 'steps.later.min_iters': 5, 'steps.3.iters': 7})
+    assert cfg.steps == dict(base=dict(lr=0.1, iters=0), later=dict(epochs=30, min_iters=5), **{'3': dict(iters=7)})
+    apply_cfg_options(cfg, {'steps.base.epochs': 2, 'steps.3.iters': 8, 'steps.3.epochs': 1})
+    assert cfg.steps.base == dict(lr=0.1, epochs=2)
+    assert cfg.steps['3'] == dict(iters=8, epochs=1), 'who gives both is told that only one is allowed'
+
+
 def test_a_variable_of_the_file_is_warned_about(capsys: pytest.CaptureFixture) -> None:
     cfg = config()
     apply_cfg_options(cfg, {'crop_size': 32})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mmengine.runner import Runner
 
 import mmciss.register_all
 from mmciss.engine.runner.experiment import Experiment
-from mmciss.engine.runner.make_runner import close_runner, make_runner
+from mmciss.engine.runner.make_runner import StepRunner, close_runner, make_runner
 from mmciss.errors import ConfigError
 from tests.smoke import smoke_config
 from tests.step_run import block_masks, step_run_config, untrained_base, write_pictures
@@ -76,3 +77,10 @@ def test_closing_a_runner_leaves_no_worker_file_or_name(tmp_path: Path) -> None:
         assert runner.experiment_name not in MessageHub._instance_dict
         counts.append(open_files())
     assert counts[2] <= counts[1], 'no file stays open from one runner to the next'
+
+
+def test_a_model_of_which_nothing_learns_is_not_wrapped_for_several_processes() -> None:
+    """The wrapper of torch refuses it."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.SyncBatchNorm(4)).requires_grad_(False)
+    found = StepRunner.wrap_model(SimpleNamespace(distributed=True), None, model)
+    assert type(found) is torch.nn.Sequential and not isinstance(found[1], torch.nn.SyncBatchNorm)

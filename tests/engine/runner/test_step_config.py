@@ -210,3 +210,11 @@ def test_a_method_clips_gradients_where_a_schedule_says_none(own: dict) -> None:
     found = make_step_config(cfg, LATER, StepPlan(10), PREVIOUS)
     assert found.optim_wrapper.clip_grad == {**(own.get('clip_grad') or {}), 'max_norm': 1.0}
     assert cfg.optim_wrapper.get('clip_grad') == own.get('clip_grad'), "the user's config stays as it is"
+
+
+def test_a_step_without_iterations_needs_no_parameter_that_learns() -> None:
+    cfg = config()
+    cfg.optim_wrapper.update(constructor='ByLayer', paramwise_cfg=dict(norm_decay_mult=0.0))
+    trained, solved = (make_step_config(cfg, LATER, StepPlan(count), PREVIOUS).optim_wrapper for count in (3, 0))
+    assert trained.paramwise_cfg and trained.inner_constructor == 'ByLayer'
+    assert solved == dict(optimizer=dict(type='SGD', lr=1.0))
