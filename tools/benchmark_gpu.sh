@@ -16,7 +16,7 @@ export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 PYTHON=${PYTHON:-python}
 DEEPLAB=configs/ciss/deeplabv3_r101_voc_15-1.py
 METHODS=(finetuning lwf lwf_mc ilt mib awt plop sdr rcil dkd gsc ssul ewf star)
-WHOLE=(joint finetuning lwf mib awt plop sdr rcil dkd gsc ssul ewf star anchor)
+WHOLE=(joint finetuning lwf mib awt plop sdr rcil dkd gsc ssul ewf star anchor closed_form_fine)
 failed=()
 
 # Arguments: a title, then a command. Appends both and what the command prints to the page.

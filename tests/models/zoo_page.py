@@ -59,7 +59,8 @@ put one linear layer on a frozen DINOv2 (mmpretrain's `VisionTransformer`, whose
   and the teacher is the student's own network: one pass of the backbone serves both. `frozen_stages=-1` trains it all.
 - Patches have 14 pixels. Position embeddings are interpolated to the size of the images, and images of other sizes are padded
   to whole patches, so any data set fits; crops of a multiple of 14 waste nothing (`voc12_aug_518x518.py`).
-- Without any gradient: `--method closed_form --cfg-options steps.base.iters=0`, see [closed form](methods/closed_form.md).
+- Their method, the [fine closed form](methods/closed_form_fine.md), removes the classifier that the base step trains. With
+  `--cfg-options steps.base.iters=0` none is trained, and no gradient is computed at all.
 - A finished model is extended like any other; with `tools/extend.py --method closed_form` nothing but the new rows changes.
 
 No weights of DINOv2 were at hand, so the runs behind these lines had random ones, and no IoU was measured.
