@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mmciss.apis.command import run_command
 
 if TYPE_CHECKING:
-    from mmciss.comparison.run import Run
+    from mmciss.comparison.plan import Run
     from mmciss.comparison.training import Executor
 
 EXAMPLES = """examples:

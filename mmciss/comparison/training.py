@@ -14,6 +14,9 @@ from typing import Any
 
 from mmciss.utils.environment import quiet_third_parties, set_thread_defaults
 
+REFRESH = 1.0
+"""Seconds between two looks at what is running."""
+
 
 @dataclass
 class Training:
@@ -96,10 +99,6 @@ def output_to(path: Path) -> Iterator[None]:
         redirect(saved)
         for number in saved:
             os.close(number)
-
-
-REFRESH = 1.0
-"""Seconds between two looks at what is running."""
 
 
 class Executor(ABC):

@@ -12,6 +12,11 @@ from mmciss.evaluation.published import TITLES, PublishedResult, method_key, mod
 
 LEAST = 3
 """Of fewer things no correlation says anything."""
+REFERENCE = ('voc', '15-1', 'overlapped')
+"""Where most methods have a published number; for protocols that have none, or too few."""
+TRUST = ('official', 'recalled', 'quoted')
+FAR = 5
+"""A method is out of order if its two places differ by more."""
 
 
 def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -49,13 +54,6 @@ def spearman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
     if pair.shape[1] < LEAST or (np.ptp(pair, axis=1) == 0).any():
         return float('nan')
     return float(np.corrcoef(pair)[0, 1])
-
-
-REFERENCE = ('voc', '15-1', 'overlapped')
-"""Where most methods have a published number; for protocols that have none, or too few."""
-TRUST = ('official', 'recalled', 'quoted')
-FAR = 5
-"""A method is out of order if its two places differ by more."""
 
 
 def published_ranking(rows: Sequence[Mapping[str, Any]], problem: tuple[str, str, str]) -> dict[str, Any] | None:

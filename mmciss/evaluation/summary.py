@@ -19,6 +19,10 @@ from mmciss.evaluation.scores import result_iou, step_scores
 CONVENTIONS = {'with_background': True, 'without_background': False}
 RULES = ('exclude', 'zero')
 """The two rules for classes without ground truth that papers use; the first is the default."""
+MOST_CONFUSIONS = 4
+"""At most this many confusions of a step are named."""
+LEAST_GROWTH = 1.0
+"""A confusion that grew by fewer points of percent is not named."""
 
 
 def summarize_run(record: RunRecord) -> dict[str, Any]:
@@ -134,12 +138,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-MOST_CONFUSIONS = 4
-"""At most this many confusions of a step are named."""
-LEAST_GROWTH = 1.0
-"""A confusion that grew by fewer points of percent is not named."""
 
 
 def grown_confusions(results: Sequence[Mapping[str, Any] | None]) -> list[dict[str, Any]]:

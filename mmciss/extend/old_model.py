@@ -16,8 +16,7 @@ from torch import Tensor
 
 from mmciss.datasets.class_names import class_names
 from mmciss.datasets.image_files import Reader, readers_of_configs
-from mmciss.engine.model_config import plain_model
-from mmciss.engine.plain_config import without_mmciss
+from mmciss.engine.model_config import plain_model, without_mmciss
 from mmciss.engine.runner.export import RECORD
 from mmciss.errors import ConfigError, prefixed
 from mmciss.extend.pipelines import DEFAULT_TEST_PIPELINE, with_labels

@@ -16,7 +16,7 @@ from .background_attribution import (
 )
 from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
 from .class_orthogonality import class_orthogonality
-from .contrastive_learning import feature_attraction, feature_repulsion
+from .contrastive_learning import feature_attraction, feature_repulsion, feature_sparsity
 from .cross_entropy import gradient_compensation, unbiased_cross_entropy
 from .feature_distillation import (
     feature_distillation,
@@ -39,7 +39,6 @@ from .feature_replay import (
     replay_features,
     sphere_noise,
 )
-from .feature_sparsity import feature_sparsity
 from .fuse_weights import balance_factor, fuse_weights
 from .gaussian_mixture import GaussianMixture, fit_mixture
 from .importance import (
@@ -50,7 +49,13 @@ from .importance import (
     path_importance,
     update_fisher,
 )
-from .logit_distillation import label_guided_distillation, logit_distillation, unbiased_distillation
+from .logit_distillation import (
+    label_guided_distillation,
+    logit_distillation,
+    sharp_relation,
+    soft_relation,
+    unbiased_distillation,
+)
 from .merge_parallel_branches import ConvNorm, merge_parallel_branches
 from .new_rows import fit_new_rows, positive_contributions, transformed_rows, with_mean_norm
 from .numerics import at_least_float32, channel_argmax
@@ -78,7 +83,6 @@ from .ridge_regression import (
     solve_ridge,
 )
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
-from .soft_relation import sharp_relation, soft_relation
 from .uncertainty import two_best, uncertainty
 
 __all__ = [

@@ -11,6 +11,8 @@ from .numerics import at_least_float32, channel_argmax, full_precision
 from .processes import sum_over_processes
 from .resampling import labels_at, sample_upsampled
 
+MOST_ITERATIONS = 20_000
+
 
 class ClassSums(NamedTuple):
     """Sums ``(C, D)`` of the feature vectors of each class, and the numbers of pixels ``(C,)``."""
@@ -205,9 +207,6 @@ def prototype_matching(
         present &= known
     distance = (found.means - prototypes.detach().to(found.sums)).square().mean(1)
     return (distance * present).sum() / present.sum().clamp(min=1)
-
-
-MOST_ITERATIONS = 20_000
 
 
 def row_prototypes(weight: Tensor, bias: Tensor, penalty: float = 1e-3) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmciss.comparison.run import Run
+from mmciss.comparison.plan import Run
 from mmciss.comparison.training import Executor, Training
 from mmciss.utils.files import file_checksum, write_json
 

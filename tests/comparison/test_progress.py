@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mmciss.comparison.progress import Progress
+from mmciss.comparison.comparison import Progress
 from tests.comparison.fake_runs import finish_step, make_run
 
 

@@ -7,7 +7,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from torch import nn
 
 import mmciss.register_all
-from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
+from mmciss.engine.model_config import needs_mmciss, plain_imports, without_mmciss
 
 PACK = dict(type='PackSegInputs')
 MODEL = dict(type='EncoderDecoder', backbone=dict(type='OwnNetOfATest'), decode_head=[dict(type='FCNHead')])

@@ -8,7 +8,7 @@ import pytest
 from mmengine.registry import Registry
 
 from mmciss.errors import ConfigError
-from mmciss.utils.signatures import accepted_arguments, check_component, check_names
+from mmciss.utils.blame import accepted_arguments, check_component, check_names
 
 SHELF = Registry('shelf')
 

@@ -29,8 +29,7 @@ from mmciss.engine.checks.values import walk
 from mmciss.errors import ConfigError, close_matches, prefixed
 from mmciss.evaluation.evaluator import kept_metrics, listed_metrics
 from mmciss.evaluation.metrics.incremental_iou_metric import NAMES
-from mmciss.utils.blame import blaming, build, unknown_type
-from mmciss.utils.signatures import check_component
+from mmciss.utils.blame import blaming, build, check_component, unknown_type
 
 BACKEND_PACKAGES = {
     'TensorboardVisBackend': 'tensorboard',

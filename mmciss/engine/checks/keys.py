@@ -19,8 +19,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 from mmciss.errors import ConfigError, close_matches
-from mmciss.utils.blame import blaming
-from mmciss.utils.signatures import accepted_arguments, check_names
+from mmciss.utils.blame import accepted_arguments, blaming, check_names
 
 OWN_KEYS = ('protocol', 'method', 'steps')
 """The keys that mmciss adds to a config of MMSegmentation."""

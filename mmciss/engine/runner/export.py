@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 
 from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import unwrap
-from mmciss.engine.model_config import plain_model
-from mmciss.engine.plain_config import needs_mmciss, plain_imports, without_mmciss
+from mmciss.engine.model_config import needs_mmciss, plain_imports, plain_model, without_mmciss
 from mmciss.engine.runner.run_folder import RunFolder, checksums
 from mmciss.errors import ConfigError
 from mmciss.evaluation.diagnosis import loss_curve

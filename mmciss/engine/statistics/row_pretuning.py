@@ -26,6 +26,9 @@ from mmciss.models.step_context import StepContext
 from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS
 
+KEY = 'method.statistics.*'
+BIASES = ('background', 'random')
+
 
 class RowTransformation(nn.Module):
     """What NeST learns before training: new rows from the old ones, and a scaled background row.
@@ -69,10 +72,6 @@ class RowTransformation(nn.Module):
         rows = self.rows()
         weight = torch.cat([rows['background'][None], self.old_weight[1:], rows['weight']])
         return embedding @ weight.T + torch.cat([self.old_bias, rows['bias']])
-
-
-KEY = 'method.statistics.*'
-BIASES = ('background', 'random')
 
 
 @STATISTICS.register_module()

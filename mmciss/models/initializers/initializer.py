@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mmciss.models.step_context import StepContext
     from mmciss.protocols.step import Step
 
+WEIGHTS = ('uniform', 'kaiming_normal')
+
 
 class Initializer(Slot):
     """Base class: gives the rows of a step's new classes their first values, in place, in every classifier.
@@ -86,9 +88,6 @@ class Initializer(Slot):
     def start(self, classifier: Growable, new: Any, context: StepContext, name: str) -> None:
         """Gives the group ``new`` of the classifier its first values."""
         raise NotImplementedError
-
-
-WEIGHTS = ('uniform', 'kaiming_normal')
 
 
 @INITIALIZERS.register_module()

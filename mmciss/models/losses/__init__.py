@@ -19,16 +19,17 @@ from .feature_distillation_loss import (
     WeightedFeatureDistillationLoss,
 )
 from .logit_distillation_loss import (
+    DecomposedDistillationLoss,
     LabelGuidedDistillationLoss,
     LogitDistillationLoss,
     QueryDistillationLoss,
+    SigmoidDistillationLoss,
     SoftSharpRelationLoss,
     UnbiasedDistillationLoss,
 )
 from .main_loss import MainLoss
 from .prototype_loss import PrototypeDiscriminationLoss, PrototypeLoss
 from .set_loss import SetLoss
-from .sigmoid_distillation_loss import DecomposedDistillationLoss, SigmoidDistillationLoss
 from .uncertainty_loss import UncertaintyLoss
 
 __all__ = [
