@@ -109,14 +109,19 @@ def test_two_processes_learn_the_rows_of_one(whole: Path, tmp_path: Path) -> Non
 
 
 def test_a_pretrained_network_needs_no_iteration_at_all(tmp_path: Path) -> None:
-    train(smoke_config(tmp_path / 'plain', 'finetuning', run_steps=[0]))
+    train(smoke_config(tmp_path / 'plain', 'finetuning', protocol__name='15-1', run_steps=[0]))
     given = str(tmp_path / 'plain' / 'step_0' / 'model.pth')
     results = train(config(tmp_path / 'run', load_from=given, steps__base__iters=0, run_steps=[0, 1]))
     assert [result['iterations'] for result in results] == [0, 0]
     plain, found = (torch.load(given, weights_only=True)['state_dict'], weights(tmp_path / 'run', 1))
     assert all(torch.equal(found[name], value) for name, value in plain.items() if 'conv_seg' not in name)
-    with pytest.raises(ConfigError, match='base_from: .*let this method refit its model.*load_from=.*model.pth steps'):
-        train(config(tmp_path / 'other', base_from=str(tmp_path / 'plain')))
+    taken = train(config(tmp_path / 'taken', base_from=str(tmp_path / 'plain'), run_steps=[0, 1]))
+    assert [result['sha256'] for result in taken] == [result['sha256'] for result in results]
+    assert [result['iterations'] for result in taken] == [6, 0], 'as if it had trained the base step itself'
+    with pytest.raises(ConfigError, match='trained differently'):
+        train(smoke_config(tmp_path / 'back', 'finetuning', base_from=str(tmp_path / 'taken')))
+    with pytest.raises(ConfigError, match='trained differently'):
+        train(config(tmp_path / 'seed', base_from=str(tmp_path / 'plain'), randomness__seed=1))
 
 
 def test_rows_that_were_solved_for_are_solved_for_anew_and_not_trained(whole: Path, tmp_path: Path) -> None:

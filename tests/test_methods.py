@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 import mmciss.register_all
 from mmciss.apis.train import train
 from mmciss.engine.runner.experiment import Experiment
+from mmciss.errors import ConfigError
 from mmciss.utils.configs import load_method, method_names
 from mmciss.utils.files import load_tensors
 from tests.interruption import resumed_at
@@ -73,6 +74,18 @@ def test_learns_two_steps_and_survives_interruptions(method: str, bases: dict[st
     assert resumed_at(tmp_path / 'parts' / 'step_1') == [2], 'the step continued at its checkpoint'
     assert parts[1]['confusion'] == whole[1]['confusion']
     assert parts[1]['sha256'] == whole[1]['sha256'], 'weights differ'
+
+
+def test_cogamid_fits_mixtures_to_the_model_of_stars_base_step_as_to_its_own(tmp_path: Path) -> None:
+    (star,) = train(smoke_config(tmp_path / 'star', 'star', run_steps=[0]))
+    (own,) = train(smoke_config(tmp_path / 'own', 'cogamid', run_steps=[0]))
+    (taken,) = train(smoke_config(tmp_path / 'taken', 'cogamid', run_steps=[0], base_from=str(tmp_path / 'star')))
+    names = ('model.pth', 'state.pth')
+    assert [taken['files'][name] for name in names] == [own['files'][name] for name in names]
+    assert taken['base_identity'] == own['base_identity'] != star['base_identity']
+    assert taken['confusion'] == own['confusion']
+    with pytest.raises(ConfigError, match='trained differently'):
+        train(smoke_config(tmp_path / 'dkd', 'dkd', base_from=str(tmp_path / 'star')))
 
 
 def test_gsc_without_its_three_parts_is_plop(bases: dict[str, Path], tmp_path: Path) -> None:

@@ -95,16 +95,15 @@ def make_executor(options: argparse.Namespace) -> Executor:
 
 def shell_commands(runs: Sequence[Run]) -> list[str]:
     """Returns the commands that train what is not finished, with comments on their order."""
-    from mmciss.comparison.plan import Task, plan_tasks
+    from mmciss.comparison.plan import Task, lenders, plan_tasks
 
     open_runs = [run for run in runs if not run.is_done()]
     tasks = plan_tasks(runs, open_runs)
-    lenders = {run.base: run.path for run in runs if run.has_base()}
-    lenders |= {task.run.base: task.run.path for task in tasks if task.base_only}
+    there = [run for run in runs if run.has_base()] + [task.run for task in tasks if task.base_only]
 
     def command(task: Task) -> str:
-        lender = lenders.get(task.run.base, task.run.path)
-        base = () if lender == task.run.path or task.run.has_base() else ('--base-from', str(lender))
+        found = [] if task.run in there else lenders(task.run, there)
+        base = ('--base-from', str(found[0].path)) if found else ()
         return shlex.join([sys.executable, '-m', 'mmciss', 'train', *task.arguments, *base])
 
     first = [command(task) for task in tasks if task.base_only]
@@ -127,7 +126,7 @@ def compare(options: argparse.Namespace) -> int:
 
     import mmciss.register_all
     from mmciss.comparison.comparison import Comparison
-    from mmciss.comparison.plan import plan_runs
+    from mmciss.comparison.plan import owner, plan_runs
     from mmciss.engine.display import make_display, quiet, shown_on
     from mmciss.evaluation.failed_runs import read_failure
 
@@ -141,7 +140,7 @@ def compare(options: argparse.Namespace) -> int:
     work_dir = Path(options.work_dir)
     with shown_on(display):
         runs = plan_runs(options)
-        bases = len({run.base for run in runs})
+        bases = len({owner(run, runs).name for run in runs})
         display.show(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
         failed = Comparison(runs, work_dir / 'logs', executor, display).run()
     display.show(merge(work_dir))

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mmciss.comparison.plan import Run, Task, plan_tasks
+from mmciss.comparison.plan import Run, Task, lenders, plan_tasks
 from mmciss.comparison.training import Executor, Training
 from mmciss.engine.display import Display
 from mmciss.engine.display.rows import Row
@@ -189,7 +189,7 @@ class Comparison:
         return task.after in self._open and not (self.executor.queues and task.after in self._jobs)
 
     def _training(self, task: Task) -> Training:
-        bases = tuple(run.path for run in self.runs if run.base == task.run.base and run is not task.run)
+        bases = tuple(run.path for run in lenders(task.run, self.runs) if run is not task.run)
         return Training(task.arguments, task.run.path, bases, log_file(self.logs, task.run))
 
     def _claim(self, run: Run) -> bool:

@@ -28,6 +28,8 @@ class Run:
         iterations: Iterations of every step.
         test_images: Images that every step is tested on.
         batch_size: Images per iteration.
+        model: What the model depends on that the base step trains; None if that step trains more than a model.
+        lends: Whether the model of the base step is left as it was trained.
     """
 
     path: Path
@@ -37,6 +39,8 @@ class Run:
     iterations: tuple[int, ...]
     test_images: tuple[int, ...]
     batch_size: int
+    model: str | None = None
+    lends: bool = False
 
     @property
     def name(self) -> str:
@@ -56,6 +60,14 @@ class Run:
     def has_base(self) -> bool:
         """Whether its base step is done."""
         return self.folder.result(0) is not None
+
+    def takes_from(self, other: Run) -> bool:
+        """Whether it can take the base step of another run, or the model of that."""
+        if other.base == self.base:
+            return True
+        result = other.folder.result(0)  # which an older version may have written
+        lent = (other.model if other.lends else None) if result is None else result.get('base_training')
+        return lent is not None and lent == self.model
 
     def is_done(self) -> bool:
         """Whether all its steps are done."""
@@ -102,13 +114,22 @@ def plan_tasks(runs: Iterable[Run], open_runs: Sequence[Run]) -> list[Task]:
         runs: All runs of the comparison; finished ones lend their base steps, too.
         open_runs: Those to be trained.
     """
-    there = {run.base for run in runs if run.has_base()}
-    bases: dict[str, Task] = {}
-    for run in open_runs:
-        sharing = [other for other in open_runs if other.base == run.base]
-        if run.base not in there and len(sharing) > 1:
-            bases.setdefault(run.base, Task(run, base_only=True))
-    return [*bases.values(), *(Task(run, bases.get(run.base)) for run in open_runs)]
+    there = [run for run in runs if run.has_base()]
+    owners = {run.name: owner(run, open_runs) for run in open_runs if not lenders(run, there)}
+    names = [run.name for run in owners.values()]
+    bases = {run.name: Task(run, base_only=True) for run in owners.values() if names.count(run.name) > 1}
+    after = {name: bases.get(run.name) for name, run in owners.items()}
+    return [*bases.values(), *(Task(run, after.get(run.name)) for run in open_runs)]
+
+
+def lenders(run: Run, runs: Iterable[Run]) -> list[Run]:
+    """Returns the runs whose base step a run can take, or whose model; itself is among them."""
+    return sorted((other for other in runs if run.takes_from(other)), key=lambda other: other.base != run.base)
+
+
+def owner(run: Run, runs: Iterable[Run]) -> Run:
+    """Returns the run that trains the base step of a run: the first one from whom most can take it."""
+    return min(lenders(run, runs), key=lambda other: not other.lends)
 
 
 def plan_runs(options: argparse.Namespace) -> list[Run]:
@@ -202,6 +223,8 @@ def _plan_run(
         tuple(plan.iterations for plan in experiment.plans),
         experiment.num_test_images(),
         experiment.global_batch,
+        experiment.base_training(),
+        experiment.lends_base_model(),
     )
     # A finished run is not started again, so nothing else would notice if it was of another experiment.
     if run.folder.has_started():

@@ -25,7 +25,7 @@ class Training:
     Attributes:
         arguments: Arguments of ``mmciss train``.
         path: The run's folder.
-        bases: Folders of the runs that have, or will have, the same base step.
+        bases: Folders of the runs that have, or will have, a base step that it can take.
         log: File to which the output is appended.
         leaving: Whether the job is in the queue again, so that this process ends.
     """

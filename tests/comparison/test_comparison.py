@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mmciss.comparison.comparison import Comparison
+from mmciss.comparison.plan import lenders, owner, plan_tasks
 from mmciss.comparison.training import Training
 from mmciss.engine.display import Display, LineDisplay
 from mmciss.engine.runner.run_folder import RunFolder
@@ -56,6 +58,26 @@ def test_a_failed_base_step_passes_to_the_next_run(tmp_path: Path) -> None:
     executor = FakeExecutor(work)
     assert comparison(tmp_path, 'abc', executor).run() == {'a': 'exit status 1'}
     assert [name for name, _ in executor.submitted] == ['a_base', 'b_base', 'b', 'c']
+
+
+def test_a_base_step_whose_model_others_can_take_comes_first(tmp_path: Path) -> None:
+    """The closed form can take the model of MiB, but not MiB that of the closed form, which has lost its classifier."""
+    plain = [replace(make_run(tmp_path / name), model='m', lends=True) for name in 'cd']
+    solved = [replace(make_run(tmp_path / name, base='solved'), model='m') for name in 'ab']
+    other = replace(make_run(tmp_path / 'e', base='dkd'))
+    runs = [*solved, *plain, other]
+    tasks = {task.name: task.after and task.after.name for task in plan_tasks(runs, runs)}
+    assert tasks == {'c_base': None, 'a': 'c_base', 'b': 'c_base', 'c': 'c_base', 'd': 'c_base', 'e': None}
+    assert len({owner(run, runs).name for run in runs}) == 2
+    assert {task.name for task in plan_tasks(solved, solved)} == {'a_base', 'a', 'b'}, 'equal ones share as ever'
+    finish_step(tmp_path / 'a', 0)
+    assert [run.name for run in lenders(solved[1], runs)] == ['a', 'b', 'c', 'd'], 'whole base steps first'
+    assert [run.name for run in lenders(plain[0], runs)] == ['c', 'd']
+    finish_step(tmp_path / 'c', 0)
+    assert [run.name for run in lenders(solved[1], runs)] == ['a', 'b', 'd'], 'an older version did not say'
+    finish_step(tmp_path / 'c', 0, base_training='m')
+    assert [run.name for run in lenders(solved[1], runs)] == ['a', 'b', 'c', 'd']
+    assert [task.after for task in plan_tasks(runs, runs)] == [None] * 5
 
 
 @pytest.mark.parametrize('locked', ['logs/a', 'a'], ids=['by a comparison', 'by a training'])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from mmengine.logging import print_log
 
 from mmciss.engine.runner.run_folder import REMADE, RunFolder, checksums, move_aside
-from mmciss.engine.runner.step_config import method_slots, solves
 from mmciss.errors import ConfigError
 from mmciss.utils.files import read_json, write_json
 
@@ -18,12 +17,16 @@ if TYPE_CHECKING:
     from mmciss.engine.runner.experiment import Experiment
 
 
-def check_base_step(source: str | Path, experiment: Experiment) -> None:
-    """Checks that a run has a base step that an experiment could have trained itself.
+def check_base_step(source: str | Path, experiment: Experiment) -> bool:
+    """Checks that a run has a base step, or at least its model, that an experiment could have trained itself.
 
     Args:
         source: The work directory of the run that has it.
         experiment: The experiment that wants it.
+
+    Returns:
+        Whether the step can be taken as it is. If not, its model can, and what the method does once the base step is
+        trained is still to be done: passes over the data, rows that are solved for.
 
     Raises:
         ConfigError: If ``source`` has no finished base step, or one of a different experiment.
@@ -35,17 +38,12 @@ def check_base_step(source: str | Path, experiment: Experiment) -> None:
             f'base_from: {source} holds no finished base step (looked for '
             f'{other.step(0) / "result.json"}: {other.fault(0)})'
         )
-    if result.get('base_identity') != experiment.base_identity():
-        refit = ''
-        if solves(method_slots(experiment.cfg.get('method'), experiment.protocol[0])):
-            refit = (
-                f' Or let this method refit its model, if a plain classifier was trained with it: --cfg-options '
-                f'load_from={other.step(0) / "model.pth"} steps.base.iters=0 in place of --base-from.'
-            )
+    whole = bool(result.get('base_identity') == experiment.base_identity())
+    if not whole and (result.get('base_training') is None or result['base_training'] != experiment.base_training()):
         raise ConfigError(
             f'base_from: the base step in {source} was trained differently (data, model, classes, '
             f"seed, schedule, label policy or the method's slots of the base step differ; compare its "
-            f'run.json). Leave base_from out to train a new one.{refit}'
+            f'run.json). Leave base_from out to train a new one.'
         )
     if result.get('base_data') not in (None, experiment.data['train'][0]):
         raise ConfigError(
@@ -53,6 +51,7 @@ def check_base_step(source: str | Path, experiment: Experiment) -> None:
             f'{result["base_data"]}, now {experiment.data["train"][0]}. Leave base_from '
             f'out to train a new one.'
         )
+    return whole
 
 
 def adopt_base_step(folder: RunFolder, source: str | Path, experiment: Experiment) -> None:

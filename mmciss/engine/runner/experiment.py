@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.protocol_data import ProtocolData, check_measurable
 from mmciss.engine.checks.config import check_config
+from mmciss.engine.model_config import strip_pretrained
 from mmciss.engine.runner.holdout import with_held_out_data
 from mmciss.engine.runner.schedule import StepPlan, plan_step
-from mmciss.engine.runner.step_config import make_step_config, method_slots, solves
+from mmciss.engine.runner.step_config import make_step_config, method_slots, solves, trained_slots
 from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.utils.configs import innermost_dataset
@@ -110,6 +112,13 @@ class Experiment:
             cfg, protocol, tuple(map(len, train)), value_checksum(names), tuple(plans), data, datasets.classes, datasets
         )
 
+    def with_base_model(self, model: str | Path) -> Experiment:
+        """Returns an experiment whose base step trains nothing, but has the model of a checkpoint from the start."""
+        cfg = copy.deepcopy(self.cfg)
+        strip_pretrained(cfg.model)
+        cfg.load_from = str(model)
+        return replace(self, cfg=cfg, plans=(replace(self.plans[0], iterations=0), *self.plans[1:]))
+
     def dataset(self, index: int, split: str) -> IncrementalDataset:
         """Returns the data set of one step, always the same object."""
         assert self.datasets is not None, 'only an experiment made from a config has data'
@@ -191,7 +200,6 @@ class Experiment:
 
     def base_identity(self) -> str:
         """Returns a checksum of what determines the base step; runs of different methods may share it."""
-        identity = self.identity()
         # Slots that older versions lacked count only if filled, so that base steps of older runs stay usable.
         slots = {
             key: value
@@ -200,6 +208,22 @@ class Experiment:
         }
         if (slots.get('classifier') or {}).get('future_rows'):
             slots['num_future'] = self.protocol[0].num_future
+        return self._base_checksum(slots)
+
+    def base_training(self) -> str | None:
+        """Returns a checksum of what determines the model that the base step trains, None if it trains more than that.
+
+        Runs with an equal one differ in what they do with the model once it is trained.
+        """
+        slots = trained_slots(method_slots(self.cfg.get('method'), self.protocol[0]))
+        return None if slots is None else self._base_checksum(slots)
+
+    def lends_base_model(self) -> bool:
+        """Whether the base step leaves the model as it was trained, so that others may take it."""
+        return self.base_training() is not None and not solves(method_slots(self.cfg.get('method'), self.protocol[0]))
+
+    def _base_checksum(self, slots: Mapping[str, Any]) -> str:
+        identity = self.identity()
         steps = self.cfg.get('steps') or {}
         return value_checksum(
             {

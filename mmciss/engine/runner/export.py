@@ -178,6 +178,7 @@ def step_result(runner: Runner, experiment: Experiment, run: RunFolder, index: i
         'new_classes': experiment.new_class_counts(index),
         'label_policy': experiment.label_policy,
         'base_identity': experiment.base_identity() if index == 0 else None,
+        'base_training': experiment.base_training() if not index and experiment.lends_base_model() else None,
         'base_data': experiment.data['train'][0] if index == 0 else None,
         'decision': decision_of(unwrap(runner.model)),
         'model': 'model.pth',

@@ -59,6 +59,8 @@ class IncrementalRunner:
         ConfigError: If the config cannot work, before any model is built.
     """
 
+    _takes_model = False  # of a base step, from ``base_from``
+
     def __init__(self, cfg: Config, experiment: Experiment | None = None, display: str = 'auto') -> None:
         self.cfg = prepare_config(cfg)
         kind = self.cfg.pop('display', display)
@@ -144,10 +146,17 @@ class IncrementalRunner:
         return bool(self.cfg.get('base_from')) and self.folder.result(0) is None
 
     def _check_base(self) -> None:
-        check_base_step(self.cfg.base_from, self.experiment)
+        self._takes_model = not check_base_step(self.cfg.base_from, self.experiment)
 
     def _adopt(self) -> None:
-        adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+        if not self._takes_model:
+            adopt_base_step(self.folder, self.cfg.base_from, self.experiment)
+
+    def _experiment(self, index: int) -> Experiment:
+        """Returns what a step is made from; a base step may have the model of another run from the start."""
+        if index or not self._takes_model:
+            return self.experiment
+        return self.experiment.with_base_model(RunFolder(self.cfg.base_from).step(0) / 'model.pth')
 
     def _rehearse(self) -> None:
         rehearse(self.experiment)
@@ -161,7 +170,7 @@ class IncrementalRunner:
                 f'nothing to train.'
             )
         elif is_main_process():
-            introduce(self.display, self.experiment, self.folder)
+            introduce(self.display, self._experiment(first), self.folder)
         if first < steps:
             self._retake_samples(first)
         chosen = self.cfg.get('run_steps') or range(steps)
@@ -212,7 +221,8 @@ class IncrementalRunner:
         return StepState(folder / 'model.pth', folder / 'state.pth', memory)
 
     def _step_config(self, index: int) -> Config:
-        cfg = self.experiment.step_config(index, self._previous(index))
+        experiment = self._experiment(index)
+        cfg = experiment.step_config(index, self._previous(index))
         if index and is_main_process():
             self.folder.begin(index, self.logger.warning)
         checkpoint = self.folder.usable_checkpoint(index, self.logger.warning) if is_main_process() else None
@@ -225,7 +235,7 @@ class IncrementalRunner:
                 type='ProgressHook',
                 name=self.experiment.protocol.name,
                 step=index,
-                iterations=[plan.iterations for plan in self.experiment.plans],
+                iterations=[plan.iterations for plan in experiment.plans],
                 learns=learned_names(self.experiment.protocol[index].new_names),
             )
         )
@@ -234,7 +244,7 @@ class IncrementalRunner:
     def _run_step(self, index: int) -> None:
         start = time.perf_counter()
         cfg = self._step_config(index)
-        context = self.experiment.context(index, cfg.model.previous)
+        context = self._experiment(index).context(index, cfg.model.previous)
         runner = make_runner(cfg, f'step {index}', self.experiment.datasets, context=context)
         drop_frozen_parameter_notes()
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmseg.registry import MODELS
 
 from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.model_config import replace_main_loss, strip_pretrained
@@ -14,6 +15,7 @@ from mmciss.engine.runner.schedule import StepPlan, make_resumable, scale_schedu
 from mmciss.errors import ConfigError, unknown_name
 from mmciss.evaluation.evaluator import kept_metrics
 from mmciss.models.classifiers.head_config import set_num_classes
+from mmciss.models.slot import SharedSlot
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
 from mmciss.registry import INITIALIZERS, STATISTICS, STRUCTURES, class_of
@@ -92,6 +94,30 @@ def passes_after_training(statistics: Any) -> dict[str, dict[str, Any]] | None:
 def solves(slots: Mapping[str, Any]) -> bool:
     """Whether a method solves for what later steps learn rather than training it."""
     return any(getattr(class_of(registry, slots.get(slot)), 'solved', False) for slot, registry in SOLVERS)
+
+
+def trained_slots(slots: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the slots that decide what training makes of a base step's model, None if it leaves more than the model.
+
+    Passes after training, rows that are solved for, and shared objects that see no batch have no part in it. Base steps
+    that differ in nothing else can have the same model.
+
+    Args:
+        slots: The slots of the base step.
+    """
+    passes, shared = slots.get('statistics') or {}, slots.get('shared') or {}
+    main_needs = getattr(class_of(MODELS, slots.get('main_loss')), 'needs', ())
+    if any(slots.get(name) for name in ('losses', 'classifier', 'hooks', 'labeler')):
+        return None
+    if slots.get('structure') and not solves(slots):
+        return None
+    if passes_after_training(passes) != (passes or None) or any(need.startswith('shared.') for need in main_needs):
+        return None
+    if any(
+        getattr(class_of(MODELS, item), 'update', None) is not SharedSlot.update for item in shared.values() if item
+    ):
+        return None
+    return {key: value for key, value in slots.items() if value and key not in ('statistics', 'structure', 'shared')}
 
 
 def _is_after(config: Mapping[str, Any]) -> bool:

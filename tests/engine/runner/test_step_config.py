@@ -8,10 +8,11 @@ import pytest
 from mmengine.config import Config
 
 from mmciss.engine.runner.schedule import StepPlan
-from mmciss.engine.runner.step_config import make_step_config, method_slots
+from mmciss.engine.runner.step_config import make_step_config, method_slots, trained_slots
 from mmciss.errors import ConfigError
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import Step
+from mmciss.utils.configs import load_method
 
 NAMES = ('background', 'a', 'b', 'c')
 BASE = Step(0, new=(1, 2), old=(), sizes=(3,), names=NAMES[:3])
@@ -218,3 +219,24 @@ def test_a_step_without_iterations_needs_no_parameter_that_learns() -> None:
     trained, solved = (make_step_config(cfg, LATER, StepPlan(count), PREVIOUS).optim_wrapper for count in (3, 0))
     assert trained.paramwise_cfg and trained.inner_constructor == 'ByLayer'
     assert solved == dict(optimizer=dict(type='SGD', lr=1.0))
+
+
+@pytest.mark.parametrize(
+    ('method', 'alike'),
+    [
+        ('mib', 'finetuning'),
+        ('anchor', 'finetuning'),
+        ('closed_form_fine', 'finetuning'),
+        ('cogamid', 'star'),
+        ('adapter', 'star'),
+    ],
+)
+def test_base_steps_may_train_the_same_model(method: str, alike: str) -> None:
+    found, other = (trained_slots(method_slots(load_method(name).method, BASE)) for name in (method, alike))
+    assert found == other is not None
+
+
+@pytest.mark.parametrize('method', ['dkd', 'ssul', 'rcil', 'sdr'])
+def test_training_may_leave_more_than_the_model(method: str) -> None:
+    """A classifier with auxiliary channels, losses, a structure that learns, prototypes that see every batch."""
+    assert trained_slots(method_slots(load_method(method).method, BASE)) is None
