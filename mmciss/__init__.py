@@ -8,5 +8,3 @@ mmciss to MMSegmentation's registries.
 from __future__ import annotations
 
 from mmciss.version import __version__
-
-__all__ = ['__version__']

@@ -9,19 +9,3 @@ from mmciss.datasets.samplers import DrawnIndex, IncrementalInfiniteSampler, Rep
 from mmciss.datasets.shapes import ShapesDataset
 from mmciss.datasets.transforms import LoadSaliency, MapLabels, PackSaliencyInputs, SegCenterCrop, SegRandomResizedCrop
 from mmciss.datasets.voc6 import Voc6Dataset
-
-__all__ = [
-    'DrawnIndex',
-    'IncrementalDataset',
-    'IncrementalInfiniteSampler',
-    'LoadSaliency',
-    'MapLabels',
-    'PackSaliencyInputs',
-    'PairDataset',
-    'ReplayDataset',
-    'ReplaySampler',
-    'SegCenterCrop',
-    'SegRandomResizedCrop',
-    'ShapesDataset',
-    'Voc6Dataset',
-]

@@ -4,15 +4,3 @@ from mmciss.engine.hooks import NonFiniteLossError, NonFiniteLossHook, ProgressH
 from mmciss.engine.optimizers import CpuAmpOptimWrapper, SegmentorOptimWrapperConstructor
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.launch import CpuDistributedDataParallel
-
-__all__ = [
-    'CpuAmpOptimWrapper',
-    'CpuDistributedDataParallel',
-    'IncrementalRunner',
-    'NonFiniteLossError',
-    'NonFiniteLossHook',
-    'ProgressHook',
-    'ReproducibleRandomHook',
-    'SegmentorOptimWrapperConstructor',
-    'TeacherHook',
-]

@@ -9,21 +9,3 @@ from mmciss.protocols.protocol import SETTINGS, Protocol
 from mmciss.protocols.scan import MaskScan, load_or_scan, scan_masks
 from mmciss.protocols.settings import select_images, select_test_images
 from mmciss.protocols.step import Step
-
-__all__ = [
-    'SETTINGS',
-    'ClassPresence',
-    'LabelPolicy',
-    'MaskScan',
-    'Protocol',
-    'Step',
-    'build_protocol',
-    'check_ids',
-    'class_of_id',
-    'label_policy',
-    'load_or_scan',
-    'scan_masks',
-    'select_images',
-    'select_test_images',
-    'unknown_ids',
-]

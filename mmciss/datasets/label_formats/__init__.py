@@ -3,5 +3,3 @@
 from mmciss.datasets.label_formats.convert import Conversion, convert_labels, convert_once
 from mmciss.datasets.label_formats.export import ImageLabels, LabelExport
 from mmciss.datasets.label_formats.find import find_export, open_export
-
-__all__ = ['Conversion', 'ImageLabels', 'LabelExport', 'convert_labels', 'convert_once', 'find_export', 'open_export']

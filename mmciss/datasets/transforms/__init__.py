@@ -5,5 +5,3 @@ from __future__ import annotations
 from mmciss.datasets.transforms.crops import SegCenterCrop, SegRandomResizedCrop
 from mmciss.datasets.transforms.load_saliency import LoadSaliency, PackSaliencyInputs
 from mmciss.datasets.transforms.map_labels import MapLabels
-
-__all__ = ['LoadSaliency', 'MapLabels', 'PackSaliencyInputs', 'SegCenterCrop', 'SegRandomResizedCrop']

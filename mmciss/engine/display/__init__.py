@@ -3,15 +3,3 @@
 from .display import Display, LineDisplay, LiveDisplay, current_display, learned_names, make_display, shown_on
 from .quiet import quiet
 from .time_left import TimeLeft
-
-__all__ = [
-    'Display',
-    'LineDisplay',
-    'LiveDisplay',
-    'TimeLeft',
-    'current_display',
-    'learned_names',
-    'make_display',
-    'quiet',
-    'shown_on',
-]

@@ -8,17 +8,3 @@ from mmciss.engine.hooks.reproducible_random_hook import ReproducibleRandomHook
 from mmciss.engine.hooks.statistics_hook import StatisticsHook
 from mmciss.engine.hooks.teacher_hook import TeacherHook
 from mmciss.engine.hooks.weight_fusion_hook import WeightFusionHook
-
-__all__ = [
-    'FisherImportanceHook',
-    'ImportanceHook',
-    'NonFiniteLossError',
-    'NonFiniteLossHook',
-    'PathImportanceHook',
-    'ProgressHook',
-    'ReproducibleRandomHook',
-    'StatisticsHook',
-    'TeacherHook',
-    'WalkImportanceHook',
-    'WeightFusionHook',
-]

@@ -10,19 +10,3 @@ from mmciss.engine.statistics.fitted_rows import FittedRows
 from mmciss.engine.statistics.predicted_sites import PredictedSites, RowPrototypes
 from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
 from mmciss.engine.statistics.row_pretuning import RowPretuning
-
-__all__ = [
-    'BackgroundAttribution',
-    'ClassPrototypes',
-    'DataPass',
-    'EmbeddingDeviation',
-    'EmbeddingDistributions',
-    'EmbeddingMixtures',
-    'EntropyThresholds',
-    'FittedRows',
-    'PredictedSites',
-    'RectifiedEntropyThresholds',
-    'RidgeCorrelations',
-    'RowPretuning',
-    'RowPrototypes',
-]

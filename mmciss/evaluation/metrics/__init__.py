@@ -1,5 +1,3 @@
 """Metrics that MMSegmentation's evaluators build by name."""
 
 from mmciss.evaluation.metrics.incremental_iou_metric import IncrementalIoUMetric
-
-__all__ = ['IncrementalIoUMetric']

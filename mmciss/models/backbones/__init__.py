@@ -1,5 +1,3 @@
 """Backbones of papers that MMSegmentation does not have."""
 
 from mmciss.models.backbones.leaky_resnet import LeakyResNet
-
-__all__ = ['LeakyResNet']

@@ -7,20 +7,3 @@ from mmciss.models.classifiers.grow import build_grown_segmentor, grow_head, gro
 from mmciss.models.classifiers.growable import Growable, GrowableConv1d, GrowableConv2d, GrowableLinear, growable_layers
 from mmciss.models.classifiers.old_rows import load_old_rows
 from mmciss.models.classifiers.probe import find_growable
-
-__all__ = [
-    'Growable',
-    'GrowableConv1d',
-    'GrowableConv2d',
-    'GrowableLinear',
-    'build_grown_segmentor',
-    'find_growable',
-    'grow_head',
-    'grow_layer',
-    'grow_segmentor',
-    'growable_layers',
-    'growing_heads',
-    'load_old_rows',
-    'plain_model_cfg',
-    'plain_state_dict',
-]

@@ -1,5 +1,3 @@
 """Decode heads of papers that MMSegmentation does not have."""
 
 from mmciss.models.heads.aspp_heads import AddedPoolASPPHead, ProjectedASPPHead
-
-__all__ = ['AddedPoolASPPHead', 'ProjectedASPPHead']

@@ -7,14 +7,3 @@ from mmciss.models.initializers.auxiliary_initializer import AuxiliaryInitialize
 from mmciss.models.initializers.background_initializer import BackgroundInitializer
 from mmciss.models.initializers.initializer import Initializer, RandomInitializer
 from mmciss.models.initializers.pretuned_initializer import FittedInitializer, PretunedInitializer
-
-__all__ = [
-    'AttributionInitializer',
-    'AuxiliaryInitializer',
-    'BackgroundInitializer',
-    'FittedInitializer',
-    'Initializer',
-    'PretunedInitializer',
-    'RandomInitializer',
-    'UnknownInitializer',
-]

@@ -5,16 +5,3 @@ from mmciss.models.labelers.labeler import Batch, Labeler, Labels
 from mmciss.models.labelers.selective_ignore import SelectiveIgnore
 from mmciss.models.labelers.teacher_labeler import MaskLabeler, TeacherLabeler, ThresholdLabeler
 from mmciss.models.labelers.unknown_labeler import UnknownLabeler
-
-__all__ = [
-    'Batch',
-    'EntropyLabeler',
-    'Labeler',
-    'Labels',
-    'MaskLabeler',
-    'PrototypeEntropyLabeler',
-    'SelectiveIgnore',
-    'TeacherLabeler',
-    'ThresholdLabeler',
-    'UnknownLabeler',
-]

@@ -31,34 +31,3 @@ from .main_loss import MainLoss
 from .prototype_loss import PrototypeDiscriminationLoss, PrototypeLoss
 from .set_loss import SetLoss
 from .uncertainty_loss import UncertaintyLoss
-
-__all__ = [
-    'AuxiliaryClassifierLoss',
-    'ClassOrthogonalityLoss',
-    'ClassTokenDistillationLoss',
-    'DecomposedDistillationLoss',
-    'DensityDistillationLoss',
-    'ExtraLoss',
-    'FeatureDistillationLoss',
-    'GradientCompensatedCrossEntropyLoss',
-    'LabelGuidedDistillationLoss',
-    'LocalPODLoss',
-    'LogitDistillationLoss',
-    'LogitLoss',
-    'MainLoss',
-    'MaskedFeatureDistillationLoss',
-    'NewClassBCELoss',
-    'PooledCubeLoss',
-    'PrototypeDiscriminationLoss',
-    'PrototypeLoss',
-    'QueryDistillationLoss',
-    'ReplayBCELoss',
-    'SetLoss',
-    'SigmoidCrossEntropyLoss',
-    'SigmoidDistillationLoss',
-    'SoftSharpRelationLoss',
-    'UnbiasedCrossEntropyLoss',
-    'UnbiasedDistillationLoss',
-    'UncertaintyLoss',
-    'WeightedFeatureDistillationLoss',
-]

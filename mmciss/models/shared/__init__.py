@@ -4,5 +4,3 @@ from __future__ import annotations
 
 from .embedding_sampler import EmbeddingSampler, MixtureSampler, PrototypeSampler, SphereSampler
 from .feature_replay import FeatureReplay, RowReplay
-
-__all__ = ['EmbeddingSampler', 'FeatureReplay', 'MixtureSampler', 'PrototypeSampler', 'RowReplay', 'SphereSampler']

@@ -4,5 +4,3 @@ from mmciss.models.structures.parallel_branches import ParallelBranches, Paralle
 from mmciss.models.structures.random_expansion import RandomExpansion
 from mmciss.models.structures.step_heads import StepHeads
 from mmciss.models.structures.structure import Structure
-
-__all__ = ['ParallelBranches', 'ParallelConv', 'ParallelNorm', 'RandomExpansion', 'StepHeads', 'Structure']
