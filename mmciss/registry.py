@@ -28,3 +28,8 @@ def class_of(registry: Registry, config: Mapping[str, Any] | None) -> Any:
     """Returns the class that a config's ``type`` names or is; None if there is no config, type or such a class."""
     kind = (config or {}).get('type')
     return registry.get(kind) if isinstance(kind, str) else kind
+
+
+def is_ours(kind: Any) -> bool:
+    """Whether a class is one of mmciss, which plain MMSegmentation does not have."""
+    return str(getattr(kind, '__module__', '')).split('.')[0] == 'mmciss'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import logging
 import sys
@@ -13,6 +14,13 @@ from mmciss.utils.stopping import Stopped, stop_on_sigterm
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 RESUME = 'the same command with --resume continues the run'
+START_OVER = 'the same command starts over'
+
+
+def command_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Makes the parser of a command; its help shows the description and the examples as they are written."""
+    form = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=description, epilog=examples, formatter_class=form)
 
 
 def run_command(work: Callable[[], object], again: str = RESUME) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import command_parser, run_command
 
 if TYPE_CHECKING:
     from mmciss.comparison.plan import Run
@@ -25,12 +25,11 @@ EXAMPLES = """examples:
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(
-        description='Run several methods and seeds on one config, train equal base steps once, and merge the\n'
+    parser = command_parser(
+        'Run several methods and seeds on one config, train equal base steps once, and merge the\n'
         'reports. The same command again continues, or adds what is new; what is running is not\n'
         'started a second time.',
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--methods', nargs='+', required=True, help='methods in configs/_base_/methods, or paths')

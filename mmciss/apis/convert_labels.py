@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import START_OVER, command_parser, run_command
 
 if TYPE_CHECKING:
     from mmciss.datasets.label_formats import Conversion
@@ -30,9 +30,7 @@ SIDE = 400
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__, EXAMPLES)
     parser.add_argument('export', metavar='EXPORT', help='file or folder that the labelling tool has written')
     parser.add_argument('--images', required=True, metavar='DIR', help='folder of the images')
     parser.add_argument('--out', required=True, metavar='DIR', help='new folder for the masks')
@@ -70,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         lines = [*conversion.lines(), '', f'Masks, images.txt and classes.txt are in {conversion.folder}.']
         sys.stdout.write('\n'.join([*lines, f'Look at {conversion.folder / "overview.png"} before you train.\n']))
 
-    return run_command(work, again='the same command starts over')
+    return run_command(work, START_OVER)
 
 
 def write_overview(conversion: Conversion) -> None:

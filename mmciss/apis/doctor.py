@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import START_OVER, run_command
 
 SMOKE = 'configs/shapes/shapes_smoke.py'
 
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.write(f'FAILED  {name}: {type(error).__name__}: {error}\n')
             sys.stdout.flush()
 
-    return run_command(work, again='the same command starts over') or int(bool(failed))
+    return run_command(work, START_OVER) or int(bool(failed))
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import command_parser, run_command
 from mmciss.apis.overrides import CfgOptions, check_filled
 from mmciss.errors import flag
 
@@ -99,11 +99,7 @@ def extend(
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(
-        description='Add classes to a trained MMSegmentation model',
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('Add classes to a trained MMSegmentation model', EXAMPLES)
     parser.add_argument('config', metavar='MODEL_CONFIG', help='config of the model')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='its weights')
     parser.add_argument('--classes', nargs='+', required=True, metavar='NAME', help='names of the new classes')

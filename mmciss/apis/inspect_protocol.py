@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mmengine.config import Config
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import START_OVER, command_parser, run_command
 from mmciss.apis.overrides import add_protocol_arguments, add_step_arguments, read_config
 from mmciss.protocols.step import BACKGROUND
 
@@ -137,11 +137,7 @@ def describe(found: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; what training would refuse ends with the same line."""
-    parser = argparse.ArgumentParser(
-        description='Show what a protocol does, without training',
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('Show what a protocol does, without training', EXAMPLES)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--check-data',
@@ -182,4 +178,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_method(experiment, args.method, config)
         sys.stdout.write(describe(inspect_experiment(experiment)) + '\n')
 
-    return run_command(work, again='the same command starts over')
+    return run_command(work, START_OVER)

@@ -5,12 +5,11 @@ A folder of run folders stands for all of them.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import START_OVER, command_parser, run_command
 
 EXAMPLES = """examples:
   mmciss report work_dirs/mib_15-1
@@ -19,9 +18,7 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line, writes the report and says where it is."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(__doc__, EXAMPLES)
     text = 'run folder (--work-dir of training), or a folder of run folders'
     parser.add_argument('runs', nargs='+', metavar='DIR', help=text)
     parser.add_argument(
@@ -46,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             text = headline(problems)
         sys.stdout.write(f'{text}\n\nThe whole report is in {path.with_suffix(".html")} (and .md)\n')
 
-    return run_command(work, again='the same command starts over')
+    return run_command(work, START_OVER)
 
 
 if __name__ == '__main__':

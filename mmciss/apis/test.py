@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import START_OVER, command_parser, run_command
 from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, read_config
 from mmciss.errors import ConfigError
 
@@ -98,10 +97,8 @@ def check_classes(experiment: Experiment, index: int, checkpoint: str | Path) ->
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; wrong input ends with one line instead of a traceback."""
-    parser = argparse.ArgumentParser(
-        description='Evaluate the model of a step; method, protocol, setting and order as in training',
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        'Evaluate the model of a step; method, protocol, setting and order as in training', EXAMPLES
     )
     parser.add_argument('config', help='the config of the run')
     parser.add_argument('checkpoint', help='a run folder, step_k/model.pth, or a training checkpoint of step k')
@@ -129,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cfg.visualizer.save_dir = args.show_dir
         test_step(cfg, index, checkpoint)
 
-    return run_command(work, again='the same command starts over')
+    return run_command(work, START_OVER)
 
 
 def find_step(path: Path, step: int | None) -> tuple[int, Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmciss.apis.command import run_command
+from mmciss.apis.command import command_parser, run_command
 from mmciss.apis.overrides import add_launcher_arguments, add_protocol_arguments, add_step_arguments, read_config
 from mmciss.errors import ConfigError
 
@@ -23,11 +23,7 @@ EXAMPLES = """examples:
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(
-        description='Train a segmentor step by step',
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser('Train a segmentor step by step', EXAMPLES)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--work-dir',

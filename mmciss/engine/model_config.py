@@ -13,7 +13,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.head_config import class_weights, heads_of, segmentation_heads
-from mmciss.registry import class_of
+from mmciss.registry import class_of, is_ours
 
 PIXEL_CROSS_ENTROPIES = ('CrossEntropyLoss', 'OhemCrossEntropy')
 """The losses in MMSegmentation that compare each pixel's softmax over all classes with its label."""
@@ -110,7 +110,7 @@ def without_mmciss(pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns a test pipeline for plain MMSegmentation: a crop of mmciss becomes the resizing that it starts with."""
     result = []
     for transform in pipeline:
-        if getattr(class_of(TRANSFORMS, transform), '__module__', '').split('.')[0] != 'mmciss':
+        if not is_ours(class_of(TRANSFORMS, transform)):
             result.append(transform)
         elif transform.get('crop_size'):
             side = int(transform['crop_size'])

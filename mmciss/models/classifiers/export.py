@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from mmciss.models.classifiers.growable import Growable, growable_layers, joined_rows
-from mmciss.models.classifiers.head_config import num_classes_of, with_num_classes
+from mmciss.models.classifiers.head_config import nodes_with, set_num_classes
+from mmciss.registry import class_of, is_ours
 
 if TYPE_CHECKING:
     from mmseg.models.segmentors import BaseSegmentor
-
-HEAD_SLOTS = ('decode_head', 'auxiliary_head')
 
 
 @contextmanager
@@ -115,44 +114,12 @@ def plain_model_cfg(model: dict[str, Any], num_classes: int) -> dict[str, Any]:
         need it to be loaded.
     """
     model = copy.deepcopy(model)
-    classes = num_classes_of(_heads(model, 'decode_head')[-1])
-    for slot in HEAD_SLOTS:
-        heads = [
-            with_num_classes(head, num_classes, f'model.{slot}')
-            if num_classes_of(head, f'model.{slot}') == classes
-            else head
-            for head in _heads(model, slot)
-        ]
-        if heads:
-            model[slot] = heads if isinstance(model[slot], list | tuple) else heads[0]
-    for slot, node in list(_typed_nodes(model)):
-        if slot != 'loss_decode' or not _is_ours(node['type']):
-            continue
-        weight = node.get('loss_weight', 1.0)
-        node.clear()
-        node.update(type='CrossEntropyLoss', loss_weight=weight)
+    set_num_classes(model, num_classes)
+    for holder in nodes_with('loss_decode', model):
+        losses = holder['loss_decode']
+        for loss in losses if isinstance(losses, list | tuple) else [losses]:
+            if is_ours(class_of(MODELS, loss)):
+                weight = loss.get('loss_weight', 1.0)
+                loss.clear()
+                loss.update(type='CrossEntropyLoss', loss_weight=weight)
     return model
-
-
-def _heads(model: dict[str, Any], slot: str) -> list[dict[str, Any]]:
-    heads = model.get(slot)
-    if heads is None:
-        return []
-    return list(heads) if isinstance(heads, list | tuple) else [heads]
-
-
-def _typed_nodes(config: Any, slot: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields every config that has a ``type``, after the key that holds it or its list."""
-    if isinstance(config, list | tuple):
-        for item in config:
-            yield from _typed_nodes(item, slot)
-    elif isinstance(config, dict):
-        if 'type' in config:
-            yield slot, config
-        for key, value in list(config.items()):
-            yield from _typed_nodes(value, key)
-
-
-def _is_ours(kind: Any) -> bool:
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    return getattr(found, '__module__', '').split('.')[0] == 'mmciss'

@@ -13,14 +13,8 @@ from torch import nn
 from mmciss.errors import ConfigError
 from mmciss.models.classifiers.growable import Growable, GrowableConv1d, GrowableConv2d, GrowableLinear
 from mmciss.models.classifiers.grown_parameters import extra_rows
-from mmciss.models.classifiers.head_config import (
-    check_class_weights,
-    check_countable,
-    extra_rows_of,
-    heads_of,
-    num_classes_of,
-)
-from mmciss.models.classifiers.probe import find_growable
+from mmciss.models.classifiers.head_config import check_class_weights, extra_rows_of, heads_of
+from mmciss.models.classifiers.probe import find_growable, layer_path
 from mmciss.models.classifiers.query_heads import check_complete, score_pixels
 
 if TYPE_CHECKING:
@@ -103,9 +97,10 @@ def grow_segmentor(
     """
     heads = growing_heads(segmentor)
     main = [name for name in heads if name.startswith('decode_head')][-1]
+    configs = {layer_path(key): (head, key) for key, head in heads_of(config)}
     plans: list[tuple[nn.Module, list[str], str, int, int]] = []
     for name, head in heads.items():
-        head_config, key = _config_of(config, name)
+        head_config, key = configs[name]
         check_class_weights(head_config, sum(sizes), key)
         leaves = find_growable(head_config, key)
         extra = auxiliary if name == main else 0
@@ -241,12 +236,3 @@ def _set_num_classes(module: Any, num_classes: int) -> None:
     if getattr(module, 'out_channels', None) == module.num_classes:
         module.out_channels = num_classes
     module.num_classes = num_classes
-
-
-def _config_of(config: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
-    slot, _, index = name.partition('.')
-    head = config[slot][int(index)] if index else config[slot]
-    key = f'model.{slot}[{index}]' if index else f'model.{slot}'
-    check_countable(head, key)
-    num_classes_of(head, key)
-    return head, key

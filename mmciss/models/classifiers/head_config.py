@@ -32,7 +32,7 @@ def num_classes_of(head: dict[str, Any], key: str = 'model.decode_head') -> int:
     """
     if 'num_classes' in head:
         return int(head['num_classes'])
-    found = sorted({int(node['num_classes']) for node in _nodes(head)})
+    found = sorted({int(node['num_classes']) for node in nodes_with('num_classes', head)})
     if len(found) != 1:
         raise ConfigError(f'{key}.num_classes is missing; inner heads of {head.get("type")} say {found or "nothing"}')
     return found[0]
@@ -46,7 +46,7 @@ def with_num_classes(head: dict[str, Any], num_classes: int, key: str = 'model.d
     head = copy.deepcopy(head)
     old = num_classes_of(head, key)
     has_extra_rows = extra_rows_of(head) > 0
-    for node in _nodes(head):
+    for node in nodes_with('num_classes', head):
         if node['num_classes'] == old:
             node['num_classes'] = num_classes
             # A head that classifies queries has another output than one channel per class.
@@ -70,7 +70,7 @@ def class_weights(head: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
     """Yields the losses of a head that have a list of class weights, and how many of these belong to no class."""
     rest = extra_rows_of(head)
     for slot, value in head.items():
-        for node in _nodes(value, 'class_weight'):
+        for node in nodes_with('class_weight', value):
             if isinstance(node['class_weight'], list | tuple):
                 yield node, 0 if slot == 'loss_decode' else rest
 
@@ -81,7 +81,7 @@ def check_countable(head: dict[str, Any], key: str) -> None:
     Raises:
         ConfigError: If ``out_channels`` is 1 or a ``threshold`` is set.
     """
-    for node in _nodes(head):
+    for node in nodes_with('num_classes', head):
         if node.get('out_channels') == 1 or node.get('threshold') is not None:
             setting = {name: node[name] for name in ('out_channels', 'threshold') if name in node}
             raise ConfigError(
@@ -158,12 +158,13 @@ def set_num_classes(model: dict[str, Any], num_classes: int) -> None:
         head.update(changed)
 
 
-def _nodes(config: Any, name: str = 'num_classes') -> Iterator[dict[str, Any]]:
+def nodes_with(name: str, config: Any) -> Iterator[dict[str, Any]]:
+    """Yields the dictionaries inside a config that have a key."""
     if isinstance(config, dict):
         if name in config:
             yield config
         for value in config.values():
-            yield from _nodes(value, name)
+            yield from nodes_with(name, value)
     elif isinstance(config, list | tuple):
         for value in config:
-            yield from _nodes(value, name)
+            yield from nodes_with(name, value)

@@ -71,7 +71,7 @@ def note_growable(segmentors: Sequence[Any]) -> None:
         found = _cache_key(small[key], key)
         classes, more = (num_classes_of(heads[key], key) for heads in (small, large))
         if classes < more and found == _cache_key(large[key], key) and found not in _FOUND:
-            first, second = (item.get_submodule(_path(key)) for item in segmentors)
+            first, second = (item.get_submodule(layer_path(key)) for item in segmentors)
             with suppress(ConfigError):
                 _FOUND[found] = _compare(small[key], key, first, second, more)
 
@@ -83,10 +83,11 @@ def growing_layers(model: dict[str, Any]) -> list[str]:
         ConfigError: If a head cannot grow, naming it.
     """
     heads = sorted(segmentation_heads(model), key=lambda item: item[0].startswith('model.decode_head'))
-    return [f'{_path(key)}.{leaf}' for key, head in heads for leaf in find_growable(head, key)]
+    return [f'{layer_path(key)}.{leaf}' for key, head in heads for leaf in find_growable(head, key)]
 
 
-def _path(key: str) -> str:
+def layer_path(key: str) -> str:
+    """Returns the name of a head within its segmentor; ``'decode_head.0'`` of the key ``'model.decode_head[0]'``."""
     return key.removeprefix('model.').replace('[', '.').replace(']', '')
 
 
