@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mmciss.engine import IncrementalRunner
+from mmciss.functional import correlations, random_projection
 from mmciss.functional.cross_entropy import unbiased_cross_entropy
 from mmciss.functional.logit_distillation import unbiased_distillation
 from mmciss.functional.sigmoid_distillation import sigmoid_distillation
@@ -53,16 +54,28 @@ def test_the_losses_of_a_network_agree_with_the_cpu(device: str, channels_last: 
         torch.testing.assert_close(found[name].cpu(), value, rtol=1e-3, atol=1e-4)
 
 
+@every_device
+def test_the_sums_of_the_closed_form_agree_with_the_cpu(device: str) -> None:
+    embedding, labels = torch.randn(2, 8, 6, 5), torch.randint(0, 4, (2, 6, 5))
+    projection = random_projection(8, 300).float()
+    expected = correlations(embedding, labels, projection, 3)
+    found = correlations(embedding.to(device), labels.to(device), projection.to(device), 3)
+    for one, other in zip(found, expected, strict=True):
+        assert one.device.type == device
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='for machines with CUDA')
 @pytest.mark.parametrize(
     'options',
     [
+        dict(method='closed_form_fine', optim_wrapper__type='AmpOptimWrapper', channels_last=True),
         dict(optim_wrapper__type='AmpOptimWrapper', optim_wrapper__loss_scale='dynamic', channels_last=True),
         dict(optim_wrapper__type='AmpOptimWrapper', optim_wrapper__dtype='bfloat16'),
         dict(compile=True),
     ],
-    ids=['float16', 'bfloat16', 'inductor'],
+    ids=['closed form', 'float16', 'bfloat16', 'inductor'],
 )
 def test_a_protocol_is_learned(options: dict[str, Any], tmp_path: Path) -> None:
     results = IncrementalRunner.from_cfg(smoke_config(tmp_path / 'run', **options)).train()
