@@ -17,7 +17,7 @@ SMOKE = 'configs/shapes/shapes_smoke.py'
 def packages() -> str:
     """Returns the versions of what results depend on, once all of it is imported."""
     import mmciss.register_all
-    from mmciss.engine.runner.experiment import versions
+    from mmciss.utils.environment import versions
 
     return ', '.join(f'{name} {version}' for name, version in versions().items())
 
@@ -26,7 +26,7 @@ def device() -> str:
     """Returns the device that training uses, and what it can do."""
     import torch
 
-    from mmciss.engine.runner.experiment import machine
+    from mmciss.utils.environment import machine
 
     if not torch.cuda.is_available():
         return f'{machine()} (no GPU that torch can use)'

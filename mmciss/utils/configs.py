@@ -120,3 +120,32 @@ def config_pipeline(cfg: Config, split: str) -> list[dict[str, Any]] | None:
             return list(copy.deepcopy(pipeline))
     pipeline = cfg.get(f'{split}_pipeline')
     return list(copy.deepcopy(pipeline)) if pipeline else None
+
+
+def dataset_name(config: Mapping[str, Any]) -> str:
+    """Returns what a data set is called in titles: its class, or the folder of a plain ``BaseSegDataset``.
+
+    Examples:
+        >>> dataset_name(dict(type='BaseSegDataset', data_root='data/warehouse/'))
+        'warehouse'
+    """
+    kind = str(config.get('type'))
+    return Path(str(config.get('data_root') or '')).name or kind if kind == 'BaseSegDataset' else kind
+
+
+def pipelines(dataset: dict[str, Any]) -> list[Any]:
+    """Returns every pipeline inside a data set config."""
+    found = [dataset['pipeline']] if 'pipeline' in dataset else []
+    for inner in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
+        if inner:
+            found += pipelines(inner)
+    return found
+
+
+def model_name(model: dict[str, Any]) -> str:
+    """Returns a short name such as ``ASPPHead + ResNetV1c-101``."""
+    head = model['decode_head']
+    head = head[-1] if isinstance(head, list | tuple) else head
+    backbone = model.get('backbone') or model['image_encoder']
+    depth = backbone.get('depth') or backbone.get('arch')
+    return f'{head["type"]} + {backbone["type"]}' + (f'-{depth}' if isinstance(depth, int | str) else '')

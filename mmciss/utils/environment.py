@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import io
 import logging
 import os
 import pickle
+import platform
 import re
 import sys
 import time
@@ -28,6 +30,11 @@ By default pip builds mmcv where it cannot see torch, and so without compiled op
 """
 
 
+PACKAGES = (
+    *('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmpretrain', 'numpy'),
+    *('mmengine', 'mmcv', 'mmsegmentation'),
+)
+"""What results may depend on, under the names of both distributions of OpenMMLab's packages."""
 LIBRARIES = r'(mmcv|mmengine|mmseg|mmpretrain|mmdet|timm|torch|matplotlib)(\.|$)'
 """Modules whose warnings are about their own insides."""
 
@@ -171,3 +178,26 @@ def drop_frozen_parameter_notes() -> None:
 
 def _not_about_frozen_parameters(record: logging.LogRecord) -> bool:
     return 'is skipped since its requires_grad=False' not in str(record.msg)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of mmciss and of the packages that results may depend on."""
+    from mmciss.version import __version__
+
+    found = {'mmciss': __version__, 'python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Describes the machine in one line, without its name."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}'
+    threads = torch.get_num_threads()
+    return f'CPU, {threads} thread{"" if threads == 1 else "s"}, {platform.machine()}'

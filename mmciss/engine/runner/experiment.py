@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib.metadata
 import logging
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
@@ -27,20 +24,9 @@ from mmciss.engine.runner.schedule import StepPlan, plan_step
 from mmciss.engine.runner.step_config import make_step_config, method_slots, solves, trained_slots
 from mmciss.models.step_context import StepContext, StepState
 from mmciss.protocols.protocol import Protocol
-from mmciss.utils.configs import innermost_dataset
+from mmciss.utils.configs import dataset_name, innermost_dataset, model_name, pipelines
+from mmciss.utils.environment import machine, versions
 from mmciss.utils.files import value_checksum
-
-PACKAGES = (
-    'torch',
-    'onedl-mmengine',
-    'onedl-mmcv',
-    'onedl-mmsegmentation',
-    'onedl-mmpretrain',
-    'numpy',
-    'mmengine',
-    'mmcv',
-    'mmsegmentation',
-)
 
 
 @dataclass(frozen=True)
@@ -286,56 +272,6 @@ def _note_unused_steps(steps: Mapping[str, Any], count: int) -> None:
                 f'this is not read',
                 level=logging.WARNING,
             )
-
-
-def dataset_name(config: Mapping[str, Any]) -> str:
-    """Returns what a data set is called in titles: its class, or the folder of a plain ``BaseSegDataset``.
-
-    Examples:
-        >>> dataset_name(dict(type='BaseSegDataset', data_root='data/warehouse/'))
-        'warehouse'
-    """
-    kind = str(config.get('type'))
-    return Path(str(config.get('data_root') or '')).name or kind if kind == 'BaseSegDataset' else kind
-
-
-def pipelines(dataset: dict[str, Any]) -> list[Any]:
-    """Returns every pipeline inside a data set config."""
-    found = [dataset['pipeline']] if 'pipeline' in dataset else []
-    for inner in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
-        if inner:
-            found += pipelines(inner)
-    return found
-
-
-def model_name(model: dict[str, Any]) -> str:
-    """Returns a short name such as ``ASPPHead + ResNetV1c-101``."""
-    head = model['decode_head']
-    head = head[-1] if isinstance(head, list | tuple) else head
-    backbone = model.get('backbone') or model['image_encoder']
-    depth = backbone.get('depth') or backbone.get('arch')
-    return f'{head["type"]} + {backbone["type"]}' + (f'-{depth}' if isinstance(depth, int | str) else '')
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of mmciss and of the packages that results may depend on."""
-    from mmciss.version import __version__
-
-    found = {'mmciss': __version__, 'python': platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> str:
-    """Describes the machine in one line, without its name."""
-    if torch.cuda.is_available():
-        return f'{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}'
-    threads = torch.get_num_threads()
-    return f'CPU, {threads} thread{"" if threads == 1 else "s"}, {platform.machine()}'
 
 
 def _plain(value: Any) -> Any:

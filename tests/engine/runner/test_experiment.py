@@ -8,9 +8,9 @@ import pytest
 
 import mmciss.register_all
 from mmciss.datasets.shapes import ShapesDataset
-from mmciss.engine.runner.experiment import Experiment, check_config, dataset_name, model_name, pipelines
+from mmciss.engine.runner.experiment import Experiment, check_config
 from mmciss.errors import ConfigError
-from mmciss.utils.configs import innermost_dataset
+from mmciss.utils.configs import dataset_name, innermost_dataset, model_name, pipelines
 from tests.engine.runner.test_step_config import config
 from tests.smoke import smoke_config
 from tests.step_run import block_masks, step_run_config, write_pictures
