@@ -57,12 +57,12 @@ class DensityDistillationLoss(ExtraLoss):
                 f'found {type(sampler).__name__}'
             )
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher or without mixtures."""
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch, 0 without mixtures."""
         replay = context.shared['replay']
         mixtures = replay.sampler.mixtures.of(slice(context.step.num_old))
         mixtures = mixtures.of(mixtures.known)
-        if teacher is None or not len(mixtures.weight):
+        if not len(mixtures.weight):
             return student.logits.new_zeros(())
         assert student.embedding is not None and teacher.embedding is not None
         mask = (target == 0) & (replay.seen_by(teacher, target.shape[-2:]) > 0)

@@ -71,12 +71,18 @@ class ExtraLoss(Slot):
             )
         return new, old
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
+    def __call__(self, student: SegOutput, teacher: Any, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch; 0 without a teacher that it needs."""
+        if teacher is None and 'teacher' in self.needs:
+            return student.logits.new_zeros(())
+        return super().__call__(student, teacher, target, context)
+
+    def forward(self, student: SegOutput, teacher: Any, target: Tensor, context: StepContext) -> Tensor:
         """Computes the weighted loss of one batch.
 
         Args:
             student: Output of the model that learns.
-            teacher: Output of the model of the previous step, or None at the base step.
+            teacher: Output of the model of the previous step; None at the base step, for losses that do not need it.
             target: Channels or 255, shape ``(N, H, W)``.
             context: The step's context; ``context.step`` says which classes are old and new.
         """
@@ -114,10 +120,8 @@ class LogitLoss(ExtraLoss):
         """
         raise NotImplementedError
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         size = None if self.resolution == 'logit' else target.shape[-2:]
         return self.loss_weight * self.compare(
             student.logits, teacher.logits, target, context.step, size=size, align_corners=student.align_corners

@@ -43,10 +43,8 @@ class FeatureDistillationLoss(ExtraLoss):
     def __init__(self, layer: str = 'backbone', loss_weight: float = 100.0) -> None:
         super().__init__(loss_weight, (layer,))
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
         return self.loss_weight * feature_distillation(new, old)
 
@@ -67,10 +65,8 @@ class ClassTokenDistillationLoss(ExtraLoss):
     def __init__(self, layer: str = 'decode_head.classes_proj', loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight, (layer,))
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         new, old = (output.maps(self.layers)[-1] for output in (student, teacher))
         return self.loss_weight * feature_distillation(new[:, : context.step.num_old], old)
 
@@ -92,10 +88,8 @@ class WeightedFeatureDistillationLoss(ExtraLoss):
         super().__init__(loss_weight, () if layer is None else (layer,))
         self.needs = ('logits', 'teacher', 'embedding' if layer is None else 'features')
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         new, old = self._maps(student), self._maps(teacher)
         believed = at_least_float32(teacher.logits).softmax(1)[:, :1]
         background = F.interpolate(believed, new.shape[-2:], mode='bilinear', align_corners=False)[:, 0]
@@ -142,10 +136,8 @@ class LocalPODLoss(ExtraLoss):
         self.logits_factor = logits_factor
         self.scales = tuple(scales)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         new, old = self.paired_maps(student, teacher)
         factors = (self.factor,) * (len(new) - 1) + (self.logits_factor,)
         loss = local_pod(new, old, factors, context.step.num_old, context.step.num_seen, self.scales)
@@ -188,10 +180,8 @@ class PooledCubeLoss(ExtraLoss):
         self.last_channel_factor = last_factor if last_channel_factor is None else last_channel_factor
         self.kernels = tuple(kernels)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         new, old = self.paired_maps(student, teacher)
         sizes = context.step.num_old, context.step.num_seen
         number = len(new) - 1  # of maps, without the logits
@@ -217,10 +207,8 @@ class MaskedFeatureDistillationLoss(ExtraLoss):
     def __init__(self, loss_weight: float = 5.0) -> None:
         super().__init__(loss_weight)
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         assert student.embedding is not None and teacher.embedding is not None
         old = context.shared['replay'].seen_by(teacher, target.shape[-2:])
         mask = (target == 0) & (old > 0)

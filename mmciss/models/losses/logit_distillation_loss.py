@@ -139,10 +139,8 @@ class QueryDistillationLoss(ExtraLoss):
         super().__init__(loss_weight)
         self.focus = focus
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         assert student.queries is not None and teacher.queries is not None
         new, old = student.queries.classes, teacher.queries.classes
         return self.loss_weight * query_distillation(new, old, context.step.background, self.focus)
@@ -229,10 +227,8 @@ class DecomposedDistillationLoss(ExtraLoss):
         self.negative_weight = negative_weight
         self.foreground_only = foreground_only
 
-    def forward(self, student: SegOutput, teacher: SegOutput | None, target: Tensor, context: StepContext) -> Tensor:
-        """Computes the weighted loss of one batch, 0 without a teacher."""
-        if teacher is None:
-            return student.logits.new_zeros(())
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor, context: StepContext) -> Tensor:
+        """Computes the weighted loss of one batch."""
         assert student.embedding is not None and teacher.embedding is not None
         old = slice(int(self.foreground_only and context.step.background), context.step.num_old)
         positive, negative = decomposed_distillation(
