@@ -15,8 +15,7 @@ from .background_attribution import (
     upsampling_gain,
 )
 from .binary_cross_entropy import auxiliary_classifier_loss, binary_cross_entropy, new_class_bce
-from .class_orthogonality import class_orthogonality
-from .contrastive_learning import feature_attraction, feature_repulsion, feature_sparsity
+from .contrastive_learning import class_orthogonality, feature_attraction, feature_repulsion, feature_sparsity
 from .cross_entropy import gradient_compensation, unbiased_cross_entropy
 from .feature_distillation import (
     feature_distillation,
@@ -39,7 +38,7 @@ from .feature_replay import (
     replay_features,
     sphere_noise,
 )
-from .fuse_weights import balance_factor, fuse_weights
+from .fuse_weights import ConvNorm, balance_factor, fuse_weights, merge_parallel_branches
 from .gaussian_mixture import GaussianMixture, fit_mixture
 from .importance import (
     accumulate_path,
@@ -56,7 +55,6 @@ from .logit_distillation import (
     soft_relation,
     unbiased_distillation,
 )
-from .merge_parallel_branches import ConvNorm, merge_parallel_branches
 from .new_rows import fit_new_rows, positive_contributions, transformed_rows, with_mean_norm
 from .numerics import at_least_float32, channel_argmax
 from .pixel_loss import reduce_pixels

@@ -1,10 +1,11 @@
-"""SDR's terms on the features of a batch: attraction, repulsion and sparsity."""
+"""Terms that keep classes apart: SDR's attraction, repulsion and sparsity of features, MBS's orthogonal tokens."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -201,3 +202,25 @@ class _ScaledSums(torch.autograd.Function):
         share *= (upstream / ties)[chosen[image, pixel], None]
         gradient[image, :, pixel] += share
         return gradient, None, None
+
+
+def class_orthogonality(vectors: Tensor, num_old: int) -> Tensor:
+    """Computes the mean absolute cosine of each new class's vector with those of all other classes (MBS, ECCV 2024).
+
+    A gradient reaches a vector only where it is the new one of the pair, so old vectors get none.
+
+    Args:
+        vectors: One per class, shape ``(C, D)``, old classes first.
+        num_old: Number of old classes.
+
+    Returns:
+        A scalar; 0 without new classes or with one class.
+
+    Examples:
+        >>> class_orthogonality(torch.tensor([[2.0, 0.0], [3.0, 4.0]]), 1)
+        tensor(0.6000)
+    """
+    unit = F.normalize(at_least_float32(vectors), dim=1)
+    cosines = (unit[num_old:] @ unit.detach().T).abs()
+    own = torch.eye(len(unit), dtype=torch.bool, device=unit.device)[num_old:]
+    return cosines.masked_fill(own, 0).sum() / max(1, len(cosines) * (len(unit) - 1))
