@@ -113,9 +113,10 @@ def trained_slots(slots: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if passes_after_training(passes) != (passes or None) or any(need.startswith('shared.') for need in main_needs):
         return None
-    if any(
-        getattr(class_of(MODELS, item), 'update', None) is not SharedSlot.update for item in shared.values() if item
-    ):
+    kinds = [class_of(MODELS, item) for item in shared.values() if item]
+    if not all(isinstance(kind, type) and issubclass(kind, SharedSlot) for kind in kinds):
+        return None
+    if any(kind.update is not SharedSlot.update for kind in kinds):
         return None
     return {key: value for key, value in slots.items() if value and key not in ('statistics', 'structure', 'shared')}
 
