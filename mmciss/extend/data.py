@@ -160,6 +160,14 @@ class ReadData:
         """Number of images to train on, exemplars included."""
         return sum(len(pairs) for pairs, _ in self.sources(IGNORE))
 
+    @property
+    def fewest_exemplars(self) -> int:
+        """Number of exemplars that show the old class with the fewest; 0 without exemplars."""
+        if self.exemplars is None:
+            return 0
+        shown = (self.exemplars.pixels > 0).sum(0)[int(self.step.background) : self.step.num_old]
+        return int(min(shown, default=0))
+
     def sources(self, unlabelled: int) -> list[tuple[Sequence[Pair], dict[int, int]]]:
         """Returns the images to train on, each group with its table from ids in the masks to labels.
 

@@ -73,8 +73,8 @@ class ExtensionExperiment(Experiment):
         protocol = extension_protocol(old.names, names, old.background)
         step = protocol[1]
         read = data.read(step, seed, old.readers, Path(work_dir) / 'data')
-        settings = derive(old, read.num_train, read.sizes, given)
-        method = extension_method(str(settings['method'].value), old.background)
+        settings = derive(old, read.num_train, read.sizes, given, read.fewest_exemplars)
+        method = extension_method(str(settings['method'].value), old.background, read.fewest_exemplars > 0)
         cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, read.sizes)
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mmciss.datasets.pair_dataset import write_manifest, write_plain_dataset
 from mmciss.datasets.seeding import seeded
+from mmciss.engine.plain_config import needs_mmciss
 from mmciss.engine.runner.export import RECORD, export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
@@ -131,6 +132,12 @@ class ExtensionRunner(IncrementalRunner):
         test = max(extension.read.tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
         dataset = write_plain_dataset(path / 'data' / 'test', test.pairs, test.masks.table)
         config, training = extension.plain_config(1), extension.cfg.train_dataloader
+        # The exported model may have layers of the method.
+        learned = Config.fromfile(self.folder.step(1) / 'model_config.py')
+        config.model = learned.model
+        if needs_mmciss(learned):
+            own = (config.get('custom_imports') or {}).get('imports') or []
+            config.custom_imports = dict(learned.custom_imports, imports=[*own, *learned.custom_imports.imports])
         if dataset is not None:
             dataset |= {key: config.test_dataloader.dataset[key] for key in ('metainfo', 'pipeline')}
             config.test_dataloader.dataset = dataset

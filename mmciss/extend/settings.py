@@ -26,6 +26,8 @@ FEWEST_ITERATIONS = 300
 MOST_ITERATIONS = 20000
 LARGEST_CROP = 16384
 LR_FACTOR = 0.1
+ENOUGH_EXEMPLARS = 10
+"""Images of each old class from which its rows can be solved for anew; see docs/extend_results.md."""
 CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
 TRANSFORMER = dict(
     type='OptimWrapper',
@@ -71,11 +73,15 @@ def check_given(**given: Any) -> dict[str, Any]:
 
 
 def derive(
-    old: OldModel, num_images: int, sizes: Sequence[tuple[int, int]], given: Mapping[str, Any] | None = None
+    old: OldModel,
+    num_images: int,
+    sizes: Sequence[tuple[int, int]],
+    given: Mapping[str, Any] | None = None,
+    exemplars: int = 0,
 ) -> dict[str, Setting]:
     """Derives the settings that are not given, from the model, the number of images and their heights and widths.
 
-    ``given`` may have ``method``, ``iters``, ``lr``, ``batch_size`` and ``crop_size``, see :func:`check_given`.
+    ``exemplars`` is how many images of the old data show each old class, at least. ``given`` may have ``method``, ``iters``, ``lr``, ``batch_size`` and ``crop_size``, see :func:`check_given`.
 
     Returns:
         ``method``, ``lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``, ``new_rows_lr`` and
@@ -84,7 +90,7 @@ def derive(
     optimizer, lr = _learning_rate(old)
     chosen = {key: (value, value) if key == 'crop_size' else value for key, value in (given or {}).items()}
     settings = {
-        'method': _method(old),
+        'method': _method(old, exemplars),
         'lr': lr,
         'batch_size': _batch_size(old, num_images),
         'crop_size': _crop_size(old, sizes),
@@ -101,7 +107,7 @@ def derive(
     return settings
 
 
-def _method(old: OldModel) -> Setting:
+def _method(old: OldModel, exemplars: int) -> Setting:
     first = old.names[0]
     try:
         replace_main_loss(old.model, dict(type='UnbiasedCrossEntropyLoss'))
@@ -111,6 +117,12 @@ def _method(old: OldModel) -> Setting:
         )
     layers = growing_layers(old.model)
     if old.background and any(name.startswith('decode_head') and name.endswith('.conv_seg') for name in layers):
+        if exemplars >= ENOUGH_EXEMPLARS:
+            return Setting(
+                'closed_form_fine',
+                f'{exemplars} images or more of the old data show each old class: enough to solve for all classes at '
+                f'once, without training',
+            )
         return Setting(
             'anchor',
             f'class 0, {first!r}, is a background class: what is not labelled is background or an old class, which '
@@ -194,30 +206,35 @@ def _iterations(old: OldModel, num_images: int, batch: int) -> Setting:
     return Setting(wanted, text)
 
 
-def extension_method(name: str, background: bool) -> dict[str, Any]:
+def extension_method(name: str, background: bool, exemplars: bool = False) -> dict[str, Any]:
     """Loads a method and rejects one that does not fit, going by its slots and never by its name.
+
+    Args:
+        name: Its name or path.
+        background: Whether the model has a background class.
+        exemplars: Whether there are images of the old data that show every old class.
 
     Raises:
         ConfigError: With the reason, and the methods that fit.
     """
-    config = _of_a_finished_model(load_method(name))
-    reason = unfit_because(config, background)
+
+    def unfit(config: Config) -> str | None:
+        # Slots for a model of which nothing but its weights is known.
+        extension = config.method.pop('extension', {})
+        if not exemplars:
+            config.method.update(extension)
+        return unfit_because(config, background, exemplars)
+
+    config = load_method(name)
+    reason = unfit(config)
     if reason:
-        fitting = [
-            item for item in method_names() if not unfit_because(_of_a_finished_model(load_method(item)), background)
-        ]
+        fitting = [item for item in method_names() if not unfit(load_method(item))]
         raise ConfigError(f'--method {name}: {reason}. Methods that can extend this model: {", ".join(fitting)}.')
     return config.method.to_dict()
 
 
-def _of_a_finished_model(config: Config) -> Config:
-    """Fills a method's slots by those that it has for extending a finished model (``method.extension``)."""
-    config.method.update(config.method.pop('extension', {}))
-    return config
-
-
-def unfit_because(config: Config, background: bool) -> str | None:
-    """Returns why a method cannot extend a finished model; None if it can."""
+def unfit_because(config: Config, background: bool, exemplars: bool = False) -> str | None:
+    """Returns why a method cannot extend a finished model; None if it can. See :func:`extension_method`."""
     method = config.method
     if config.get('protocol'):
         return 'it changes the protocol (joint training needs all data)'
@@ -225,8 +242,11 @@ def unfit_because(config: Config, background: bool) -> str | None:
         return 'it shapes the training of the first classes too, which is over'
     if method.get('memory'):
         return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
-    if getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False):
-        return 'it goes on from sums over the data of the first classes, which a model trained without it does not have'
+    if not exemplars and getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False):
+        return (
+            'it goes on from sums over the data of the first classes, which a model trained without it does not have; '
+            'give images that show every old class (--exemplar-images)'
+        )
     if not background and getattr(class_of(INITIALIZERS, method.get('initializer')), 'needs_background', False):
         return 'it starts new classes from the background, which this model does not have'
     if background and _labels_unlabelled(method):

@@ -34,6 +34,10 @@ class Correlations(NamedTuple):
         first, second = (F.pad(item.cross, (0, 0, 0, classes - len(item.cross))) for item in (self, other))
         return Correlations(self.auto + other.auto, first + second)
 
+    def times(self, factor: float) -> Correlations:
+        """Returns the sums over data in which every site counts ``factor`` times."""
+        return Correlations(factor * self.auto, factor * self.cross)
+
 
 def random_projection(in_channels: int, width: int, seed: int = 0) -> Tensor:
     """Draws the fixed random layer ``(width, in_channels)``, uniform within ``1 / sqrt(in_channels)``, as torch does.

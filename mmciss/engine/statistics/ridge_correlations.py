@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mmciss.engine.statistics.data_pass import DataPass, sum_over_ranks
@@ -20,6 +21,10 @@ class RidgeCorrelations(DataPass):
 
     SegACIL (arXiv 2412.10834). It runs at the end of a step, when the rows of old classes are still those of the step
     before: their answers are the pseudo labels of background sites.
+
+    A step before that has an ordinary classifier left no sums (a finished model, see :mod:`mmciss.extend`). Then the
+    images on which an old class is labelled stand for its data, with such a weight that an old class has as many sites
+    as a new one, on average: how much there was of the old data is not known.
 
     Args:
         threshold: Least sigmoid of the score of a pseudo label, where 0.5 is a score of 0; None for labels as they are.
@@ -46,28 +51,70 @@ class RidgeCorrelations(DataPass):
         if not isinstance(self.layer, ExpandedRows):
             raise ConfigError("method.structure: RidgeCorrelations needs random features; set type='RandomExpansion'")
         left = {} if context.previous is None else context.previous.statistics
-        if not self.step.is_base and not left.keys() >= set(self.finds):
+        self.from_exemplars = not self.step.is_base and not self.layer.is_solved
+        if not (self.step.is_base or self.from_exemplars or left.keys() >= set(self.finds)):
             raise ConfigError(
                 f'method.statistics: step {self.step.index - 1} left no correlations, from which RidgeCorrelations '
                 f'goes on; learn it with the same method'
             )
-        self.before = Correlations(*(left[name] for name in self.finds)) if not self.step.is_base else None
-        self.sums: Correlations | None = None
+        self.before = Correlations(*(left[name] for name in self.finds)) if left else None
+        self.sums: dict[str, Correlations] = {}
+        self.counts = torch.zeros(self.step.num_seen, dtype=torch.float64)
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's sites."""
         assert output.embedding is not None, 'it is among the needs'
         sites = self.layer.sites(output.embedding)
         labels = labels_at(target, sites.shape[-2:], centre=True)
-        old = self.step.num_old
+        old, first = self.step.num_old, int(self.step.background)
+        exemplars = torch.zeros(len(target), dtype=torch.bool, device=target.device)
+        if self.from_exemplars:
+            exemplars = ((target >= first) & (target < old)).flatten(1).any(1)
         if self.threshold is not None and self.step.background and old > 1 and self.step.index >= self.first_step:
-            labels = threshold_pseudo_labels(labels, output.logits[:, :old], self.threshold)
-        sums = correlations(sites, labels, self.layer.projection.flatten(1), self.step.num_seen)
-        self.sums = sums if self.sums is None else self.sums.plus(sums)
+            scores, probability = output.logits[:, :old], 'sigmoid'
+            if self.from_exemplars:  # an ordinary classifier, with a softmax
+                scores, probability = output.logits_at(sites.shape[-2:])[:, :old], 'softmax'
+            pseudo = threshold_pseudo_labels(labels, scores, self.threshold, probability=probability)
+            labels = torch.where(exemplars[:, None, None], labels, pseudo)
+        for name, chosen in (('new', ~exemplars), ('exemplars', exemplars)):
+            if not chosen.any():
+                continue
+            found = labels[chosen]
+            sums = correlations(sites[chosen], found, self.layer.projection.flatten(1), self.step.num_seen)
+            self.sums[name] = sums.plus(self.sums[name]) if name in self.sums else sums
+            own = (found >= first) & (found < old) if name == 'exemplars' else (found >= old)
+            seen = found[own & (found < self.step.num_seen)]
+            self.counts += seen.bincount(minlength=self.step.num_seen).to(self.counts)
 
     def finish(self) -> dict[str, Tensor]:
-        """Returns ``autocorrelation (E, E)`` and ``cross_correlation (C, E)`` over all steps so far."""
-        auto, cross = (sum_over_ranks(None if self.sums is None else item) for item in self.sums or (None, None))
-        assert auto is not None and cross is not None, 'every step has an image'
-        sums = Correlations(auto.cpu(), cross.cpu())
-        return dict(zip(self.finds, sums if self.before is None else self.before.plus(sums), strict=True))
+        """Returns ``autocorrelation (E, E)`` and ``cross_correlation (C, E)`` over all steps so far.
+
+        Raises:
+            ConfigError: If the step before left no sums, and not every old class is labelled in an image.
+        """
+        sums = self._total('new')
+        if self.from_exemplars:
+            counts = sum_over_ranks(self.counts)
+            assert counts is not None
+            old, new = counts[int(self.step.background) : self.step.num_old], counts[self.step.num_old :]
+            missing = [
+                name
+                for name, count in zip(self.step.names[int(self.step.background) :], old.tolist(), strict=False)
+                if not count
+            ]
+            exemplars = self._total('exemplars')
+            if missing or exemplars is None:
+                raise ConfigError(
+                    f'method.statistics: the step before left no correlations, from which RidgeCorrelations goes on, '
+                    f'and no image shows a labelled {", ".join(missing)}; give images of every old class '
+                    f'(--exemplar-images), or learn the step before with the same method'
+                )
+            exemplars = exemplars.times(float(new.mean() / old.mean()))
+            sums = exemplars if sums is None else sums.plus(exemplars)
+        assert sums is not None, 'every step has an image'
+        sums = sums if self.before is None else self.before.plus(sums)
+        return dict(zip(self.finds, sums, strict=True))
+
+    def _total(self, name: str) -> Correlations | None:
+        parts = [sum_over_ranks(item) for item in self.sums.get(name, (None, None))]
+        return None if parts[0] is None else Correlations(*(part.cpu() for part in parts))

@@ -222,22 +222,39 @@ class ExpandedRows(Growable):
         return {name: tensor.detach() for name, tensor in self.state_dict().items() if not name.startswith('trained.')}
 
     def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
-        """At the base step, takes the classifier of a plain model for the one to train; later it is refused.
+        """Takes the classifier of a plain model, which answers until rows are solved for.
 
         The rows of a finished base step, which has left that classifier out, answer at once.
         """
-        plain = self.trained is not None and len(state.get(f'{prefix}weight', ())) == len(self.trained.weight)
-        finished = f'{prefix}steps.0.weight' in state and f'{prefix}trained.weight' not in state
-        if not plain and not finished:
+        if self._is_ordinary(state, prefix):
+            self._take_ordinary(state, prefix)
+        elif f'{prefix}steps.0.weight' in state and f'{prefix}trained.weight' not in state:
+            self.is_solved = True
+            own = {f'{prefix}{name}': tensor for name, tensor in self.state_dict().items() if 'trained.' in name}
+            state.update(own)
+        else:
             super().adapt_state(state, prefix, errors)
-            return
-        self.is_solved = self.trained is None or finished
+
+    def split_rows(self, state: dict[str, Any], prefix: str) -> int:
+        """Does the same where the state has rows of old classes only."""
+        if self._is_ordinary(state, prefix):
+            return self._take_ordinary(state, prefix)
+        return super().split_rows(state, prefix)
+
+    def _is_ordinary(self, state: dict[str, Any], prefix: str) -> bool:
+        rows = state.get(f'{prefix}weight')
+        fits = rows is not None and f'{prefix}projection' not in state and rows.shape[1:] == (self.in_channels, 1, 1)
+        return fits and (self.trained is None or len(rows) == len(self.trained.weight))
+
+    def _take_ordinary(self, state: dict[str, Any], prefix: str) -> int:
+        if self.trained is None:  # after the base step, where a finished model stands in for the step before
+            rows, bias = len(state[f'{prefix}weight']), f'{prefix}bias' in state
+            self.trained = nn.Conv2d(self.in_channels, rows, 1, bias=bias).to(self.projection).requires_grad_(False)
+        self.is_solved = False
         for name, tensor in self.state_dict().items():
-            given = name.removeprefix('trained.')
-            if plain:
-                state[f'{prefix}{name}'] = state.pop(f'{prefix}{given}', tensor) if given != name else tensor
-            elif given != name:
-                state[f'{prefix}{name}'] = tensor
+            plain = name.removeprefix('trained.')
+            state[f'{prefix}{name}'] = state.pop(f'{prefix}{plain}', tensor) if plain != name else tensor
+        return len(self.sizes)
 
 
 def put_rows(head: BaseDecodeHead, rows: ExpandedRows) -> None:
