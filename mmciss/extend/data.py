@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from mmciss.utils.files import value_checksum
 FEW_IMAGES = 10
 FEWEST_TO_HOLD_OUT = 5
 MOST_HELD_OUT = 100
+VIEWS = 4
+"""How often a pass that solves for all classes sees each image, always another crop."""
 FOLDERS = (('images', 'masks'), ('val_images', 'val_masks'), ('exemplar_images', 'exemplar_masks'))
 
 
@@ -168,13 +171,21 @@ class ReadData:
         shown = (self.exemplars.pixels > 0).sum(0)[int(self.step.background) : self.step.num_old]
         return int(min(shown, default=0))
 
-    def sources(self, unlabelled: int) -> list[tuple[Sequence[Pair], dict[int, int]]]:
+    def sources(self, unlabelled: int, solved: bool = False) -> list[tuple[Sequence[Pair], dict[int, int]]]:
         """Returns the images to train on, each group with its table from ids in the masks to labels.
 
-        Pixels whose class the new images do not tell get the label ``unlabelled``.
+        Args:
+            unlabelled: Label of pixels whose class the new images do not tell.
+            solved: Whether all rows are solved for in one pass. Then every image is there :data:`VIEWS` times, each
+                another crop, and exemplars so often that there are as many of both.
         """
-        old = [] if self.exemplars is None else [(self.exemplars.data.pairs, self.exemplars.training_table(IGNORE))]
-        return [(self.train, self.new.training_table(unlabelled)), *old]
+        new = list(self.train) * (VIEWS if solved else 1)
+        if self.exemplars is None:
+            return [(new, self.new.training_table(unlabelled))]
+        old = list(self.exemplars.data.pairs)
+        if solved:
+            old *= max(VIEWS, math.ceil(len(new) / len(old)))
+        return [(new, self.new.training_table(unlabelled)), (old, self.exemplars.training_table(IGNORE))]
 
     @property
     def judges(self) -> tuple[str, ...]:

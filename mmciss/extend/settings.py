@@ -81,7 +81,8 @@ def derive(
 ) -> dict[str, Setting]:
     """Derives the settings that are not given, from the model, the number of images and their heights and widths.
 
-    ``exemplars`` is how many images of the old data show each old class, at least. ``given`` may have ``method``, ``iters``, ``lr``, ``batch_size`` and ``crop_size``, see :func:`check_given`.
+    ``exemplars`` is how many images of the old data show each old class, at least. ``given`` may have ``method``,
+    ``iters``, ``lr``, ``batch_size`` and ``crop_size``, see :func:`check_given`.
 
     Returns:
         ``method``, ``lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``, ``new_rows_lr`` and

@@ -154,6 +154,38 @@ def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Pa
     assert len(manifest['pairs']) == 8 and manifest['tables'] == [{'1': 3, '2': 4}, {}]
 
 
+def test_exemplars_of_every_class_need_no_training(
+    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stored = write_images(tmp_path / 'old', count=10)
+    data = dict(exemplar_images=stored[0], exemplar_masks=stored[1])
+    found = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data)
+    settings = found.summary['settings']
+    assert settings['method']['value'] == 'closed_form_fine' and settings['iters']['value'] == 0
+    pairs = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))['pairs']
+    assert [sum(pair[2] == source for pair in pairs) for source in (0, 1)] == [4 * 5, 4 * 10], '1 of 6 is held out'
+    config = Config.fromfile(found.config)
+    assert config.model.decode_head.type == 'HeadWithRandomExpansion' and config.model.decode_head.sizes == [3, 2]
+    assert config.custom_imports.imports == ['mmciss.register_all']
+    torch.testing.assert_close(logits(found.config), logits(found.config.parent / 'step_1' / 'model_config.py'))
+    before = torch.load(model[1], weights_only=True)['state_dict']
+    after = torch.load(found.checkpoint, weights_only=True)['state_dict']
+    assert all(torch.equal(after[name], before[name]) for name in before if 'conv_seg' not in name)
+    again = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'again', **data)
+    assert torch.equal(logits(again.config), logits(found.config))
+    with pytest.raises(ConfigError, match='A model with a random layer cannot be extended'):
+        extend(found.config, found.checkpoint, *images, classes=['crate'], work_dir=tmp_path / 'twice')
+
+
+def test_exemplars_without_one_of_the_old_classes_are_not_enough(
+    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stored = write_images(tmp_path / 'old', count=10, ids=(0, 1))
+    data = dict(exemplar_images=stored[0], exemplar_masks=stored[1])
+    found = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data, **TINY)
+    assert found.summary['settings']['method']['value'] == 'anchor'
+
+
 def test_a_done_extension_is_not_done_again(
     extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -39,6 +39,17 @@ def test_the_model_s_own_config_decides(old: OldModel) -> None:
     assert found['method'].value == 'anchor' and all(setting.reason for setting in found.values())
 
 
+def test_enough_exemplars_are_solved_from(old: OldModel) -> None:
+    few, enough = (derive(old, 400, [(50, 60)], exemplars=count)['method'] for count in (9, 10))
+    assert few.value == 'anchor'
+    assert enough.value == 'closed_form_fine' and '10 images or more of the old data' in enough.reason
+    assert derive(replace(old, background=False), 400, [(50, 60)], exemplars=50)['method'].value == 'lwf_unbiased'
+    alone, from_exemplars = (extension_method('closed_form', True, exemplars) for exemplars in (False, True))
+    assert alone['structure'] is None and set(alone['statistics']) == {'ridge', 'rows'}
+    assert from_exemplars['structure']['type'] == 'RandomExpansion' and set(from_exemplars['statistics']) == {'ridge'}
+    assert solves(alone) and solves(from_exemplars)
+
+
 def test_without_a_background_class_another_method(old: OldModel) -> None:
     found = derive(replace(old, background=False), 40, [(50, 60)])
     assert found['method'].value == 'lwf_unbiased' and 'no background class' in found['method'].reason

@@ -116,5 +116,5 @@ class RidgeCorrelations(DataPass):
         return dict(zip(self.finds, sums, strict=True))
 
     def _total(self, name: str) -> Correlations | None:
-        parts = [sum_over_ranks(item) for item in self.sums.get(name, (None, None))]
-        return None if parts[0] is None else Correlations(*(part.cpu() for part in parts))
+        auto, cross = (sum_over_ranks(item) for item in self.sums.get(name, (None, None)))
+        return None if auto is None or cross is None else Correlations(auto.cpu(), cross.cpu())

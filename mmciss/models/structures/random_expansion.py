@@ -243,8 +243,9 @@ class ExpandedRows(Growable):
 
     def _is_ordinary(self, state: dict[str, Any], prefix: str) -> bool:
         rows = state.get(f'{prefix}weight')
-        fits = rows is not None and f'{prefix}projection' not in state and rows.shape[1:] == (self.in_channels, 1, 1)
-        return fits and (self.trained is None or len(rows) == len(self.trained.weight))
+        if rows is None or f'{prefix}projection' in state or rows.shape[1:] != (self.in_channels, 1, 1):
+            return False
+        return len(rows) <= self.out_channels if self.trained is None else len(rows) == len(self.trained.weight)
 
     def _take_ordinary(self, state: dict[str, Any], prefix: str) -> int:
         if self.trained is None:  # after the base step, where a finished model stands in for the step before

@@ -14,6 +14,7 @@ from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, labels_at, random_features, solve_ridge
 from mmciss.models.classifiers import build_grown_segmentor
+from mmciss.models.classifiers.old_rows import load_old_rows
 from mmciss.models.step_context import StepContext, StepState
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.teacher import Teacher
@@ -93,6 +94,79 @@ def test_a_base_step_starts_from_nothing_and_is_measured_by_its_labels() -> None
     found = run_passes(dict(ridge=RidgeCorrelations()), StepContext(BASE), Teacher(segmentor), samples.batches)
     assert found['autocorrelation'].shape == (24, 24) and found['cross_correlation'].shape == (3, 24)
     assert found['cross_correlation'][0].any() and not found['cross_correlation'][1:].any()
+
+
+def finished_model() -> Teacher:
+    """Returns a model at a step before which it had an ordinary classifier for three classes."""
+    torch.manual_seed(0)
+    segmentor = build_grown_segmentor(segmentor_config(5), LATER.sizes)
+    RandomExpansion(24).install(segmentor, LATER)
+    layer = segmentor.decode_head.conv_seg
+    rows = {'weight': 20 * torch.randn(3, 8, 1, 1), 'bias': torch.randn(3)}
+    load_old_rows(layer, rows)
+    return Teacher(segmentor.double())
+
+
+def with_exemplars() -> list[tuple[Tensor, Tensor]]:
+    """Batches in which some images label old classes and others new ones; the first label both old classes."""
+    generator = torch.Generator().manual_seed(3)
+    found = []
+    for kind in ((0, 1, 2), (0, 3, 4), (0, 1, 255)):
+        for size in (2, 1):
+            labels = torch.tensor(kind)[torch.randint(3, (size, 32, 32), generator=generator)]
+            found.append((torch.randn(size, 3, 32, 32, generator=generator, dtype=torch.float64), labels))
+    return found
+
+
+def test_exemplars_stand_for_the_data_of_a_finished_model() -> None:
+    teacher = finished_model()
+    layer = teacher.segmentor.decode_head.conv_seg
+    step = StepContext(LATER, StepState('model.pth'))
+    found = run_passes(dict(ridge=RidgeCorrelations(0.5)), step, teacher, with_exemplars)
+    sums = {name: [torch.zeros(24, 24).double(), torch.zeros(5, 24).double()] for name in ('new', 'exemplars')}
+    old = new = renamed = 0
+    for inputs, target in with_exemplars():
+        output = teacher(inputs)
+        labels = labels_at(target, output.embedding.shape[-2:], centre=True)
+        group = 'exemplars' if ((target == 1) | (target == 2)).any() else 'new'
+        chances = output.logits.softmax(1)
+        for vector, value, chance in zip(
+            output.embedding.movedim(1, -1).flatten(0, 2),
+            labels.flatten().tolist(),
+            chances.movedim(1, -1).flatten(0, 2),
+            strict=True,
+        ):
+            if group == 'new' and value == 0 and chance.argmax() and chance.max() >= 0.5:
+                value, renamed = int(chance.argmax()), renamed + 1
+            old += group == 'exemplars' and value in (1, 2)
+            new += group == 'new' and value in (3, 4)
+            if value != 255:
+                features = (layer.projection.flatten(1) @ vector).clamp(min=0)
+                sums[group][0] += torch.outer(features, features)
+                sums[group][1][value] += features
+    assert renamed and old and new
+    for name, first, second in zip(NAMES, *sums.values(), strict=True):
+        torch.testing.assert_close(found[name], first + new / old * second, rtol=1e-9, atol=1e-9)
+
+
+def test_exemplars_must_show_every_old_class() -> None:
+    step = StepContext(LATER, StepState('model.pth'))
+    with pytest.raises(ConfigError, match=f'no image shows a labelled {LATER.names[2]}; .*--exemplar-images'):
+        run_passes(dict(ridge=RidgeCorrelations()), step, finished_model(), lambda: with_exemplars()[2:])
+
+
+def rows_from_exemplars(rank: int, world: int) -> Tensor:
+    """Returns the rows that a process finds from its share of new images and exemplars."""
+    share = [batch for index, batch in enumerate(with_exemplars()) if index % world == rank]
+    step = StepContext(LATER, StepState('model.pth'))
+    found = run_passes(dict(ridge=RidgeCorrelations()), step, finished_model(), lambda: share)
+    return solve_ridge(Correlations(*(found[name] for name in NAMES)))
+
+
+def test_processes_that_see_no_exemplar_find_the_rows_of_one() -> None:
+    expected = rows_from_exemplars(0, 1)
+    for found in run_in_group(rows_from_exemplars, world=4):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -156,8 +156,25 @@ def test_a_plain_checkpoint_is_where_the_base_step_starts(tmp_path: Path) -> Non
     inputs = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(model.eval()(inputs), plain.eval()(inputs))
     assert not rows_of(model).weight.any()
+
+
+def test_a_finished_model_answers_until_rows_are_solved_for(tmp_path: Path) -> None:
+    plain = model_of(BASE, structure=None)
+    path = finish(plain, tmp_path)['model']
+    model = model_of(LATER, dict(model=path, state=None), structure=dict(EXPANSION, reveal_hidden=False))
+    inputs = torch.randn(2, 3, 32, 32)
+    for later in (model.eval(), build_teacher(model, 'cpu').segmentor):
+        torch.testing.assert_close(later(inputs), plain.eval()(inputs))
+    expected = solve(model)
+    assert rows_of(model).is_solved
+    torch.testing.assert_close(rows_of(model).weight.flatten(1), expected.float())
+    assert not any('trained' in name for name in model.plain_weights())
+
+
+def test_a_finished_model_with_too_many_classes_is_refused(tmp_path: Path) -> None:
+    wide = finish(model_of(LATER, structure=None), tmp_path)['model']
     with pytest.raises(ConfigError, match='does not fit the model'):
-        model_of(LATER, dict(model=path, state=None))
+        model_of(BASE, checkpoint=wide)
 
 
 @pytest.mark.parametrize(
