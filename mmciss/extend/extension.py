@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmciss.engine.checks.values import LARGEST_SEED, is_integer
-from mmciss.engine.model_config import drop_class_weights
+from mmciss.engine.model_config import drop_class_weights, plain_imports
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import plain_config
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
@@ -74,7 +74,8 @@ class ExtensionExperiment(Experiment):
         step = protocol[1]
         read = data.read(step, seed, old.readers, Path(work_dir) / 'data')
         settings = derive(old, read.num_train, read.sizes, given, read.fewest_exemplars)
-        method = extension_method(str(settings['method'].value), old.background, read.fewest_exemplars > 0)
+        name = str(settings['method'].value)
+        method = extension_method(name, old.background, read.fewest_exemplars > 0, old.structure)
         cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, read.sizes)
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
@@ -121,9 +122,17 @@ class ExtensionExperiment(Experiment):
         names = self.protocol[index].names
         meta = {'classes': list(names), 'palette': self.palette[: len(names)]}
         out = plain_config(self.old.plain_source, len(names), meta)
-        imports = self.old.cfg.get('custom_imports')
-        if imports and 'mmciss' not in str(imports.get('imports')):
-            out.custom_imports = imports
+        learned = Path(self.cfg.work_dir) / f'step_{index}' / 'model_config.py'
+        if index and learned.is_file():  # its model may have layers of the method
+            out.model = Config.fromfile(learned).model
+        elif not index and self.old.exported is not None:
+            out.model = self.old.exported
+        imports = self.old.cfg.get('custom_imports') or {}
+        own = [name for name in imports.get('imports') or [] if 'mmciss' not in name]
+        ours = (plain_imports(None, out.model, out.test_pipeline) or {}).get('imports', [])
+        out.pop('custom_imports', None)
+        if own or ours:
+            out.custom_imports = dict(imports, imports=[*own, *ours])
         return out
 
     def step_config(self, index: int, previous: StepState | None) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from mmciss.extend.pipelines import DEFAULT_TEST_PIPELINE, with_labels
 from mmciss.models.classifiers.head_config import segmentor_classes
 from mmciss.models.classifiers.probe import growing_layers
 from mmciss.models.previous import check_fit, other_shapes
+from mmciss.models.structures.structure import take_out_structure
 from mmciss.protocols.labels import BACKGROUND_NAMES
 from mmciss.utils.blame import blaming
 from mmciss.utils.checkpoints import plain_weights, read_checkpoint
 from mmciss.utils.configs import config_pipeline, dataset_configs, load_config
+from mmciss.utils.files import load_tensors
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class OldModel:
         named_by: Where the names were found.
         palette: Colours by id, ``(C, 3)``; empty if unknown.
         background: Whether class 0 is the background.
+        exported: Its model config if it has layers of mmciss, which ``cfg`` does not have; None otherwise.
+        structure: The slot of a method (``method.structure``) that made these layers, or None.
+        state: What the step that trained it left for the next one; empty without such layers.
     """
 
     cfg: Config
@@ -52,6 +57,9 @@ class OldModel:
     named_by: str
     palette: tuple[tuple[int, int, int], ...]
     background: bool
+    exported: ConfigDict | None = None
+    structure: dict[str, Any] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -123,20 +131,34 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
     with prefixed(f'MODEL_CONFIG: {where}'):
         if not cfg.get('model'):
             raise ConfigError("has no key 'model'")
-        with blaming('a head cannot be built (is a package missing, or custom_imports in the config?)', MODELS):
-            growing_layers(cfg.model)
-            num_classes = segmentor_classes(cfg.model)
     with prefixed('CHECKPOINT'):
         content = read_checkpoint(checkpoint)
         weights = plain_weights(content, checkpoint)
+    state_file = Path(checkpoint).with_name('state.pth')
+    state = load_tensors(state_file) if state_file.is_file() else {}
+    exported = copy.deepcopy(cfg.model)
+    taken = take_out_structure(exported, weights, state)
+    if taken is not None:
+        cfg.model = taken.model
+    lacking = 'a head cannot be built (is a package missing, or custom_imports in the config?)'
+    with prefixed(f'MODEL_CONFIG: {where}'), blaming(lacking, MODELS):
+        growing_layers(cfg.model)
+        num_classes = segmentor_classes(cfg.model)
+    exported = plain_model(exported, cfg.get('data_preprocessor'))
     with prefixed(f'MODEL_CONFIG: {where}'), blaming('the model cannot be built', MODELS):
-        model = MODELS.build(plain_model(cfg.model, cfg.get('data_preprocessor')))
+        model = MODELS.build(exported)
     fitting = fitting_weights(model, weights, str(checkpoint), where)
+    if taken is not None and not state:
+        raise ConfigError(
+            f'CHECKPOINT: {checkpoint} has rows that were solved for; new ones are solved for from what its training '
+            f'left in {state_file.name}, which is not beside it. Copy it there'
+        )
     names, palette, named_by = class_names(content.get('meta'), num_classes, dataset_configs(cfg))
     if background not in ('auto', 'yes', 'no'):
         raise ConfigError(f"--background: {background!r}; allowed: 'auto', 'yes', 'no'")
     has_background = background == 'yes' or (background == 'auto' and names[0].lower() in BACKGROUND_NAMES)
-    return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background)
+    own = () if taken is None else (exported, taken.structure, {'statistics': state.get('statistics', {})})
+    return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background, *own)
 
 
 def fitting_weights(model: Any, weights: dict[str, Tensor], checkpoint: str, config: str) -> dict[str, Tensor]:

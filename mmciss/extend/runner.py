@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmciss.datasets.pair_dataset import write_manifest, write_plain_dataset
 from mmciss.datasets.seeding import seeded
-from mmciss.engine.plain_config import needs_mmciss
+from mmciss.engine.model_config import needs_mmciss
 from mmciss.engine.runner.export import RECORD, export_step
 from mmciss.engine.runner.incremental_runner import IncrementalRunner
 from mmciss.engine.runner.rehearsal import rehearse_step
@@ -108,6 +108,8 @@ class ExtensionRunner(IncrementalRunner):
         meta = dict(config.test_dataloader.dataset.metainfo)
         save_tensors(path / 'model.pth', {'state_dict': old.weights, 'meta': {'dataset_meta': meta}})
         write_text(path / 'model_config.py', config.pretty_text)
+        if old.state:
+            save_tensors(path / 'state.pth', old.state)
         result = {
             'step': 0,
             'sizes': [old.num_classes],
@@ -133,12 +135,6 @@ class ExtensionRunner(IncrementalRunner):
         test = max(extension.read.tests.values(), key=lambda item: len(item.masks.labelled) == len(extension.classes))
         dataset = write_plain_dataset(path / 'data' / 'test', test.pairs, test.masks.table)
         config, training = extension.plain_config(1), extension.cfg.train_dataloader
-        # The exported model may have layers of the method.
-        learned = Config.fromfile(self.folder.step(1) / 'model_config.py')
-        config.model = learned.model
-        if needs_mmciss(learned):
-            own = (config.get('custom_imports') or {}).get('imports') or []
-            config.custom_imports = dict(learned.custom_imports, imports=[*own, *learned.custom_imports.imports])
         if dataset is not None:
             dataset |= {key: config.test_dataloader.dataset[key] for key in ('metainfo', 'pipeline')}
             config.test_dataloader.dataset = dataset
@@ -147,6 +143,8 @@ class ExtensionRunner(IncrementalRunner):
         config[RECORD] = dict(optim_wrapper=extension.old.optim_wrapper, batch_size=int(training.batch_size))
         write_text(path / 'model_config.py', config.pretty_text)
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
+        if needs_mmciss(config):  # its rows were solved for; so will those of a further extension
+            shutil.copyfile(self.folder.step(1) / 'state.pth', path / 'state.pth')
         self.summary = {**extension.facts(), **self._compare()}
         found = [headline(self.summary), *judging_lines(self.summary)]
         result = self.folder.result(1) or {}

@@ -110,6 +110,8 @@ def derive(
 
 def _method(old: OldModel, exemplars: int) -> Setting:
     first = old.names[0]
+    if old.structure is not None:
+        return Setting('closed_form_fine', 'the rows of the model were solved for, from sums that are in its state.pth')
     try:
         replace_main_loss(old.model, dict(type='UnbiasedCrossEntropyLoss'))
     except ConfigError:
@@ -207,13 +209,16 @@ def _iterations(old: OldModel, num_images: int, batch: int) -> Setting:
     return Setting(wanted, text)
 
 
-def extension_method(name: str, background: bool, exemplars: bool = False) -> dict[str, Any]:
+def extension_method(
+    name: str, background: bool, exemplars: bool = False, structure: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Loads a method and rejects one that does not fit, going by its slots and never by its name.
 
     Args:
         name: Its name or path.
         background: Whether the model has a background class.
         exemplars: Whether there are images of the old data that show every old class.
+        structure: The slot that made layers of the model, with which the method must go on, or None.
 
     Raises:
         ConfigError: With the reason, and the methods that fit.
@@ -222,9 +227,13 @@ def extension_method(name: str, background: bool, exemplars: bool = False) -> di
     def unfit(config: Config) -> str | None:
         # Slots for a model of which nothing but its weights is known.
         extension = config.method.pop('extension', {})
-        if not exemplars:
+        if structure is not None:
+            if (config.method.get('structure') or {}).get('type') != structure['type']:
+                return f'it cannot go on with the layers of this model (method.structure: {structure["type"]})'
+            config.method.structure.update(structure)
+        elif not exemplars:
             config.method.update(extension)
-        return unfit_because(config, background, exemplars)
+        return unfit_because(config, background, exemplars or structure is not None)
 
     config = load_method(name)
     reason = unfit(config)

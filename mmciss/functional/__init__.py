@@ -74,6 +74,7 @@ from .resampling import labels_at
 from .ridge_regression import (
     Correlations,
     correlations,
+    correlations_of_rows,
     hidden_sites,
     random_features,
     random_projection,

@@ -96,6 +96,13 @@ def solve_ridge(sums: Correlations, gamma: float = 1.0) -> Tensor:
     return torch.cholesky_solve(sums.cross.T, torch.linalg.cholesky(regular)).T.contiguous()
 
 
+def correlations_of_rows(auto: Tensor, rows: Tensor, gamma: float = 1.0) -> Correlations:
+    """Returns the sums with such labels that :func:`solve_ridge` finds these rows, ``(C, E)``."""
+    auto = auto.double()
+    rows = rows.to(auto)
+    return Correlations(auto, rows @ auto + gamma * rows)
+
+
 def hidden_sites(rows: Tensor, cross: Tensor, num_visible: int) -> Tensor:
     r"""Estimates how many sites of later classes were labelled as background, per labelled one.
 

@@ -18,6 +18,7 @@ from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.evaluation.report import write_report
 from mmciss.extend.runner import Extension, load_plain
+from mmciss.functional import Correlations, solve_ridge
 from mmciss.utils.files import write_json
 from tests.extend.samples import OLD, SIDE, STUFF, data_config, write_images, write_model
 from tests.interruption import resumed_at
@@ -173,8 +174,37 @@ def test_exemplars_of_every_class_need_no_training(
     assert all(torch.equal(after[name], before[name]) for name in before if 'conv_seg' not in name)
     again = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'again', **data)
     assert torch.equal(logits(again.config), logits(found.config))
-    with pytest.raises(ConfigError, match='A model with a random layer cannot be extended'):
-        extend(found.config, found.checkpoint, *images, classes=['crate'], work_dir=tmp_path / 'twice')
+
+
+def test_a_model_that_was_solved_for_is_solved_for_again(
+    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    stored = write_images(tmp_path / 'old', count=10)
+    data = dict(exemplar_images=stored[0], exemplar_masks=stored[1])
+    once = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data)
+    more = write_images(tmp_path / 'more', ids=(0, 1))
+    twice = extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'twice')
+    assert twice.classes == (*OLD, 'fork', 'pallet', 'crate')
+    assert twice.summary['settings']['method']['value'] == 'closed_form_fine'
+    torch.testing.assert_close(logits(tmp_path / 'twice' / 'step_0' / 'x'), logits(once.config))
+    first, second = (torch.load(item.checkpoint, weights_only=True)['state_dict'] for item in (once, twice))
+    name = 'decode_head.conv_seg.projection'
+    assert torch.equal(first[name], second[name])
+    # The sums grow by those of the new images, and had the labels that give the old rows.
+    known, grown = (
+        torch.load(item.checkpoint.with_name('state.pth'), weights_only=True)['statistics']['autocorrelation']
+        for item in (once, twice)
+    )
+    assert torch.linalg.eigvalsh(grown - known).min() > -1e-6 and grown.trace() > known.trace()
+    left = torch.load(tmp_path / 'twice' / 'step_0' / 'state.pth', weights_only=True)['statistics']
+    rows = torch.cat([first[f'decode_head.conv_seg.steps.{step}.weight'] for step in (0, 1)]).flatten(1).double()
+    solved = solve_ridge(Correlations(left['autocorrelation'], left['cross_correlation']), 1.0)
+    torch.testing.assert_close(solved, rows, rtol=1e-3, atol=1e-5)
+    with pytest.raises(ConfigError, match='--method mib: it cannot go on with the layers of this model .*closed_form'):
+        extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'mib', method='mib')
+    once.checkpoint.with_name('state.pth').unlink()
+    with pytest.raises(ConfigError, match=r'left in state.pth, which is not beside it'):
+        extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'without')
 
 
 def test_exemplars_without_one_of_the_old_classes_are_not_enough(

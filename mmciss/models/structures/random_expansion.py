@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import MutableMapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,18 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.functional import Correlations, hidden_sites, random_projection, reveal_hidden_sites, solve_ridge
+from mmciss.functional import (
+    Correlations,
+    correlations_of_rows,
+    hidden_sites,
+    random_projection,
+    reveal_hidden_sites,
+    solve_ridge,
+)
 from mmciss.models.classifiers.growable import Growable, GrowableConv2d
 from mmciss.models.feature_channels import SIDE, run_on_an_empty_image
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
-from mmciss.models.structures.structure import Structure, build_exported_head
+from mmciss.models.structures.structure import Structure, TakenOut, build_exported_head
 from mmciss.registry import STRUCTURES
 from mmciss.utils.patched import patched
 
@@ -141,10 +149,44 @@ class RandomExpansion(Structure):
             options.upsample = self.upsample
         if layer.beside is not None:
             options.beside = layer.beside
+        if self.gamma != 1:
+            options.gamma = self.gamma
         if index:
             model[slot][int(index)] = ConfigDict(options, head=model[slot][int(index)])
         else:
             model[slot] = ConfigDict(options, head=model[slot])
+
+    @classmethod
+    def take_out(cls, model: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Any]) -> TakenOut | None:
+        """Unwraps the main head, joins the rows, and gives the sums those labels from which the rows are solved for.
+
+        The rows have sites revealed that earlier steps hid; now all old classes are those of one step, in which nothing
+        is hidden.
+        """
+        heads: Any = model.get('decode_head')
+        many = isinstance(heads, list | tuple)
+        head = heads[-1] if many else heads
+        if not isinstance(head, dict) or head.get('type') != 'HeadWithRandomExpansion':
+            return None
+        prefix = f'decode_head.{len(heads) - 1}.conv_seg.' if many else 'decode_head.conv_seg.'
+        names = [f'{prefix}steps.{step}.weight' for step, size in enumerate(head['sizes']) if size]
+        if not weights.keys() >= set(names):
+            return None  # they are another model's
+        parts = [weights.pop(name) for name in names]
+        rows = weights[f'{prefix}steps.0.weight'] = torch.cat(parts)
+        head['sizes'] = [len(rows)]
+        gamma, beside = head.get('gamma', 1.0), head.get('beside')
+        statistics = state.get('statistics') or {}
+        if 'autocorrelation' in statistics:
+            sums = correlations_of_rows(statistics['autocorrelation'], rows.flatten(1), gamma)
+            state['statistics'] = {**statistics, 'cross_correlation': sums.cross}
+        plain = copy.deepcopy(model)
+        if many:
+            plain['decode_head'][-1] = plain['decode_head'][-1]['head']
+        else:
+            plain['decode_head'] = plain['decode_head']['head']
+        own = dict(width=head['width'], upsample=head.get('upsample', 1), level=None if beside is None else beside[0])
+        return TakenOut(dict(own, type=cls.__name__, gamma=gamma), plain)
 
 
 class ExpandedRows(Growable):
@@ -305,7 +347,12 @@ def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -
 
 @MODELS.register_module(name='HeadWithRandomExpansion')
 def head_with_random_expansion(
-    head: dict[str, Any], sizes: Sequence[int], width: int, upsample: int = 1, beside: tuple[int, int] | None = None
+    head: dict[str, Any],
+    sizes: Sequence[int],
+    width: int,
+    upsample: int = 1,
+    beside: tuple[int, int] | None = None,
+    gamma: float = 1.0,
 ) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
 
@@ -315,6 +362,7 @@ def head_with_random_expansion(
         width: Number of random features.
         upsample: How many times finer than the embedding the scores are.
         beside: Index and number of channels of the map that joins the embedding.
+        gamma: Weight of the rows' squared norm in their regression, which a further step needs.
 
     Raises:
         ConfigError: If the sizes are not the classes of the head.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmciss.errors import ConfigError
 from mmciss.models.slot import Slot
+from mmciss.registry import STRUCTURES
 
 if TYPE_CHECKING:
     from mmseg.models.segmentors import BaseSegmentor
@@ -73,6 +74,38 @@ class Structure(Slot):
             segmentor: The student.
             model: Config of the plain segmentor.
         """
+
+    @classmethod
+    def take_out(cls, model: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Any]) -> TakenOut | None:
+        """Takes the structure out of an exported model, for extending the model; as if all classes came with one step.
+
+        Args:
+            model: Config of the exported segmentor, changed in place.
+            weights: Its weights, changed in place.
+            state: What its last step left (``state.pth``), changed in place.
+
+        Returns:
+            None if the model does not have this structure, or no further step can go on with it.
+        """
+        return None
+
+
+class TakenOut(NamedTuple):
+    """A structure that was taken out of an exported model.
+
+    Attributes:
+        structure: Config of ``method.structure``.
+        model: Config of the plain segmentor that is left.
+    """
+
+    structure: dict[str, Any]
+    model: dict[str, Any]
+
+
+def take_out_structure(model: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Any]) -> TakenOut | None:
+    """Takes out of an exported model the structure that it has, if any, see :meth:`Structure.take_out`."""
+    found = (kind.take_out(model, weights, state) for kind in STRUCTURES.module_dict.values())
+    return next((item for item in found if item is not None), None)
 
 
 def build_exported_head(head: dict[str, Any], sizes: Sequence[int], why: str) -> Any:
