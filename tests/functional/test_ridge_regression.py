@@ -11,6 +11,7 @@ from torch import Tensor
 from mmciss.functional import (
     Correlations,
     correlations,
+    correlations_of_rows,
     hidden_sites,
     random_features,
     random_projection,
@@ -149,3 +150,13 @@ def test_revealed_sites_are_those_of_joint_regression() -> None:
     twice = torch.ones(2, dtype=torch.float64)
     joint = plain_ridge([STEPS[2], STEPS[2]])
     torch.testing.assert_close(reveal_hidden_sites(solve_ridge(sums, GAMMA), twice), joint, rtol=0, atol=1e-10)
+
+
+def test_sums_of_which_rows_are_the_regression() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(40, 6, generator=generator, dtype=torch.float64)
+    rows = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    sums = correlations_of_rows(features.T @ features, rows, gamma=0.7)
+    torch.testing.assert_close(solve_ridge(sums, 0.7), rows, rtol=1e-9, atol=1e-9)
+    doubled = sums.times(2.0)
+    torch.testing.assert_close(solve_ridge(doubled, 1.4), rows, rtol=1e-9, atol=1e-9)
