@@ -21,12 +21,12 @@ from mmciss.utils.environment import set_thread_defaults
 set_thread_defaults()
 
 from photographs import page, plain, scores
-from photographs.folders import CLASSES, STAGES, seen, write_folders
+from photographs.folders import CLASSES, STAGES, seen, write_folders, write_some
 
 from mmciss.apis import extend
 
 
-def run_model(name: str, data: Path, out: Path, weights: str, method: str | None = None) -> None:
+def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Namespace) -> None:
     """Trains, extends, fine-tunes and retrains one model, and tests everything.
 
     Args:
@@ -34,9 +34,13 @@ def run_model(name: str, data: Path, out: Path, weights: str, method: str | None
         data: The folders of :func:`photographs.folders.write_folders`.
         out: Where the models go.
         weights: ImageNet weights of the backbone.
-        method: How to extend; None leaves it to ``mmciss.apis.extend``.
+        args: The options of the command line.
     """
     make, optimizer, (iterations, more) = plain.MODELS[name]
+    retraining = {len(STAGES) - 1: iterations + more}
+    if args.iters:
+        iterations, more = args.iters, None
+        retraining = {stage: iterations + 500 * stage for stage in range(1, len(STAGES))}
 
     def trained(
         folder: str, images: str, stage: int, count: int, start: Path | None = None, factor: float = 1.0
@@ -51,25 +55,32 @@ def run_model(name: str, data: Path, out: Path, weights: str, method: str | None
     extended = naive = base
     for stage, new in enumerate(STAGES[1:], start=1):
         folder = out / f'extended_{stage}'
-        images = data / f'new_{stage}'
+        images, old = data / f'new_{stage}', {}
+        if args.new_images:
+            images = write_some(images, data, args.new_images, seed=1)
+        if args.exemplars and stage == 1:
+            some = write_some(data / 'base', data, args.exemplars, seed=0)
+            old = dict(exemplar_images=some / 'images', exemplar_masks=some / 'masks')
         extend(
             *extended,
             images / 'images',
             images / 'masks',
             [CLASSES[index] for index in new],
             folder,
-            method=method,
+            method=args.method,
             iters=more,
             resume=True,
             val_images=data / f'few_{stage}' / 'images',
             val_masks=data / f'few_{stage}' / 'masks',
+            **old,
         )
         extended = folder / 'model_config.py', folder / 'model.pth'
         # A tenth of the learning rate, as the extension.
-        naive = trained(f'naive_{stage}', f'naive_{stage}', stage, more, naive[1], 0.1)
+        naive = trained(f'naive_{stage}', f'naive_{stage}', stage, more or 500, naive[1], 0.1)
         models[('extended', stage)], models[('naive', stage)] = extended, naive
-    last = len(STAGES) - 1
-    models[('everything', last)] = trained('everything', 'everything', last, iterations + more)
+    for stage, count in retraining.items():
+        folder = 'everything' if stage == len(STAGES) - 1 else f'everything_{stage}'
+        models[('everything', stage)] = trained(folder, folder, stage, count)
     for (kind, stage), (config, checkpoint) in models.items():
         scores.count(out / f'{kind}_on_{stage}.json', config, checkpoint, data / f'val_{stage}', len(seen(stage)))
 
@@ -80,10 +91,18 @@ def main() -> None:
     parser.add_argument('names', nargs='*', default=list(plain.MODELS), help='models; all if left out')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/extend_photographs'), help='folder to write into')
     parser.add_argument('--method', help='how to extend; left to mmciss if left out')
+    parser.add_argument(
+        '--iters',
+        type=int,
+        help='iterations of the model to start from; retraining gets 500 more per extension, extensions what mmciss '
+        'gives them (default: a few hundred, see demo/photographs/plain.py)',
+    )
+    parser.add_argument('--exemplars', type=int, help='photographs of the old classes that the first extension gets')
+    parser.add_argument('--new-images', type=int, help='photographs that an extension gets (default: all)')
     args = parser.parse_args()
     counts = write_folders(Path(os.environ['MMCISS_VOC6']), args.out / 'data')
     for name in args.names:
-        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'], args.method)
+        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'], args)
     page.write(args.out, args.names, counts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -72,10 +73,10 @@ def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Call
 def write_folders(source: Path, out: Path) -> dict[str, int]:
     """Writes the folders of all stages and returns the number of images of each.
 
-    ``base`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only the new ones;
-    ``naive_1`` and ``naive_2`` the same with the ids of the wider model. ``val_0`` to ``val_2`` label all classes so
-    far, on every second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the report of
-    an extension.
+    ``base``, ``everything_1`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only
+    the new ones; ``naive_1`` and ``naive_2`` the same with the ids of the wider model. ``val_0`` to ``val_2`` label all
+    classes so far, on every second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the
+    report of an extension.
     """
     train, val = (
         (source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
@@ -85,12 +86,39 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
     for stage, new in enumerate(STAGES[1:], start=1):
         counts[f'new_{stage}'] = write_folder(source, train, out / f'new_{stage}', lambda mask: as_new(mask, new))
         write_folder(source, train, out / f'naive_{stage}', lambda mask: only(mask, new))
-    counts['everything'] = write_folder(source, train, out / 'everything', lambda mask: only(mask, range(1, 7)))
+    for stage, name in ((1, 'everything_1'), (2, 'everything')):
+        counts[name] = write_folder(source, train, out / name, lambda mask: only(mask, seen(stage)[1:]))
     for stage in range(len(STAGES)):
         known = seen(stage)[1:]
         counts[f'val_{stage}'] = write_folder(source, val[::2], out / f'val_{stage}', lambda mask: only(mask, known))
         write_folder(source, val[::8], out / f'few_{stage}', lambda mask: only(mask, known))
     return counts
+
+
+def write_some(source: Path, out: Path, count: int, seed: int) -> Path:
+    """Copies some pairs of a folder, chosen by the seed, as few labelled images as a user may have.
+
+    Args:
+        source: A folder of :func:`write_folder`.
+        out: Where the folder goes; nothing is done if it is there.
+        count: How many pairs.
+        seed: Seed of the choice.
+
+    Returns:
+        The folder.
+    """
+    folder = out / f'{source.name}_{count}'
+    if not folder.is_dir():
+        names = sorted(path.stem for path in (source / 'images').iterdir())
+        random.Random(seed).shuffle(names)
+        part = folder.with_name(folder.name + '.part')
+        shutil.rmtree(part, ignore_errors=True)
+        for kind, suffix in (('images', '.jpg'), ('masks', '.png')):
+            (part / kind).mkdir(parents=True)
+            for name in names[:count]:
+                shutil.copyfile(source / kind / (name + suffix), part / kind / (name + suffix))
+        part.rename(folder)
+    return folder
 
 
 def seen(stage: int) -> list[int]:

@@ -31,7 +31,8 @@ def files_of(out: Path, kind: str, stage: int) -> tuple[Path, Path]:
     """Returns config and checkpoint of a model."""
     if kind == 'extended':
         return out / f'extended_{stage}' / 'model_config.py', out / f'extended_{stage}' / 'model.pth'
-    folder = out / (f'naive_{stage}' if kind == 'naive' else kind)
+    numbered = kind == 'naive' or (kind == 'everything' and stage < len(STAGES) - 1)
+    folder = out / (f'{kind}_{stage}' if numbered else kind)
     return folder / 'config.py', folder / 'model.pth'
 
 

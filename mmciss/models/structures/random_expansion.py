@@ -367,7 +367,7 @@ def head_with_random_expansion(
     Raises:
         ConfigError: If the sizes are not the classes of the head.
     """
-    why = 'A model with a random layer cannot be extended; one that was trained with an ordinary classifier can'
+    why = 'The rows of its classes are in the checkpoint; tools/extend.py adds further ones'
     built = build_exported_head(head, sizes, why)
     put_rows(built, ExpandedRows(built.conv_seg.in_channels, sizes, width, upsample=upsample, beside=beside))
     return built
