@@ -33,7 +33,7 @@ def test_what_each_stage_labels() -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    from photographs.folders import SHORT_SIDE, write_folders
+    from photographs.folders import SHORT_SIDE, write_folders, write_some
 
     source, ids = tmp_path / 'voc', {'a': 1, 'b': 4, 'c': 5, 'd': 0}
     for folder in ('SegmentationVoc6', 'JPEGImages', 'ImageSets/Segmentation'):
@@ -44,9 +44,13 @@ def test_folders(tmp_path: Path) -> None:
     for split in ('train_aug', 'val'):
         (source / 'ImageSets/Segmentation' / f'{split}.txt').write_text('\n'.join(ids), encoding='utf-8')
     counts = write_folders(source, tmp_path / 'out')
-    assert counts == {'base': 1, 'new_1': 1, 'new_2': 1, 'everything': 3, 'val_0': 1, 'val_1': 1, 'val_2': 2}
+    stages = {'base': 1, 'new_1': 1, 'new_2': 1, 'everything_1': 2, 'everything': 3}
+    assert counts == {**stages, 'val_0': 1, 'val_1': 1, 'val_2': 2}
     mask = cv2.imread(str(tmp_path / 'out/new_2/masks/c.png'), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (SHORT_SIDE, SHORT_SIDE * 3 // 2) and (mask == 1).all()
+    some = write_some(tmp_path / 'out' / 'everything', tmp_path / 'out', 2, seed=0)
+    names = [{path.stem for path in (some / kind).iterdir()} for kind in ('images', 'masks')]
+    assert some.name == 'everything_2' and len(names[0]) == 2 and names[0] == names[1] < {'a', 'b', 'c'}
 
 
 def test_a_wider_classifier_keeps_its_rows() -> None:
