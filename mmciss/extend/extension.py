@@ -92,6 +92,9 @@ class ExtensionExperiment(Experiment):
             'config': value_checksum({key: cfg.to_dict().get(key) for key in LEARNING}),
             'data': checksum,
         }
+        if not iterations:  # nothing is trained
+            for key in ('lr', 'new_rows_lr', 'optimizer'):
+                settings.pop(key, None)
         return cls(
             cfg=prepare_config(cfg),
             protocol=protocol,

@@ -126,10 +126,11 @@ def _method(old: OldModel, exemplars: int) -> Setting:
                 f'{exemplars} images or more of the old data show each old class: enough to solve for all classes at '
                 f'once, without training',
             )
+        few = f'; {ENOUGH_EXEMPLARS} old images of each old class, of which one has {exemplars}, would need no training'
         return Setting(
             'anchor',
             f'class 0, {first!r}, is a background class: what is not labelled is background or an old class, which '
-            f'Anchor models',
+            f'Anchor models{few if exemplars else ""}',
         )
     if old.background:
         return Setting('mib', f'class 0, {first!r}, is a background class, and Anchor needs a 1x1 classifier conv_seg')

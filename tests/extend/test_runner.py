@@ -163,6 +163,7 @@ def test_exemplars_of_every_class_need_no_training(
     found = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data)
     settings = found.summary['settings']
     assert settings['method']['value'] == 'closed_form_fine' and settings['iters']['value'] == 0
+    assert settings.keys() == {'method', 'batch_size', 'crop_size', 'iters'}, 'no rate of a training that there is not'
     pairs = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))['pairs']
     assert [sum(pair[2] == source for pair in pairs) for source in (0, 1)] == [4 * 5, 4 * 10], '1 of 6 is held out'
     config = Config.fromfile(found.config)

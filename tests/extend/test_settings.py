@@ -41,7 +41,7 @@ def test_the_model_s_own_config_decides(old: OldModel) -> None:
 
 def test_enough_exemplars_are_solved_from(old: OldModel) -> None:
     few, enough = (derive(old, 400, [(50, 60)], exemplars=count)['method'] for count in (9, 10))
-    assert few.value == 'anchor'
+    assert few.value == 'anchor' and '10 old images of each old class, of which one has 9' in few.reason
     assert enough.value == 'closed_form_fine' and '10 images or more of the old data' in enough.reason
     assert derive(replace(old, background=False), 400, [(50, 60)], exemplars=50)['method'].value == 'lwf_unbiased'
     alone, from_exemplars = (extension_method('closed_form', True, exemplars) for exemplars in (False, True))
