@@ -10,7 +10,7 @@ from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, correlations, labels_at, threshold_pseudo_labels
 from mmciss.models.outputs import SegOutput, linear_classifier
 from mmciss.models.step_context import StepContext
-from mmciss.models.structures.random_expansion import ExpandedRows
+from mmciss.models.structures.expanded_rows import ExpandedRows
 from mmciss.models.teacher import Teacher
 from mmciss.registry import STATISTICS
 

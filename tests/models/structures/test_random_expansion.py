@@ -19,7 +19,7 @@ from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, solve_ridge
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures import RandomExpansion
-from mmciss.models.structures.random_expansion import ExpandedRows
+from mmciss.models.structures.expanded_rows import ExpandedRows
 from mmciss.models.taps import FeatureTap
 from mmciss.models.teacher import build_teacher
 from tests.models.structures.finished import finish

@@ -1,0 +1,148 @@
+"""Rows on a fixed random layer, in the place of a head's classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import normal_init
+from torch import Tensor, nn
+
+from mmciss.functional import random_projection
+from mmciss.models.classifiers.growable import Growable
+
+if TYPE_CHECKING:
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+
+
+class ExpandedRows(Growable):
+    """A fixed random layer, ReLU, and a row per class; no part of it is trained.
+
+    Args:
+        in_channels: Channels D of the embedding.
+        sizes: Channels added by each step.
+        width: Number E of random features.
+        seed: Seed of the random layer.
+        trained: Whether an ordinary classifier on the embedding is trained, and answers, until :meth:`set_rows`.
+        upsample: How many times finer than the embedding the scores are.
+        beside: Index and number of channels L of the map, among those that the head gets, which joins the embedding;
+            see :func:`put_rows`.
+
+    Examples:
+        >>> layer = ExpandedRows(8, (16, 1), width=32)
+        >>> layer(torch.zeros(2, 8, 4, 4)).shape, layer.weight.shape
+        (torch.Size([2, 17, 4, 4]), torch.Size([17, 32, 1, 1]))
+    """
+
+    linear = False
+    projection: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        sizes: Sequence[int],
+        width: int,
+        seed: int = 0,
+        trained: bool = False,
+        upsample: int = 1,
+        beside: tuple[int, int] | None = None,
+    ) -> None:
+        def new_layer(rows: int) -> nn.Module:
+            layer = nn.Conv2d(width, rows, 1, bias=False)
+            nn.init.zeros_(layer.weight)
+            return layer.requires_grad_(False)
+
+        super().__init__(sizes, new_layer)
+        self.in_channels, self.upsample, self.beside = in_channels, upsample, beside
+        self.map: Tensor | None = None
+        total = in_channels + (0 if beside is None else beside[1])
+        self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
+        self.trained = nn.Conv2d(in_channels, sum(self.sizes), 1) if trained else None
+        if self.trained is not None:
+            normal_init(self.trained, std=0.01)
+        self.is_solved = not trained
+
+    def sites(self, embedding: Tensor) -> Tensor:
+        """Returns what the random layer sees of the latest batch, ``(N, D + L, upsample * h, upsample * w)``."""
+        if self.beside is not None:
+            assert self.map is not None, 'put_rows lets the head hand it on'
+            beside = F.interpolate(self.map, embedding.shape[-2:], mode='bilinear', align_corners=False)
+            embedding = torch.cat([embedding, beside.to(embedding)], 1)
+        if self.upsample == 1:
+            return embedding
+        return F.interpolate(embedding, scale_factor=self.upsample, mode='bilinear', align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""
+        if self.trained is not None and not self.is_solved:
+            return self.trained(x)
+        return F.conv2d(F.relu(F.conv2d(self.sites(x), self.projection), inplace=True), self.weight)
+
+    @torch.no_grad()
+    def set_rows(self, rows: Tensor) -> None:
+        """Takes rows ``(C, E)`` for all classes; an ordinary classifier no longer answers."""
+        for group, part in zip(self.groups, rows.split([len(group.weight) for group in self.groups]), strict=True):
+            group.weight.copy_(part[..., None, None])
+        self.is_solved = True
+
+    def exported(self) -> dict[str, Tensor]:
+        """Returns the random layer and the rows by name; the classifier of the base step is left out."""
+        return {name: tensor.detach() for name, tensor in self.state_dict().items() if not name.startswith('trained.')}
+
+    def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Takes the classifier of a plain model, which answers until rows are solved for.
+
+        The rows of a finished base step, which has left that classifier out, answer at once.
+        """
+        if self._is_ordinary(state, prefix):
+            self._take_ordinary(state, prefix)
+        elif f'{prefix}steps.0.weight' in state and f'{prefix}trained.weight' not in state:
+            self.is_solved = True
+            own = {f'{prefix}{name}': tensor for name, tensor in self.state_dict().items() if 'trained.' in name}
+            state.update(own)
+        else:
+            super().adapt_state(state, prefix, errors)
+
+    def split_rows(self, state: dict[str, Any], prefix: str) -> int:
+        """Does the same where the state has rows of old classes only."""
+        if self._is_ordinary(state, prefix):
+            return self._take_ordinary(state, prefix)
+        return super().split_rows(state, prefix)
+
+    def _is_ordinary(self, state: dict[str, Any], prefix: str) -> bool:
+        rows = state.get(f'{prefix}weight')
+        if rows is None or f'{prefix}projection' in state or rows.shape[1:] != (self.in_channels, 1, 1):
+            return False
+        return len(rows) <= self.out_channels if self.trained is None else len(rows) == len(self.trained.weight)
+
+    def _take_ordinary(self, state: dict[str, Any], prefix: str) -> int:
+        if self.trained is None:  # after the base step, where a finished model stands in for the step before
+            rows, bias = len(state[f'{prefix}weight']), f'{prefix}bias' in state
+            self.trained = nn.Conv2d(self.in_channels, rows, 1, bias=bias).to(self.projection).requires_grad_(False)
+        self.is_solved = False
+        for name, tensor in self.state_dict().items():
+            plain = name.removeprefix('trained.')
+            state[f'{prefix}{name}'] = state.pop(f'{prefix}{plain}', tensor) if plain != name else tensor
+        return len(self.sizes)
+
+
+def put_rows(head: BaseDecodeHead, rows: ExpandedRows) -> None:
+    """Makes rows the classifier of a head, which hands on the map that they see beside the embedding, if any."""
+    head.conv_seg = rows
+    if rows.beside is not None:
+        # Heads call their own forward, past any hook.
+        head.forward = partial(_with_map, head)
+
+
+def maps_of(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    """Returns the maps that a head gets as a list, also where there is one."""
+    return [inputs] if isinstance(inputs, Tensor) else inputs
+
+
+def _with_map(head: BaseDecodeHead, inputs: Tensor | Sequence[Tensor], *args: Any) -> Any:
+    rows = head.conv_seg
+    rows.map = maps_of(inputs)[rows.beside[0]].detach()
+    return type(head).forward(head, inputs, *args)
