@@ -92,6 +92,8 @@ class ExtensionExperiment(Experiment):
             'config': value_checksum({key: cfg.to_dict().get(key) for key in LEARNING}),
             'data': checksum,
         }
+        if old.structure is not None:
+            decides['state'] = file_checksum(Path(old.checkpoint).with_name('state.pth'))
         if not iterations:  # nothing is trained
             for key in ('lr', 'new_rows_lr', 'optimizer'):
                 settings.pop(key, None)

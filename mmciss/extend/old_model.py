@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmciss.datasets.class_names import class_names
 from mmciss.datasets.image_files import Reader, readers_of_configs
-from mmciss.engine.model_config import plain_model, without_mmciss
+from mmciss.engine.model_config import plain_imports, plain_model, without_mmciss
 from mmciss.engine.runner.export import RECORD
 from mmciss.errors import ConfigError, prefixed
 from mmciss.extend.pipelines import DEFAULT_TEST_PIPELINE, with_labels
@@ -135,7 +135,9 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
         content = read_checkpoint(checkpoint)
         weights = plain_weights(content, checkpoint)
     state_file = Path(checkpoint).with_name('state.pth')
-    state = load_tensors(state_file) if state_file.is_file() else {}
+    # Beside a plain checkpoint, a file of that name is none of ours.
+    ours = plain_imports(None, cfg.model, []) is not None
+    state = load_tensors(state_file) if ours and state_file.is_file() else {}
     exported = copy.deepcopy(cfg.model)
     taken = take_out_structure(exported, weights, state)
     if taken is not None:
@@ -148,16 +150,16 @@ def read_old_model(config: str | Path | Config, checkpoint: str | Path, backgrou
     with prefixed(f'MODEL_CONFIG: {where}'), blaming('the model cannot be built', MODELS):
         model = MODELS.build(exported)
     fitting = fitting_weights(model, weights, str(checkpoint), where)
-    if taken is not None and not state:
+    if taken is not None and not state.get('statistics'):
         raise ConfigError(
             f'CHECKPOINT: {checkpoint} has rows that were solved for; new ones are solved for from what its training '
-            f'left in {state_file.name}, which is not beside it. Copy it there'
+            f'left in {state_file.name}, which is not beside it, or without them. Copy it there'
         )
     names, palette, named_by = class_names(content.get('meta'), num_classes, dataset_configs(cfg))
     if background not in ('auto', 'yes', 'no'):
         raise ConfigError(f"--background: {background!r}; allowed: 'auto', 'yes', 'no'")
     has_background = background == 'yes' or (background == 'auto' and names[0].lower() in BACKGROUND_NAMES)
-    own = () if taken is None else (exported, taken.structure, {'statistics': state.get('statistics', {})})
+    own = () if taken is None else (exported, taken.structure, {'statistics': state['statistics']})
     return OldModel(cfg, where, str(checkpoint), fitting, names, named_by, palette, has_background, *own)
 
 

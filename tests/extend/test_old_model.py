@@ -103,3 +103,10 @@ def test_wrapped_weights_are_read(files: tuple[Path, Path], tmp_path: Path) -> N
     weights = torch.load(files[1], weights_only=True)['state_dict']
     torch.save({f'module.{name}': tensor for name, tensor in weights.items()}, tmp_path / 'ddp.pth')
     assert read_old_model(files[0], tmp_path / 'ddp.pth').names[0] == 'class_0'
+
+
+def test_a_file_beside_a_plain_checkpoint_is_not_read(tmp_path: Path) -> None:
+    files = write_model(tmp_path)
+    files[1].with_name('state.pth').write_text('the optimizer of somebody else', encoding='utf-8')
+    found = read_old_model(*files)
+    assert found.structure is None and found.exported is None and found.state == {}

@@ -203,7 +203,13 @@ def test_a_model_that_was_solved_for_is_solved_for_again(
     torch.testing.assert_close(solved, rows, rtol=1e-3, atol=1e-5)
     with pytest.raises(ConfigError, match='--method mib: it cannot go on with the layers of this model .*closed_form'):
         extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'mib', method='mib')
-    once.checkpoint.with_name('state.pth').unlink()
+    state = once.checkpoint.with_name('state.pth')
+    content = torch.load(state, weights_only=True)
+    other = {**content, 'statistics': {name: 2 * item for name, item in content['statistics'].items()}}
+    torch.save(other, state)
+    with pytest.raises(ConfigError, match='state'):
+        extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'twice', resume=True)
+    state.unlink()
     with pytest.raises(ConfigError, match=r'left in state.pth, which is not beside it'):
         extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'without')
 
