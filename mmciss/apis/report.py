@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f'--out: must be a folder, found {options.out!r}')
 
     def work() -> None:
+        from mmciss.evaluation.failed_runs import find_failures
         from mmciss.evaluation.merge import find_runs
         from mmciss.evaluation.merged_text import headline
         from mmciss.evaluation.report import write_merged_report, write_report
@@ -37,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         if len(records) == 1:
             path = write_report(records[0].path, options.out)
             text = path.read_text(encoding='utf-8').split('\n![', 1)[0]
+            for failed in find_failures(options.runs, [records[0].path]):
+                text += f'\n\n{failed["name"]} is not in it: the run failed ({failed["reason"]}), see {failed["log"]}'
         else:
             parent = os.path.commonpath([record.path.resolve().parent for record in records])
             path, problems = write_merged_report(options.runs, options.out or Path(parent) / 'merged_report')

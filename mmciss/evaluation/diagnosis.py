@@ -199,8 +199,8 @@ def _reason(result: Mapping[str, Any], name: str) -> tuple[str, str]:
         return (
             'the training loss had settled',
             (
-                'Raise steps.later.lr, or the rate of new rows alone: custom_keys={"steps.new.": dict(lr_mult=10.0)} '
-                'in optim_wrapper.paramwise_cfg.'
+                'Raise steps.later.lr, or the rate of new rows alone: lr_mult of "steps.new." in '
+                'optim_wrapper.paramwise_cfg.custom_keys (1 where it is not set; some methods set 10).'
             ),
         )
     return '', 'More iterations (steps.later.iters) or a higher rate (steps.later.lr) may help.'
