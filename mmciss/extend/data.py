@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from mmciss.utils.files import value_checksum
 FEW_IMAGES = 10
 FEWEST_TO_HOLD_OUT = 5
 MOST_HELD_OUT = 100
-VIEWS = 4
-"""How often a pass that solves for all classes sees each image, always another crop."""
+VIEWS = 2
+"""How often a pass that solves for all classes sees each image, each time mirrored or not."""
 FOLDERS = (('images', 'masks'), ('val_images', 'val_masks'), ('exemplar_images', 'exemplar_masks'))
 
 
@@ -176,15 +175,15 @@ class ReadData:
 
         Args:
             unlabelled: Label of pixels whose class the new images do not tell.
-            solved: Whether all rows are solved for in one pass. Then every image is there :data:`VIEWS` times, each
-                another crop, and exemplars so often that there are as many of both.
+            solved: Whether all rows are solved for in one pass. Then every image is there :data:`VIEWS` times, mirrored
+                or not.
         """
         new = list(self.train) * (VIEWS if solved else 1)
         if self.exemplars is None:
             return [(new, self.new.training_table(unlabelled))]
         old = list(self.exemplars.data.pairs)
         if solved:
-            old *= max(VIEWS, math.ceil(len(new) / len(old)))
+            old *= VIEWS
         return [(new, self.new.training_table(unlabelled)), (old, self.exemplars.training_table(IGNORE))]
 
     @property

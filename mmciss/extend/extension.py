@@ -19,11 +19,13 @@ from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
+from mmciss.extend.pipelines import whole_image_pipeline
 from mmciss.extend.settings import Setting, derive, extension_method
 from mmciss.extend.training_config import training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import MAX_CHANNELS, Step
+from mmciss.registry import STRUCTURES, class_of
 from mmciss.utils.files import file_checksum, value_checksum
 from mmciss.utils.palettes import extend_palette
 
@@ -82,6 +84,9 @@ class ExtensionExperiment(Experiment):
         if solves(method):
             iterations = 0
             settings['iters'] = Setting(0, 'the method solves for the rows of new classes in one pass over the images')
+            if sees_whole_images(cfg.method):
+                for key in ('batch_size', 'crop_size'):
+                    settings.pop(key)
         decides = {
             'checkpoint': file_checksum(old.checkpoint),
             'classes': list(step.names),
@@ -145,7 +150,15 @@ class ExtensionExperiment(Experiment):
         out = super().step_config(index, previous)
         own = self.cfg.train_dataloader.dataset.to_dict()
         out.train_dataloader.dataset = {**own, **self.pairs(step_index=index)}
+        if self.whole_images:
+            out.train_dataloader.dataset.pipeline = whole_image_pipeline(self.old.test_pipeline)
+            out.train_dataloader.batch_size = 1  # images may differ in size
         return out
+
+    @property
+    def whole_images(self) -> bool:
+        """Whether the new images are seen whole, as the model sees test images: no crop is needed to train."""
+        return not self.plans[1].iterations and sees_whole_images(self.cfg.method)
 
     def identity(self) -> dict[str, Any]:
         """Returns what determines the result."""
@@ -207,6 +220,11 @@ class ExtensionExperiment(Experiment):
             'notes': self.notes(),
             'method': self.cfg.method.get('name'),
         }
+
+
+def sees_whole_images(method: Mapping[str, Any]) -> bool:
+    """Whether a method solves for the rows of all classes at once, from images as they are."""
+    return bool(getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False))
 
 
 def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:

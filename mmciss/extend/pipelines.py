@@ -44,6 +44,22 @@ def default_train_pipeline(crop: int, sizes: Sequence[tuple[int, int]]) -> list[
     ]
 
 
+def whole_image_pipeline(test_pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns a pipeline of images as a test pipeline shows them, with masks of that size; half are mirrored.
+
+    Args:
+        test_pipeline: With a loader of masks, see :func:`with_labels`.
+    """
+    kinds = [str(transform.get('type')).rpartition('.')[2] for transform in test_pipeline]
+    masks = next(index for index, kind in enumerate(kinds) if kind in LOADERS)
+    images = next((index for index, kind in enumerate(kinds) if kind.startswith('Load') and index != masks), 0)
+    rest = [transform for index, transform in enumerate(test_pipeline) if index not in (images, masks)]
+    # A test pipeline loads masks after it has resized the image, since they are compared at their own size.
+    pipeline = [test_pipeline[images], test_pipeline[masks], *rest]
+    pack = next(index for index, item in enumerate(pipeline) if str(item['type']).endswith('PackSegInputs'))
+    return [*pipeline[:pack], dict(type='RandomFlip', prob=0.5), *pipeline[pack:]]
+
+
 def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:
     """Returns height and width of the crop in a training pipeline, or None without a crop."""
     size = (_cropping(pipeline or []) or {}).get('crop_size')

@@ -91,8 +91,7 @@ class ExtensionRunner(IncrementalRunner):
         for line in extension.lines():
             self.logger.info(line)
         unlabelled = unlabelled_value(extension.cfg.method, extension.old.background)
-        solved = extension.read.exemplars is not None and not extension.plans[1].iterations
-        write_manifest(extension.manifest(), extension.read.sources(unlabelled, solved))
+        write_manifest(extension.manifest(), extension.read.sources(unlabelled, extension.whole_images))
         for name, test in extension.read.tests.items():
             write_manifest(extension.manifest(name), [(test.pairs, test.masks.table)])
 

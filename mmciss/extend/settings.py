@@ -12,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
-from mmciss.engine.runner.step_config import NEWEST
+from mmciss.engine.runner.step_config import EXTENSION_KEYS, NEWEST
 from mmciss.errors import ConfigError, flag
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import crop_of
@@ -227,13 +227,15 @@ def extension_method(
 
     def unfit(config: Config) -> str | None:
         # Slots for a model of which nothing but its weights is known.
-        extension = config.method.pop('extension', {})
+        alone, from_exemplars = (config.method.pop(key, {}) for key in EXTENSION_KEYS)
         if structure is not None:
             if (config.method.get('structure') or {}).get('type') != structure['type']:
                 return f'it cannot go on with the layers of this model (method.structure: {structure["type"]})'
             config.method.structure.update(structure)
-        elif not exemplars:
-            config.method.update(extension)
+        elif exemplars:
+            config.merge_from_dict({'method': from_exemplars})
+        else:
+            config.method.update(alone)
         return unfit_because(config, background, exemplars or structure is not None)
 
     config = load_method(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmciss.register_all
-from mmciss.extend.pipelines import crop_of, default_train_pipeline, with_crop, with_labels
+from mmciss.extend.pipelines import crop_of, default_train_pipeline, whole_image_pipeline, with_crop, with_labels
 
 PACK = dict(type='PackSegInputs')
 
@@ -22,3 +22,12 @@ def test_crops() -> None:
     assert crop_of(with_crop(pipeline, (64, 32))) == (64, 32) and crop_of(pipeline) == (96, 96)
     assert crop_of(with_crop([dict(type='SegRandomResizedCrop', crop_size=96)], (64, 64))) == (64, 64)
     assert with_crop([PACK], (8, 8))[0]['type'] == 'RandomCrop'
+
+
+def test_whole_images_have_masks_of_their_size() -> None:
+    """Masks are loaded before the image is resized."""
+    resize = dict(type='Resize', scale=(64, 48))
+    test = with_labels([dict(type='mmseg.LoadImageFromFile'), resize, PACK])
+    assert whole_image_pipeline(test) == [test[0], test[2], resize, dict(type='RandomFlip', prob=0.5), PACK]
+    plain = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), PACK]
+    assert whole_image_pipeline(plain) == [*plain[:2], dict(type='RandomFlip', prob=0.5), PACK]

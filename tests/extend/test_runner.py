@@ -158,14 +158,14 @@ def test_exemplars_and_old_validation(model: tuple[Path, Path], images: tuple[Pa
 def test_exemplars_of_every_class_need_no_training(
     model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    stored = write_images(tmp_path / 'old', count=10)
+    stored = write_images(tmp_path / 'old', count=10, side=2 * SIDE)  # seen whole, one by one
     data = dict(exemplar_images=stored[0], exemplar_masks=stored[1])
     found = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data)
     settings = found.summary['settings']
     assert settings['method']['value'] == 'closed_form_fine' and settings['iters']['value'] == 0
-    assert settings.keys() == {'method', 'batch_size', 'crop_size', 'iters'}, 'no rate of a training that there is not'
+    assert settings.keys() == {'method', 'iters'}, 'no rate, batch or crop of a training that there is not'
     pairs = json.loads((tmp_path / 'run' / 'data' / 'train.json').read_text(encoding='utf-8'))['pairs']
-    assert [sum(pair[2] == source for pair in pairs) for source in (0, 1)] == [4 * 5, 4 * 10], '1 of 6 is held out'
+    assert [sum(pair[2] == source for pair in pairs) for source in (0, 1)] == [2 * 5, 2 * 10], '1 of 6 is held out'
     config = Config.fromfile(found.config)
     assert config.model.decode_head.type == 'HeadWithRandomExpansion' and config.model.decode_head.sizes == [3, 2]
     assert config.custom_imports.imports == ['mmciss.register_all']

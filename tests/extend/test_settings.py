@@ -44,9 +44,11 @@ def test_enough_exemplars_are_solved_from(old: OldModel) -> None:
     assert few.value == 'anchor' and '10 old images of each old class, of which one has 9' in few.reason
     assert enough.value == 'closed_form_fine' and '10 images or more of the old data' in enough.reason
     assert derive(replace(old, background=False), 400, [(50, 60)], exemplars=50)['method'].value == 'lwf_unbiased'
-    alone, from_exemplars = (extension_method('closed_form', True, exemplars) for exemplars in (False, True))
+    alone, from_exemplars = (extension_method('closed_form', True, exemplars) for exemplars in (0, 1))
     assert alone['structure'] is None and set(alone['statistics']) == {'ridge', 'rows'}
     assert from_exemplars['structure']['type'] == 'RandomExpansion' and set(from_exemplars['statistics']) == {'ridge'}
+    assert from_exemplars['structure']['reveal_hidden'] is False, 'they label every class'
+    assert 'exemplars' not in from_exemplars
     assert solves(alone) and solves(from_exemplars)
 
 

@@ -50,6 +50,9 @@ NEWEST = 'steps.new.'
 CARRIED_SLOTS = ('classifier', 'structure', 'decision', 'shared')
 """Slots that shape the model itself; the base step has the same as later steps unless ``base`` sets its own."""
 
+EXTENSION_KEYS = ('extension', 'exemplars')
+"""Slots for tools/extend.py: for a finished model alone, and with images of the old data that show every old class."""
+
 
 def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     """Returns the slots that a method fills at a step.
@@ -64,14 +67,14 @@ def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     method = dict(method or {})
     base = dict(method.pop('base', None) or {})
     method.pop('name', None)
-    extension = dict(method.pop('extension', None) or {})
-    for place, slots in (('method', method), ('method.base', base), ('method.extension', extension)):
+    others = {f'method.{name}': dict(method.pop(name, None) or {}) for name in EXTENSION_KEYS}
+    for place, slots in {'method': method, 'method.base': base, **others}.items():
         for key in slots:
             if key not in METHOD_SLOTS:
                 raise unknown_name(
                     'slot',
                     key,
-                    METHOD_SLOTS + (('name', 'base', 'extension') if place == 'method' else ()),
+                    METHOD_SLOTS + (('name', 'base', *EXTENSION_KEYS) if place == 'method' else ()),
                     f'{place}.{key}',
                 )
     if not step.is_base:
