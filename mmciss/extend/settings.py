@@ -231,6 +231,7 @@ def extension_method(
         if structure is not None:
             if (config.method.get('structure') or {}).get('type') != structure['type']:
                 return f'it cannot go on with the layers of this model (method.structure: {structure["type"]})'
+            config.merge_from_dict({'method': from_exemplars})
             config.method.structure.update(structure)
         elif exemplars:
             config.merge_from_dict({'method': from_exemplars})

@@ -8,7 +8,8 @@ method = dict(
     name='Closed form',
     structure=dict(type='RandomExpansion', width=1024, gamma=1.0),
     statistics=dict(ridge=dict(type='RidgeCorrelations', threshold=0.5)),
-    # Images of the old data (tools/extend.py) label every old class: nothing is hidden in them.
+    # Where images of the old data label every old class, or a model has left its sums (tools/extend.py), looking for
+    # hidden sites costs more than it finds.
     exemplars=dict(structure=dict(reveal_hidden=False)),
     # A finished model has left no sums (tools/extend.py): it stays as it is, and rows over its embedding are fitted to
     # the new images.

@@ -51,7 +51,7 @@ CARRIED_SLOTS = ('classifier', 'structure', 'decision', 'shared')
 """Slots that shape the model itself; the base step has the same as later steps unless ``base`` sets its own."""
 
 EXTENSION_KEYS = ('extension', 'exemplars')
-"""Slots for tools/extend.py: for a finished model alone, and with images of the old data that show every old class."""
+"""Slots for tools/extend.py: for a finished model alone, and where sums or images tell of every old class."""
 
 
 def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
