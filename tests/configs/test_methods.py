@@ -12,7 +12,7 @@ import mmciss.register_all
 from mmciss.apis.train import config_from_args, parse_args
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.rehearsal import rehearse
-from mmciss.engine.runner.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import EXTENSION_KEYS, METHOD_SLOTS
 from mmciss.registry import INITIALIZERS, LABELERS
 from tests.paths import ROOT
 from tests.smoke import smoke_config
@@ -30,8 +30,8 @@ def test_every_slot_is_known_and_every_module_builds(path: Path) -> None:
     config = Config.fromfile(path)
     assert set(config) <= {'method', 'protocol'}, 'a method must not change model, data or schedule'
     assert config.method.name
-    for slots in (config.method, config.method.get('base') or {}, config.method.get('extension') or {}):
-        assert set(slots) <= {*METHOD_SLOTS, 'name', 'base', 'extension'}
+    for slots in (config.method, *(config.method.get(key) or {} for key in ('base', *EXTENSION_KEYS))):
+        assert set(slots) <= {*METHOD_SLOTS, 'name', 'base', *EXTENSION_KEYS}
         for loss in [slots.get('main_loss'), *(slots.get('losses') or {}).values()]:
             if loss is not None:
                 MODELS.build(loss)

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from mmciss.datasets.exemplars import LABELS, MODES, SELECTIONS, ReplayOptions
 from mmciss.engine.runner.schedule import STEP_KEYS
-from mmciss.engine.runner.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import EXTENSION_KEYS, METHOD_SLOTS
 from mmciss.evaluation.confusion import ABSENT_RULES
 from mmciss.models.freezing import DROPOUT_POLICIES, NORM_POLICIES, freeze
 from mmciss.protocols.build import KEYS
@@ -48,7 +48,7 @@ def test_label_policy() -> None:
 
 
 def test_method() -> None:
-    assert options('`method.`') == {*METHOD_SLOTS, 'name', 'base', 'extension'}
+    assert options('`method.`') == {*METHOD_SLOTS, 'name', 'base', *EXTENSION_KEYS}
     frozen = '`method.freeze.`'
     assert options(frozen) == set(inspect.signature(freeze).parameters) - {'module', 'key'}
     assert choices(frozen, 'norm') >= set(NORM_POLICIES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from mmciss.engine.runner.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import EXTENSION_KEYS, METHOD_SLOTS
 from mmciss.models.slots import NEEDS
 from tests.docs.pages import code_blocks
 from tests.paths import ROOT
@@ -28,7 +28,7 @@ def test_files_and_what_is_in_them_exist() -> None:
 def test_slots_and_needs() -> None:
     calls = [node.value for snippet in SNIPPETS for node in snippet.body if isinstance(node, ast.Assign)]
     keys = {word.arg for call in calls for word in call.keywords}
-    assert keys and keys <= {*METHOD_SLOTS, 'name', 'base', 'extension'}
+    assert keys and keys <= {*METHOD_SLOTS, 'name', 'base', *EXTENSION_KEYS}
     assert f'({", ".join(f"`{need!r}`" for need in NEEDS)})' in ' '.join(TEXT.split())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import mmciss.register_all
 from mmciss.engine.runner.schedule import STEP_KEYS
-from mmciss.engine.runner.step_config import METHOD_SLOTS
+from mmciss.engine.runner.step_config import EXTENSION_KEYS, METHOD_SLOTS
 from mmciss.protocols.build import KEYS
 from tests.docs.pages import PAGES
 from tests.paths import ROOT
@@ -111,7 +111,7 @@ def unknown_keys(text: str) -> list[str]:
                 known = parts[1] in STEP_KEYS
         else:
             parts = parts[1:] if root == 'method' and parts[0] == 'base' and parts[1:] else parts
-            known = parts[0] in (KEYS if root == 'protocol' else {*METHOD_SLOTS, 'name', 'base', 'extension'})
+            known = parts[0] in (KEYS if root == 'protocol' else {*METHOD_SLOTS, 'name', 'base', *EXTENSION_KEYS})
             if parts[1:] and parts[0] not in ('losses', 'shared', 'statistics', 'cfg'):  # of which names are free
                 known = known and (parts[1] in PARAMETERS or parts[1] == 'type')
             elif parts[2:] and parts[0] != 'cfg':

@@ -124,7 +124,7 @@ SLOTS = 'main_loss losses labeler initializer freeze classifier structure decisi
 
 RULES = (
     # Dictionaries and lists; the rules further down look inside.
-    *each(dictionary, 'protocol method method.base method.extension steps steps.* steps.*.cfg model'),
+    *each(dictionary, 'protocol method method.base method.extension method.exemplars steps steps.* steps.*.cfg model'),
     *each(dictionary, 'optim_wrapper optim_wrapper.optimizer'),
     *each(dictionary, ' '.join(f'method.{slot} method.base.{slot}' for slot in SLOTS.split())),
     *each(dictionary, 'model.backbone model.neck model.data_preprocessor model.train_cfg model.test_cfg'),
