@@ -151,7 +151,9 @@ class ExtensionExperiment(Experiment):
         own = self.cfg.train_dataloader.dataset.to_dict()
         out.train_dataloader.dataset = {**own, **self.pairs(step_index=index)}
         if self.whole_images:
-            out.train_dataloader.dataset.pipeline = whole_image_pipeline(self.old.test_pipeline)
+            out.train_dataloader.dataset.pipeline = whole_image_pipeline(
+                self.old.test_pipeline, self.old.model.get('test_cfg')
+            )
             out.train_dataloader.batch_size = 1  # images may differ in size
         return out
 

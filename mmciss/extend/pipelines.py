@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -44,11 +44,14 @@ def default_train_pipeline(crop: int, sizes: Sequence[tuple[int, int]]) -> list[
     ]
 
 
-def whole_image_pipeline(test_pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a pipeline of images as a test pipeline shows them, with masks of that size; half are mirrored.
+def whole_image_pipeline(
+    test_pipeline: list[dict[str, Any]], test_cfg: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Returns a pipeline of images as a model sees them in a test, with masks of that size; half are mirrored.
 
     Args:
         test_pipeline: With a loader of masks, see :func:`with_labels`.
+        test_cfg: The model's. One that slides a window over the image (``mode='slide'``) gets one window of it.
     """
     kinds = [str(transform.get('type')).rpartition('.')[2] for transform in test_pipeline]
     masks = next(index for index, kind in enumerate(kinds) if kind in LOADERS)
@@ -57,7 +60,9 @@ def whole_image_pipeline(test_pipeline: list[dict[str, Any]]) -> list[dict[str, 
     # A test pipeline loads masks after it has resized the image, since they are compared at their own size.
     pipeline = [test_pipeline[images], test_pipeline[masks], *rest]
     pack = next(index for index, item in enumerate(pipeline) if str(item['type']).endswith('PackSegInputs'))
-    return [*pipeline[:pack], dict(type='RandomFlip', prob=0.5), *pipeline[pack:]]
+    options = test_cfg or {}
+    window = [dict(type='RandomCrop', crop_size=options['crop_size'])] if options.get('mode') == 'slide' else []
+    return [*pipeline[:pack], *window, dict(type='RandomFlip', prob=0.5), *pipeline[pack:]]
 
 
 def crop_of(pipeline: list[dict[str, Any]] | None) -> tuple[int, int] | None:

@@ -30,4 +30,8 @@ def test_whole_images_have_masks_of_their_size() -> None:
     test = with_labels([dict(type='mmseg.LoadImageFromFile'), resize, PACK])
     assert whole_image_pipeline(test) == [test[0], test[2], resize, dict(type='RandomFlip', prob=0.5), PACK]
     plain = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), PACK]
-    assert whole_image_pipeline(plain) == [*plain[:2], dict(type='RandomFlip', prob=0.5), PACK]
+    flip = dict(type='RandomFlip', prob=0.5)
+    assert whole_image_pipeline(plain) == whole_image_pipeline(plain, dict(mode='whole')) == [*plain[:2], flip, PACK]
+    window = dict(type='RandomCrop', crop_size=(32, 32))
+    sliding = dict(mode='slide', crop_size=(32, 32), stride=(16, 16))
+    assert whole_image_pipeline(plain, sliding) == [*plain[:2], window, flip, PACK]
