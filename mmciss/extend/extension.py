@@ -16,7 +16,7 @@ from mmciss.engine.runner.export import plain_config
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import solves
-from mmciss.errors import ConfigError
+from mmciss.errors import ConfigError, flag
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import whole_image_pipeline
@@ -83,10 +83,12 @@ class ExtensionExperiment(Experiment):
         settings['iters'] = Setting(iterations, settings['iters'].reason)
         if solves(method):
             iterations = 0
-            settings['iters'] = Setting(0, 'the method solves for the rows of new classes in one pass over the images')
-            if sees_whole_images(cfg.method):
-                for key in ('batch_size', 'crop_size'):
-                    settings.pop(key)
+            crops = ('batch_size', 'crop_size') if sees_whole_images(cfg.method) else ()
+            for key in crops:
+                settings.pop(key)
+            unread = [flag(key) for key in ('iters', 'lr', *crops) if key in (given or {})]
+            reason = 'the method solves for the rows of new classes in one pass over the images'
+            settings['iters'] = Setting(0, f'{reason}; {" and ".join(unread)}: not read' if unread else reason)
         decides = {
             'checkpoint': file_checksum(old.checkpoint),
             'classes': list(step.names),

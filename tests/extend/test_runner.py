@@ -173,7 +173,10 @@ def test_exemplars_of_every_class_need_no_training(
     before = torch.load(model[1], weights_only=True)['state_dict']
     after = torch.load(found.checkpoint, weights_only=True)['state_dict']
     assert all(torch.equal(after[name], before[name]) for name in before if 'conv_seg' not in name)
-    again = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'again', **data)
+    again = extend(
+        *model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'again', crop_size=16, lr=1.0, **data
+    )
+    assert again.summary['settings']['iters']['reason'].endswith('; --lr and --crop-size: not read')
     assert torch.equal(logits(again.config), logits(found.config))
 
 
