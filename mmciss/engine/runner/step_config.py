@@ -67,16 +67,12 @@ def method_slots(method: dict[str, Any] | None, step: Step) -> dict[str, Any]:
     method = dict(method or {})
     base = dict(method.pop('base', None) or {})
     method.pop('name', None)
-    others = {f'method.{name}': dict(method.pop(name, None) or {}) for name in EXTENSION_KEYS}
-    for place, slots in {'method': method, 'method.base': base, **others}.items():
+    extending = {f'method.{name}': dict(method.pop(name, None) or {}) for name in EXTENSION_KEYS}
+    for place, slots in {'method': method, 'method.base': base, **extending}.items():
         for key in slots:
             if key not in METHOD_SLOTS:
-                raise unknown_name(
-                    'slot',
-                    key,
-                    METHOD_SLOTS + (('name', 'base', *EXTENSION_KEYS) if place == 'method' else ()),
-                    f'{place}.{key}',
-                )
+                others = ('name', 'base', *EXTENSION_KEYS) if place == 'method' else ()
+                raise unknown_name('slot', key, METHOD_SLOTS + others, f'{place}.{key}')
     if not step.is_base:
         return {key: method.get(key) for key in METHOD_SLOTS}
     carried = {key: method.get(key) for key in CARRIED_SLOTS}
