@@ -21,7 +21,7 @@ from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import whole_image_pipeline
 from mmciss.extend.settings import Setting, derive, extension_method
-from mmciss.extend.training_config import training_config
+from mmciss.extend.training_config import check_solved_reads, training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
 from mmciss.protocols.step import MAX_CHANNELS, Step
@@ -82,8 +82,9 @@ class ExtensionExperiment(Experiment):
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
         if solves(method):
-            iterations = 0
-            crops = ('batch_size', 'crop_size') if sees_whole_images(cfg.method) else ()
+            iterations, whole = 0, sees_whole_images(cfg.method)
+            check_solved_reads(cfg_options or {}, whole)
+            crops = ('batch_size', 'crop_size') if whole else ()
             for key in crops:
                 settings.pop(key)
             unread = [flag(key) for key in ('iters', 'lr', *crops) if key in (given or {})]

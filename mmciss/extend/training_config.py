@@ -109,6 +109,23 @@ def check_read(options: Mapping[str, Any]) -> None:
             )
 
 
+def check_solved_reads(options: Mapping[str, Any], whole_images: bool) -> None:
+    """Rejects changes that do nothing where the rows of new classes are solved for in one pass over the images.
+
+    Args:
+        options: Changes by dotted keys.
+        whole_images: Whether the pass sees images as a test does.
+    """
+    unread = dict.fromkeys(('optim_wrapper', 'param_scheduler', 'train_cfg'), 'trains nothing')
+    if whole_images:
+        sees = 'sees images whole, as a test does'
+        unread |= dict.fromkeys(('train_dataloader.batch_size', 'train_dataloader.dataset.pipeline'), sees)
+    for key in options:
+        for prefix, reason in unread.items():
+            if f'{key}.'.startswith(f'{prefix}.'):
+                raise ConfigError(f'--cfg-options {key}: not read; a method that solves for new rows {reason}')
+
+
 def training_model(model: ConfigDict, crop: tuple[int, int]) -> ConfigDict:
     """Fits the model's config to training with more classes and on crops, in place, and returns it.
 

@@ -178,6 +178,9 @@ def test_exemplars_of_every_class_need_no_training(
     )
     assert again.summary['settings']['iters']['reason'].endswith('; --lr and --crop-size: not read')
     assert torch.equal(logits(again.config), logits(found.config))
+    own = {'train_dataloader.batch_size': 4}
+    with pytest.raises(ConfigError, match='train_dataloader.batch_size: not read'):
+        extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'refused', **data, cfg_options=own)
 
 
 def test_a_model_that_was_solved_for_is_solved_for_again(

@@ -12,7 +12,7 @@ from mmciss.errors import ConfigError
 from mmciss.extend.data import ExtensionData
 from mmciss.extend.extension import ExtensionExperiment
 from mmciss.extend.old_model import read_old_model
-from mmciss.extend.training_config import check_read, training_model
+from mmciss.extend.training_config import check_read, check_solved_reads, training_model
 from mmciss.models.step_context import StepState
 from tests.extend.samples import write_images, write_model
 
@@ -62,6 +62,20 @@ def test_from_model_to_step(tmp_path: Path) -> None:
 def test_keys_that_an_extension_does_not_read_are_refused(key: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_read({key: 1})
+
+
+@pytest.mark.parametrize('key', ['optim_wrapper.optimizer.lr', 'train_cfg.max_iters', 'param_scheduler'])
+def test_a_method_that_solves_reads_no_schedule(key: str) -> None:
+    with pytest.raises(ConfigError, match=f'{key}: not read; .* trains nothing'):
+        check_solved_reads({key: 1}, whole_images=False)
+
+
+@pytest.mark.parametrize('key', ['train_dataloader.batch_size', 'train_dataloader.dataset.pipeline'])
+def test_one_that_sees_images_whole_reads_no_batch_and_no_crop(key: str) -> None:
+    check_solved_reads({key: 1, 'train_dataloader.num_workers': 2}, whole_images=False)
+    check_solved_reads({'train_dataloader.num_workers': 2}, whole_images=True)
+    with pytest.raises(ConfigError, match=f'{key}: not read; .* sees images whole'):
+        check_solved_reads({key: 1}, whole_images=True)
 
 
 def test_lists_of_class_weights_are_dropped() -> None:
