@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmciss.engine import IncrementalRunner
-from mmciss.functional import correlations, random_projection
+from mmciss.functional import correlations, random_features, random_projection
 from mmciss.functional.cross_entropy import unbiased_cross_entropy
 from mmciss.functional.logit_distillation import unbiased_distillation
 from mmciss.functional.sigmoid_distillation import sigmoid_distillation
@@ -58,8 +58,9 @@ def test_the_losses_of_a_network_agree_with_the_cpu(device: str, channels_last: 
 def test_the_sums_of_the_closed_form_agree_with_the_cpu(device: str) -> None:
     embedding, labels = torch.randn(2, 8, 6, 5), torch.randint(0, 4, (2, 6, 5))
     projection = random_projection(8, 300).float()
-    expected = correlations(embedding, labels, projection, 3)
-    found = correlations(embedding.to(device), labels.to(device), projection.to(device), 3)
+    expected = correlations(random_features([embedding], projection), labels, 3)
+    features = random_features([embedding.to(device)], projection.to(device))
+    found = correlations(features, labels.to(device), 3)
     for one, other in zip(found, expected, strict=True):
         assert one.device.type == device
         torch.testing.assert_close(one.cpu(), other, rtol=1e-5, atol=1e-5)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .numerics import wide_type
+from .numerics import full_precision
 
 SITES = 2048
-"""How many sites are expanded at a time, which bounds the memory."""
+"""How many sites are added at a time, which bounds the memory."""
 
 BLOCK = 256
 """Side of the blocks in which a CPU adds up the upper half of ``phi^T phi``."""
@@ -49,32 +50,54 @@ def random_projection(in_channels: int, width: int, seed: int = 0) -> Tensor:
     return torch.empty(width, in_channels, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
 
 
-def random_features(embedding: Tensor, projection: Tensor) -> Tensor:
-    """Returns ``relu(f R^T)``, shape ``(P, E)``, of vectors ``(P, D)`` and a projection ``(E, D)``."""
-    return F.relu(embedding @ projection.T)
+def random_features(maps: Sequence[Tensor], projection: Tensor, upsample: int = 1) -> Tensor:
+    """Returns ``phi = relu(R f)`` of maps that are joined at the size of the first, shape ``(N, E, u * h, u * w)``.
+
+    A random layer and a bilinear interpolation can change places. So every map goes through its part of the layer where
+    it has fewer sites, which is the same but for rounding.
+
+    Args:
+        maps: Shapes ``(N, D_i, h_i, w_i)``.
+        projection: The random layer R, shape ``(E, D)`` with the sum D of all channels.
+        upsample: How many times finer than the first map the features are, u.
+    """
+    size = maps[0].shape[-2:]
+    total = None
+    with full_precision(projection):
+        for item, part in zip(maps, projection.split([item.shape[1] for item in maps], 1), strict=True):
+            item = item.to(projection)
+            if item.shape[-2:].numel() > size.numel():
+                item = _resized(item, size)
+            item = _resized(F.conv2d(item, part[..., None, None]), size)
+            total = item if total is None else total + item
+        assert total is not None, 'the embedding is among the maps'
+        return F.relu(_resized(total, (upsample * size[0], upsample * size[1])))
 
 
-def correlations(embedding: Tensor, labels: Tensor, projection: Tensor, num_classes: int) -> Correlations:
+def _resized(item: Tensor, size: Sequence[int]) -> Tensor:
+    same = tuple(item.shape[-2:]) == tuple(size)
+    return item if same else F.interpolate(item, tuple(size), mode='bilinear', align_corners=False)
+
+
+def correlations(features: Tensor, labels: Tensor, num_classes: int) -> Correlations:
     """Adds up the correlations of random features and one-hot labels, in double precision.
 
     Args:
-        embedding: Shape ``(N, D, h, w)``.
+        features: Shape ``(N, E, h, w)``.
         labels: Classes of the sites, shape ``(N, h, w)``; a site whose label is no class, such as 255, is left out.
-        projection: The random layer, shape ``(E, D)``.
         num_classes: Number C of classes.
     """
     inside = (labels >= 0) & (labels < num_classes)
-    projection = projection.to(embedding.device, wide_type(embedding))
-    width = len(projection)
-    auto, cross = (embedding.new_zeros(rows, width, dtype=torch.float64) for rows in (width, num_classes))
+    width = features.shape[1]
+    auto, cross = (features.new_zeros(rows, width, dtype=torch.float64) for rows in (width, num_classes))
     # Half of a symmetric product is enough; a GPU is faster with the whole of it.
-    block = BLOCK if embedding.device.type == 'cpu' else width
+    block = BLOCK if features.device.type == 'cpu' else width
     for image, row, column in zip(*(part.split(SITES) for part in inside.nonzero(as_tuple=True)), strict=True):
-        # Single precision as in the model's own scores; sums over millions of sites need double.
-        features = random_features(embedding[image, :, row, column].to(projection), projection).double()
+        # Features are of single precision; sums over millions of sites need double.
+        sites = features[image, :, row, column].double()
         for first in range(0, width, block):
-            auto[first : first + block, first:].addmm_(features[:, first : first + block].T, features[:, first:])
-        cross.addmm_(F.one_hot(labels[image, row, column].long(), num_classes).to(features).T, features)
+            auto[first : first + block, first:].addmm_(sites[:, first : first + block].T, sites[:, first:])
+        cross.addmm_(F.one_hot(labels[image, row, column].long(), num_classes).to(sites).T, sites)
     return Correlations(auto.triu() + auto.triu(1).T, cross)
 
 

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmciss.functional import (
@@ -35,6 +36,10 @@ STEPS = [data(0, (0, 1, 2, 255)), data(1, (0, 3, 1)), data(2, (4, 5, 255, 0)), d
 PROJECTION = random_projection(5, 16, seed=3)
 
 
+def sums_of(embedding: Tensor, labels: Tensor, classes: int = CLASSES) -> Correlations:
+    return correlations(random_features([embedding], PROJECTION), labels, classes)
+
+
 def plain_ridge(steps: list[tuple[Tensor, Tensor]], classes: int = CLASSES) -> Tensor:
     """All sites at once: least squares of the features with ``sqrt(gamma) I`` below them."""
     vectors = torch.cat([embedding.permute(0, 2, 3, 1).reshape(-1, 5) for embedding, _ in steps])
@@ -50,7 +55,8 @@ def plain_ridge(steps: list[tuple[Tensor, Tensor]], classes: int = CLASSES) -> T
 def test_by_hand() -> None:
     """Features 1 and 2 of classes 0 and 1: W = (sum phi y) / (1 + 4 + gamma)."""
     embedding = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64).view(1, 1, 1, 3)
-    sums = correlations(embedding, torch.tensor([[[0, 1, 1]]]), torch.ones(1, 1), num_classes=2)
+    features = random_features([embedding], torch.ones(1, 1, dtype=torch.float64))
+    sums = correlations(features, torch.tensor([[[0, 1, 1]]]), num_classes=2)
     assert sums.auto.tolist() == [[5.0]] and sums.cross.tolist() == [[1.0], [2.0]]
     torch.testing.assert_close(solve_ridge(sums, 1.0), torch.tensor([[1 / 6], [2 / 6]], dtype=torch.float64))
 
@@ -61,7 +67,7 @@ def test_steps_in_any_order_are_the_joint_regression(order: tuple[int, ...]) -> 
     for index in order:
         embedding, labels = STEPS[index]
         seen = 1 + int(labels[labels != 255].max())  # a step knows of no later class
-        new = correlations(embedding, labels, PROJECTION, seen)
+        new = sums_of(embedding, labels, seen)
         sums = new if sums is None else sums.plus(new)
     assert sums is not None
     torch.testing.assert_close(solve_ridge(sums, GAMMA), plain_ridge(STEPS), rtol=0, atol=1e-10)
@@ -77,26 +83,28 @@ def test_the_papers_recursion_gives_the_same_rows() -> None:
             wanted = (label[inside][:, None] == torch.arange(CLASSES)).double()
             total = total + features.T @ features
             rows = rows + torch.linalg.inv(total) @ features.T @ (wanted - features @ rows)
-    found = [correlations(*item, PROJECTION, CLASSES) for item in STEPS]
+    found = [sums_of(*item) for item in STEPS]
     sums = found[0].plus(found[1]).plus(found[2]).plus(found[3])
     torch.testing.assert_close(solve_ridge(sums, GAMMA), rows.T, rtol=0, atol=1e-9)
 
 
 def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = correlations(*STEPS[0], PROJECTION, CLASSES)
+    whole = sums_of(*STEPS[0])
     monkeypatch.setattr(ridge_regression, 'SITES', 7)
     monkeypatch.setattr(ridge_regression, 'BLOCK', 3)
-    for one, other in zip(correlations(*STEPS[0], PROJECTION, CLASSES), whole, strict=True):
+    for one, other in zip(sums_of(*STEPS[0]), whole, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 def test_single_precision_is_added_up_in_double() -> None:
-    sums = correlations(STEPS[0][0].float(), STEPS[0][1], PROJECTION.float(), CLASSES)
+    features = random_features([STEPS[0][0].float()], PROJECTION.float())
+    assert features.dtype == torch.float32
+    sums = correlations(features, STEPS[0][1], CLASSES)
     assert sums.auto.dtype == sums.cross.dtype == torch.float64
 
 
 def test_a_batch_without_labels_adds_nothing() -> None:
-    empty = correlations(STEPS[0][0], torch.full((3, 4, 6), 255), PROJECTION, CLASSES)
+    empty = sums_of(STEPS[0][0], torch.full((3, 4, 6), 255))
     assert not empty.auto.any() and not empty.cross.any()
     assert torch.equal(empty.plus(Correlations(*empty)).auto, empty.auto)
 
@@ -107,7 +115,27 @@ def test_random_layer_is_fixed_and_leaves_the_global_generator_alone() -> None:
     assert not torch.equal(random_projection(5, 16, seed=4), PROJECTION)
     assert torch.equal(torch.get_rng_state(), before)
     assert PROJECTION.abs().max() <= 5**-0.5
-    assert random_features(STEPS[0][0][:, :, 0, 0], PROJECTION).min() >= 0
+
+
+@pytest.mark.parametrize('upsample', (1, 2))
+@pytest.mark.parametrize('side', (2, 4, 9), ids=('coarser', 'as fine', 'finer'))
+def test_maps_of_other_sizes_join_the_first(side: int, upsample: int) -> None:
+    """Interpolating before the random layer, as written, is interpolating after it, as computed."""
+    first, second = STEPS[0][0], torch.randn(3, 7, side, side, dtype=torch.float64)
+    projection = random_projection(12, 16)
+    joined = torch.cat([first, F.interpolate(second, (4, 6), mode='bilinear')], 1)
+    finer = F.interpolate(joined, scale_factor=upsample, mode='bilinear')
+    expected = torch.einsum('ed,ndhw->nehw', projection, finer).clamp(min=0)
+    found = random_features([first, second], projection, upsample)
+    assert found.min() >= 0
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_random_features_are_not_of_half_precision() -> None:
+    maps = [STEPS[0][0].to(torch.bfloat16)]
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = random_features(maps, PROJECTION.float())
+    torch.testing.assert_close(found, random_features([maps[0].double()], PROJECTION).float())
 
 
 def counted(*sites: tuple[int, int, int]) -> Correlations:
@@ -144,9 +172,7 @@ def test_revealed_sites_are_those_of_joint_regression() -> None:
     """Sites that an earlier step called background and a later one labels: as if they had had their label twice."""
     embedding, labels = STEPS[2]
     hidden = labels.where((labels != 4) & (labels != 5), 0)
-    sums = correlations(embedding, labels, PROJECTION, CLASSES).plus(
-        correlations(embedding, hidden, PROJECTION, CLASSES)
-    )
+    sums = sums_of(embedding, labels).plus(sums_of(embedding, hidden))
     twice = torch.ones(2, dtype=torch.float64)
     joint = plain_ridge([STEPS[2], STEPS[2]])
     torch.testing.assert_close(reveal_hidden_sites(solve_ridge(sums, GAMMA), twice), joint, rtol=0, atol=1e-10)

@@ -64,8 +64,8 @@ class RidgeCorrelations(DataPass):
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's sites."""
         assert output.embedding is not None, 'it is among the needs'
-        sites = self.layer.sites(output.embedding)
-        labels = labels_at(target, sites.shape[-2:], centre=True)
+        features = self.layer.expand(output.embedding)
+        labels = labels_at(target, features.shape[-2:], centre=True)
         old, first = self.step.num_old, int(self.step.background)
         exemplars = torch.zeros(len(target), dtype=torch.bool, device=target.device)
         if self.from_exemplars:
@@ -73,14 +73,14 @@ class RidgeCorrelations(DataPass):
         if self.threshold is not None and self.step.background and old > 1 and self.step.index >= self.first_step:
             scores, probability = output.logits[:, :old], 'sigmoid'
             if self.from_exemplars:  # an ordinary classifier, with a softmax
-                scores, probability = output.logits_at(sites.shape[-2:])[:, :old], 'softmax'
+                scores, probability = output.logits_at(features.shape[-2:])[:, :old], 'softmax'
             pseudo = threshold_pseudo_labels(labels, scores, self.threshold, probability=probability)
             labels = torch.where(exemplars[:, None, None], labels, pseudo)
         for name, chosen in (('new', ~exemplars), ('exemplars', exemplars)):
             if not chosen.any():
                 continue
             found = labels[chosen]
-            sums = correlations(sites[chosen], found, self.layer.projection.flatten(1), self.step.num_seen)
+            sums = correlations(features[chosen], found, self.step.num_seen)
             self.sums[name] = sums.plus(self.sums[name]) if name in self.sums else sums
             own = (found >= first) & (found < old) if name == 'exemplars' else (found >= old)
             seen = found[own & (found < self.step.num_seen)]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import normal_init
 from torch import Tensor, nn
 
-from mmciss.functional import random_projection
+from mmciss.functional import random_features, random_projection
 from mmciss.models.classifiers.growable import Growable
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class ExpandedRows(Growable):
         seed: Seed of the random layer.
         trained: Whether an ordinary classifier on the embedding is trained, and answers, until :meth:`set_rows`.
         upsample: How many times finer than the embedding the scores are.
-        beside: Index and number of channels L of the map, among those that the head gets, which joins the embedding;
-            see :func:`put_rows`.
+        beside: Index and number of channels of each map, among those that the head gets, which joins the embedding; see
+            :func:`put_rows`. A pair stands for itself.
 
     Examples:
         >>> layer = ExpandedRows(8, (16, 1), width=32)
@@ -48,7 +48,7 @@ class ExpandedRows(Growable):
         seed: int = 0,
         trained: bool = False,
         upsample: int = 1,
-        beside: tuple[int, int] | None = None,
+        beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
             layer = nn.Conv2d(width, rows, 1, bias=False)
@@ -56,30 +56,25 @@ class ExpandedRows(Growable):
             return layer.requires_grad_(False)
 
         super().__init__(sizes, new_layer)
-        self.in_channels, self.upsample, self.beside = in_channels, upsample, beside
-        self.map: Tensor | None = None
-        total = in_channels + (0 if beside is None else beside[1])
+        self.in_channels, self.upsample, self.beside = in_channels, upsample, pairs_of(beside)
+        self.maps: list[Tensor] = []
+        total = in_channels + sum(channels for _, channels in self.beside)
         self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
         self.trained = nn.Conv2d(in_channels, sum(self.sizes), 1) if trained else None
         if self.trained is not None:
             normal_init(self.trained, std=0.01)
         self.is_solved = not trained
 
-    def sites(self, embedding: Tensor) -> Tensor:
-        """Returns what the random layer sees of the latest batch, ``(N, D + L, upsample * h, upsample * w)``."""
-        if self.beside is not None:
-            assert self.map is not None, 'put_rows lets the head hand it on'
-            beside = F.interpolate(self.map, embedding.shape[-2:], mode='bilinear', align_corners=False)
-            embedding = torch.cat([embedding, beside.to(embedding)], 1)
-        if self.upsample == 1:
-            return embedding
-        return F.interpolate(embedding, scale_factor=self.upsample, mode='bilinear', align_corners=False)
+    def expand(self, embedding: Tensor) -> Tensor:
+        """Returns the random features of the latest batch, ``(N, E, upsample * h, upsample * w)``."""
+        assert len(self.maps) == len(self.beside), 'put_rows lets the head hand them on'
+        return random_features([embedding, *self.maps], self.projection.flatten(1), self.upsample)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""
         if self.trained is not None and not self.is_solved:
             return self.trained(x)
-        return F.conv2d(F.relu(F.conv2d(self.sites(x), self.projection), inplace=True), self.weight)
+        return F.conv2d(self.expand(x), self.weight)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
@@ -130,11 +125,11 @@ class ExpandedRows(Growable):
 
 
 def put_rows(head: BaseDecodeHead, rows: ExpandedRows) -> None:
-    """Makes rows the classifier of a head, which hands on the map that they see beside the embedding, if any."""
+    """Makes rows the classifier of a head, which hands on the maps that they see beside the embedding, if any."""
     head.conv_seg = rows
-    if rows.beside is not None:
+    if rows.beside:
         # Heads call their own forward, past any hook.
-        head.forward = partial(_with_map, head)
+        head.forward = partial(_with_maps, head)
 
 
 def maps_of(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
@@ -142,7 +137,19 @@ def maps_of(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return [inputs] if isinstance(inputs, Tensor) else inputs
 
 
-def _with_map(head: BaseDecodeHead, inputs: Tensor | Sequence[Tensor], *args: Any) -> Any:
+def pairs_of(beside: Sequence[Sequence[int]] | Sequence[int] | None) -> tuple[tuple[int, int], ...]:
+    """Returns indices and channels of maps as pairs; models of an earlier form have one pair.
+
+    Examples:
+        >>> pairs_of((-2, 96)), pairs_of([[-2, 96], [-1, 320]]), pairs_of(None)
+        (((-2, 96),), ((-2, 96), (-1, 320)), ())
+    """
+    many = [beside] if beside and isinstance(beside[0], int) else beside or ()
+    return tuple((index, channels) for index, channels in many)  # type: ignore[misc]
+
+
+def _with_maps(head: BaseDecodeHead, inputs: Tensor | Sequence[Tensor], *args: Any) -> Any:
     rows = head.conv_seg
-    rows.map = maps_of(inputs)[rows.beside[0]].detach()
+    maps = maps_of(inputs)
+    rows.maps = [maps[index].detach() for index, _ in rows.beside]
     return type(head).forward(head, inputs, *args)

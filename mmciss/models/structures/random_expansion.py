@@ -16,7 +16,7 @@ from mmciss.functional import Correlations, correlations_of_rows, hidden_sites, 
 from mmciss.models.classifiers.growable import GrowableConv2d
 from mmciss.models.feature_channels import SIDE, run_on_an_empty_image
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
-from mmciss.models.structures.expanded_rows import ExpandedRows, maps_of, put_rows
+from mmciss.models.structures.expanded_rows import ExpandedRows, maps_of, pairs_of, put_rows
 from mmciss.models.structures.structure import Structure, TakenOut, build_exported_head
 from mmciss.registry import STRUCTURES
 from mmciss.utils.patched import patched
@@ -48,10 +48,10 @@ class RandomExpansion(Structure):
         upsample: How many times finer than the embedding the sites are, in both directions. The release's sites are
             the embedding's, 1, whose scores are upsampled: a mixture of two sites' scores says less about where a class
             ends than a score of the mixture.
-        level: Which of the maps that the head gets joins the embedding, as in a list of them; None for the embedding
-            alone, as in the release. The embedding was made for the classes of the base step, maps before the head
-            still know what else there is. Where the head gets a single map (a plain vision transformer), there is none
-            before it, and the embedding stands alone.
+        level: Which of the maps that the head gets join the embedding, an index or several, as in a list of them; None
+            for the embedding alone, as in the release. The embedding was made for the classes of the base step, maps
+            before the head still know what else there is. Where the head gets a single map (a plain vision
+            transformer), levels other than that are left out.
     """
 
     in_plain_model = False
@@ -66,7 +66,7 @@ class RandomExpansion(Structure):
         seed: int = 0,
         reveal_hidden: bool = True,
         upsample: int = 1,
-        level: int | None = None,
+        level: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         for key, value in (('width', width), ('upsample', upsample)):
@@ -75,7 +75,8 @@ class RandomExpansion(Structure):
         if gamma <= 0:
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
         self.width, self.gamma, self.seed = width, gamma, seed
-        self.reveal_hidden, self.upsample, self.level = reveal_hidden, upsample, level
+        self.reveal_hidden, self.upsample = reveal_hidden, upsample
+        self.levels = [] if level is None else [level] if isinstance(level, int) else list(level)
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Puts the random layer and the rows in the place of the main classifier.
@@ -97,8 +98,7 @@ class RandomExpansion(Structure):
                 'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
                 'future_rows'
             )
-        channels = None if self.level is None else level_channels(segmentor, head, self.level)
-        beside = None if self.level is None or channels is None else (self.level, channels)
+        beside = levels_of(segmentor, head, self.levels) if self.levels else ()
         rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, step.is_base, self.upsample, beside)
         put_rows(head, rows.to(layer.weight))
 
@@ -138,8 +138,8 @@ class RandomExpansion(Structure):
         options = ConfigDict(type='HeadWithRandomExpansion', sizes=list(layer.sizes), width=self.width)
         if self.upsample > 1:
             options.upsample = self.upsample
-        if layer.beside is not None:
-            options.beside = layer.beside
+        if layer.beside:
+            options.beside = [list(pair) for pair in layer.beside]
         if self.gamma != 1:
             options.gamma = self.gamma
         if index:
@@ -166,7 +166,7 @@ class RandomExpansion(Structure):
         parts = [weights.pop(name) for name in names]
         rows = weights[f'{prefix}steps.0.weight'] = torch.cat(parts)
         head['sizes'] = [len(rows)]
-        gamma, beside = head.get('gamma', 1.0), head.get('beside')
+        gamma = head.get('gamma', 1.0)
         statistics = state.get('statistics') or {}
         if 'autocorrelation' in statistics:
             sums = correlations_of_rows(statistics['autocorrelation'], rows.flatten(1), gamma)
@@ -176,15 +176,18 @@ class RandomExpansion(Structure):
             plain['decode_head'][-1] = plain['decode_head'][-1]['head']
         else:
             plain['decode_head'] = plain['decode_head']['head']
-        own = dict(width=head['width'], upsample=head.get('upsample', 1), level=None if beside is None else beside[0])
+        levels = [index for index, _ in pairs_of(head.get('beside'))]
+        own = dict(width=head['width'], upsample=head.get('upsample', 1), level=levels or None)
         return TakenOut(dict(own, type=cls.__name__, gamma=gamma), plain)
 
 
-def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -> int | None:
-    """Returns the number of channels of one of the maps that a head gets; None if it gets a single one, and not that.
+def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[int]) -> list[tuple[int, int]]:
+    """Returns index and number of channels of some of the maps that a head gets.
+
+    Those that a head with a single map lacks are left out.
 
     Raises:
-        ConfigError: If it gets several, and none of this level.
+        ConfigError: If it gets several, and none of such a level.
     """
     maps: list[Tensor] = []
 
@@ -194,17 +197,20 @@ def level_channels(segmentor: BaseSegmentor, head: BaseDecodeHead, level: int) -
 
     with patched(head, 'forward', forward):
         run_on_an_empty_image(segmentor, 'method.structure.level')
-    number = len(maps)
-    inside = -number <= level < number
-    if number == 1 and not inside:
-        return None
-    if not inside or maps[level].dim() != 4:
-        shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
-        raise ConfigError(
-            f'method.structure.level={level}: the head gets {number} maps, so {-number} to {number - 1} are allowed, '
-            f'and None, which leaves them out; for an image of {SIDE} x {SIDE} pixels they are of shape {shapes}'
-        )
-    return maps[level].shape[1]
+    number, found = len(maps), []
+    for level in levels:
+        inside = -number <= level < number
+        if number == 1 and not inside:
+            continue
+        if not inside or maps[level].dim() != 4:
+            shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
+            raise ConfigError(
+                f'method.structure.level={level}: the head gets {number} maps, so {-number} to {number - 1} are '
+                f'allowed, and None, which leaves them out; for an image of {SIDE} x {SIDE} pixels they are of shape '
+                f'{shapes}'
+            )
+        found.append((level, maps[level].shape[1]))
+    return found
 
 
 @MODELS.register_module(name='HeadWithRandomExpansion')
@@ -213,7 +219,7 @@ def head_with_random_expansion(
     sizes: Sequence[int],
     width: int,
     upsample: int = 1,
-    beside: tuple[int, int] | None = None,
+    beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
     gamma: float = 1.0,
 ) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
@@ -223,7 +229,7 @@ def head_with_random_expansion(
         sizes: Channels added by each step.
         width: Number of random features.
         upsample: How many times finer than the embedding the scores are.
-        beside: Index and number of channels of the map that joins the embedding.
+        beside: Index and number of channels of each map that joins the embedding.
         gamma: Weight of the rows' squared norm in their regression, which a further step needs.
 
     Raises:

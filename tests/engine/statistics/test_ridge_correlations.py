@@ -32,8 +32,8 @@ def model(width: int = 24) -> Teacher:
     segmentor = build_grown_segmentor(segmentor_config(5), LATER.sizes)
     RandomExpansion(width).install(segmentor, LATER)
     layer, teacher = segmentor.decode_head.conv_seg, Teacher(segmentor.double())
-    embedding = teacher(batches()[0][0]).embedding.movedim(1, -1).flatten(0, 2)
-    features = random_features(embedding, layer.projection.flatten(1))
+    embedding = teacher(batches()[0][0]).embedding
+    features = random_features([embedding], layer.projection.flatten(1)).movedim(1, -1).flatten(0, 2)
     # Rows that tell the sites apart: what all sites have in common speaks for no class.
     rows = torch.randn(3, width, dtype=torch.float64) / features.std(0).clamp(min=1e-3)
     common = features.mean(0)

@@ -78,13 +78,19 @@ def test_scores_are_those_of_the_upsampled_embedding() -> None:
     torch.testing.assert_close(layer(x), torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
 
 
-def test_a_map_before_the_head_joins_the_embedding(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('level', 'beside'), [(-2, [(-2, 16)]), ([-2, -1], [(-2, 16), (-1, 32)]), ([3, 0], [(3, 32), (0, 4)])]
+)
+def test_maps_before_the_head_join_the_embedding(
+    level: int | list[int], beside: list[tuple[int, int]], tmp_path: Path
+) -> None:
     """Of every batch anew, in copies too, and in a teacher."""
-    structure = dict(EXPANSION, level=-2)
+    structure = dict(EXPANSION, level=level)
     model = model_of(BASE, structure=structure)
     rows = solve(model).float()
     layer = rows_of(model.eval())
-    assert layer.beside == (-2, 16) and layer.projection.shape == (24, 8 + 16, 1, 1)
+    assert layer.beside == tuple(beside)
+    assert layer.projection.shape == (24, 8 + sum(channels for _, channels in beside), 1, 1)
     taken = copy.deepcopy(model)
     teacher = build_teacher(model_of(LATER, finish(model, tmp_path), structure=structure), 'cpu')
     for side in (32, 48):
@@ -93,8 +99,10 @@ def test_a_map_before_the_head_joins_the_embedding(tmp_path: Path) -> None:
         with FeatureTap(model.segmentor, ['decode_head.conv_seg:input']) as tap:
             maps = model.segmentor.extract_feat(inputs)
             model.segmentor.decode_head.forward(maps)
-        both = torch.cat([tap.records['decode_head.conv_seg:input'], maps[-2]], 1)
-        features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), both))
+        embedding = tap.records['decode_head.conv_seg:input']
+        resized = [F.interpolate(maps[index], embedding.shape[-2:], mode='bilinear') for index, _ in beside]
+        joined = torch.cat([embedding, *resized], 1)
+        features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), joined))
         torch.testing.assert_close(found, torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(taken(inputs), found)
         torch.testing.assert_close(teacher(inputs).logits, found)
@@ -109,12 +117,14 @@ def single_map_config(num_classes: int) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize(('level', 'beside'), [(-2, None), (3, None), (-1, (-1, 32)), (0, (0, 32))])
-def test_a_single_map_has_none_before_it(level: int, beside: tuple[int, int] | None) -> None:
+@pytest.mark.parametrize(
+    ('level', 'beside'), [(-2, ()), (3, ()), (-1, ((-1, 32),)), (0, ((0, 32),)), ([-2, -1], ((-1, 32),))]
+)
+def test_a_single_map_has_none_before_it(level: int | list[int], beside: tuple[tuple[int, int], ...]) -> None:
     model = IncrementalSegmentor(single_map_config(3), BASE, structure=dict(EXPANSION, upsample=2, level=level))
     model.init_weights()
     layer = rows_of(model)
-    assert layer.beside == beside and layer.projection.shape[1] == 8 + (beside[1] if beside else 0)
+    assert layer.beside == beside and layer.projection.shape[1] == 8 + sum(channels for _, channels in beside)
     solve(model)
     assert model.eval()(torch.randn(1, 3, 32, 32)).shape[:2] == (1, 3)
 
@@ -134,8 +144,8 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
     torch.testing.assert_close(solve(later, 1).float(), layer.weight.flatten(1))
 
 
-@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=-2)], ids=['', 'fine'])
-def test_exported_model_gives_the_same_scores(options: dict[str, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=[-2, -1])], ids=['', 'fine'])
+def test_exported_model_gives_the_same_scores(options: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
     solve(model)
     paths = finish(model, tmp_path)
