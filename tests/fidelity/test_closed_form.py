@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,7 +26,7 @@ def cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sites(step: ComposedStep, upsample: int = 1, level: int | None = None) -> tuple[Tensor, Tensor]:
+def sites(step: ComposedStep, upsample: int = 1, levels: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
     """Random features of every site of the step's three batches, in evaluation mode, and labels of their middle."""
     projection = step.model.segmentor.state_dict()[f'{PREFIX}.projection'].flatten(1)
     step.model.eval()
@@ -32,10 +34,9 @@ def sites(step: ComposedStep, upsample: int = 1, level: int | None = None) -> tu
     for inputs, target in step.batches:
         step.inputs = inputs
         embedding = step.answer().embedding
-        if level is not None:
-            beside = step.model.segmentor.extract_feat(inputs)[level]
-            beside = F.interpolate(beside, embedding.shape[-2:], mode='bilinear')
-            embedding = torch.cat([embedding, beside], 1)
+        maps = step.model.segmentor.extract_feat(inputs)
+        beside = [F.interpolate(maps[level], embedding.shape[-2:], mode='bilinear') for level in levels]
+        embedding = torch.cat([embedding, *beside], 1)
         if upsample > 1:
             embedding = F.interpolate(embedding, scale_factor=upsample, mode='bilinear')
         stride = target.shape[-1] // embedding.shape[-1]
@@ -67,19 +68,21 @@ def test_base_step_trains_an_ordinary_classifier() -> None:
     }
 
 
-@pytest.mark.parametrize(('method', 'upsample', 'level'), (('closed_form', 1, None), ('closed_form_fine', 2, -2)))
+@pytest.mark.parametrize(
+    ('method', 'upsample', 'levels'), (('closed_form', 1, ()), ('closed_form_fine', 2, (-3, -2, -1)))
+)
 def test_steps_of_fully_labelled_data_give_the_rows_of_joint_ridge_regression(
-    method: str, upsample: int, level: int | None
+    method: str, upsample: int, levels: Sequence[int]
 ) -> None:
     """To 1e-6; the batches of the later step show old and new classes, all labelled."""
     run = compose(RECIPE, method, method__statistics__ridge__threshold=None, **CHANGES)
-    features, labels = sites(run.base, upsample, level)
+    features, labels = sites(run.base, upsample, levels)
     run.base.end()
     torch.testing.assert_close(solved(run.base), ridge(features, labels, 4), rtol=0, atol=1e-6)
 
     later = run.later
     assert torch.equal(solved(later)[:4], solved(run.base)) and not solved(later)[4:].any()
-    more, more_labels = sites(later, upsample, level)
+    more, more_labels = sites(later, upsample, levels)
     later.end()
     joint = ridge(torch.cat([features, more]), torch.cat([labels, more_labels]), 6)
     torch.testing.assert_close(solved(later), joint, rtol=0, atol=1e-6)

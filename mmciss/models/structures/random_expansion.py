@@ -50,8 +50,8 @@ class RandomExpansion(Structure):
             ends than a score of the mixture.
         level: Which of the maps that the head gets join the embedding, an index or several, as in a list of them; None
             for the embedding alone, as in the release. The embedding was made for the classes of the base step, maps
-            before the head still know what else there is. Where the head gets a single map (a plain vision
-            transformer), levels other than that are left out.
+            before the head still know what else there is. Of several, and where the head gets a single map (a plain
+            vision transformer), those that it does not get are left out.
     """
 
     in_plain_model = False
@@ -182,12 +182,10 @@ class RandomExpansion(Structure):
 
 
 def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[int]) -> list[tuple[int, int]]:
-    """Returns index and number of channels of some of the maps that a head gets.
-
-    Those that a head with a single map lacks are left out.
+    """Returns index and number of channels of those maps that a head gets.
 
     Raises:
-        ConfigError: If it gets several, and none of such a level.
+        ConfigError: If it gets several, and none of a single level.
     """
     maps: list[Tensor] = []
 
@@ -200,7 +198,7 @@ def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[i
     number, found = len(maps), []
     for level in levels:
         inside = -number <= level < number
-        if number == 1 and not inside:
+        if not inside and (number == 1 or len(levels) > 1):
             continue
         if not inside or maps[level].dim() != 4:
             shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)

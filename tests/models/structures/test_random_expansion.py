@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_upsampled_embedding() -> None:
 
 
 @pytest.mark.parametrize(
-    ('level', 'beside'), [(-2, [(-2, 16)]), ([-2, -1], [(-2, 16), (-1, 32)]), ([3, 0], [(3, 32), (0, 4)])]
+    ('level', 'beside'), [(-2, [(-2, 16)]), ([-5, -2, -1], [(-2, 16), (-1, 32)]), ([3, 0], [(3, 32), (0, 4)])]
 )
 def test_maps_before_the_head_join_the_embedding(
     level: int | list[int], beside: list[tuple[int, int]], tmp_path: Path
