@@ -39,6 +39,12 @@ class Correlations(NamedTuple):
         """Returns the sums over data in which every site counts ``factor`` times."""
         return Correlations(factor * self.auto, factor * self.cross)
 
+    def shrunk(self, share: float) -> Correlations:
+        """Returns the sums with a share of what features add to a squared norm on average, for every feature alike."""
+        return Correlations(
+            self.auto + share * self.auto.diagonal().mean() * torch.eye(len(self.auto)).to(self.auto), self.cross
+        )
+
 
 def random_projection(in_channels: int, width: int, seed: int = 0) -> Tensor:
     """Draws the fixed random layer ``(width, in_channels)``, uniform within ``1 / sqrt(in_channels)``, as torch does.
@@ -71,7 +77,7 @@ def random_features(maps: Sequence[Tensor], projection: Tensor, upsample: int = 
             item = _resized(F.conv2d(item, part[..., None, None]), size)
             total = item if total is None else total + item
         assert total is not None, 'the embedding is among the maps'
-        return F.relu(_resized(total, (upsample * size[0], upsample * size[1])))
+        return F.relu(_resized(total, (upsample * size[0], upsample * size[1])), inplace=True)
 
 
 def _resized(item: Tensor, size: Sequence[int]) -> Tensor:

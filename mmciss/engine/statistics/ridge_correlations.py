@@ -12,6 +12,7 @@ from mmciss.models.outputs import SegOutput, linear_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.structures.expanded_rows import ExpandedRows
 from mmciss.models.teacher import Teacher
+from mmciss.protocols.labels import IGNORE
 from mmciss.registry import STATISTICS
 
 
@@ -24,21 +25,25 @@ class RidgeCorrelations(DataPass):
 
     A step before that has an ordinary classifier left no sums (a finished model, see :mod:`mmciss.extend`). Then the
     images on which an old class is labelled stand for its data, with such a weight that an old class has as many sites
-    as a new one, on average: how much there was of the old data is not known.
+    as a new one, on average: how much there was of the old data is not known. A few images that count often say less
+    than as many different ones would; so they bring a weight of the rows' squared norm with them.
 
     Args:
         threshold: Least sigmoid of the score of a pseudo label, where 0.5 is a score of 0; None for labels as they are.
         first_step: The first step that has pseudo labels; 2 is the release's.
+        prior: How many of the images that stand for old data that weight is worth.
     """
 
     when = 'after'
     needs = ('embedding', 'logits', 'classifier')
     finds = ('autocorrelation', 'cross_correlation')
 
-    def __init__(self, threshold: float | None = 0.5, first_step: int = 1) -> None:
+    def __init__(self, threshold: float | None = 0.5, first_step: int = 1, prior: float = 1.0) -> None:
         if threshold is not None and not 0 < threshold < 1:
             raise ConfigError(f'method.statistics: threshold must lie between 0 and 1, or be None, found {threshold}')
-        self.threshold, self.first_step = threshold, first_step
+        if prior < 0:
+            raise ConfigError(f'method.statistics: prior must not be negative, found {prior}')
+        self.threshold, self.first_step, self.prior = threshold, first_step, prior
 
     def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with what the steps before left.
@@ -60,6 +65,7 @@ class RidgeCorrelations(DataPass):
         self.before = Correlations(*(left[name] for name in self.finds)) if left else None
         self.sums: dict[str, Correlations] = {}
         self.counts = torch.zeros(self.step.num_seen, dtype=torch.float64)
+        self.num_exemplars = torch.zeros((), dtype=torch.float64)
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's sites."""
@@ -70,6 +76,7 @@ class RidgeCorrelations(DataPass):
         exemplars = torch.zeros(len(target), dtype=torch.bool, device=target.device)
         if self.from_exemplars:
             exemplars = ((target >= first) & (target < old)).flatten(1).any(1)
+            self.num_exemplars += int(exemplars.sum())
         if self.threshold is not None and self.step.background and old > 1 and self.step.index >= self.first_step:
             scores, probability = output.logits[:, :old], 'sigmoid'
             if self.from_exemplars:  # an ordinary classifier, with a softmax
@@ -79,8 +86,8 @@ class RidgeCorrelations(DataPass):
         for name, chosen in (('new', ~exemplars), ('exemplars', exemplars)):
             if not chosen.any():
                 continue
-            found = labels[chosen]
-            sums = correlations(features[chosen], found, self.step.num_seen)
+            found = labels.masked_fill(~chosen[:, None, None], IGNORE)  # features[chosen] would be a copy
+            sums = correlations(features, found, self.step.num_seen)
             self.sums[name] = sums.plus(self.sums[name]) if name in self.sums else sums
             own = (found >= first) & (found < old) if name == 'exemplars' else (found >= old)
             seen = found[own & (found < self.step.num_seen)]
@@ -109,7 +116,9 @@ class RidgeCorrelations(DataPass):
                     f'and no image shows a labelled {", ".join(missing)}; give images of every old class '
                     f'(--exemplar-images), or learn the step before with the same method'
                 )
-            exemplars = exemplars.times(float(new.mean() / old.mean()))
+            number = sum_over_ranks(self.num_exemplars)
+            assert number is not None
+            exemplars = exemplars.shrunk(self.prior / float(number)).times(float(new.mean() / old.mean()))
             sums = exemplars if sums is None else sums.plus(exemplars)
         assert sums is not None, 'every step has an image'
         sums = sums if self.before is None else self.before.plus(sums)

@@ -118,17 +118,19 @@ def with_exemplars() -> list[tuple[Tensor, Tensor]]:
     return found
 
 
-def test_exemplars_stand_for_the_data_of_a_finished_model() -> None:
+@pytest.mark.parametrize('prior', (0.0, 1.0, 2.5))
+def test_exemplars_stand_for_the_data_of_a_finished_model(prior: float) -> None:
     teacher = finished_model()
     layer = teacher.segmentor.decode_head.conv_seg
     step = StepContext(LATER, StepState('model.pth'))
-    found = run_passes(dict(ridge=RidgeCorrelations(0.5)), step, teacher, with_exemplars)
+    found = run_passes(dict(ridge=RidgeCorrelations(0.5, prior=prior)), step, teacher, with_exemplars)
     sums = {name: [torch.zeros(24, 24).double(), torch.zeros(5, 24).double()] for name in ('new', 'exemplars')}
-    old = new = renamed = 0
+    old = new = renamed = images = 0
     for inputs, target in with_exemplars():
         output = teacher(inputs)
         labels = labels_at(target, output.embedding.shape[-2:], centre=True)
         group = 'exemplars' if ((target == 1) | (target == 2)).any() else 'new'
+        images += len(target) if group == 'exemplars' else 0
         chances = output.logits.softmax(1)
         for vector, value, chance in zip(
             output.embedding.movedim(1, -1).flatten(0, 2),
@@ -144,7 +146,9 @@ def test_exemplars_stand_for_the_data_of_a_finished_model() -> None:
                 features = (layer.projection.flatten(1) @ vector).clamp(min=0)
                 sums[group][0] += torch.outer(features, features)
                 sums[group][1][value] += features
-    assert renamed and old and new
+    assert renamed and old and new and images == 6
+    auto = sums['exemplars'][0]
+    auto += prior / images * auto.trace() / 24 * torch.eye(24).double()
     for name, first, second in zip(NAMES, *sums.values(), strict=True):
         torch.testing.assert_close(found[name], first + new / old * second, rtol=1e-9, atol=1e-9)
 
@@ -172,6 +176,8 @@ def test_processes_that_see_no_exemplar_find_the_rows_of_one() -> None:
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='threshold must lie between 0 and 1.*1.5'):
         RidgeCorrelations(1.5)
+    with pytest.raises(ConfigError, match='prior must not be negative.*-1'):
+        RidgeCorrelations(prior=-1)
     with pytest.raises(ConfigError, match='step 0 left no correlations'):
         missing = StepContext(LATER, StepState(tmp_path / 'model.pth'))
         run_passes(dict(ridge=RidgeCorrelations()), missing, model(), batches)
