@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmciss.utils.configs import load_config
+from mmciss.engine.checks.keys import apply_cfg_options
+from mmciss.utils.configs import load_config, load_method
 from mmciss.version import __version__
 from tests.paths import ROOT
 
@@ -102,9 +104,18 @@ def test_the_model_index_is_what_the_configs_say() -> None:
     assert {model['In Collection'] for model in index['Models']} == set(collections)
     for model in index['Models']:
         cfg = load_config(ROOT / model['Config'])
-        assert Path(model['Config']).stem == model['Name']
-        assert cfg.method.name == model['In Collection']
+        name, _, method = model['Name'].partition('--')
+        assert Path(model['Config']).stem == name
         assert f'{cfg.protocol.name} {cfg.protocol.setting}' == model['Metadata']['Protocol']
+        if not method:
+            assert cfg.method.name == model['In Collection']
+            continue
+        assert load_method(method).method.name == model['In Collection']
+        training = shlex.split(model['Metadata']['Training'])
+        assert training[:4] == ['tools/train.py', model['Config'], '--method', method]
+        assert training[4] == '--cfg-options'
+        apply_cfg_options(cfg, dict(option.split('=', 1) for option in training[5:]))
+        assert re.fullmatch('[0-9a-f]{64}', model['Metadata']['SHA256']) and model['Results'][0]['Metrics']['mIoU'] > 0
 
 
 def test_the_citation_file_is_current() -> None:

@@ -76,7 +76,10 @@ class RandomExpansion(Structure):
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
         self.width, self.gamma, self.seed = width, gamma, seed
         self.reveal_hidden, self.upsample = reveal_hidden, upsample
-        self.levels = [] if level is None else [level] if isinstance(level, int) else list(level)
+        given = level if isinstance(level, list | tuple) else [] if level is None else [level]
+        self.levels = [item for item in given if isinstance(item, int)]
+        if len(self.levels) < len(given):
+            raise ConfigError(f'method.structure.level must be an integer, a list of them or None, found {level!r}')
 
     def install(self, segmentor: BaseSegmentor, step: Step) -> None:
         """Puts the random layer and the rows in the place of the main classifier.
