@@ -69,13 +69,15 @@ def test_base_step_trains_an_ordinary_classifier() -> None:
 
 
 @pytest.mark.parametrize(
-    ('method', 'upsample', 'levels'), (('closed_form', 1, ()), ('closed_form_fine', 2, (-3, -2, -1)))
+    ('method', 'upsample', 'levels'),
+    (('closed_form', 1, ()), ('closed_form_fine', 2, (-2,)), ('closed_form', 2, (-3, -2, -1))),
 )
 def test_steps_of_fully_labelled_data_give_the_rows_of_joint_ridge_regression(
     method: str, upsample: int, levels: Sequence[int]
 ) -> None:
     """To 1e-6; the batches of the later step show old and new classes, all labelled."""
-    run = compose(RECIPE, method, method__statistics__ridge__threshold=None, **CHANGES)
+    own = dict(method__structure__upsample=upsample, method__structure__level=list(levels)) if levels else {}
+    run = compose(RECIPE, method, method__statistics__ridge__threshold=None, **CHANGES, **own)
     features, labels = sites(run.base, upsample, levels)
     run.base.end()
     torch.testing.assert_close(solved(run.base), ridge(features, labels, 4), rtol=0, atol=1e-6)

@@ -1,5 +1,10 @@
-# A closed-form classifier that sees more: sites twice as fine as the embedding, and beside the embedding the maps of the
-# backbone's last three stages, in which classes differ that the base step had no reason to tell apart. Ours. See
+# A closed-form classifier that sees more: sites twice as fine as the embedding, and beside the embedding the map of the
+# backbone's last stage but one, in which classes differ that the base step had no reason to tell apart. Ours. See
 # docs/methods/closed_form_fine.md.
 _base_ = './closed_form.py'
-method = dict(name='Closed form, fine', structure=dict(upsample=2, level=[-3, -2, -1]))
+method = dict(
+    name='Closed form, fine',
+    structure=dict(upsample=2, level=-2),
+    # A finished model of few classes knows less of others (tools/extend.py); more maps say more.
+    exemplars=dict(structure=dict(level=[-3, -2, -1])),
+)
