@@ -82,7 +82,9 @@ def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Nam
         folder = 'everything' if stage == len(STAGES) - 1 else f'everything_{stage}'
         models[('everything', stage)] = trained(folder, folder, stage, count)
     for (kind, stage), (config, checkpoint) in models.items():
-        scores.count(out / f'{kind}_on_{stage}.json', config, checkpoint, data / f'val_{stage}', len(seen(stage)))
+        for name, folder in (('on', 'val'), ('on_others', 'others')):
+            path = out / f'{kind}_{name}_{stage}.json'
+            scores.count(path, config, checkpoint, data / f'{folder}_{stage}', len(seen(stage)))
 
 
 def main() -> None:

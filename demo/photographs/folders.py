@@ -75,8 +75,8 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
 
     ``base``, ``everything_1`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only
     the new ones; ``naive_1`` and ``naive_2`` the same with the ids of the wider model. ``val_0`` to ``val_2`` label all
-    classes so far, on every second photograph of the validation list; ``few_0`` to ``few_2`` are some of these, for the
-    report of an extension.
+    classes so far, on every second photograph of the validation list, ``others_0`` to ``others_2`` on the rest;
+    ``few_0`` to ``few_2`` are some of the former, for the report of an extension.
     """
     train, val = (
         (source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
@@ -91,6 +91,7 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
     for stage in range(len(STAGES)):
         known = seen(stage)[1:]
         counts[f'val_{stage}'] = write_folder(source, val[::2], out / f'val_{stage}', lambda mask: only(mask, known))
+        write_folder(source, val[1::2], out / f'others_{stage}', lambda mask: only(mask, known))
         write_folder(source, val[::8], out / f'few_{stage}', lambda mask: only(mask, known))
     return counts
 

@@ -53,13 +53,13 @@ def row(values: Sequence[float], stage: int) -> list[str]:
     return [*(number(value) for value in values[:known]), *map(number, means)]
 
 
-def stage_table(out: Path, stage: int) -> str:
-    """Writes the table of one model after one extension."""
+def stage_table(out: Path, stage: int, sets: Sequence[str] = ('on',)) -> str:
+    """Writes the table of one model after one extension, of every second validation photograph or of more."""
     rows = []
     for kind, title in KINDS.items():
-        path = out / f'{kind}_on_{stage}.json'
-        if path.is_file():
-            rows.append([title, *row(iou(path), stage), duration(seconds_of(out, kind, stage))])
+        paths = [out / f'{kind}_{name}_{stage}.json' for name in sets]
+        if all(path.is_file() for path in paths):
+            rows.append([title, *row(iou(*paths), stage), duration(seconds_of(out, kind, stage))])
     first = ', '.join(CLASSES[index] for index in STAGES[0])
     header = ['IoU in percent', *(CLASSES[index] for index in seen(stage)), first, 'new classes', 'all', 'training']
     return table(header, rows)
@@ -121,6 +121,7 @@ def write(out: Path, names: Sequence[str], counts: Mapping[str, int]) -> None:
         for stage in range(1, len(STAGES)):
             new = ' and '.join(CLASSES[index] for index in STAGES[stage])
             parts += [f'Extended by {new}:', '', stage_table(out / name, stage), '']
+            parts += ['On all validation photographs:', '', stage_table(out / name, stage, ('on', 'on_others')), '']
         figure = f'extend_{name}.png'
         pictures(out / name, out / 'data' / f'val_{len(STAGES) - 1}', out / figure)
         parts += [f'![photographs as each model segments them](figures/{figure})', '']

@@ -42,8 +42,8 @@ def count(path: Path, config: Path, checkpoint: Path, data: Path, num_classes: i
     path.write_text(json.dumps(dict(confusion=counts.tolist(), seconds=time.perf_counter() - start)), encoding='utf-8')
 
 
-def iou(path: Path) -> list[float]:
-    """Returns the IoU of every class in percent, of a file of :func:`count`."""
-    counts = np.array(json.loads(path.read_text(encoding='utf-8'))['confusion'])
+def iou(*paths: Path) -> list[float]:
+    """Returns the IoU of every class in percent, of all photographs of some files of :func:`count`."""
+    counts = np.sum([json.loads(path.read_text(encoding='utf-8'))['confusion'] for path in paths], 0)
     hit = np.diag(counts)
     return (100 * hit / np.maximum(1, counts.sum(0) + counts.sum(1) - hit)).tolist()

@@ -48,6 +48,7 @@ def test_folders(tmp_path: Path) -> None:
     assert counts == {**stages, 'val_0': 1, 'val_1': 1, 'val_2': 2}
     mask = cv2.imread(str(tmp_path / 'out/new_2/masks/c.png'), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (SHORT_SIDE, SHORT_SIDE * 3 // 2) and (mask == 1).all()
+    assert [path.stem for path in (tmp_path / 'out/others_1/masks').iterdir()] == ['b'], 'a and c are in val_2'
     some = write_some(tmp_path / 'out' / 'everything', tmp_path / 'out', 2, seed=0)
     names = [{path.stem for path in (some / kind).iterdir()} for kind in ('images', 'masks')]
     assert some.name == 'everything_2' and len(names[0]) == 2 and names[0] == names[1] < {'a', 'b', 'c'}
@@ -74,6 +75,10 @@ def test_scores_and_table(tmp_path: Path) -> None:
     assert iou(tmp_path / 'base_on_1.json') == [50, 100, 100, 100, 50]
     assert row([50, 100, 100, 100, 50], 1)[-3:] == ['100.0', '50.0', '80.0']
     assert stage_table(tmp_path, 1).splitlines()[2].split('|')[-2].strip() == '1:01'
+    other = [[0] * 5, [0, 0, 4, 0, 0], *([0] * 5 for _ in range(3))]  # a cat that is called a cow
+    (tmp_path / 'base_on_others_1.json').write_text(json.dumps(dict(confusion=other)), encoding='utf-8')
+    assert iou(tmp_path / 'base_on_1.json', tmp_path / 'base_on_others_1.json') == [50, 50, 50, 100, 50]
+    assert stage_table(tmp_path, 1, ('on', 'on_others')).splitlines()[2].split('|')[7].strip() == '66.7'
 
 
 @pytest.mark.parametrize('name', ['deeplabv3', 'segformer_head', 'segformer'])
