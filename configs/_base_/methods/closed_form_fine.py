@@ -5,6 +5,6 @@ _base_ = './closed_form.py'
 method = dict(
     name='Closed form, fine',
     structure=dict(upsample=2, level=-2),
-    # A finished model of few classes knows less of others (tools/extend.py); more maps, and features of them, say more.
-    exemplars=dict(structure=dict(width=2048, level=[-3, -2, -1])),
+    # A finished model of few classes knows less of others (tools/extend.py); more maps say more.
+    exemplars=dict(structure=dict(level=[-3, -2, -1])),
 )
