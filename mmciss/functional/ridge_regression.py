@@ -85,25 +85,30 @@ def _resized(item: Tensor, size: Sequence[int]) -> Tensor:
     return item if same else F.interpolate(item, tuple(size), mode='bilinear', align_corners=False)
 
 
-def correlations(features: Tensor, labels: Tensor, num_classes: int) -> Correlations:
+def correlations(
+    features: Tensor, labels: Tensor, num_classes: int, weights: Sequence[float] | None = None
+) -> Correlations:
     """Adds up the correlations of random features and one-hot labels, in double precision.
 
     Args:
         features: Shape ``(N, E, h, w)``.
         labels: Classes of the sites, shape ``(N, h, w)``; a site whose label is no class, such as 255, is left out.
         num_classes: Number C of classes.
+        weights: How much a site of each class counts, C numbers of at least 0; None for 1 each.
     """
     inside = (labels >= 0) & (labels < num_classes)
     width = features.shape[1]
     auto, cross = (features.new_zeros(rows, width, dtype=torch.float64) for rows in (width, num_classes))
     # Half of a symmetric product is enough; a GPU is faster with the whole of it.
     block = BLOCK if features.device.type == 'cpu' else width
+    roots = auto.new_tensor([1.0] * num_classes if weights is None else weights).sqrt()
     for image, row, column in zip(*(part.split(SITES) for part in inside.nonzero(as_tuple=True)), strict=True):
         # Features are of single precision; sums over millions of sites need double.
-        sites = features[image, :, row, column].double()
+        found = labels[image, row, column].long()
+        sites = features[image, :, row, column].double() * roots[found][:, None]
         for first in range(0, width, block):
             auto[first : first + block, first:].addmm_(sites[:, first : first + block].T, sites[:, first:])
-        cross.addmm_(F.one_hot(labels[image, row, column].long(), num_classes).to(sites).T, sites)
+        cross.addmm_(F.one_hot(found, num_classes).to(sites).mul(roots).T, sites)
     return Correlations(auto.triu() + auto.triu(1).T, cross)
 
 

@@ -32,18 +32,32 @@ class RidgeCorrelations(DataPass):
         threshold: Least sigmoid of the score of a pseudo label, where 0.5 is a score of 0; None for labels as they are.
         first_step: The first step that has pseudo labels; 2 is the release's.
         prior: How many of the images that stand for old data that weight is worth.
+        background: How much a site of the background counts, where one of a class counts 1. There are most of them,
+            and a regression that weighs all alike gives them the sites that are in doubt, which an IoU averaged over
+            classes pays for; besides, labels are least reliable there.
+        mirror: Whether every second site is that of the mirror image, which costs one more forward pass.
     """
 
     when = 'after'
     needs = ('embedding', 'logits', 'classifier')
     finds = ('autocorrelation', 'cross_correlation')
 
-    def __init__(self, threshold: float | None = 0.5, first_step: int = 1, prior: float = 1.0) -> None:
+    def __init__(
+        self,
+        threshold: float | None = 0.5,
+        first_step: int = 1,
+        prior: float = 1.0,
+        background: float = 1.0,
+        mirror: bool = False,
+    ) -> None:
         if threshold is not None and not 0 < threshold < 1:
             raise ConfigError(f'method.statistics: threshold must lie between 0 and 1, or be None, found {threshold}')
         if prior < 0:
             raise ConfigError(f'method.statistics: prior must not be negative, found {prior}')
-        self.threshold, self.first_step, self.prior = threshold, first_step, prior
+        if background <= 0:
+            raise ConfigError(f'method.statistics: background must be positive, found {background}')
+        self.threshold, self.first_step = threshold, first_step
+        self.prior, self.background, self.mirror = prior, background, mirror
 
     def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts with what the steps before left.
@@ -69,25 +83,33 @@ class RidgeCorrelations(DataPass):
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
         """Adds the batch's sites."""
+        self._add(target, output, 0)
+        if self.mirror:
+            self._add(target.flip(-1), self.model(inputs.flip(-1)), 1)
+
+    def _add(self, target: Tensor, output: SegOutput, parity: int) -> None:
         assert output.embedding is not None, 'it is among the needs'
         features = self.layer.expand(output.embedding)
         labels = labels_at(target, features.shape[-2:], centre=True)
+        if self.mirror:
+            labels = labels.masked_fill(~checkerboard(labels, parity), IGNORE)
         old, first = self.step.num_old, int(self.step.background)
         exemplars = torch.zeros(len(target), dtype=torch.bool, device=target.device)
         if self.from_exemplars:
             exemplars = ((target >= first) & (target < old)).flatten(1).any(1)
-            self.num_exemplars += int(exemplars.sum())
+            self.num_exemplars += int(exemplars.sum()) * (1 - parity)
         if self.threshold is not None and self.step.background and old > 1 and self.step.index >= self.first_step:
             scores, probability = output.logits[:, :old], 'sigmoid'
             if self.from_exemplars:  # an ordinary classifier, with a softmax
                 scores, probability = output.logits_at(features.shape[-2:])[:, :old], 'softmax'
             pseudo = threshold_pseudo_labels(labels, scores, self.threshold, probability=probability)
             labels = torch.where(exemplars[:, None, None], labels, pseudo)
+        weights = [self.background] * first + [1.0] * (self.step.num_seen - first)
         for name, chosen in (('new', ~exemplars), ('exemplars', exemplars)):
             if not chosen.any():
                 continue
             found = labels.masked_fill(~chosen[:, None, None], IGNORE)  # features[chosen] would be a copy
-            sums = correlations(features, found, self.step.num_seen)
+            sums = correlations(features, found, self.step.num_seen, weights)
             self.sums[name] = sums.plus(self.sums[name]) if name in self.sums else sums
             own = (found >= first) & (found < old) if name == 'exemplars' else (found >= old)
             seen = found[own & (found < self.step.num_seen)]
@@ -127,3 +149,9 @@ class RidgeCorrelations(DataPass):
     def _total(self, name: str) -> Correlations | None:
         auto, cross = (sum_over_ranks(item) for item in self.sums.get(name, (None, None)))
         return None if auto is None or cross is None else Correlations(auto.cpu(), cross.cpu())
+
+
+def checkerboard(labels: Tensor, parity: int) -> Tensor:
+    """Returns the sites ``(N, h, w)`` whose row and column add up to an even number, or an odd one."""
+    rows, columns = (torch.arange(size, device=labels.device) for size in labels.shape[-2:])
+    return ((rows[:, None] + columns) % 2 == parity).expand_as(labels)

@@ -55,10 +55,10 @@ def batches() -> list[tuple[Tensor, Tensor]]:
     return [(inputs.double(), target) for inputs, target in samples.batches()]
 
 
-@pytest.mark.parametrize('threshold', (None, 0.55, 0.9))
-def test_sums_of_this_step_and_of_those_before(threshold: float | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(('threshold', 'background'), ((None, 1.0), (0.55, 1.0), (0.9, 1.0), (0.55, 0.3)))
+def test_sums_of_this_step_and_of_those_before(threshold: float | None, background: float, tmp_path: Path) -> None:
     teacher, step = model(), context(tmp_path)
-    found = run_passes(dict(ridge=RidgeCorrelations(threshold)), step, teacher, batches)
+    found = run_passes(dict(ridge=RidgeCorrelations(threshold, background=background)), step, teacher, batches)
     assert step.previous is not None
     auto, cross = (step.previous.statistics[name].clone() for name in NAMES)
     cross = torch.cat([cross, torch.zeros(2, 24, dtype=torch.float64)])
@@ -72,9 +72,30 @@ def test_sums_of_this_step_and_of_those_before(threshold: float | None, tmp_path
                 if threshold is not None and value == 0 and scores.argmax() and scores.max().sigmoid() >= threshold:
                     value, renamed = int(scores.argmax()), renamed + 1
                 if value != 255:
-                    auto += torch.outer(features, features)
-                    cross[value] += features
+                    weight = 1 if value else background
+                    auto += weight * torch.outer(features, features)
+                    cross[value] += weight * features
     assert (renamed > 0) == (threshold is not None)
+    torch.testing.assert_close(found['autocorrelation'], auto, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found['cross_correlation'], cross, rtol=1e-9, atol=1e-9)
+
+
+def test_every_second_site_can_be_of_the_mirror_image(tmp_path: Path) -> None:
+    teacher, step = model(), context(tmp_path)
+    found = run_passes(dict(ridge=RidgeCorrelations(None, mirror=True)), step, teacher, batches)
+    assert step.previous is not None
+    auto, cross = (step.previous.statistics[name].clone() for name in NAMES)
+    cross = torch.cat([cross, torch.zeros(2, 24, dtype=torch.float64)])
+    projection = teacher.segmentor.decode_head.conv_seg.projection.flatten(1).double()
+    for inputs, target in batches():
+        for odd, (image, label) in enumerate(((inputs, target), (inputs.flip(3), target.flip(2)))):
+            embedding = teacher(image).embedding
+            label = labels_at(label, embedding.shape[-2:], centre=True)
+            for index, row, column in (label != 255).nonzero().tolist():
+                if (row + column) % 2 == odd:
+                    features = (projection @ embedding[index, :, row, column]).clamp(min=0)
+                    auto += torch.outer(features, features)
+                    cross[label[index, row, column]] += features
     torch.testing.assert_close(found['autocorrelation'], auto, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found['cross_correlation'], cross, rtol=1e-9, atol=1e-9)
 
@@ -116,6 +137,12 @@ def with_exemplars() -> list[tuple[Tensor, Tensor]]:
             labels = torch.tensor(kind)[torch.randint(3, (size, 32, 32), generator=generator)]
             found.append((torch.randn(size, 3, 32, 32, generator=generator, dtype=torch.float64), labels))
     return found
+
+
+def test_mirror_images_are_no_further_exemplars() -> None:
+    item = RidgeCorrelations(mirror=True)
+    run_passes(dict(ridge=item), StepContext(LATER, StepState('model.pth')), finished_model(), with_exemplars)
+    assert item.num_exemplars == 6
 
 
 @pytest.mark.parametrize('prior', (0.0, 1.0, 2.5))
@@ -178,6 +205,8 @@ def test_refusals(tmp_path: Path) -> None:
         RidgeCorrelations(1.5)
     with pytest.raises(ConfigError, match='prior must not be negative.*-1'):
         RidgeCorrelations(prior=-1)
+    with pytest.raises(ConfigError, match='background must be positive, found 0'):
+        RidgeCorrelations(background=0)
     with pytest.raises(ConfigError, match='step 0 left no correlations'):
         missing = StepContext(LATER, StepState(tmp_path / 'model.pth'))
         run_passes(dict(ridge=RidgeCorrelations()), missing, model(), batches)
