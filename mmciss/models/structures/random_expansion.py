@@ -188,7 +188,7 @@ def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[i
     """Returns index and number of channels of those maps that a head gets.
 
     Raises:
-        ConfigError: If it gets several, and none of a single level.
+        ConfigError: If it gets several, and none of these levels, or one that is no map.
     """
     maps: list[Tensor] = []
 
@@ -199,11 +199,9 @@ def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[i
     with patched(head, 'forward', forward):
         run_on_an_empty_image(segmentor, 'method.structure.level')
     number, found = len(maps), []
-    for level in levels:
-        inside = -number <= level < number
-        if not inside and (number == 1 or len(levels) > 1):
-            continue
-        if not inside or maps[level].dim() != 4:
+    inside = [level for level in levels if -number <= level < number]
+    for level in inside or (levels if number > 1 else ()):
+        if level not in inside or maps[level].dim() != 4:
             shapes = ', '.join(str(tuple(item.shape[1:])) for item in maps)
             raise ConfigError(
                 f'method.structure.level={level}: the head gets {number} maps, so {-number} to {number - 1} are '

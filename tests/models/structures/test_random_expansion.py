@@ -198,6 +198,7 @@ def test_a_finished_model_with_too_many_classes_is_refused(tmp_path: Path) -> No
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
         (dict(structure=dict(EXPANSION, level=[-2, 'a'])), r"level must be an integer, a list .*found \[-2, 'a'\]"),
         (dict(structure=dict(EXPANSION, level=1.5)), r'structure.level must be an integer, a list .*found 1.5'),
+        (dict(structure=dict(EXPANSION, level=[4, 5])), r'structure.level=4: the head gets 4 maps, so -4 to 3'),
         (
             dict(structure=dict(EXPANSION, level=-5)),
             r'structure.level=-5: the head gets 4 maps, so -4 to 3 are allowed, and None, .* are of shape \(4, ',
