@@ -49,6 +49,8 @@ def test_enough_exemplars_are_solved_from(old: OldModel) -> None:
     assert from_exemplars['structure']['type'] == 'RandomExpansion' and set(from_exemplars['statistics']) == {'ridge'}
     assert from_exemplars['structure']['reveal_hidden'] is False, 'they label every class'
     assert 'exemplars' not in from_exemplars
+    ridge = extension_method('closed_form_fine', True, True)['statistics']['ridge']
+    assert ridge == dict(from_exemplars['statistics']['ridge'], background=0.5, mirror=True)
     again = extension_method('closed_form', True, structure=dict(type='RandomExpansion', width=8, gamma=2.0))
     assert again['structure'] == dict(type='RandomExpansion', width=8, gamma=2.0, reveal_hidden=False)
     assert solves(alone) and solves(from_exemplars)
