@@ -2,9 +2,7 @@
 optimizer = dict(type='SGD', lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
 # The backbone is pretrained and learns ten times slower than the head, which starts at random.
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=optimizer,
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}),
+    type='OptimWrapper', optimizer=optimizer, paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)})
 )
 # Written for max_iters; the runner stretches it to each step's iterations.
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=1000, by_epoch=False)]
