@@ -7,6 +7,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 protocol = dict(name='3-1', setting='overlapped', label_policy='plop')
-# Faster, and equal but for rounding: docs/performance.md. The tables of docs/benchmarks.md were made without.
+# Faster, and equal but for rounding: docs/performance.md. Tables of 400 iterations were made without.
 channels_last = True
 accuracy_interval = 10
