@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import string
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,86 +15,14 @@ from mmciss.evaluation.continual import old_new_all
 from mmciss.evaluation.failed_runs import FILE
 from mmciss.evaluation.published import method_key, published
 from mmciss.evaluation.published_ranking import published_ranking
+from mmciss.evaluation.recipes import by_method, recipe_notes, settings_note
 from mmciss.evaluation.run_record import RunRecord, read_run
 from mmciss.evaluation.summary import CONVENTIONS, plain, run_scores
 from mmciss.protocols.class_orders import describe_order
 from mmciss.utils.files import value_checksum
 
-SAME_METHOD = (
-    *('label_policy', 'method', 'steps', 'model', 'optim_wrapper', 'param_scheduler'),
-    *('train_pipeline', 'test_pipeline', 'global_batch'),
-)
-"""Results are averaged over runs in which these are equal; seed, class order and what follows from them may differ."""
 SAME_PROBLEM = ('benchmark', 'protocol', 'setting', 'held_out', 'background', 'counts_background')
 """Runs stand in one table if these are equal, and the classes and how many each step adds."""
-
-
-def recipe(record: RunRecord) -> dict[str, str]:
-    """Returns what determines a run apart from its seed and class order, as JSON by key."""
-    experiment = record.info.get('experiment')
-    if not experiment:
-        return {'model': json.dumps(record.info.get('model'))}
-    return {key: json.dumps(experiment.get(key), sort_keys=True) for key in SAME_METHOD}
-
-
-def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Groups runs by method.
-
-    Returns:
-        Runs by name; runs of one name but different recipes become ``'MiB (steps.later.lr=0.01)'`` if a single number
-        differs, else ``'MiB (a)'``, ``'MiB (b)'``.
-    """
-    found: dict[str, dict[tuple[Any, ...], list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        found[record.method][tuple(recipe(record).items())].append(record)
-    return {
-        f'{name}{variant}': runs
-        for name, variants in found.items()
-        for variant, runs in zip(_variants([dict(key) for key in variants]), variants.values(), strict=True)
-    }
-
-
-def _variants(recipes: Sequence[Mapping[str, str]]) -> list[str]:
-    """Tells recipes apart by the number in which they differ, if it is one, else by letters."""
-    if len(recipes) == 1:
-        return ['']
-    settings = [dict(_settings({key: json.loads(text) for key, text in found.items()})) for found in recipes]
-    keys = dict.fromkeys(key for found in settings for key in found)
-    differing = [key for key in keys if len({json.dumps(found.get(key)) for found in settings}) > 1]
-    if len(differing) == 1 and all(isinstance(found.get(differing[0]), int | float) for found in settings):
-        return [f' ({differing[0]}={found[differing[0]]})' for found in settings]
-    return [f' ({string.ascii_letters[index % 52]})' for index in range(len(recipes))]
-
-
-def _settings(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields the innermost values of nested dictionaries by their dotted keys."""
-    if not isinstance(value, Mapping):
-        yield key, value
-        return
-    for name, inner in value.items():
-        yield from _settings(inner, f'{key}.{name}' if key else str(name))
-
-
-def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Says how the runs of one method differ, and which of them look like copies."""
-    notes, methods = [], by_method(records)
-    for name in dict.fromkeys(record.method for record in records):
-        recipes = [recipe(record) for record in records if record.method == name]
-        keys = [key for key in recipes[0] if len({found.get(key) for found in recipes}) > 1]
-        if keys:
-            notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that.')
-    for name, runs in methods.items():
-        repeated: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for run in runs:
-            order = describe_order(run.info.get('order'))
-            repeated[str(run.info.get('seed')), order].append(run.path.name)
-        notes += [
-            f'{name} ran {len(folders)} times with seed {seed} and class order {order} '
-            f'({", ".join(folders)}); if these are copies, the deviation is too small.'
-            for (seed, order), folders in repeated.items()
-            if len(folders) > 1
-        ]
-    return notes
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[RunRecord]:
@@ -185,7 +111,7 @@ def _merge_group(records: Sequence[RunRecord]) -> dict[str, Any]:
     keys = {method_key(record.method) for record in records}
     finals = [{**row, 'all': row['scores'][headline]['all']['mean']} for row in rows]
     images = sorted({record.last.get('num_images') or 0 for record in records})
-    notes = recipe_notes(records)
+    notes = [*settings_note(records), *recipe_notes(records)]
     if len(images) > 1:
         notes.insert(0, f'The runs were tested on different numbers of images: {", ".join(map(str, images))}.')
     return {

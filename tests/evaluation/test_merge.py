@@ -84,23 +84,6 @@ def test_failed_runs_are_named_with_the_end_of_their_logs(tmp_path: Path) -> Non
         find_runs(given[1:])
 
 
-def test_different_recipes_are_not_averaged(tmp_path: Path) -> None:
-    write_run(tmp_path / 'a')
-    write_run(tmp_path / 'b', model='SegformerHead + MixVisionTransformer', seed=1)
-    (problem,) = merge_runs(find_runs([tmp_path]))
-    assert sorted(row['name'] for row in problem['rows']) == ['MiB (a)', 'MiB (b)']
-    assert problem['notes'] == ['The runs of MiB differ in model and are not averaged over that.']
-
-
-def test_rows_of_one_method_are_told_apart_by_the_number_that_differs(tmp_path: Path) -> None:
-    for seed, lr in ((0, 0.001), (1, 0.001), (0, 0.01)):
-        write_run(tmp_path / f'{lr}_{seed}', seed=seed, later_lr=lr)
-    (problem,) = merge_runs(find_runs([tmp_path]))
-    rows = {row['name']: row['n'] for row in problem['rows']}
-    assert rows == {'MiB (steps.later.lr=0.001)': 2, 'MiB (steps.later.lr=0.01)': 1}
-    assert problem['notes'] == ['The runs of MiB differ in steps and are not averaged over that.']
-
-
 def test_our_ranking_stands_beside_the_published_one(tmp_path: Path) -> None:
     # Published: RCIL 59.34, PLOP 54.64, MiB 29.29, ILT 8.56, FT 3.97; here all places of the five are turned around.
     methods = ('Fine-tuning', 'ILT', 'MiB', 'PLOP', 'RCIL')
@@ -135,23 +118,6 @@ def test_held_out_training_images_are_never_mixed_with_test_images(tmp_path: Pat
     report = write_report(tmp_path / 'chosen').read_text()
     assert 'tested on 20 % of the training images\n' in report and '1449 held-out training images' in report
     assert 'test images.' not in report.split('## Result')[0] and 'Beside the published' not in report
-
-
-def test_copies_are_pointed_out(tmp_path: Path) -> None:
-    records = [read_run(write_run(tmp_path / name)) for name in ('a', 'b')]
-    (problem,) = merge_runs(records)
-    assert problem['rows'][0]['n'] == 2
-    assert 'MiB ran 2 times with seed 0 and class order natural (a, b)' in problem['notes'][0]
-
-
-def test_orders_are_averaged(tmp_path: Path) -> None:
-    records = [read_run(write_run(tmp_path / str(order), order=order)) for order in (None, 'b')]
-    (problem,) = merge_runs(records)
-    assert problem['rows'][0]['orders'] == ['b', 'natural'] and not problem['notes']
-    lists = [['a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c', 'e', 'd']]
-    records = [read_run(write_run(tmp_path / order[3], names=order, sizes=(4, 2), order=order)) for order in lists]
-    (problem,) = merge_runs(records)
-    assert problem['rows'][0]['orders'] == ['a, b, c, d, e', 'a, b, c, e, d'] and not problem['notes']
 
 
 def test_files(runs: Path, tmp_path: Path) -> None:
