@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
@@ -21,7 +22,7 @@ from mmciss.utils.environment import set_thread_defaults
 set_thread_defaults()
 
 from photographs import page, plain, scores
-from photographs.folders import CLASSES, STAGES, seen, write_folders, write_some
+from photographs.folders import CLASSES, STAGES, join, seen, write_folders, write_some
 
 from mmciss.apis import extend
 
@@ -36,21 +37,18 @@ def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Nam
         weights: ImageNet weights of the backbone.
         args: The options of the command line.
     """
-    make, optimizer, (iterations, more) = plain.MODELS[name]
-    retraining = {len(STAGES) - 1: iterations + more}
+    recipe = plain.MODELS[name]
     if args.iters:
-        iterations, more = args.iters, None
-        retraining = {stage: iterations + 500 * stage for stage in range(1, len(STAGES))}
+        recipe = replace(recipe, iterations=args.iters, more=None)
 
     def trained(
         folder: str, images: str, stage: int, count: int, start: Path | None = None, factor: float = 1.0
     ) -> tuple[Path, Path]:
-        wrapper = dict(optimizer, optimizer=dict(optimizer['optimizer'], lr=factor * optimizer['optimizer']['lr']))
-        cfg = plain.config(make(weights), wrapper, data / images, len(seen(stage)), count, out / folder)
+        cfg = plain.config(recipe, weights, data / images, len(seen(stage)), count, out / folder, factor)
         checkpoint = plain.train(cfg, start)
         return out / folder / 'config.py', checkpoint
 
-    base = trained('base', 'base', 0, iterations)
+    base = trained('base', 'base', 0, recipe.iterations)
     models = {('base', stage): base for stage in range(len(STAGES))}
     extended = naive = base
     for stage, new in enumerate(STAGES[1:], start=1):
@@ -58,8 +56,10 @@ def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Nam
         images, old = data / f'new_{stage}', {}
         if args.new_images:
             images = write_some(images, data, args.new_images, seed=1)
-        if args.exemplars and stage == 1:
-            some = write_some(data / 'base', data, args.exemplars, seed=0)
+        if args.exemplars and not (extended[0].parent / 'state.pth').is_file():  # else it goes on from its sums
+            known = [data / 'base', *(data / f'naive_{before}' for before in range(1, stage))]
+            parts = [write_some(part, data, args.exemplars, seed=0) for part in known]
+            some = join(parts, data / f'kept_{args.exemplars}_{stage}')
             old = dict(exemplar_images=some / 'images', exemplar_masks=some / 'masks')
         extend(
             *extended,
@@ -68,7 +68,7 @@ def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Nam
             [CLASSES[index] for index in new],
             folder,
             method=args.method,
-            iters=more,
+            iters=recipe.more,
             resume=True,
             val_images=data / f'few_{stage}' / 'images',
             val_masks=data / f'few_{stage}' / 'masks',
@@ -76,11 +76,12 @@ def run_model(name: str, data: Path, out: Path, weights: str, args: argparse.Nam
         )
         extended = folder / 'model_config.py', folder / 'model.pth'
         # A tenth of the learning rate, as the extension.
-        naive = trained(f'naive_{stage}', f'naive_{stage}', stage, more or 500, naive[1], 0.1)
+        naive = trained(f'naive_{stage}', f'naive_{stage}', stage, recipe.more or 500, naive[1], 0.1)
         models[('extended', stage)], models[('naive', stage)] = extended, naive
-    for stage, count in retraining.items():
-        folder = 'everything' if stage == len(STAGES) - 1 else f'everything_{stage}'
-        models[('everything', stage)] = trained(folder, folder, stage, count)
+    last = len(STAGES) - 1
+    for stage in range(1 if recipe.more is None else last, last + 1):
+        folder = 'everything' if stage == last else f'everything_{stage}'
+        models[('everything', stage)] = trained(folder, folder, stage, recipe.retraining(stage))
     for (kind, stage), (config, checkpoint) in models.items():
         for name, folder in (('on', 'val'), ('on_others', 'others')):
             path = out / f'{kind}_{name}_{stage}.json'
@@ -99,12 +100,16 @@ def main() -> None:
         help='iterations of the model to start from; retraining gets 500 more per extension, extensions what mmciss '
         'gives them (default: a few hundred, see demo/photographs/plain.py)',
     )
-    parser.add_argument('--exemplars', type=int, help='photographs of the old classes that the first extension gets')
+    parser.add_argument(
+        '--exemplars', type=int, help='photographs of each earlier stage that an extension gets, if it needs any'
+    )
     parser.add_argument('--new-images', type=int, help='photographs that an extension gets (default: all)')
     args = parser.parse_args()
-    counts = write_folders(Path(os.environ['MMCISS_VOC6']), args.out / 'data')
+    source, counts = Path(os.environ['MMCISS_VOC6']), {}
     for name in args.names:
-        run_model(name, args.out / 'data', args.out / name, os.environ['MMCISS_MBV2'], args)
+        data = args.out / plain.MODELS[name].data
+        counts = write_folders(source, data, plain.MODELS[name].short_side)
+        run_model(name, data, args.out / name, os.environ['MMCISS_MBV2'], args)
     page.write(args.out, args.names, counts)
 
 

@@ -14,8 +14,6 @@ CLASSES = ('background', 'cat', 'cow', 'dog', 'horse', 'person', 'sheep')
 PALETTE = ((0, 0, 0), (64, 0, 0), (64, 128, 0), (64, 0, 128), (192, 0, 128), (192, 128, 128), (128, 64, 0))
 STAGES = ((1, 2, 3), (4,), (5, 6))
 """Ids of the classes that each stage adds: the model to start from, then two extensions."""
-SHORT_SIDE = 160
-"""Pixels; the photographs are made this small, so that all of it takes minutes on a CPU."""
 
 
 def only(mask: np.ndarray, kept: Iterable[int]) -> np.ndarray:
@@ -36,7 +34,9 @@ def as_new(mask: np.ndarray, new: Iterable[int]) -> np.ndarray:
     return table[mask]
 
 
-def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Callable[[np.ndarray], np.ndarray]) -> int:
+def write_folder(
+    source: Path, names: Iterable[str], folder: Path, convert: Callable[[np.ndarray], np.ndarray], short_side: int
+) -> int:
     """Writes ``images/`` and ``masks/`` of the images on which something is labelled.
 
     Args:
@@ -44,6 +44,7 @@ def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Call
         names: Names of images.
         folder: Where they go; nothing is done if it is there.
         convert: Makes of a mask with the ids of voc6 what is labelled.
+        short_side: Of the photographs written, in pixels.
 
     Returns:
         The number of images.
@@ -57,7 +58,7 @@ def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Call
             mask = convert(cv2.imread(str(source / 'SegmentationVoc6' / f'{name}.png'), cv2.IMREAD_UNCHANGED))
             if ((mask > 0) & (mask < 255)).any():
                 image = cv2.imread(str(source / 'JPEGImages' / f'{name}.jpg'))
-                size = tuple(round(side * SHORT_SIDE / min(mask.shape)) for side in mask.shape[::-1])
+                size = tuple(round(side * short_side / min(mask.shape)) for side in mask.shape[::-1])
                 cv2.imwrite(
                     str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
                 )
@@ -70,7 +71,7 @@ def write_folder(source: Path, names: Iterable[str], folder: Path, convert: Call
     return len(list((folder / 'images').iterdir()))
 
 
-def write_folders(source: Path, out: Path) -> dict[str, int]:
+def write_folders(source: Path, out: Path, short_side: int) -> dict[str, int]:
     """Writes the folders of all stages and returns the number of images of each.
 
     ``base``, ``everything_1`` and ``everything`` label all classes of the stages so far; ``new_1`` and ``new_2`` only
@@ -82,17 +83,21 @@ def write_folders(source: Path, out: Path) -> dict[str, int]:
         (source / 'ImageSets/Segmentation' / f'{split}.txt').read_text(encoding='utf-8').split()
         for split in ('train_aug', 'val')
     )
-    counts = {'base': write_folder(source, train, out / 'base', lambda mask: only(mask, STAGES[0]))}
+
+    def write(names: Iterable[str], folder: Path, convert: Callable[[np.ndarray], np.ndarray]) -> int:
+        return write_folder(source, names, folder, convert, short_side)
+
+    counts = {'base': write(train, out / 'base', lambda mask: only(mask, STAGES[0]))}
     for stage, new in enumerate(STAGES[1:], start=1):
-        counts[f'new_{stage}'] = write_folder(source, train, out / f'new_{stage}', lambda mask: as_new(mask, new))
-        write_folder(source, train, out / f'naive_{stage}', lambda mask: only(mask, new))
+        counts[f'new_{stage}'] = write(train, out / f'new_{stage}', lambda mask: as_new(mask, new))
+        write(train, out / f'naive_{stage}', lambda mask: only(mask, new))
     for stage, name in ((1, 'everything_1'), (2, 'everything')):
-        counts[name] = write_folder(source, train, out / name, lambda mask: only(mask, seen(stage)[1:]))
+        counts[name] = write(train, out / name, lambda mask: only(mask, seen(stage)[1:]))
     for stage in range(len(STAGES)):
         known = seen(stage)[1:]
-        counts[f'val_{stage}'] = write_folder(source, val[::2], out / f'val_{stage}', lambda mask: only(mask, known))
-        write_folder(source, val[1::2], out / f'others_{stage}', lambda mask: only(mask, known))
-        write_folder(source, val[::8], out / f'few_{stage}', lambda mask: only(mask, known))
+        counts[f'val_{stage}'] = write(val[::2], out / f'val_{stage}', lambda mask: only(mask, known))
+        write(val[1::2], out / f'others_{stage}', lambda mask: only(mask, known))
+        write(val[::8], out / f'few_{stage}', lambda mask: only(mask, known))
     return counts
 
 
@@ -118,6 +123,33 @@ def write_some(source: Path, out: Path, count: int, seed: int) -> Path:
             (part / kind).mkdir(parents=True)
             for name in names[:count]:
                 shutil.copyfile(source / kind / (name + suffix), part / kind / (name + suffix))
+        part.rename(folder)
+    return folder
+
+
+def join(parts: Iterable[Path], folder: Path) -> Path:
+    """Copies the pairs of several folders into one; a photograph that is in two has the labels of both.
+
+    Args:
+        parts: Folders of :func:`write_folder`.
+        folder: Where they go; nothing is done if it is there.
+
+    Returns:
+        The folder.
+    """
+    if not folder.is_dir():
+        part = folder.with_name(folder.name + '.part')
+        shutil.rmtree(part, ignore_errors=True)
+        for kind in ('images', 'masks'):
+            (part / kind).mkdir(parents=True)
+        for source in parts:
+            for path in sorted((source / 'masks').iterdir()):
+                mask, there = cv2.imread(str(path), cv2.IMREAD_UNCHANGED), part / 'masks' / path.name
+                if there.is_file():
+                    before = cv2.imread(str(there), cv2.IMREAD_UNCHANGED)
+                    mask = np.where(mask > 0, mask, before)
+                cv2.imwrite(str(there), mask)
+                shutil.copyfile(source / 'images' / f'{path.stem}.jpg', part / 'images' / f'{path.stem}.jpg')
         part.rename(folder)
     return folder
 

@@ -16,7 +16,7 @@ from mmciss.evaluation.contact_sheet import colorize, palette_of
 from mmciss.evaluation.markdown import duration, number, table
 from mmciss.evaluation.plots import new_figure, save_figure, style
 from photographs.folders import CLASSES, PALETTE, STAGES, seen
-from photographs.plain import TITLES
+from photographs.plain import MODELS
 from photographs.scores import iou
 
 KINDS = {
@@ -117,12 +117,12 @@ def write(out: Path, names: Sequence[str], counts: Mapping[str, int]) -> None:
     """Writes ``results.md`` and the pictures."""
     parts = [f'Images: {", ".join(f"{name} {count}" for name, count in counts.items())}.', '']
     for name in names:
-        parts += [f'## {TITLES[name]}', '']
+        parts += [f'## {MODELS[name].title}', '']
         for stage in range(1, len(STAGES)):
             new = ' and '.join(CLASSES[index] for index in STAGES[stage])
             parts += [f'Extended by {new}:', '', stage_table(out / name, stage), '']
             parts += ['On all validation photographs:', '', stage_table(out / name, stage, ('on', 'on_others')), '']
         figure = f'extend_{name}.png'
-        pictures(out / name, out / 'data' / f'val_{len(STAGES) - 1}', out / figure)
+        pictures(out / name, out / MODELS[name].data / f'val_{len(STAGES) - 1}', out / figure)
         parts += [f'![photographs as each model segments them](figures/{figure})', '']
     (out / 'results.md').write_text('\n'.join(parts), encoding='utf-8')

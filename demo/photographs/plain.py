@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor
 
+import mmciss.register_all  # mixed precision on a CPU, which mmengine refuses
 from photographs.folders import CLASSES, PALETTE
 
-CROP = 128
 NORM = dict(type='BN', requires_grad=True)
 CLASSIFIER = 'decode_head.conv_seg'
 
@@ -71,7 +73,6 @@ def segmentor(backbone: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size=(CROP, CROP),
     )
     head.update(dropout_ratio=0.1, norm_cfg=NORM, align_corners=False, loss_decode=dict(type='CrossEntropyLoss'))
     return dict(
@@ -94,37 +95,80 @@ def adamw(lr: float) -> dict[str, Any]:
     )
 
 
+def sgd(lr: float) -> dict[str, Any]:
+    """SGD in mixed precision; the backbone, which is pretrained, learns at a tenth of the rate."""
+    return dict(
+        type='AmpOptimWrapper' if torch.cuda.is_available() else 'CpuAmpOptimWrapper',
+        dtype='bfloat16',
+        optimizer=dict(type='SGD', lr=lr, momentum=0.9, nesterov=True, weight_decay=0.0001),
+        paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and its training.
+
+    Attributes:
+        title: What the page calls it.
+        make: From the file of ImageNet weights to the config of a segmentor without ``num_classes``.
+        optimizer: Config of an optim wrapper.
+        iterations: Of the model to start from.
+        more: Of each extension; None leaves them to mmciss, and gives retraining 500 more for each.
+        short_side: Of the photographs, in pixels.
+        crop: Side of the square crops to train on, in pixels.
+    """
+
+    title: str
+    make: Callable[[str], dict[str, Any]]
+    optimizer: dict[str, Any]
+    iterations: int
+    more: int | None = None
+    short_side: int = 160
+    crop: int = 128
+
+    @property
+    def data(self) -> str:
+        """Name of the folder of its photographs."""
+        return f'data_{self.short_side}'
+
+    def retraining(self, stage: int) -> int:
+        """Returns the iterations of retraining on everything after an extension, 1 the first."""
+        return self.iterations + (500 * stage if self.more is None else self.more)
+
+
 MODELS = {
-    'deeplabv3': (deeplabv3, adamw(2e-4), (400, 200)),
-    'segformer_head': (segformer_head, adamw(2e-4), (200, 100)),
-    'segformer': (segformer, adamw(5e-4), (1200, 200)),
-}
-"""Each model with its optimizer and the iterations of the model to start from and of each extension."""
-TITLES = {
-    'deeplabv3': 'DeepLabV3, MobileNetV2',
-    'segformer_head': "SegFormer's head, MobileNetV2",
-    'segformer': 'SegFormer, narrow MiT-B0 from scratch',
+    'deeplabv3': Recipe('DeepLabV3, MobileNetV2', deeplabv3, sgd(0.02), 2000, short_side=256, crop=192),
+    'deeplabv3_small': Recipe('DeepLabV3, MobileNetV2, small photographs', deeplabv3, adamw(2e-4), 400, 200),
+    'segformer_head': Recipe("SegFormer's head, MobileNetV2", segformer_head, adamw(2e-4), 200, 100),
+    'segformer': Recipe('SegFormer, narrow MiT-B0 from scratch', segformer, adamw(5e-4), 1200, 200),
 }
 
 
 def config(
-    model: dict[str, Any], optimizer: dict[str, Any], data: Path, num_classes: int, iterations: int, work_dir: Path
+    recipe: Recipe, weights: str, data: Path, num_classes: int, iterations: int, work_dir: Path, factor: float = 1.0
 ) -> Config:
     """Returns an ordinary training config.
 
     Args:
-        model: Config of a segmentor without ``num_classes``.
-        optimizer: Config of an optim wrapper.
+        recipe: The model and its training.
+        weights: ImageNet weights of the backbone.
         data: Folder with ``images/`` and ``masks/``.
         num_classes: Classes with the background.
         iterations: Iterations.
         work_dir: Where checkpoints go.
+        factor: Of the learning rate.
     """
+    side, crop = recipe.short_side, (recipe.crop, recipe.crop)
+    ratio = (0.5, 2.0) if side > 160 else (0.8, 1.5)
+    optimizer = dict(
+        recipe.optimizer, optimizer=dict(recipe.optimizer['optimizer'], lr=factor * recipe.optimizer['optimizer']['lr'])
+    )
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations'),
-        dict(type='RandomResize', scale=(240, 160), ratio_range=(0.8, 1.5), keep_ratio=True),
-        dict(type='RandomCrop', crop_size=(CROP, CROP), cat_max_ratio=0.75),
+        dict(type='RandomResize', scale=(side * 3 // 2, side), ratio_range=ratio, keep_ratio=True),
+        dict(type='RandomCrop', crop_size=crop, cat_max_ratio=0.75),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PackSegInputs'),
     ]
@@ -138,7 +182,9 @@ def config(
         metainfo=dict(classes=CLASSES[:num_classes], palette=PALETTE[:num_classes]),
     )
     test_pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
-    model = dict(model, decode_head=dict(model['decode_head'], num_classes=num_classes))
+    model = recipe.make(weights)
+    model['decode_head']['num_classes'] = num_classes
+    model['data_preprocessor']['size'] = crop
     return Config(
         dict(
             default_scope='mmseg',

@@ -33,6 +33,8 @@ class PairDataset(BaseSegDataset):
         classes: Names of the channels.
         palette: Their colours.
         step_index: Which stream of the sampler this is.
+        num_exemplars: How many pairs at the end of the list are stored images, which are not counted in the length:
+            :class:`mmciss.datasets.samplers.ReplaySampler` draws them.
         **kwargs: As for ``BaseSegDataset``.
 
     Raises:
@@ -45,11 +47,21 @@ class PairDataset(BaseSegDataset):
         classes: Sequence[str],
         palette: Sequence[Sequence[int]],
         step_index: int = 1,
+        num_exemplars: int = 0,
         **kwargs: Any,
     ) -> None:
         self.manifest = manifest
         self.step_index = step_index
+        self.num_exemplars = num_exemplars
         super().__init__(metainfo=dict(classes=tuple(classes), palette=[list(colour) for colour in palette]), **kwargs)
+
+    @property
+    def num_current(self) -> int:
+        """Number of the images before the stored ones."""
+        return len(self)
+
+    def __len__(self) -> int:
+        return super().__len__() - self.num_exemplars
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the list."""

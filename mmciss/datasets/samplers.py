@@ -16,6 +16,7 @@ from mmciss.datasets.seeding import mix
 from mmciss.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mmciss.datasets.pair_dataset import PairDataset
     from mmciss.datasets.replay_dataset import ReplayDataset
 
 _PLACES, _IMAGES = 1, 2
@@ -148,7 +149,11 @@ class ReplaySampler(IncrementalInfiniteSampler):
     """
 
     def __init__(
-        self, dataset: ReplayDataset, shuffle: bool = True, seed: int | None = None, batch_size: int | None = None
+        self,
+        dataset: ReplayDataset | PairDataset,
+        shuffle: bool = True,
+        seed: int | None = None,
+        batch_size: int | None = None,
     ) -> None:
         if batch_size is None or batch_size < 2:
             raise ConfigError(

@@ -20,7 +20,7 @@ from mmciss.errors import ConfigError, flag
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import whole_image_pipeline
-from mmciss.extend.settings import Setting, derive, extension_method
+from mmciss.extend.settings import Setting, derive, extension_method, replays
 from mmciss.extend.training_config import check_solved_reads, training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
@@ -43,6 +43,7 @@ class ExtensionExperiment(Experiment):
         settings: The settings, with reasons.
         palette: Colours of all classes.
         decides: What determines the result; two extensions with equal values are the same.
+        mixed: Whether exemplars are half of every batch; else they are drawn as often as any new image.
     """
 
     old: OldModel
@@ -50,6 +51,7 @@ class ExtensionExperiment(Experiment):
     settings: dict[str, Setting]
     palette: list[list[int]]
     decides: dict[str, Any]
+    mixed: bool = False
 
     @classmethod
     def resolve(
@@ -78,6 +80,10 @@ class ExtensionExperiment(Experiment):
         settings = derive(old, read.num_train, read.sizes, given, read.fewest_exemplars)
         name = str(settings['method'].value)
         method = extension_method(name, old.background, read.fewest_exemplars > 0, old.structure)
+        method.pop('memory', None)  # the exemplars are the memory
+        mixed = read.fewest_exemplars > 0 and replays(name)
+        if mixed and settings['batch_size'].value < 2:
+            raise ConfigError(f'--method {name}: half of every batch are old images, so --batch-size must be 2 or more')
         cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, read.sizes)
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
@@ -100,6 +106,8 @@ class ExtensionExperiment(Experiment):
             'config': value_checksum({key: cfg.to_dict().get(key) for key in LEARNING}),
             'data': checksum,
         }
+        if mixed:
+            decides['exemplars'] = 'half of every batch'
         if old.structure is not None:
             decides['state'] = file_checksum(Path(old.checkpoint).with_name('state.pth'))
         if not iterations:  # nothing is trained
@@ -119,6 +127,7 @@ class ExtensionExperiment(Experiment):
             settings=settings,
             palette=extend_palette(old.palette, old.num_classes, len(names), old.background),
             decides=decides,
+            mixed=mixed,
         )
 
     def manifest(self, name: str = 'train') -> Path:
@@ -158,6 +167,10 @@ class ExtensionExperiment(Experiment):
                 self.old.test_pipeline, self.old.model.get('test_cfg')
             )
             out.train_dataloader.batch_size = 1  # images may differ in size
+        elif index and self.mixed:
+            assert self.read.exemplars is not None
+            out.train_dataloader.dataset.num_exemplars = len(self.read.exemplars.data.pairs)
+            out.train_dataloader.sampler.type = 'ReplaySampler'
         return out
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmciss.datasets.exemplars import ReplayOptions
 from mmciss.engine.checks.values import is_number
 from mmciss.engine.model_config import replace_main_loss
 from mmciss.engine.runner.step_config import EXTENSION_KEYS, NEWEST
@@ -26,6 +27,8 @@ FEWEST_ITERATIONS = 300
 MOST_ITERATIONS = 20000
 LARGEST_CROP = 16384
 LR_FACTOR = 0.1
+REPLAY_LR_FACTOR = 0.25
+"""For methods that fill half of every batch with old images; see docs/extend_results.md."""
 ENOUGH_EXEMPLARS = 10
 """Images of each old class from which its rows can be solved for anew; see docs/extend_results.md."""
 CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
@@ -88,16 +91,18 @@ def derive(
         ``method``, ``lr``, ``batch_size``, ``crop_size`` (height and width), ``iters``, ``new_rows_lr`` and
         ``optimizer`` (a config of an optim wrapper with the learning rates inside).
     """
-    optimizer, lr = _learning_rate(old)
     chosen = {key: (value, value) if key == 'crop_size' else value for key, value in (given or {}).items()}
+    method = _method(old, exemplars)
+    mixed = bool(exemplars) and replays(chosen.get('method', method.value))
+    optimizer, lr = _learning_rate(old, mixed)
     settings = {
-        'method': _method(old, exemplars),
+        'method': method,
         'lr': lr,
         'batch_size': _batch_size(old, num_images),
         'crop_size': _crop_size(old, sizes),
         **{key: Setting(value, 'as given') for key, value in chosen.items()},
     }
-    settings.setdefault('iters', _iterations(old, num_images, settings['batch_size'].value))
+    settings.setdefault('iters', _iterations(old, num_images, settings['batch_size'].value, mixed))
     optimizer.optimizer.lr = settings['lr'].value
     rows = faster_new_rows(optimizer, growing_layers(old.model))
     if rows:
@@ -141,7 +146,7 @@ def _method(old: OldModel, exemplars: int) -> Setting:
     )
 
 
-def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
+def _learning_rate(old: OldModel, mixed: bool) -> tuple[ConfigDict, Setting]:
     wrapper = old.optim_wrapper
     known = bool(wrapper and (wrapper.get('optimizer') or {}).get('lr'))
     if not known:
@@ -150,14 +155,16 @@ def _learning_rate(old: OldModel) -> tuple[ConfigDict, Setting]:
     wrapper = ConfigDict(copy.deepcopy(wrapper))
     own = float(wrapper.optimizer.lr)
     whose = "the model's own" if known else 'the usual (the config has no optimizer)'
-    return wrapper, Setting(
-        own * LR_FACTOR,
-        f'a tenth of {whose} {own:g} with {wrapper.optimizer.type}, as in the papers: old classes should change little',
-    )
+    kind = f'{whose} {own:g} with {wrapper.optimizer.type}'
+    if mixed:
+        return wrapper, Setting(own * REPLAY_LR_FACTOR, f'a quarter of {kind}: old images hold the old classes')
+    return wrapper, Setting(own * LR_FACTOR, f'a tenth of {kind}, as in the papers: old classes should change little')
 
 
 def faster_new_rows(wrapper: ConfigDict, layers: Sequence[str]) -> float | None:
-    """Sets the learning rate of new classes' rows in these layers to that of the model's own training, in place.
+    """Makes the rows of new classes in these layers learn ten times as fast as the old ones, in place.
+
+    With the usual rate of an extension that is the rate of the model's own training.
 
     Returns:
         That rate for the last layer; None if the config has its own rule for parameter groups.
@@ -197,17 +204,29 @@ def _crop_size(old: OldModel, sizes: Sequence[tuple[int, int]]) -> Setting:
     return Setting((side, side), f'the config names none; the images have a short side of {short:g}')
 
 
-def _iterations(old: OldModel, num_images: int, batch: int) -> Setting:
+def _iterations(old: OldModel, num_images: int, batch: int, mixed: bool) -> Setting:
     epoch = max(1, num_images // batch)
     wanted = EPOCHS * epoch
     text = f'{EPOCHS} passes over {num_images} images, as in the papers'
     own = (old.cfg.get('train_cfg') or {}).get('max_iters')
+    limit = "the model's own training"
+    if own and mixed:
+        own, limit = (
+            max(FEWEST_ITERATIONS, int(own) // 4),
+            f'a quarter of {limit}: half of each batch are images it knows',
+        )
     most = min(MOST_ITERATIONS, int(own)) if own else MOST_ITERATIONS
     if wanted > most:
-        return Setting(most, f'{text}, cut to ' + ("the model's own training" if own and most == own else 'a limit'))
+        return Setting(most, f'{text}, cut to {limit if own and most == own else "a limit"}')
     if wanted < FEWEST_ITERATIONS:
         return Setting(FEWEST_ITERATIONS, f'{text}, would be {wanted}, but new classes need about {FEWEST_ITERATIONS}')
     return Setting(wanted, text)
+
+
+def replays(method: str) -> bool:
+    """Whether a method, by name or path, fills half of every batch with old images."""
+    options = ReplayOptions.from_method(load_method(method).method)
+    return options is not None and options.mode == 'batch'
 
 
 def extension_method(
@@ -254,8 +273,8 @@ def unfit_because(config: Config, background: bool, exemplars: bool = False) -> 
         return 'it changes the protocol (joint training needs all data)'
     if method.get('base'):
         return 'it shapes the training of the first classes too, which is over'
-    if method.get('memory'):
-        return 'it keeps images of earlier steps; give them with --exemplar-images and --exemplar-masks'
+    if method.get('memory') and not exemplars:
+        return 'it keeps images of earlier steps; give some of every old class (--exemplar-images, --exemplar-masks)'
     if not exemplars and getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False):
         return (
             'it goes on from sums over the data of the first classes, which a model trained without it does not have; '

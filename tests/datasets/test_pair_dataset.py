@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 import mmciss.register_all
 from mmciss.datasets.pair_dataset import PairDataset, write_manifest, write_plain_dataset
-from mmciss.datasets.samplers import DrawnIndex
+from mmciss.datasets.samplers import DrawnIndex, ReplaySampler
 from mmciss.errors import ConfigError
 from tests.extend.samples import labelled, write_images
 
@@ -47,6 +48,17 @@ def test_each_source_has_its_own_ids(dataset: PairDataset) -> None:
 def test_augmentation_depends_on_the_draw_alone(dataset: PairDataset) -> None:
     first, again, other = (dataset[DrawnIndex(0, seed=1, draw=draw)]['inputs'] for draw in (3, 3, 4))
     assert first.equal(again) and not first.equal(other)
+
+
+def test_stored_images_are_not_counted_but_drawn(dataset: PairDataset) -> None:
+    options = dict(classes=list('abcd'), palette=dataset.metainfo['palette'], pipeline=PIPELINE)
+    with_stored = PairDataset(dataset.manifest, num_exemplars=1, **options)
+    assert (len(with_stored), with_stored.num_current, with_stored.num_exemplars) == (1, 1, 1)
+    drawn = list(islice(iter(ReplaySampler(with_stored, seed=0, batch_size=2)), 8))
+    for batch in range(4):
+        assert sorted(drawn[2 * batch : 2 * batch + 2]) == [0, 1], 'one of each'
+    labels = with_stored[drawn[drawn.index(1)]]['data_samples'].gt_sem_seg.data
+    assert set(labels.unique().tolist()) <= {0, 1, 255}, 'the second source has no class 3'
 
 
 def test_a_damaged_list_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_what_each_stage_labels() -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    from photographs.folders import SHORT_SIDE, write_folders, write_some
+    from photographs.folders import write_folders, write_some
 
     source, ids = tmp_path / 'voc', {'a': 1, 'b': 4, 'c': 5, 'd': 0}
     for folder in ('SegmentationVoc6', 'JPEGImages', 'ImageSets/Segmentation'):
@@ -43,11 +43,11 @@ def test_folders(tmp_path: Path) -> None:
         cv2.imwrite(str(source / 'JPEGImages' / f'{name}.jpg'), np.zeros((20, 30, 3), np.uint8))
     for split in ('train_aug', 'val'):
         (source / 'ImageSets/Segmentation' / f'{split}.txt').write_text('\n'.join(ids), encoding='utf-8')
-    counts = write_folders(source, tmp_path / 'out')
+    counts = write_folders(source, tmp_path / 'out', 40)
     stages = {'base': 1, 'new_1': 1, 'new_2': 1, 'everything_1': 2, 'everything': 3}
     assert counts == {**stages, 'val_0': 1, 'val_1': 1, 'val_2': 2}
     mask = cv2.imread(str(tmp_path / 'out/new_2/masks/c.png'), cv2.IMREAD_UNCHANGED)
-    assert mask.shape == (SHORT_SIDE, SHORT_SIDE * 3 // 2) and (mask == 1).all()
+    assert mask.shape == (40, 60) and (mask == 1).all()
     assert [path.stem for path in (tmp_path / 'out/others_1/masks').iterdir()] == ['b'], 'a and c are in val_2'
     some = write_some(tmp_path / 'out' / 'everything', tmp_path / 'out', 2, seed=0)
     names = [{path.stem for path in (some / kind).iterdir()} for kind in ('images', 'masks')]
@@ -81,13 +81,38 @@ def test_scores_and_table(tmp_path: Path) -> None:
     assert stage_table(tmp_path, 1, ('on', 'on_others')).splitlines()[2].split('|')[7].strip() == '66.7'
 
 
-@pytest.mark.parametrize('name', ['deeplabv3', 'segformer_head', 'segformer'])
+@pytest.mark.parametrize('name', ['deeplabv3', 'deeplabv3_small', 'segformer_head', 'segformer'])
 def test_models_can_be_extended(name: str) -> None:
     from photographs import plain
 
     import mmciss.register_all
     from mmciss.models.classifiers.head_config import segmentor_classes
 
-    make, optimizer, _ = plain.MODELS[name]
-    cfg = plain.config(make('weights.pth'), optimizer, Path('data'), 4, 5, Path('out/base'))
-    assert segmentor_classes(cfg.model) == 4 and cfg.optim_wrapper.optimizer.type == 'AdamW'
+    recipe = plain.MODELS[name]
+    cfg = plain.config(recipe, 'weights.pth', Path('data'), 4, 5, Path('out/base'), factor=0.1)
+    assert segmentor_classes(cfg.model) == 4
+    kind, lr = {'deeplabv3': ('SGD', 0.02), 'segformer': ('AdamW', 5e-4)}.get(name, ('AdamW', 2e-4))
+    assert cfg.optim_wrapper.optimizer.type == kind and cfg.optim_wrapper.optimizer.lr == pytest.approx(lr / 10)
+    assert recipe.optimizer['optimizer']['lr'] == lr, 'the recipe is used again'
+
+
+def test_how_long_retraining_lasts() -> None:
+    from photographs.plain import MODELS
+
+    assert [MODELS['deeplabv3'].retraining(stage) for stage in (1, 2)] == [2500, 3000]
+    assert MODELS['deeplabv3_small'].retraining(2) == 600
+
+
+def test_pairs_of_several_folders(tmp_path: Path) -> None:
+    from photographs.folders import join
+
+    for name, masks in {'one': {'a': [1, 0, 255], 'b': [2, 2, 2]}, 'two': {'a': [0, 4, 0]}}.items():
+        for kind in ('images', 'masks'):
+            (tmp_path / name / kind).mkdir(parents=True)
+        for stem, row in masks.items():
+            cv2.imwrite(str(tmp_path / name / 'masks' / f'{stem}.png'), np.array([row], np.uint8))
+            cv2.imwrite(str(tmp_path / name / 'images' / f'{stem}.jpg'), np.zeros((1, 3, 3), np.uint8))
+    folder = join([tmp_path / 'one', tmp_path / 'two'], tmp_path / 'both')
+    found = {path.stem: cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[0].tolist() for path in folder.glob('masks/*')}
+    assert found == {'a': [1, 4, 255], 'b': [2, 2, 2]}
+    assert sorted(path.name for path in folder.glob('images/*')) == ['a.jpg', 'b.jpg']

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mmciss.errors import ConfigError
 from mmciss.evaluation.report import write_report
 from mmciss.extend.runner import Extension, load_plain
 from mmciss.functional import Correlations, solve_ridge
+from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.utils.files import write_json
 from tests.extend.samples import OLD, SIDE, STUFF, data_config, write_images, write_model
 from tests.interruption import resumed_at
@@ -218,6 +220,33 @@ def test_a_model_that_was_solved_for_is_solved_for_again(
     state.unlink()
     with pytest.raises(ConfigError, match=r'left in state.pth, which is not beside it'):
         extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'without')
+
+
+def test_half_of_every_batch_may_be_old_images(
+    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = write_images(tmp_path / 'old', count=3)
+    batches = []
+    train_step = IncrementalSegmentor.train_step
+
+    def noted(self: Any, data: Any, optim_wrapper: Any) -> Any:
+        batches.append([Path(sample.img_path).parent for sample in data['data_samples']])
+        return train_step(self, data, optim_wrapper)
+
+    monkeypatch.setattr(IncrementalSegmentor, 'train_step', noted)
+    data = dict(exemplar_images=stored[0], exemplar_masks=stored[1], method='replay', resume=True)
+    options = dict(classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **dict(TINY, iters=3, batch_size=4))
+    found = extend(*model, *images, **options, **data)
+    assert [sum(folder == stored[0] for folder in batch) for batch in batches] == [2, 2, 2]
+    plain = Config.fromfile(found.config)
+    assert 'custom_imports' not in plain and 'mmciss' not in plain.pretty_text, 'plain MMSegmentation runs it'
+    assert logits(found.config).shape[1] == 5
+    one = dict(classes=['fork', 'pallet'], work_dir=tmp_path / 'one', **dict(TINY, batch_size=1))
+    with pytest.raises(ConfigError, match='--method replay: half of every batch .* --batch-size must be 2 or more'):
+        extend(*model, *images, **one, **data)
+    del data['method']
+    with pytest.raises(ConfigError, match='method'):  # the same images drawn otherwise are another extension
+        extend(*model, *images, **options, **data)
 
 
 def test_exemplars_without_one_of_the_old_classes_are_not_enough(

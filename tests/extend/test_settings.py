@@ -56,6 +56,20 @@ def test_enough_exemplars_are_solved_from(old: OldModel) -> None:
     assert solves(alone) and solves(from_exemplars)
 
 
+def test_old_images_in_every_batch_allow_a_higher_rate_and_fewer_iterations(old: OldModel) -> None:
+    given = dict(method='replay')
+    found = derive(old, 4000, [(50, 60)], given, exemplars=1)
+    assert found['lr'].value == pytest.approx(0.025) and 'a quarter of the model' in found['lr'].reason
+    assert found['new_rows_lr'].value == pytest.approx(0.25)
+    assert found['iters'].value == 2000, 'a quarter of what the model itself was trained'
+    assert "cut to a quarter of the model's own training" in found['iters'].reason
+    assert derive(plain(old), 400, [(50, 60)], given, exemplars=1)['iters'].value == 30 * 50
+    assert derive(old, 400, [(50, 60)], dict(method='anchor'), exemplars=1)['lr'].value == pytest.approx(0.01)
+    with pytest.raises(ConfigError, match='--method replay: it keeps images of earlier steps; give some of every'):
+        extension_method('replay', True)
+    assert extension_method('replay', True, exemplars=True)['memory']['mode'] == 'batch'
+
+
 def test_without_a_background_class_another_method(old: OldModel) -> None:
     found = derive(replace(old, background=False), 40, [(50, 60)])
     assert found['method'].value == 'lwf_unbiased' and 'no background class' in found['method'].reason
