@@ -107,6 +107,11 @@ class OldModel:
         return int(loader.get('batch_size') or self._record.get('batch_size') or 0)
 
     @property
+    def max_iters(self) -> int:
+        """Iterations of the model's own training; 0 if unknown."""
+        return int((self.cfg.get('train_cfg') or {}).get('max_iters') or self._record.get('max_iters') or 0)
+
+    @property
     def _record(self) -> Mapping[str, Any]:
         """What a config that was exported here tells about training."""
         return self.cfg.get(RECORD) or {}

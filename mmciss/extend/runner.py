@@ -140,6 +140,8 @@ class ExtensionRunner(IncrementalRunner):
         # What a further extension needs.
         config.train_pipeline = training.dataset.pipeline
         config[RECORD] = dict(optim_wrapper=extension.old.optim_wrapper, batch_size=int(training.batch_size))
+        if extension.old.max_iters:
+            config[RECORD]['max_iters'] = extension.old.max_iters
         write_text(path / 'model_config.py', config.pretty_text)
         shutil.copyfile(self.folder.step(1) / 'model.pth', path / 'model.pth')
         if needs_mmciss(config):  # its rows were solved for; so will those of a further extension

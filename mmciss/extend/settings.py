@@ -208,14 +208,11 @@ def _iterations(old: OldModel, num_images: int, batch: int, mixed: bool) -> Sett
     epoch = max(1, num_images // batch)
     wanted = EPOCHS * epoch
     text = f'{EPOCHS} passes over {num_images} images, as in the papers'
-    own = (old.cfg.get('train_cfg') or {}).get('max_iters')
+    own = old.max_iters
     limit = "the model's own training"
     if own and mixed:
-        own, limit = (
-            max(FEWEST_ITERATIONS, int(own) // 4),
-            f'a quarter of {limit}: half of each batch are images it knows',
-        )
-    most = min(MOST_ITERATIONS, int(own)) if own else MOST_ITERATIONS
+        own, limit = (max(FEWEST_ITERATIONS, own // 4), f'a quarter of {limit}: half of each batch are images it knows')
+    most = min(MOST_ITERATIONS, own) if own else MOST_ITERATIONS
     if wanted > most:
         return Setting(most, f'{text}, cut to {limit if own and most == own else "a limit"}')
     if wanted < FEWEST_ITERATIONS:

@@ -132,6 +132,7 @@ def test_extended_twice(extended: Extension, tmp_path: Path) -> None:
     assert twice.summary['settings']['lr']['value'] == pytest.approx(0.01)
     first, second = (Config.fromfile(path / 'model_config.py') for path in (old, tmp_path / 'run'))
     assert first.extension.optim_wrapper == second.extension.optim_wrapper
+    assert first.extension.max_iters == second.extension.max_iters == 8000
     assert second.train_pipeline[-1]['type'] == 'PackSegInputs'
 
 

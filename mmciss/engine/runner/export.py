@@ -111,17 +111,22 @@ def plain_config(
 
 
 def training_record(cfg: Config) -> dict[str, Any]:
-    """Returns the augmentation, optimizer and batch size of a config, as far as it has them."""
+    """Returns augmentation, optimizer, batch size and length of a config's first training, as far as it has them."""
     found: dict[str, Any] = {}
     loader: Any = cfg.get('train_dataloader') or {}
     if (loader.get('dataset') or {}).get('pipeline'):
         found['train_pipeline'] = copy.deepcopy(loader.dataset.pipeline)
     if cfg.get('optim_wrapper'):
         wrapper = copy.deepcopy(cfg.optim_wrapper)
-        lr = ((cfg.get('steps') or {}).get('base') or {}).get('lr')
-        if lr:
-            wrapper.optimizer.lr = lr
-        found[RECORD] = dict(optim_wrapper=wrapper, batch_size=loader.get('batch_size'))
+        base = (cfg.get('steps') or {}).get('base') or {}
+        if base.get('lr'):
+            wrapper.optimizer.lr = base['lr']
+        length = (
+            base.get('iters') if 'iters' in base or 'epochs' in base else (cfg.get('train_cfg') or {}).get('max_iters')
+        )
+        found[RECORD] = dict(
+            optim_wrapper=wrapper, batch_size=loader.get('batch_size'), **({'max_iters': int(length)} if length else {})
+        )
     return found
 
 
