@@ -108,8 +108,9 @@ def pictures(out: Path, data: Path, path: Path, count: int = 5) -> None:
                 if index == 0:
                     axes.set_title(title, fontsize=7, loc='center', pad=3)
     save_figure(figure, path)
-    with Image.open(path) as picture:  # few colours and a third of the bytes
-        small = picture.convert('RGB').quantize(224)
+    with Image.open(path) as picture:  # few colours and a third of the bytes; dithered, or skies turn green
+        full = picture.convert('RGB')
+    small = full.quantize(palette=full.quantize(255), dither=Image.Dither.FLOYDSTEINBERG)
     small.save(path, optimize=True)
 
 
