@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,17 @@ def as_new(mask: np.ndarray, new: Iterable[int]) -> np.ndarray:
     return table[mask]
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder with empty ``images/`` and ``masks/``, which gets its name once all is in it."""
+    part = folder.with_name(folder.name + '.part')
+    shutil.rmtree(part, ignore_errors=True)
+    for kind in ('images', 'masks'):
+        (part / kind).mkdir(parents=True)
+    yield part
+    part.rename(folder)
+
+
 def write_folder(
     source: Path, names: Iterable[str], folder: Path, convert: Callable[[np.ndarray], np.ndarray], short_side: int
 ) -> int:
@@ -49,25 +61,21 @@ def write_folder(
     Returns:
         The number of images.
     """
-    if not folder.is_dir():
-        part = folder.with_name(folder.name + '.part')
-        shutil.rmtree(part, ignore_errors=True)
-        for name in ('images', 'masks'):
-            (part / name).mkdir(parents=True)
+    if folder.is_dir():
+        return len(list((folder / 'images').iterdir()))
+    with new_folder(folder) as part:
         for name in names:
             mask = convert(cv2.imread(str(source / 'SegmentationVoc6' / f'{name}.png'), cv2.IMREAD_UNCHANGED))
-            if ((mask > 0) & (mask < 255)).any():
-                image = cv2.imread(str(source / 'JPEGImages' / f'{name}.jpg'))
-                size = tuple(round(side * short_side / min(mask.shape)) for side in mask.shape[::-1])
-                cv2.imwrite(
-                    str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-                )
-                cv2.imwrite(
-                    str(part / 'images' / f'{name}.jpg'),
-                    cv2.resize(image, size, interpolation=cv2.INTER_AREA),
-                    [cv2.IMWRITE_JPEG_QUALITY, 95],
-                )
-        part.rename(folder)
+            if not ((mask > 0) & (mask < 255)).any():
+                continue
+            image = cv2.imread(str(source / 'JPEGImages' / f'{name}.jpg'))
+            size = tuple(round(side * short_side / min(mask.shape)) for side in mask.shape[::-1])
+            cv2.imwrite(str(part / 'masks' / f'{name}.png'), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
+            cv2.imwrite(
+                str(part / 'images' / f'{name}.jpg'),
+                cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+                [cv2.IMWRITE_JPEG_QUALITY, 95],
+            )
     return len(list((folder / 'images').iterdir()))
 
 
@@ -117,13 +125,10 @@ def write_some(source: Path, out: Path, count: int, seed: int) -> Path:
     if not folder.is_dir():
         names = sorted(path.stem for path in (source / 'images').iterdir())
         random.Random(seed).shuffle(names)
-        part = folder.with_name(folder.name + '.part')
-        shutil.rmtree(part, ignore_errors=True)
-        for kind, suffix in (('images', '.jpg'), ('masks', '.png')):
-            (part / kind).mkdir(parents=True)
-            for name in names[:count]:
-                shutil.copyfile(source / kind / (name + suffix), part / kind / (name + suffix))
-        part.rename(folder)
+        with new_folder(folder) as part:
+            for kind, suffix in (('images', '.jpg'), ('masks', '.png')):
+                for name in names[:count]:
+                    shutil.copyfile(source / kind / (name + suffix), part / kind / (name + suffix))
     return folder
 
 
@@ -137,11 +142,9 @@ def join(parts: Iterable[Path], folder: Path) -> Path:
     Returns:
         The folder.
     """
-    if not folder.is_dir():
-        part = folder.with_name(folder.name + '.part')
-        shutil.rmtree(part, ignore_errors=True)
-        for kind in ('images', 'masks'):
-            (part / kind).mkdir(parents=True)
+    if folder.is_dir():
+        return folder
+    with new_folder(folder) as part:
         for source in parts:
             for path in sorted((source / 'masks').iterdir()):
                 mask, there = cv2.imread(str(path), cv2.IMREAD_UNCHANGED), part / 'masks' / path.name
@@ -150,7 +153,6 @@ def join(parts: Iterable[Path], folder: Path) -> Path:
                     mask = np.where(mask > 0, mask, before)
                 cv2.imwrite(str(there), mask)
                 shutil.copyfile(source / 'images' / f'{path.stem}.jpg', part / 'images' / f'{path.stem}.jpg')
-        part.rename(folder)
     return folder
 
 
