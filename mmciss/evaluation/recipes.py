@@ -21,8 +21,8 @@ MOST_SETTINGS = 3
 """If more settings below one key differ, the key alone is named."""
 MOST_NAMES = 40
 LONGEST_VALUE = 40
-NOT_SET = 'not set'
 """Longer values, counted in characters, are left out."""
+NOT_SET = 'not set'
 
 
 def recipe(record: RunRecord) -> dict[str, str]:

@@ -20,7 +20,7 @@ from mmciss.errors import ConfigError, flag
 from mmciss.extend.data import ExtensionData, ReadData
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import whole_image_pipeline
-from mmciss.extend.settings import Setting, derive, extension_method, replays
+from mmciss.extend.settings import Setting, derive, extension_method, mixes
 from mmciss.extend.training_config import check_solved_reads, training_config
 from mmciss.models.step_context import StepState
 from mmciss.protocols.protocol import Protocol
@@ -81,10 +81,10 @@ class ExtensionExperiment(Experiment):
         name = str(settings['method'].value)
         method = extension_method(name, old.background, read.fewest_exemplars > 0, old.structure)
         method.pop('memory', None)  # the exemplars are the memory
-        mixed = read.fewest_exemplars > 0 and replays(name)
-        if mixed and settings['batch_size'].value < 2:
-            raise ConfigError(f'--method {name}: half of every batch are old images, so --batch-size must be 2 or more')
+        mixed = mixes(name, read.fewest_exemplars)
         cfg = training_config(old, step, method, settings, str(work_dir), seed, cfg_options, read.sizes)
+        if mixed:
+            check_mixable(cfg, name)
         iterations, checksum = int(cfg.train_cfg.max_iters), read.checksum()
         settings['iters'] = Setting(iterations, settings['iters'].reason)
         if solves(method):
@@ -243,6 +243,16 @@ class ExtensionExperiment(Experiment):
 def sees_whole_images(method: Mapping[str, Any]) -> bool:
     """Whether a method solves for the rows of all classes at once, from images as they are."""
     return bool(getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False))
+
+
+def check_mixable(cfg: Config, method: str) -> None:
+    """Rejects a batch without room for an old image, and a sampler that cannot draw any."""
+    loader, half = cfg.train_dataloader, f'--method {method}: half of every batch are old images'
+    if int(loader.batch_size) < 2:
+        raise ConfigError(f'{half}, so --batch-size must be 2 or more, found {loader.batch_size}')
+    kind = (loader.get('sampler') or {}).get('type', 'InfiniteSampler')
+    if kind != 'InfiniteSampler':
+        raise ConfigError(f"{half}; train_dataloader.sampler.type: allowed is 'InfiniteSampler', found {kind!r}")
 
 
 def check_new_names(new: Sequence[str], old: Sequence[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ MOST_ITERATIONS = 20000
 LARGEST_CROP = 16384
 LR_FACTOR = 0.1
 REPLAY_LR_FACTOR = 0.25
-"""For methods that fill half of every batch with old images; see docs/extend_results.md."""
+"""For methods that fill half of every batch with old images; see docs/methods/replay.md."""
 ENOUGH_EXEMPLARS = 10
 """Images of each old class from which its rows can be solved for anew; see docs/extend_results.md."""
 CONVOLUTIONAL = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
@@ -93,7 +93,7 @@ def derive(
     """
     chosen = {key: (value, value) if key == 'crop_size' else value for key, value in (given or {}).items()}
     method = _method(old, exemplars)
-    mixed = bool(exemplars) and replays(chosen.get('method', method.value))
+    mixed = mixes(str(chosen.get('method', method.value)), exemplars)
     optimizer, lr = _learning_rate(old, mixed)
     settings = {
         'method': method,
@@ -220,10 +220,10 @@ def _iterations(old: OldModel, num_images: int, batch: int, mixed: bool) -> Sett
     return Setting(wanted, text)
 
 
-def replays(method: str) -> bool:
-    """Whether a method, by name or path, fills half of every batch with old images."""
+def mixes(method: str, exemplars: int) -> bool:
+    """Whether half of every batch are exemplars: there are some, and the method, by name or path, wants them so."""
     options = ReplayOptions.from_method(load_method(method).method)
-    return options is not None and options.mode == 'batch'
+    return exemplars > 0 and options is not None and options.mode == 'batch'
 
 
 def extension_method(

@@ -245,6 +245,10 @@ def test_half_of_every_batch_may_be_old_images(
     one = dict(classes=['fork', 'pallet'], work_dir=tmp_path / 'one', **dict(TINY, batch_size=1))
     with pytest.raises(ConfigError, match='--method replay: half of every batch .* --batch-size must be 2 or more'):
         extend(*model, *images, **one, **data)
+    for options_key, value in (('batch_size', 1), ('sampler.type', 'DefaultSampler')):
+        changed = {f'train_dataloader.{options_key}': value}
+        with pytest.raises(ConfigError, match='--method replay: half of every batch are old images.* found'):
+            extend(*model, *images, **dict(options, work_dir=tmp_path / 'changed'), **data, cfg_options=changed)
     del data['method']
     with pytest.raises(ConfigError, match='method'):  # the same images drawn otherwise are another extension
         extend(*model, *images, **options, **data)
