@@ -163,6 +163,45 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
             _drop_other_length(cfg, key, options)
         with blaming(f'{FLAG} {" ".join(options)}'):
             cfg.merge_from_dict(dict(options))
+        for key, value in options.items():
+            _warn_if_overruled(cfg, key, value)
+
+
+def _warn_if_overruled(cfg: Config, key: str, value: Any) -> None:
+    """Says which values of ``--cfg-options`` do not count at some steps, since a method has its own for them.
+
+    They are not refused: they count at the other steps, and in a comparison for the methods that have none.
+    """
+    for owner, steps in (('method', 'later steps'), ('method.base', 'the base step')):
+        slots = _find(dict(method=cfg.get('method')), owner)
+        changes = slots.get('cfg') if isinstance(slots, Mapping) else None
+        for name, own in _values_at(changes, key).items() if isinstance(changes, Mapping) else ():
+            given = _find(_nested(key, value), name)
+            if given != own:
+                print_log(
+                    f'{FLAG} {key}={value}: not at {steps}, where the method has {name}={own}; set {owner}.cfg.{name} '
+                    f'to change that',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
+
+def _values_at(changes: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Returns what changes, nested or by dotted keys, say inside a dotted key, or of what it lies in."""
+    found = {}
+    for name, value in changes.items():
+        if isinstance(value, Mapping) and value:
+            inside = {f'{name}.{inner}': item for inner, item in value.items()}
+            found.update(_values_at(inside, key))
+        elif f'{name}.'.startswith(f'{key}.') or f'{key}.'.startswith(f'{name}.'):
+            found[name] = value
+    return found
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split('.')):
+        value = {part: value}
+    return dict(value)
 
 
 def _drop_other_length(cfg: Config, key: str, options: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from mmengine.config import Config
 
@@ -130,6 +132,44 @@ def test_a_variable_of_the_file_is_warned_about(capsys: pytest.CaptureFixture) -
     apply_cfg_options(cfg, {'crop_size': 32})
     assert cfg.crop_size == 32
     assert "--cfg-options crop_size: 'crop_size' is a variable of the config file" in ''.join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'named'),
+    [
+        ('optim_wrapper.clip_grad.max_norm', 1, ['max_norm=1: not at later steps, where the method has {}max_norm=10']),
+        ('optim_wrapper.clip_grad', None, ['clip_grad=None: not at later steps, where the method has {}max_norm=10']),
+        ('optim_wrapper.clip_grad.max_norm', 10, []),
+        ('optim_wrapper.clip_grad', {'max_norm': 10}, []),
+        ('optim_wrapper.clip_grad.norm_type', 1, []),
+        ('optim_wrapper.clip', 1, []),
+        (
+            'train_cfg.max_iters',
+            5,
+            ['=5: not at the base step, where the method has train_cfg.max_iters=7; set method.base.'],
+        ),
+        ('randomness.seed', 5, ['randomness.seed=5: not at later steps, where the method has randomness=None']),
+    ],
+)
+def test_an_option_that_the_method_overrules_is_warned_about(
+    key: str, value: Any, named: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    own = {'optim_wrapper': dict(clip_grad=dict(max_norm=10)), 'randomness': None}
+    cfg = config()
+    cfg.method = dict(cfg=own, base=dict(cfg={'train_cfg.max_iters': 7}))
+    apply_cfg_options(cfg, {key: value})
+    said = ''.join(capsys.readouterr())
+    assert said.count('--cfg-options') == len(named)
+    assert all(text.format('optim_wrapper.clip_grad.') in said for text in named), said
+    assert cfg.method.cfg == own, 'the method keeps its own'
+
+
+def test_an_option_for_the_method_itself_is_not_warned_about(capsys: pytest.CaptureFixture) -> None:
+    cfg = config()
+    cfg.method = dict(cfg=dict(optim_wrapper=dict(clip_grad=dict(max_norm=10))))
+    apply_cfg_options(cfg, {'method.cfg.optim_wrapper.clip_grad.max_norm': 3, 'optim_wrapper.clip_grad.max_norm': 3})
+    assert cfg.method.cfg.optim_wrapper.clip_grad.max_norm == 3
+    assert '--cfg-options' not in ''.join(capsys.readouterr())
 
 
 def test_an_option_that_does_not_fit_is_named() -> None:
