@@ -186,15 +186,19 @@ def test_exemplars_of_every_class_need_no_training(
         extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'refused', **data, cfg_options=own)
 
 
+@pytest.mark.parametrize('image_pool', (True, False), ids=('', 'as_before_image_pool'))
 def test_a_model_that_was_solved_for_is_solved_for_again(
-    model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+    image_pool: bool, model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     stored = write_images(tmp_path / 'old', count=10)
     data = dict(exemplar_images=stored[0], exemplar_masks=stored[1])
+    data |= {} if image_pool else dict(cfg_options={'method.structure.image_pool': False})
     once = extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path / 'run', **data)
     more = write_images(tmp_path / 'more', ids=(0, 1))
     twice = extend(once.config, once.checkpoint, *more, classes=['crate'], work_dir=tmp_path / 'twice')
     assert twice.classes == (*OLD, 'fork', 'pallet', 'crate')
+    for item in (once, twice):
+        assert Config.fromfile(item.config).model.decode_head.get('image_pool', False) is image_pool
     assert twice.summary['settings']['method']['value'] == 'closed_form_fine'
     torch.testing.assert_close(logits(tmp_path / 'twice' / 'step_0' / 'x'), logits(once.config))
     first, second = (torch.load(item.checkpoint, weights_only=True)['state_dict'] for item in (once, twice))

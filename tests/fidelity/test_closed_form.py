@@ -26,7 +26,9 @@ def cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sites(step: ComposedStep, upsample: int = 1, levels: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+def sites(
+    step: ComposedStep, upsample: int = 1, levels: Sequence[int] = (), image_pool: bool = False
+) -> tuple[Tensor, Tensor]:
     """Random features of every site of the step's three batches, in evaluation mode, and labels of their middle."""
     projection = step.model.segmentor.state_dict()[f'{PREFIX}.projection'].flatten(1)
     step.model.eval()
@@ -36,7 +38,8 @@ def sites(step: ComposedStep, upsample: int = 1, levels: Sequence[int] = ()) -> 
         embedding = step.answer().embedding
         maps = step.model.segmentor.extract_feat(inputs)
         beside = [F.interpolate(maps[level], embedding.shape[-2:], mode='bilinear') for level in levels]
-        embedding = torch.cat([embedding, *beside], 1)
+        whole = [embedding.mean((2, 3), keepdim=True).expand_as(embedding)] if image_pool else []
+        embedding = torch.cat([embedding, *beside, *whole], 1)
         if upsample > 1:
             embedding = F.interpolate(embedding, scale_factor=upsample, mode='bilinear')
         stride = target.shape[-1] // embedding.shape[-1]
@@ -69,22 +72,28 @@ def test_base_step_trains_an_ordinary_classifier() -> None:
 
 
 @pytest.mark.parametrize(
-    ('method', 'upsample', 'levels'),
-    (('closed_form', 1, ()), ('closed_form_fine', 2, (-2,)), ('closed_form', 2, (-3, -2, -1))),
+    ('method', 'upsample', 'levels', 'image_pool'),
+    (
+        ('closed_form', 1, (), False),
+        ('closed_form_fine', 2, (-2,), False),
+        ('closed_form', 2, (-3, -2, -1), False),
+        ('closed_form_fine', 2, (-3, -2, -1), True),
+    ),
 )
 def test_steps_of_fully_labelled_data_give_the_rows_of_joint_ridge_regression(
-    method: str, upsample: int, levels: Sequence[int]
+    method: str, upsample: int, levels: Sequence[int], image_pool: bool
 ) -> None:
     """To 1e-6; the batches of the later step show old and new classes, all labelled."""
-    own = dict(method__structure__upsample=upsample, method__structure__level=list(levels)) if levels else {}
+    own = dict(upsample=upsample, image_pool=image_pool, level=list(levels) or None)
+    own = {f'method__structure__{name}': value for name, value in own.items()}
     run = compose(RECIPE, method, method__statistics__ridge__threshold=None, **CHANGES, **own)
-    features, labels = sites(run.base, upsample, levels)
+    features, labels = sites(run.base, upsample, levels, image_pool)
     run.base.end()
     torch.testing.assert_close(solved(run.base), ridge(features, labels, 4), rtol=0, atol=1e-6)
 
     later = run.later
     assert torch.equal(solved(later)[:4], solved(run.base)) and not solved(later)[4:].any()
-    more, more_labels = sites(later, upsample, levels)
+    more, more_labels = sites(later, upsample, levels, image_pool)
     later.end()
     joint = ridge(torch.cat([features, more]), torch.cat([labels, more_labels]), 6)
     torch.testing.assert_close(solved(later), joint, rtol=0, atol=1e-6)

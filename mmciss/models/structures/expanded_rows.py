@@ -30,6 +30,7 @@ class ExpandedRows(Growable):
         upsample: How many times finer than the embedding the scores are.
         beside: Index and number of channels of each map, among those that the head gets, which joins the embedding; see
             :func:`put_rows`. A pair stands for itself.
+        image_pool: Whether the embedding's mean over the image, at training over the crop, joins it at every site.
 
     Examples:
         >>> layer = ExpandedRows(8, (16, 1), width=32)
@@ -49,6 +50,7 @@ class ExpandedRows(Growable):
         trained: bool = False,
         upsample: int = 1,
         beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
+        image_pool: bool = False,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
             layer = nn.Conv2d(width, rows, 1, bias=False)
@@ -57,8 +59,9 @@ class ExpandedRows(Growable):
 
         super().__init__(sizes, new_layer)
         self.in_channels, self.upsample, self.beside = in_channels, upsample, pairs_of(beside)
+        self.image_pool = image_pool
         self.maps: list[Tensor] = []
-        total = in_channels + sum(channels for _, channels in self.beside)
+        total = (1 + image_pool) * in_channels + sum(channels for _, channels in self.beside)
         self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
         self.trained = nn.Conv2d(in_channels, sum(self.sizes), 1) if trained else None
         if self.trained is not None:
@@ -68,7 +71,8 @@ class ExpandedRows(Growable):
     def expand(self, embedding: Tensor) -> Tensor:
         """Returns the random features of the latest batch, ``(N, E, upsample * h, upsample * w)``."""
         assert len(self.maps) == len(self.beside), 'put_rows lets the head hand them on'
-        return random_features([embedding, *self.maps], self.projection.flatten(1), self.upsample)
+        pooled = [embedding.to(self.projection).mean((2, 3), keepdim=True)] if self.image_pool else []
+        return random_features([embedding, *self.maps, *pooled], self.projection.flatten(1), self.upsample)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""

@@ -67,6 +67,7 @@ class RandomExpansion(Structure):
         reveal_hidden: bool = True,
         upsample: int = 1,
         level: int | Sequence[int] | None = None,
+        image_pool: bool = False,
     ) -> None:
         super().__init__()
         for key, value in (('width', width), ('upsample', upsample)):
@@ -75,7 +76,7 @@ class RandomExpansion(Structure):
         if gamma <= 0:
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
         self.width, self.gamma, self.seed = width, gamma, seed
-        self.reveal_hidden, self.upsample = reveal_hidden, upsample
+        self.reveal_hidden, self.upsample, self.image_pool = reveal_hidden, upsample, image_pool
         given = level if isinstance(level, list | tuple) else [] if level is None else [level]
         self.levels = [item for item in given if isinstance(item, int)]
         if len(self.levels) < len(given):
@@ -102,7 +103,16 @@ class RandomExpansion(Structure):
                 'future_rows'
             )
         beside = levels_of(segmentor, head, self.levels) if self.levels else ()
-        rows = ExpandedRows(layer.in_channels, layer.sizes, self.width, self.seed, step.is_base, self.upsample, beside)
+        rows = ExpandedRows(
+            layer.in_channels,
+            layer.sizes,
+            self.width,
+            self.seed,
+            trained=step.is_base,
+            upsample=self.upsample,
+            beside=beside,
+            image_pool=self.image_pool,
+        )
         put_rows(head, rows.to(layer.weight))
 
     def begin(self, context: StepContext) -> None:
@@ -143,6 +153,8 @@ class RandomExpansion(Structure):
             options.upsample = self.upsample
         if layer.beside:
             options.beside = [list(pair) for pair in layer.beside]
+        if self.image_pool:
+            options.image_pool = True
         if self.gamma != 1:
             options.gamma = self.gamma
         if index:
@@ -180,8 +192,8 @@ class RandomExpansion(Structure):
         else:
             plain['decode_head'] = plain['decode_head']['head']
         levels = [index for index, _ in pairs_of(head.get('beside'))]
-        own = dict(width=head['width'], upsample=head.get('upsample', 1), level=levels or None)
-        return TakenOut(dict(own, type=cls.__name__, gamma=gamma), plain)
+        own = dict(type=cls.__name__, width=head['width'], gamma=gamma, upsample=head.get('upsample', 1))
+        return TakenOut(dict(own, level=levels or None, image_pool=head.get('image_pool', False)), plain)
 
 
 def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[int]) -> list[tuple[int, int]]:
@@ -220,6 +232,7 @@ def head_with_random_expansion(
     upsample: int = 1,
     beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
     gamma: float = 1.0,
+    image_pool: bool = False,
 ) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
 
@@ -230,11 +243,14 @@ def head_with_random_expansion(
         upsample: How many times finer than the embedding the scores are.
         beside: Index and number of channels of each map that joins the embedding.
         gamma: Weight of the rows' squared norm in their regression, which a further step needs.
+        image_pool: Whether the embedding's mean over the image joins it.
 
     Raises:
         ConfigError: If the sizes are not the classes of the head.
     """
     why = 'The rows of its classes are in the checkpoint; tools/extend.py adds further ones'
     built = build_exported_head(head, sizes, why)
-    put_rows(built, ExpandedRows(built.conv_seg.in_channels, sizes, width, upsample=upsample, beside=beside))
+    channels = built.conv_seg.in_channels
+    rows = ExpandedRows(channels, sizes, width, upsample=upsample, beside=beside, image_pool=image_pool)
+    put_rows(built, rows)
     return built

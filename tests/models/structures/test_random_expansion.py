@@ -108,6 +108,25 @@ def test_maps_before_the_head_join_the_embedding(
         torch.testing.assert_close(teacher(inputs).logits, found)
 
 
+def test_the_mean_of_the_image_joins_the_embedding() -> None:
+    """Of each image its own; a shuffled image gives every site the features that it had."""
+    model = model_of(BASE, structure=dict(EXPANSION, upsample=2, level=-1, image_pool=True))
+    layer = rows_of(model)
+    assert layer.projection.shape == (24, 8 + 32 + 8, 1, 1)
+    rows = solve(model).float()
+    x, beside = torch.randn(2, 8, 4, 4), torch.randn(2, 32, 2, 2)
+    layer.maps = [beside]
+    mean = torch.stack([x[0].flatten(1).mean(1), x[1].flatten(1).mean(1)])
+    whole = mean[..., None, None].expand(2, 8, 8, 8)
+    finer = [
+        F.interpolate(item, (8, 8), mode='bilinear') for item in (x, F.interpolate(beside, (4, 4), mode='bilinear'))
+    ]
+    features = F.relu(torch.einsum('ed,ndhw->nehw', layer.projection.flatten(1), torch.cat([*finer, whole], 1)))
+    torch.testing.assert_close(layer(x), torch.einsum('ce,nehw->nchw', rows, features), rtol=1e-4, atol=1e-5)
+    layer.maps = [beside.flip(-1)]
+    torch.testing.assert_close(layer.expand(x.flip(-1)), features.flip(-1), rtol=1e-4, atol=1e-5)
+
+
 def single_map_config(num_classes: int) -> dict[str, Any]:
     """Returns a network whose head gets one map, as that of a plain vision transformer does."""
     config = segmentor_config(num_classes)
@@ -144,7 +163,7 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
     torch.testing.assert_close(solve(later, 1).float(), layer.weight.flatten(1))
 
 
-@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=[-2, -1])], ids=['', 'fine'])
+@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=[-2, -1], image_pool=True)], ids=['', 'fine'])
 def test_exported_model_gives_the_same_scores(options: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
     solve(model)
