@@ -5,7 +5,9 @@ _base_ = './closed_form.py'
 method = dict(
     name='Closed form, fine',
     structure=dict(upsample=2, level=-2),
-    # A finished model of few classes knows less of others (tools/extend.py); more maps and mirror images say more, and
-    # sites in doubt are not left to the background.
-    exemplars=dict(structure=dict(level=[-3, -2, -1]), statistics=dict(ridge=dict(background=0.5, mirror=True))),
+    # A finished model of few classes knows less of others (tools/extend.py); more maps, what the image shows as a whole
+    # and mirror images say more, and sites in doubt are not left to the background.
+    exemplars=dict(
+        structure=dict(level=[-3, -2, -1], image_pool=True), statistics=dict(ridge=dict(background=0.5, mirror=True))
+    ),
 )
