@@ -58,7 +58,14 @@ CONTENTS = {
     'Start': ['install', 'tutorial', 'glossary'],
     'Use it': ['own_data', 'extend', 'benchmark', 'clusters', 'own_protocol'],
     'Look it up': ['results', 'methods/index', 'config', 'files', 'models', 'fidelity'],
-    'Measured': ['benchmarks', 'benchmarks_appendix', 'extend_results', 'extend_results_appendix', 'performance', 'robustness'],
+    'Measured': [
+        'benchmarks',
+        'benchmarks_appendix',
+        'extend_results',
+        'extend_results_appendix',
+        'performance',
+        'robustness',
+    ],
     'Develop': ['write_a_method', 'api/index'],
 }
 """The pages by chapter; one that is not there is left out, one that is not named comes last."""

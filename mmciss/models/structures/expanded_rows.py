@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import normal_init
 from torch import Tensor, nn
 
-from mmciss.functional import random_features, random_projection
+from mmciss.functional import random_features, random_projection, window_vote
 from mmciss.models.classifiers.growable import Growable
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class ExpandedRows(Growable):
         beside: Index and number of channels of each map, among those that the head gets, which joins the embedding; see
             :func:`put_rows`. A pair stands for itself.
         image_pool: Whether the embedding's mean over the image, at training over the crop, joins it at every site.
+        vote_window: Side of the window of sites that vote on the class of a foreground site, see
+            :func:`mmciss.functional.window_vote`; 0 if none do.
 
     Examples:
         >>> layer = ExpandedRows(8, (16, 1), width=32)
@@ -51,6 +53,7 @@ class ExpandedRows(Growable):
         upsample: int = 1,
         beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
         image_pool: bool = False,
+        vote_window: int = 0,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
             layer = nn.Conv2d(width, rows, 1, bias=False)
@@ -59,7 +62,7 @@ class ExpandedRows(Growable):
 
         super().__init__(sizes, new_layer)
         self.in_channels, self.upsample, self.beside = in_channels, upsample, pairs_of(beside)
-        self.image_pool = image_pool
+        self.image_pool, self.vote_window = image_pool, vote_window
         self.maps: list[Tensor] = []
         total = (1 + image_pool) * in_channels + sum(channels for _, channels in self.beside)
         self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
@@ -78,7 +81,11 @@ class ExpandedRows(Growable):
         """Returns the logits of an embedding ``(N, D, h, w)``, ``(N, C, upsample * h, upsample * w)`` once solved."""
         if self.trained is not None and not self.is_solved:
             return self.trained(x)
-        return F.conv2d(self.expand(x), self.weight)
+        scores = F.conv2d(self.expand(x), self.weight)
+        if not self.vote_window:
+            return scores
+        solved = int(self.weight.flatten(1).any(1).sum())  # the rows of this step's classes come last
+        return torch.cat([window_vote(scores[:, :solved], self.vote_window), scores[:, solved:]], 1)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:

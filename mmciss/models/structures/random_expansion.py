@@ -68,15 +68,19 @@ class RandomExpansion(Structure):
         upsample: int = 1,
         level: int | Sequence[int] | None = None,
         image_pool: bool = False,
+        vote_window: int = 0,
     ) -> None:
         super().__init__()
         for key, value in (('width', width), ('upsample', upsample)):
             if value < 1 or not isinstance(value, int):
                 raise ConfigError(f'method.structure.{key} must be a positive integer, found {value}')
+        if not isinstance(vote_window, int) or vote_window < 0 or (vote_window and vote_window % 2 == 0):
+            raise ConfigError(f'method.structure.vote_window must be 0 or an odd number, found {vote_window}')
         if gamma <= 0:
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
         self.width, self.gamma, self.seed = width, gamma, seed
-        self.reveal_hidden, self.upsample, self.image_pool = reveal_hidden, upsample, image_pool
+        self.reveal_hidden, self.upsample = reveal_hidden, upsample
+        self.image_pool, self.vote_window = image_pool, vote_window
         given = level if isinstance(level, list | tuple) else [] if level is None else [level]
         self.levels = [item for item in given if isinstance(item, int)]
         if len(self.levels) < len(given):
@@ -112,6 +116,7 @@ class RandomExpansion(Structure):
             upsample=self.upsample,
             beside=beside,
             image_pool=self.image_pool,
+            vote_window=self.vote_window if step.background else 0,
         )
         put_rows(head, rows.to(layer.weight))
 
@@ -155,6 +160,8 @@ class RandomExpansion(Structure):
             options.beside = [list(pair) for pair in layer.beside]
         if self.image_pool:
             options.image_pool = True
+        if layer.vote_window:
+            options.vote_window = layer.vote_window
         if self.gamma != 1:
             options.gamma = self.gamma
         if index:
@@ -193,7 +200,8 @@ class RandomExpansion(Structure):
             plain['decode_head'] = plain['decode_head']['head']
         levels = [index for index, _ in pairs_of(head.get('beside'))]
         own = dict(type=cls.__name__, width=head['width'], gamma=gamma, upsample=head.get('upsample', 1))
-        return TakenOut(dict(own, level=levels or None, image_pool=head.get('image_pool', False)), plain)
+        own.update(image_pool=head.get('image_pool', False), vote_window=head.get('vote_window', 0))
+        return TakenOut(dict(own, level=levels or None), plain)
 
 
 def levels_of(segmentor: BaseSegmentor, head: BaseDecodeHead, levels: Sequence[int]) -> list[tuple[int, int]]:
@@ -233,6 +241,7 @@ def head_with_random_expansion(
     beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
     gamma: float = 1.0,
     image_pool: bool = False,
+    vote_window: int = 0,
 ) -> nn.Module:
     """Builds a decode head of an exported model, whose ``conv_seg`` is :class:`ExpandedRows`.
 
@@ -244,6 +253,7 @@ def head_with_random_expansion(
         beside: Index and number of channels of each map that joins the embedding.
         gamma: Weight of the rows' squared norm in their regression, which a further step needs.
         image_pool: Whether the embedding's mean over the image joins it.
+        vote_window: Side of the window whose foreground sites vote on their class; 0 if none do.
 
     Raises:
         ConfigError: If the sizes are not the classes of the head.
@@ -251,6 +261,6 @@ def head_with_random_expansion(
     why = 'The rows of its classes are in the checkpoint; tools/extend.py adds further ones'
     built = build_exported_head(head, sizes, why)
     channels = built.conv_seg.in_channels
-    rows = ExpandedRows(channels, sizes, width, upsample=upsample, beside=beside, image_pool=image_pool)
-    put_rows(built, rows)
+    own = dict(upsample=upsample, beside=beside, image_pool=image_pool, vote_window=vote_window)
+    put_rows(built, ExpandedRows(channels, sizes, width, **own))
     return built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmseg.apis import init_model
 import mmciss.register_all
 from mmciss.engine.runner.export import plain_config
 from mmciss.errors import ConfigError
-from mmciss.functional import Correlations, solve_ridge
+from mmciss.functional import Correlations, solve_ridge, window_vote
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.structures.expanded_rows import ExpandedRows
@@ -127,6 +128,26 @@ def test_the_mean_of_the_image_joins_the_embedding() -> None:
     torch.testing.assert_close(layer.expand(x.flip(-1)), features.flip(-1), rtol=1e-4, atol=1e-5)
 
 
+def test_neighbouring_sites_vote_on_their_class(tmp_path: Path) -> None:
+    """In the model, in its teacher, and before the rows of new classes are known; not without a background class."""
+    structure = dict(EXPANSION, vote_window=3)
+    voting, alone = model_of(BASE, structure=structure), model_of(BASE)
+    alone.load_state_dict(voting.state_dict())
+    for model in (voting, alone):
+        solve(model)
+    x = torch.randn(2, 8, 5, 5)
+    expected = window_vote(rows_of(alone)(x), 3)
+    assert not torch.equal(expected.argmax(1), rows_of(alone)(x).argmax(1))
+    torch.testing.assert_close(rows_of(voting)(x), expected)
+    later = model_of(LATER, finish(voting, tmp_path), structure=structure)
+    torch.testing.assert_close(rows_of(later)(x)[:, :3], expected)
+    assert not rows_of(later)(x)[:, 3:].any()
+    inputs = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(build_teacher(later, 'cpu')(inputs).logits, voting.eval()(inputs))
+    things = dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1))
+    assert rows_of(IncrementalSegmentor(segmentor_config(3), things, structure=structure)).vote_window == 0
+
+
 def single_map_config(num_classes: int) -> dict[str, Any]:
     """Returns a network whose head gets one map, as that of a plain vision transformer does."""
     config = segmentor_config(num_classes)
@@ -163,7 +184,9 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
     torch.testing.assert_close(solve(later, 1).float(), layer.weight.flatten(1))
 
 
-@pytest.mark.parametrize('options', [dict(), dict(upsample=2, level=[-2, -1], image_pool=True)], ids=['', 'fine'])
+@pytest.mark.parametrize(
+    'options', [dict(), dict(upsample=2, level=[-2, -1], image_pool=True, vote_window=3)], ids=['', 'fine']
+)
 def test_exported_model_gives_the_same_scores(options: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
     solve(model)
@@ -214,6 +237,7 @@ def test_a_finished_model_with_too_many_classes_is_refused(tmp_path: Path) -> No
             dict(structure=dict(EXPANSION, upsample=1.5)),
             r'method.structure.upsample must be a positive integer, found 1.5',
         ),
+        (dict(structure=dict(EXPANSION, vote_window=4)), r'vote_window must be 0 or an odd number, found 4'),
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
         (dict(structure=dict(EXPANSION, level=[-2, 'a'])), r"level must be an integer, a list .*found \[-2, 'a'\]"),
         (dict(structure=dict(EXPANSION, level=1.5)), r'structure.level must be an integer, a list .*found 1.5'),
