@@ -261,6 +261,6 @@ def head_with_random_expansion(
     why = 'The rows of its classes are in the checkpoint; tools/extend.py adds further ones'
     built = build_exported_head(head, sizes, why)
     channels = built.conv_seg.in_channels
-    own = dict(upsample=upsample, beside=beside, image_pool=image_pool, vote_window=vote_window)
+    own: dict[str, Any] = dict(upsample=upsample, beside=beside, image_pool=image_pool, vote_window=vote_window)
     put_rows(built, ExpandedRows(channels, sizes, width, **own))
     return built
