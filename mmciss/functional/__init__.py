@@ -83,4 +83,4 @@ from .ridge_regression import (
 )
 from .sigmoid_distillation import decompose, decomposed_distillation, sigmoid_distillation
 from .uncertainty import two_best, uncertainty
-from .window_vote import window_vote
+from .window_vote import largest_window, vote_errors, window_vote

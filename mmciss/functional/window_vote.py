@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .numerics import channel_argmax
+
+WINDOWS = (9, 7, 5, 3)
+"""Sides of windows, in sites, from which labels choose."""
 
 
 def window_vote(scores: Tensor, side: int) -> Tensor:
@@ -18,7 +23,8 @@ def window_vote(scores: Tensor, side: int) -> Tensor:
     .. math:: s'_c = \max_{d \ge 1} s_d + v_c - \max_{d \ge 1} v_d .
 
     The background's score and the largest of the others stay as they are, so no site changes between the two. Where the
-    window has no foreground site, scores are kept.
+    window has no foreground site, scores are kept. A site's own vote counts one and a half, so where votes are even it
+    keeps its class.
 
     Args:
         scores: Scores of all classes, the background's first, shape ``(N, C, h, w)`` with C > 1.
@@ -30,7 +36,49 @@ def window_vote(scores: Tensor, side: int) -> Tensor:
     best = channel_argmax(scores)
     votes = F.one_hot(best, scores.shape[1])[..., 1:].permute(0, 3, 1, 2).to(scores)
     shares = F.avg_pool2d(votes, side, stride=1, padding=side // 2, count_include_pad=False)
+    shares = shares + votes * (0.5 / side**2)
     most = shares.amax(1, keepdim=True)
     foreground = scores[:, 1:]
     voted = foreground.amax(1, keepdim=True) + shares - most
     return torch.cat([scores[:, :1], voted.where(most > 0, foreground)], 1)
+
+
+def vote_errors(labels: Tensor, num_classes: int, sides: Sequence[int] = WINDOWS) -> Tensor:
+    """Counts the foreground sites to which the vote of the true labels gives a wrong class, for every window.
+
+    Where different classes lie close together, as small objects do, even perfect scores would lose by a vote.
+
+    Args:
+        labels: Classes of the sites, 0 for the background, shape ``(N, h, w)``; what is no class, such as 255, has no
+            vote.
+        num_classes: Number of classes, the background counted.
+        sides: Sides of the windows, see :func:`window_vote`.
+
+    Returns:
+        Wrong sites and all foreground sites, shape ``(len(sides), 2)``, float64.
+    """
+    foreground = (labels > 0) & (labels < num_classes)
+    known = labels.where(foreground, 0)
+    scores = F.one_hot(known.long(), num_classes).permute(0, 3, 1, 2).float()
+    counts = []
+    for side in sides:
+        voted = channel_argmax(window_vote(scores, side))
+        counts.append([((voted != known) & foreground).sum(), foreground.sum()])
+    return torch.tensor(counts, dtype=torch.float64, device=labels.device)
+
+
+def largest_window(errors: Tensor, most: float = 0.01, sides: Sequence[int] = WINDOWS) -> int:
+    """Returns the largest window whose share of wrong sites is below ``most``, or 0.
+
+    Args:
+        errors: From :func:`vote_errors`, summed over images.
+        most: The share from which on a window is not taken.
+        sides: Sides of the windows.
+
+    Examples:
+        >>> largest_window(torch.tensor([[30., 1000.], [8., 1000.], [5., 1000.], [1., 1000.]]))
+        7
+    """
+    return max(
+        (side for side, (wrong, seen) in zip(sides, errors.tolist(), strict=True) if wrong < most * seen), default=0
+    )

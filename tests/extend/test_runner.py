@@ -19,7 +19,7 @@ from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.evaluation.report import write_report
 from mmciss.extend.runner import Extension, load_plain
-from mmciss.functional import Correlations, solve_ridge
+from mmciss.functional import Correlations, largest_window, solve_ridge
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.utils.files import write_json
 from tests.extend.samples import OLD, SIDE, STUFF, data_config, write_images, write_model
@@ -172,6 +172,9 @@ def test_exemplars_of_every_class_need_no_training(
     config = Config.fromfile(found.config)
     assert config.model.decode_head.type == 'HeadWithRandomExpansion' and config.model.decode_head.sizes == [3, 2]
     assert config.custom_imports.imports == ['mmciss.register_all']
+    state = torch.load(found.checkpoint.with_name('state.pth'), weights_only=True)
+    errors = state['statistics']['vote_errors']
+    assert errors[0, 1] > 0 and config.model.decode_head.get('vote_window', 0) == largest_window(errors)
     torch.testing.assert_close(logits(found.config), logits(found.config.parent / 'step_1' / 'model_config.py'))
     before = torch.load(model[1], weights_only=True)['state_dict']
     after = torch.load(found.checkpoint, weights_only=True)['state_dict']

@@ -7,6 +7,10 @@ method = dict(
     name='Closed form, fine',
     structure=dict(upsample=2, level=-2, image_pool=True),
     # A finished model of few classes knows less of others (tools/extend.py); more maps and mirror images say more, and
-    # sites in doubt are not left to the background.
-    exemplars=dict(structure=dict(level=[-3, -2, -1]), statistics=dict(ridge=dict(background=0.5, mirror=True))),
+    # sites in doubt are not left to the background. Neighbouring sites vote, unless old images show that they are often
+    # of different classes.
+    exemplars=dict(
+        structure=dict(level=[-3, -2, -1], vote_window='labels'),
+        statistics=dict(ridge=dict(background=0.5, mirror=True), votes=dict(type='VoteErrors')),
+    ),
 )

@@ -9,3 +9,4 @@ from mmciss.engine.statistics.fitted_rows import FittedRows
 from mmciss.engine.statistics.predicted_sites import PredictedSites, RowPrototypes
 from mmciss.engine.statistics.ridge_correlations import RidgeCorrelations
 from mmciss.engine.statistics.row_pretuning import RowPretuning
+from mmciss.engine.statistics.vote_errors import VoteErrors

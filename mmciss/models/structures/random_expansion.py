@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmciss.errors import ConfigError
-from mmciss.functional import Correlations, correlations_of_rows, hidden_sites, reveal_hidden_sites, solve_ridge
+from mmciss.functional import (
+    Correlations,
+    correlations_of_rows,
+    hidden_sites,
+    largest_window,
+    reveal_hidden_sites,
+    solve_ridge,
+)
 from mmciss.models.classifiers.growable import GrowableConv2d
 from mmciss.models.feature_channels import SIDE, run_on_an_empty_image
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
@@ -57,7 +65,7 @@ class RandomExpansion(Structure):
     in_plain_model = False
     changes_trunk = False
     solved = True
-    needs = ('statistics.autocorrelation', 'statistics.cross_correlation')
+    needs: tuple[str, ...] = ('statistics.autocorrelation', 'statistics.cross_correlation')
 
     def __init__(
         self,
@@ -68,19 +76,24 @@ class RandomExpansion(Structure):
         upsample: int = 1,
         level: int | Sequence[int] | None = None,
         image_pool: bool = False,
-        vote_window: int = 0,
+        vote_window: int | str = 0,
     ) -> None:
         super().__init__()
         for key, value in (('width', width), ('upsample', upsample)):
             if value < 1 or not isinstance(value, int):
                 raise ConfigError(f'method.structure.{key} must be a positive integer, found {value}')
-        if not isinstance(vote_window, int) or vote_window < 0 or (vote_window and vote_window % 2 == 0):
-            raise ConfigError(f'method.structure.vote_window must be 0 or an odd number, found {vote_window}')
+        fits = isinstance(vote_window, int) and (vote_window == 0 or (vote_window > 0 and vote_window % 2 == 1))
+        if not fits and vote_window != 'labels':
+            raise ConfigError(
+                f"method.structure.vote_window must be 0, an odd number or 'labels', found {vote_window!r}"
+            )
         if gamma <= 0:
             raise ConfigError(f'method.structure.gamma must be positive, found {gamma}')
         self.width, self.gamma, self.seed = width, gamma, seed
         self.reveal_hidden, self.upsample = reveal_hidden, upsample
         self.image_pool, self.vote_window = image_pool, vote_window
+        if vote_window == 'labels':
+            self.needs = (*type(self).needs, 'statistics.vote_errors')
         given = level if isinstance(level, list | tuple) else [] if level is None else [level]
         self.levels = [item for item in given if isinstance(item, int)]
         if len(self.levels) < len(given):
@@ -106,6 +119,11 @@ class RandomExpansion(Structure):
                 'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
                 'future_rows'
             )
+        if step.is_base and self.vote_window == 'labels':
+            raise ConfigError(
+                "method.structure.vote_window='labels' is for models that are extended (tools/extend.py); a protocol "
+                'needs a number'
+            )
         beside = levels_of(segmentor, head, self.levels) if self.levels else ()
         rows = ExpandedRows(
             layer.in_channels,
@@ -116,7 +134,7 @@ class RandomExpansion(Structure):
             upsample=self.upsample,
             beside=beside,
             image_pool=self.image_pool,
-            vote_window=self.vote_window if step.background else 0,
+            vote_window=self.vote_window if step.background and isinstance(self.vote_window, int) else 0,
         )
         put_rows(head, rows.to(layer.weight))
 
@@ -145,6 +163,9 @@ class RandomExpansion(Structure):
         if self.reveal_hidden and context.step.background:
             rows = reveal_hidden_sites(rows, hidden_sites(rows, sums.cross, context.step.sizes[0]))
         layer.set_rows(rows)
+        if self.vote_window == 'labels' and context.step.background:
+            layer.vote_window = largest_window(context.statistic('vote_errors', self))
+            print_log(f'vote_window: {layer.vote_window}, by the labels of old images', logger='current')
 
     def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Leaves the weights as they are: the exported model has the random layer."""

@@ -41,12 +41,12 @@ def rows_of(model: IncrementalSegmentor) -> ExpandedRows:
     return model.segmentor.decode_head.conv_seg
 
 
-def solve(model: IncrementalSegmentor, seed: int = 0) -> torch.Tensor:
+def solve(model: IncrementalSegmentor, seed: int = 0, **more: torch.Tensor) -> torch.Tensor:
     """Ends a step with random sums, and returns the rows that they have."""
     generator = torch.Generator().manual_seed(seed)
     features = torch.rand(50, 24, generator=generator, dtype=torch.float64)
     cross = torch.rand(model.step.num_seen, 24, generator=generator, dtype=torch.float64)
-    model.context.statistics = {'autocorrelation': features.T @ features, 'cross_correlation': cross}
+    model.context.statistics = {'autocorrelation': features.T @ features, 'cross_correlation': cross, **more}
     assert model.structure is not None
     model.structure.end(model.context)
     return solve_ridge(Correlations(features.T @ features, cross), gamma=2.0)
@@ -148,6 +148,21 @@ def test_neighbouring_sites_vote_on_their_class(tmp_path: Path) -> None:
     assert rows_of(IncrementalSegmentor(segmentor_config(3), things, structure=structure)).vote_window == 0
 
 
+@pytest.mark.parametrize(('wrong', 'window'), [(0.0, 9), (20.0, 0)])
+def test_labels_of_old_images_say_whether_sites_vote(wrong: float, window: int, tmp_path: Path) -> None:
+    previous = finish(model_of(BASE, structure=None), tmp_path)
+    structure = dict(EXPANSION, reveal_hidden=False, vote_window='labels')
+    model = model_of(LATER, dict(model=previous['model'], state=None), structure=structure)
+    assert 'statistics.vote_errors' in model.structure.needs and not rows_of(model).vote_window
+    with pytest.raises(ConfigError, match='vote_errors'):
+        solve(model)
+    solve(model, vote_errors=torch.tensor([[wrong, 1000.0]] * 4))
+    assert rows_of(model).vote_window == window
+    config: dict[str, Any] = dict(decode_head=dict(segmentor_config(5)['decode_head']))
+    model.structure.export_config(model.segmentor, config)
+    assert config['decode_head'].get('vote_window', 0) == window
+
+
 def single_map_config(num_classes: int) -> dict[str, Any]:
     """Returns a network whose head gets one map, as that of a plain vision transformer does."""
     config = segmentor_config(num_classes)
@@ -237,7 +252,11 @@ def test_a_finished_model_with_too_many_classes_is_refused(tmp_path: Path) -> No
             dict(structure=dict(EXPANSION, upsample=1.5)),
             r'method.structure.upsample must be a positive integer, found 1.5',
         ),
-        (dict(structure=dict(EXPANSION, vote_window=4)), r'vote_window must be 0 or an odd number, found 4'),
+        (dict(structure=dict(EXPANSION, vote_window=4)), r"vote_window must be 0, an odd number or 'labels', found 4"),
+        (
+            dict(structure=dict(EXPANSION, vote_window='labels')),
+            'is for models that are extended .* a protocol needs a number',
+        ),
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
         (dict(structure=dict(EXPANSION, level=[-2, 'a'])), r"level must be an integer, a list .*found \[-2, 'a'\]"),
         (dict(structure=dict(EXPANSION, level=1.5)), r'structure.level must be an integer, a list .*found 1.5'),
