@@ -84,8 +84,12 @@ class ExpandedRows(Growable):
         scores = F.conv2d(self.expand(x), self.weight)
         if not self.vote_window:
             return scores
-        solved = int(self.weight.flatten(1).any(1).sum())  # the rows of this step's classes come last
-        return torch.cat([window_vote(scores[:, :solved], self.vote_window), scores[:, solved:]], 1)
+        # Rows that are not solved for yet are zero and come last; a class without a site has a row of zeros, too.
+        solved = self.weight.flatten(1).any(1).nonzero()
+        known = int(solved[-1]) + 1 if len(solved) else 0
+        if known < 3:  # there are no two foreground classes
+            return scores
+        return torch.cat([window_vote(scores[:, :known], self.vote_window), scores[:, known:]], 1)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:

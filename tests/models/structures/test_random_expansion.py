@@ -110,7 +110,7 @@ def test_maps_before_the_head_join_the_embedding(
 
 
 def test_the_mean_of_the_image_joins_the_embedding() -> None:
-    """Of each image its own; a shuffled image gives every site the features that it had."""
+    """Of each image its own; in the mirror image every site has the features that it had."""
     model = model_of(BASE, structure=dict(EXPANSION, upsample=2, level=-1, image_pool=True))
     layer = rows_of(model)
     assert layer.projection.shape == (24, 8 + 32 + 8, 1, 1)
@@ -146,6 +146,20 @@ def test_neighbouring_sites_vote_on_their_class(tmp_path: Path) -> None:
     torch.testing.assert_close(build_teacher(later, 'cpu')(inputs).logits, voting.eval()(inputs))
     things = dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1))
     assert rows_of(IncrementalSegmentor(segmentor_config(3), things, structure=structure)).vote_window == 0
+
+
+def test_a_class_without_a_site_does_not_end_the_vote() -> None:
+    """Its row is zero; and before rows are solved for or loaded, there is nothing to vote on."""
+    layer = ExpandedRows(8, (4,), width=24, vote_window=3)
+    x = torch.randn(2, 8, 5, 5)
+    assert not layer(x).any()
+    rows = torch.rand(4, 24)
+    rows[2] = 0
+    layer.set_rows(rows)
+    alone = ExpandedRows(8, (4,), width=24)
+    alone.set_rows(rows)
+    torch.testing.assert_close(layer(x), window_vote(alone(x), 3))
+    assert not torch.equal(layer(x)[:, 3], alone(x)[:, 3]), 'the class after it votes, too'
 
 
 @pytest.mark.parametrize(('wrong', 'window'), [(0.0, 9), (20.0, 0)])
