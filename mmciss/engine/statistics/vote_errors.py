@@ -17,9 +17,10 @@ from mmciss.registry import STATISTICS
 
 @STATISTICS.register_module()
 class VoteErrors(DataPass):
-    """Counts where the vote of the true labels would be wrong, on images that label old classes.
+    """Counts where the vote of the true labels would be wrong, at the base step or on images that label old classes.
 
-    Only these show what lies beside what: on an image of a step that learns one class, nothing else is labelled.
+    Only these show what lies beside what: on an image of a step that learns one class, nothing else is labelled. Nor do
+    they show it where they label one class, all in all.
     :class:`~mmciss.models.structures.RandomExpansion` with ``vote_window='labels'`` chooses its window by it.
     """
 
@@ -33,19 +34,29 @@ class VoteErrors(DataPass):
         layer = linear_classifier(model.segmentor)[1]
         self.upsample = layer.upsample if isinstance(layer, ExpandedRows) else 1
         self.errors: Tensor | None = None
+        self.seen = torch.zeros(self.step.num_seen, dtype=torch.float64)
 
     def update(self, inputs: Tensor, target: Tensor, output: SegOutput) -> None:
-        """Adds the batch's images with labels of old classes."""
+        """Adds the batch's images, at a later step those with labels of old classes."""
         assert output.embedding is not None, 'it is among the needs'
-        first, old = int(self.step.background), self.step.num_old
-        chosen = ((target >= first) & (target < old)).flatten(1).any(1)
+        first = int(self.step.background)
+        known = self.step.num_seen if self.step.is_base else self.step.num_old
+        chosen = ((target >= first) & (target < known)).flatten(1).any(1)
         if chosen.any():
             height, width = output.embedding.shape[-2:]
             labels = labels_at(target[chosen], (self.upsample * height, self.upsample * width), centre=True)
             found = vote_errors(labels, self.step.num_seen)
             self.errors = found if self.errors is None else self.errors + found
+            inside = labels[(labels >= first) & (labels < self.step.num_seen)]
+            self.seen += inside.bincount(minlength=self.step.num_seen).to(self.seen)
 
     def finish(self) -> dict[str, Tensor]:
-        """Returns ``vote_errors``, wrong and all foreground sites for every window, see :func:`vote_errors`."""
-        errors = sum_over_ranks(self.errors)
-        return {'vote_errors': torch.zeros(len(WINDOWS), 2, dtype=torch.float64) if errors is None else errors.cpu()}
+        """Returns ``vote_errors``, wrong and all foreground sites for every window, see :func:`vote_errors`.
+
+        All are 0 where fewer than two classes are labelled.
+        """
+        errors, seen = sum_over_ranks(self.errors), sum_over_ranks(self.seen)
+        assert seen is not None
+        if errors is None or seen.count_nonzero() < 2:
+            errors = torch.zeros(len(WINDOWS), 2, dtype=torch.float64)
+        return {'vote_errors': errors.cpu()}

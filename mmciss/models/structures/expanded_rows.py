@@ -32,7 +32,8 @@ class ExpandedRows(Growable):
             :func:`put_rows`. A pair stands for itself.
         image_pool: Whether the embedding's mean over the image, at training over the crop, joins it at every site.
         vote_window: Side of the window of sites that vote on the class of a foreground site, see
-            :func:`mmciss.functional.window_vote`; 0 if none do.
+            :func:`mmciss.functional.window_vote`; 0 if none do. None: the side is among the weights, for labels choose
+            it, and :meth:`set_window` takes it.
 
     Examples:
         >>> layer = ExpandedRows(8, (16, 1), width=32)
@@ -42,6 +43,7 @@ class ExpandedRows(Growable):
 
     linear = False
     projection: Tensor
+    window: Tensor | None
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class ExpandedRows(Growable):
         upsample: int = 1,
         beside: Sequence[Sequence[int]] | Sequence[int] | None = None,
         image_pool: bool = False,
-        vote_window: int = 0,
+        vote_window: int | None = 0,
     ) -> None:
         def new_layer(rows: int) -> nn.Module:
             layer = nn.Conv2d(width, rows, 1, bias=False)
@@ -62,7 +64,8 @@ class ExpandedRows(Growable):
 
         super().__init__(sizes, new_layer)
         self.in_channels, self.upsample, self.beside = in_channels, upsample, pairs_of(beside)
-        self.image_pool, self.vote_window = image_pool, vote_window
+        self.image_pool, self.own_window = image_pool, vote_window
+        self.register_buffer('window', torch.zeros((), dtype=torch.long) if vote_window is None else None)
         self.maps: list[Tensor] = []
         total = (1 + image_pool) * in_channels + sum(channels for _, channels in self.beside)
         self.register_buffer('projection', random_projection(total, width, seed)[..., None, None].to(self.weight))
@@ -70,6 +73,16 @@ class ExpandedRows(Growable):
         if self.trained is not None:
             normal_init(self.trained, std=0.01)
         self.is_solved = not trained
+
+    @property
+    def vote_window(self) -> int:
+        """Side of the window that votes, 0 if none does."""
+        return int(self.window) if self.window is not None else self.own_window or 0
+
+    def set_window(self, side: int) -> None:
+        """Takes the side that labels chose."""
+        assert self.window is not None, 'the config says which side it is'
+        self.window.fill_(side)
 
     def expand(self, embedding: Tensor) -> Tensor:
         """Returns the random features of the latest batch, ``(N, E, upsample * h, upsample * w)``."""
@@ -82,14 +95,15 @@ class ExpandedRows(Growable):
         if self.trained is not None and not self.is_solved:
             return self.trained(x)
         scores = F.conv2d(self.expand(x), self.weight)
-        if not self.vote_window:
+        side = self.vote_window
+        if not side:
             return scores
         # Rows that are not solved for yet are zero and come last; a class without a site has a row of zeros, too.
         solved = self.weight.flatten(1).any(1).nonzero()
         known = int(solved[-1]) + 1 if len(solved) else 0
         if known < 3:  # there are no two foreground classes
             return scores
-        return torch.cat([window_vote(scores[:, :known], self.vote_window), scores[:, known:]], 1)
+        return torch.cat([window_vote(scores[:, :known], side), scores[:, known:]], 1)
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
@@ -105,8 +119,13 @@ class ExpandedRows(Growable):
     def adapt_state(self, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
         """Takes the classifier of a plain model, which answers until rows are solved for.
 
-        The rows of a finished base step, which has left that classifier out, answer at once.
+        The rows of a finished base step, which has left that classifier out, answer at once. A window that the config
+        gives counts for more than that of the weights, which may be of a model that had none.
         """
+        if self.window is None:
+            state.pop(f'{prefix}window', None)
+        else:
+            state.setdefault(f'{prefix}window', self.window)
         if self._is_ordinary(state, prefix):
             self._take_ordinary(state, prefix)
         elif f'{prefix}steps.0.weight' in state and f'{prefix}trained.weight' not in state:

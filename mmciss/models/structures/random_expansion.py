@@ -21,6 +21,7 @@ from mmciss.functional import (
     reveal_hidden_sites,
     solve_ridge,
 )
+from mmciss.functional.window_vote import WINDOWS
 from mmciss.models.classifiers.growable import GrowableConv2d
 from mmciss.models.feature_channels import SIDE, run_on_an_empty_image
 from mmciss.models.outputs import linear_classifier, main_classifier, main_head
@@ -60,6 +61,11 @@ class RandomExpansion(Structure):
             for the embedding alone, as in the release. The embedding was made for the classes of the base step, maps
             before the head still know what else there is. Of several, and where the head gets a single map (a plain
             vision transformer), those that it does not get are left out.
+        image_pool: Whether the embedding's mean over the image joins it at every site.
+        vote_window: Side of the window of sites that vote on the class of a foreground site, see
+            :func:`mmciss.functional.window_vote`; 0 for none. ``'labels'``: the largest one that does little harm to
+            the labels of the base step, or of images of old classes, by
+            :class:`~mmciss.engine.statistics.vote_errors.VoteErrors`. Without a background class no site votes.
     """
 
     in_plain_model = False
@@ -119,12 +125,8 @@ class RandomExpansion(Structure):
                 'method.classifier: RandomExpansion solves for the rows of known classes only; leave out auxiliary and '
                 'future_rows'
             )
-        if step.is_base and self.vote_window == 'labels':
-            raise ConfigError(
-                "method.structure.vote_window='labels' is for models that are extended (tools/extend.py); a protocol "
-                'needs a number'
-            )
         beside = levels_of(segmentor, head, self.levels) if self.levels else ()
+        vote_window = self.vote_window if isinstance(self.vote_window, int) else None
         rows = ExpandedRows(
             layer.in_channels,
             layer.sizes,
@@ -134,7 +136,7 @@ class RandomExpansion(Structure):
             upsample=self.upsample,
             beside=beside,
             image_pool=self.image_pool,
-            vote_window=self.vote_window if step.background and isinstance(self.vote_window, int) else 0,
+            vote_window=vote_window if step.background else 0,
         )
         put_rows(head, rows.to(layer.weight))
 
@@ -163,9 +165,15 @@ class RandomExpansion(Structure):
         if self.reveal_hidden and context.step.background:
             rows = reveal_hidden_sites(rows, hidden_sites(rows, sums.cross, context.step.sizes[0]))
         layer.set_rows(rows)
-        if self.vote_window == 'labels' and context.step.background:
-            layer.vote_window = largest_window(context.statistic('vote_errors', self))
-            print_log(f'vote_window: {layer.vote_window}, by the labels of old images', logger='current')
+        if layer.window is not None:
+            errors = context.statistic('vote_errors', self)
+            if errors.any():  # else no image shows what lies beside what, and the step before has decided
+                layer.set_window(largest_window(errors))
+            shares = ', '.join(
+                f'{side}: {wrong / max(seen, 1):.2%}'
+                for side, (wrong, seen) in zip(WINDOWS, errors.tolist(), strict=True)
+            )
+            print_log(f'vote_window: {layer.vote_window}; wrong by the vote of the labels, {shares}', logger='current')
 
     def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Leaves the weights as they are: the exported model has the random layer."""

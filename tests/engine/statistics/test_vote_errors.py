@@ -12,18 +12,23 @@ from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.step_context import StepContext
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.teacher import Teacher
+from mmciss.protocols.step import Step
 from tests.engine.statistics import samples
-from tests.models.tiny import LATER, segmentor_config
+from tests.models.tiny import BASE, LATER, segmentor_config
+
+
+def teacher_of(step: Step) -> Teacher:
+    segmentor = build_grown_segmentor(segmentor_config(step.num_seen), step.sizes)
+    RandomExpansion(8, upsample=2).install(segmentor, step)
+    return Teacher(segmentor)
 
 
 def test_images_with_old_labels_are_counted_at_the_sites_of_the_rows() -> None:
-    segmentor = build_grown_segmentor(segmentor_config(5), LATER.sizes)
-    RandomExpansion(8, upsample=2).install(segmentor, LATER)
-    teacher = Teacher(segmentor)
+    teacher = teacher_of(LATER)
     (inputs, target), *_ = samples.batches()
     old, new = target.clone(), target.clone()
     old[target > 2] = 2
-    old[0, 0, 0] = 1
+    old[0, :16] = 1
     new[(target == 1) | (target == 2)] = 4
     found = run_passes(dict(votes=VoteErrors()), StepContext(LATER), teacher, lambda: [(inputs, new), (inputs, old)])
     side = teacher(inputs).embedding.shape[-1]
@@ -33,3 +38,17 @@ def test_images_with_old_labels_are_counted_at_the_sites_of_the_rows() -> None:
     assert torch.equal(found['vote_errors'], expected)
     none = run_passes(dict(votes=VoteErrors()), StepContext(LATER), teacher, lambda: [(inputs, new)])
     assert torch.equal(none['vote_errors'], torch.zeros(4, 2, dtype=torch.float64))
+
+
+def test_all_images_of_the_base_step_are_counted() -> None:
+    """Unless they label a single class, of whose neighbours they say nothing."""
+    teacher = teacher_of(BASE)
+    batches = [(inputs, target.where(target == 255, (target - 2).clamp(min=0))) for inputs, target in samples.batches()]
+    found = run_passes(dict(votes=VoteErrors()), StepContext(BASE), teacher, lambda: batches)['vote_errors']
+    assert all(((target == 1) | (target == 2)).any() for _, target in batches)
+    side = teacher(batches[0][0]).embedding.shape[-1]
+    expected = sum(vote_errors(labels_at(target, (2 * side, 2 * side), centre=True), 3) for _, target in batches)
+    assert torch.equal(found, expected)
+    single = [(inputs, target.where(target != 2, 0)) for inputs, target in batches]
+    found = run_passes(dict(votes=VoteErrors()), StepContext(BASE), teacher, lambda: single)['vote_errors']
+    assert any((target == 1).any() for _, target in single) and not found.any()

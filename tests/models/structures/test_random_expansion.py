@@ -177,6 +177,31 @@ def test_labels_of_old_images_say_whether_sites_vote(wrong: float, window: int, 
     assert config['decode_head'].get('vote_window', 0) == window
 
 
+def test_the_chosen_window_goes_with_the_weights(tmp_path: Path) -> None:
+    """To the next step, which sees no old class and keeps it, to a teacher, and to a test of the weights alone."""
+    structure = dict(EXPANSION, vote_window='labels')
+    base = model_of(BASE, structure=structure)
+    solve(base, vote_errors=torch.tensor([[20.0, 1000.0]] * 3 + [[0.0, 1000.0]]))
+    assert rows_of(base).vote_window == 3
+    previous = finish(base, tmp_path)
+    later = model_of(LATER, previous, structure=structure)
+    assert rows_of(later).vote_window == 3
+    inputs = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(build_teacher(later, 'cpu')(inputs).logits, base.eval()(inputs))
+    solve(later, 1, vote_errors=torch.zeros(4, 2))
+    assert rows_of(later).vote_window == 3, 'no old image, nothing new about it'
+    tested = model_of(LATER, structure=structure)
+    tested.load_state_dict(later.state_dict())
+    assert rows_of(tested).vote_window == 3
+
+    weights = torch.load(previous['model'], weights_only=True)
+    fixed = model_of(BASE, structure=dict(EXPANSION, vote_window=0), checkpoint=previous['model'])
+    assert rows_of(fixed).vote_window == 0, 'a number in the config counts'
+    del weights['state_dict']['decode_head.conv_seg.window']
+    torch.save(weights, tmp_path / 'before.pth')
+    assert rows_of(model_of(BASE, structure=structure, checkpoint=tmp_path / 'before.pth')).vote_window == 0
+
+
 def single_map_config(num_classes: int) -> dict[str, Any]:
     """Returns a network whose head gets one map, as that of a plain vision transformer does."""
     config = segmentor_config(num_classes)
@@ -267,10 +292,6 @@ def test_a_finished_model_with_too_many_classes_is_refused(tmp_path: Path) -> No
             r'method.structure.upsample must be a positive integer, found 1.5',
         ),
         (dict(structure=dict(EXPANSION, vote_window=4)), r"vote_window must be 0, an odd number or 'labels', found 4"),
-        (
-            dict(structure=dict(EXPANSION, vote_window='labels')),
-            'is for models that are extended .* a protocol needs a number',
-        ),
         (dict(structure=dict(EXPANSION, gamma=0)), r'method.structure.gamma must be positive, found 0'),
         (dict(structure=dict(EXPANSION, level=[-2, 'a'])), r"level must be an integer, a list .*found \[-2, 'a'\]"),
         (dict(structure=dict(EXPANSION, level=1.5)), r'structure.level must be an integer, a list .*found 1.5'),
