@@ -57,14 +57,17 @@ def vote_errors(labels: Tensor, num_classes: int, sides: Sequence[int] = WINDOWS
     Returns:
         Wrong sites and all foreground sites, shape ``(len(sides), 2)``, float64.
     """
-    foreground = (labels > 0) & (labels < num_classes)
-    known = labels.where(foreground, 0)
-    scores = F.one_hot(known.long(), num_classes).permute(0, 3, 1, 2).float()
-    counts = []
-    for side in sides:
-        voted = channel_argmax(window_vote(scores, side))
-        counts.append([((voted != known) & foreground).sum(), foreground.sum()])
-    return torch.tensor(counts, dtype=torch.float64, device=labels.device)
+    counts = torch.zeros(len(sides), 2, dtype=torch.float64, device=labels.device)
+    for item in labels:  # one by one, since an image shows few of the classes
+        foreground = (item > 0) & (item < num_classes)
+        classes, places = item[foreground].unique(return_inverse=True)
+        known = torch.zeros_like(item, dtype=torch.long).masked_scatter(foreground, places + 1)
+        scores = F.one_hot(known[None], len(classes) + 1).permute(0, 3, 1, 2).float()
+        for index, side in enumerate(sides if len(classes) > 1 else ()):
+            voted = channel_argmax(window_vote(scores, side))[0]
+            counts[index, 0] += ((voted != known) & foreground).sum()
+        counts[:, 1] += foreground.sum()
+    return counts
 
 
 def largest_window(errors: Tensor, most: float = 0.01, sides: Sequence[int] = WINDOWS) -> int:

@@ -12,6 +12,7 @@ from mmciss.models.outputs import SegOutput, linear_classifier
 from mmciss.models.step_context import StepContext
 from mmciss.models.structures.expanded_rows import ExpandedRows
 from mmciss.models.teacher import Teacher
+from mmciss.protocols.step import Step
 from mmciss.registry import STATISTICS
 
 
@@ -27,6 +28,10 @@ class VoteErrors(DataPass):
     when = 'after'
     needs = ('embedding', 'classifier')
     finds = ('vote_errors',)
+
+    def applies(self, step: Step) -> bool:
+        """Whether there is a background, without which no site votes."""
+        return step.background
 
     def begin(self, context: StepContext, model: Teacher) -> None:
         """Starts from zero."""

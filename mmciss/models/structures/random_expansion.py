@@ -165,15 +165,19 @@ class RandomExpansion(Structure):
         if self.reveal_hidden and context.step.background:
             rows = reveal_hidden_sites(rows, hidden_sites(rows, sums.cross, context.step.sizes[0]))
         layer.set_rows(rows)
-        if layer.window is not None:
-            errors = context.statistic('vote_errors', self)
-            if errors.any():  # else no image shows what lies beside what, and the step before has decided
-                layer.set_window(largest_window(errors))
-            shares = ', '.join(
-                f'{side}: {wrong / max(seen, 1):.2%}'
-                for side, (wrong, seen) in zip(WINDOWS, errors.tolist(), strict=True)
+        if layer.window is None:
+            return
+        errors = context.statistic('vote_errors', self)
+        if errors.any():  # else no image shows what lies beside what, and the step before has decided
+            layer.set_window(largest_window(errors))
+            shares = (
+                f'{wrong / seen:.2%} with {side}' for side, (wrong, seen) in zip(WINDOWS, errors.tolist(), strict=True)
             )
-            print_log(f'vote_window: {layer.vote_window}; wrong by the vote of the labels, {shares}', logger='current')
+            print_log(
+                f'vote_window: {layer.vote_window}. Sites to which the vote of the labels gives a wrong class: '
+                f'{", ".join(shares)}',
+                logger='current',
+            )
 
     def export(self, segmentor: BaseSegmentor, weights: MutableMapping[str, Tensor]) -> None:
         """Leaves the weights as they are: the exported model has the random layer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 import mmciss.register_all
@@ -52,3 +54,8 @@ def test_all_images_of_the_base_step_are_counted() -> None:
     single = [(inputs, target.where(target != 2, 0)) for inputs, target in batches]
     found = run_passes(dict(votes=VoteErrors()), StepContext(BASE), teacher, lambda: single)['vote_errors']
     assert any((target == 1).any() for _, target in single) and not found.any()
+
+
+def test_without_a_background_no_site_votes() -> None:
+    assert VoteErrors().applies(BASE)
+    assert not VoteErrors().applies(dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1)))
