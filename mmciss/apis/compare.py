@@ -6,19 +6,22 @@ import argparse
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmciss.apis.command import command_parser, run_command
 
 if TYPE_CHECKING:
-    from mmciss.comparison.plan import Run
+    from mmciss.comparison.plan import Kind, Run
     from mmciss.comparison.training import Executor
+    from mmciss.engine.display import Display
 
 EXAMPLES = """examples:
   mmciss compare configs/shapes/shapes_15-1.py --methods mib plop dkd --seeds 0 1 2 --work-dir work_dirs/compare
   mmciss compare configs/shapes/shapes_15-1.py --methods joint finetuning --work-dir work_dirs/compare --jobs 2
+  mmciss compare configs/shapes/shapes_15-1.py --methods mib plop --choose steps.later.lr 0.01 0.02 0.05 \\
+      --seeds 0 1 2 --work-dir work_dirs/compare
   mmciss compare configs/ciss/deeplabv3_r101_voc_15-1.py --methods mib plop --seeds 0 1 2 --work-dir work_dirs/voc \\
       --executor slurm --slurm partition=gpu gpus_per_node=1 cpus_per_task=8 time=24:00:00"""
 
@@ -44,11 +47,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', metavar='KEY=VALUE', help='settings of the config to change, in every run'
     )
-    parser.add_argument(
+    several = parser.add_mutually_exclusive_group()
+    several.add_argument(
         '--vary',
         nargs='+',
         metavar=('KEY', 'VALUE'),
         help='run every method with each of these values of a config key, as in steps.later.lr 0.01 0.02',
+    )
+    several.add_argument(
+        '--choose',
+        nargs='+',
+        metavar=('KEY', 'VALUE'),
+        help='run every method with the one of these values that is best for it on held-out training images',
     )
     parser.add_argument(
         '--executor', choices=['local', 'slurm'], default='local', help='where to train (default: local, this machine)'
@@ -65,8 +75,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--dry-run', action='store_true', help='print one shell command per run, for any other scheduler'
     )
     options = parser.parse_args(arguments)
-    if options.vary and len(options.vary) < 2:
-        parser.error(f'--vary {options.vary[0]}: needs at least one value of the key, as in steps.later.lr 0.01 0.02')
+    for flag, given, least in (('vary', options.vary, 1), ('choose', options.choose, 2)):
+        if given and len(given) <= least:
+            number = ('one value', 'two values')[least - 1]
+            parser.error(f'--{flag} {given[0]}: needs at least {number} of the key, as in steps.later.lr 0.01 0.02')
     if options.jobs is not None and options.jobs < 1:
         parser.error(f'--jobs must be at least 1, found {options.jobs}')
     if options.jobs is not None and options.executor == 'slurm':
@@ -124,21 +136,47 @@ def compare(options: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     import mmciss.register_all
-    from mmciss.comparison.comparison import Comparison
-    from mmciss.comparison.plan import owner, plan_runs
-    from mmciss.engine.display import make_display, quiet, shown_on
-    from mmciss.evaluation.failed_runs import read_failure
+    from mmciss.comparison.choice import choice_lines, choice_options, chosen_values, found_scores
+    from mmciss.comparison.plan import plan_runs
+    from mmciss.engine.display import make_display, quiet
 
     display = make_display()
     quiet(MMLogger.get_current_instance(), display.show, logging.WARNING if options.dry_run else logging.INFO)
+    chosen, num_failed = None, 0
+    if options.choose:
+        first = choice_options(options)
+        if options.dry_run:
+            runs = plan_runs(first)
+            if not all(run.is_done() for run in runs):
+                for line in [*shell_commands(runs), '# Then the same command again, for the runs with what is best']:
+                    display.show(line)
+                return 0
+        else:
+            runs, num_failed = _run_all(first, None, display)
+        scores = found_scores(runs, options.choose[0])
+        chosen = chosen_values(scores)
+        for line in choice_lines(options.choose[0], scores):
+            display.show(f'# {line}' if options.dry_run else line)
     if options.dry_run:
-        for line in shell_commands(plan_runs(options)):
+        for line in shell_commands(plan_runs(options, chosen)):
             display.show(line)
         return 0
+    if chosen == {}:
+        return num_failed
+    return num_failed + _run_all(options, chosen, display)[1]
+
+
+def _run_all(options: argparse.Namespace, chosen: Mapping[Kind, str] | None, display: Display) -> tuple[list[Run], int]:
+    """Runs everything and writes ``merged_report``; returns the runs, and how many failed."""
+    from mmciss.comparison.comparison import Comparison
+    from mmciss.comparison.plan import owner, plan_runs
+    from mmciss.engine.display import shown_on
+    from mmciss.evaluation.failed_runs import read_failure
+
     executor = make_executor(options)
     work_dir = Path(options.work_dir)
     with shown_on(display):
-        runs = plan_runs(options)
+        runs = plan_runs(options, chosen)
         bases = len({owner(run, runs).name for run in runs})
         display.show(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
         failed = Comparison(runs, work_dir / 'logs', executor, display).run()
@@ -147,7 +185,7 @@ def compare(options: argparse.Namespace) -> int:
         if run.name in failed and (note := read_failure(run.path)):
             sys.stderr.write(f'error: {run.name} failed ({note["reason"]}), see {work_dir / note["log"]}\n')
             sys.stderr.writelines(f'    {line}\n' for line in note['lines'])
-    return len(failed)
+    return runs, len(failed)
 
 
 def merge(work_dir: Path) -> str:

@@ -15,6 +15,9 @@ from mmciss.engine.display.time_left import TimeLeft
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 
+Kind = tuple[str | None, ...]
+"""Method, protocol and class order of a run."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -107,6 +110,11 @@ class Task:
         return self.run.has_base() if self.base_only else self.run.is_done()
 
 
+def kind_of(labels: Mapping[str, str | None]) -> Kind:
+    """Returns method, protocol and class order, from the labels of a run."""
+    return tuple(labels.get(key) for key in ('method', 'protocol', 'order'))
+
+
 def plan_tasks(runs: Iterable[Run], open_runs: Sequence[Run]) -> list[Task]:
     """Returns what is still to be trained; a base step that several runs share comes before them.
 
@@ -132,11 +140,12 @@ def owner(run: Run, runs: Iterable[Run]) -> Run:
     return min(lenders(run, runs), key=lambda other: not other.lends)
 
 
-def plan_runs(options: argparse.Namespace) -> list[Run]:
+def plan_runs(options: argparse.Namespace, chosen: Mapping[Kind, str] | None = None) -> list[Run]:
     """Resolves every run and builds what it needs, so that one that cannot work is found before the first one trains.
 
     Args:
         options: The command line, see :func:`mmciss.apis.compare.parse_args`.
+        chosen: With ``--choose``, what was chosen; kinds without a value have no run.
 
     Raises:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
@@ -151,8 +160,9 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
             raise ConfigError(
                 f'--cfg-options {key}: all runs would have the same, whatever they are called; use {flag}'
             )
-        if options.vary and options.vary[0] == key:
-            raise ConfigError(f'--vary {key}: use {flag}')
+        for several in ('vary', 'choose'):
+            if (getattr(options, several) or [''])[0] == key:
+                raise ConfigError(f'--{several} {key}: use {flag}')
     varied, *values = options.vary or ['']
     runs: list[Run] = []
     wrong: dict[str, str] = {}
@@ -168,6 +178,11 @@ def plan_runs(options: argparse.Namespace) -> list[Run]:
             continue
         labels = {'method': Path(method).stem, varied: value, 'protocol': protocol, 'order': order, 'seed': str(seed)}
         changes = [*(options.cfg_options or ()), *([f'{varied}={value}'] if value else ())]
+        if chosen is not None:
+            if (best := chosen.get(kind_of(labels))) is None:
+                continue
+            labels[options.choose[0]] = best
+            changes += [f'{options.choose[0]}={best}']
         try:
             runs.append(_plan_run(options, name, method, labels, changes, checked))
         except ConfigError as error:

@@ -74,11 +74,23 @@ def test_a_setting_can_vary_on_held_out_training_images(tmp_path: Path) -> None:
     assert runs[0].test_images == (7, 8), 'of 40 training images; there are 10 test images'
 
 
+def test_what_was_chosen_is_run_with_every_seed(tmp_path: Path) -> None:
+    arguments = [CONFIG, '--methods', 'mib', 'lwf', 'plop', '--seeds', '0', '1', '--work-dir', str(tmp_path)]
+    options = parse_args([*arguments, '--choose', 'steps.later.lr', '0.01', '0.1', '1.0'])
+    runs = plan_runs(options, {('mib', None, None): '0.1', ('plop', None, None): '0.01'})
+    assert [run.name for run in runs] == ['mib_seed0', 'mib_seed1', 'plop_seed0', 'plop_seed1'], 'LwF failed'
+    configs = [config_from_args(train_args(run.arguments)) for run in runs]
+    assert [cfg.steps.later.lr for cfg in configs] == [0.1, 0.1, 0.01, 0.01]
+    assert not any(cfg.protocol.get('holdout') for cfg in configs)
+
+
 @pytest.mark.parametrize(
     ('extra', 'message'),
     [
         (['--methods', 'mib', '--vary', 'randomness.seed', '1', '2'], '--vary randomness.seed: use --seeds'),
         (['--methods', 'mib', '--vary', 'steps.later.lr', '-1'], 'mib_lr-1_seed0: steps.later.lr'),
+        (['--methods', 'mib', '--choose', 'steps.later.lr', '0.1', '-1'], 'mib_lr-1_seed0: steps.later.lr'),
+        (['--methods', 'mib', '--choose', 'protocol.order', '1', '2'], 'protocol.order: use --orders'),
         (['--methods', 'mib', 'mbi'], "mbi_seed0: --method: unknown method 'mbi'"),
         (['--methods', 'mib', 'mib'], 'two runs would be called mib_seed0'),
         (['--methods', 'mib', '--orders', ''], '--order: is empty'),
@@ -101,6 +113,8 @@ def test_wrong_input_ends_before_the_first_run(
     ('extra', 'message'),
     [
         (['--vary', 'steps.later.lr'], '--vary steps.later.lr: needs at least one value'),
+        (['--choose', 'steps.later.lr', '1'], '--choose steps.later.lr: needs at least two values'),
+        (['--choose', 'steps.later.lr', '1', '2', '--vary', 'a', '1'], 'not allowed with'),
         (['--jobs', '0'], 'at least 1'),
         (['--jobs', '2', '--executor', 'slurm'], '--jobs is for --executor local'),
         (['--slurm', 'time=5'], '--slurm is for --executor slurm'),
@@ -139,6 +153,25 @@ def test_a_dry_run_prints_commands_and_starts_nothing(tmp_path: Path, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if ' -m mmciss train ' in line]) == 3
     assert not (tmp_path / 'all').exists()
+
+
+@pytest.mark.slow
+def test_a_value_is_chosen_before_the_runs_that_count(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    key = 'steps.later.lr'
+    arguments = [CONFIG, '--work-dir', str(tmp_path), '--methods', 'mib', '--choose', key, '1e30', '1e-5']
+    assert main([*arguments, '--dry-run']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if 'protocol.holdout=0.2' in line]) == 3 and 'same command again' in lines[-1]
+    assert main(arguments) == 1, 'one rate is too high'
+    out, err = capsys.readouterr()
+    assert 'error: mib_lr1e30_seed0 failed' in err
+    assert re.search(r'^  mib +1e30: –   1e-5: \d+\.\d \*$', out, re.MULTILINE)
+    chosen = json.loads((tmp_path / 'mib_seed0' / 'run.json').read_text())['experiment']
+    assert chosen['steps']['later']['lr'] == 1e-5 and not chosen['protocol']['holdout']
+    held_out = json.loads((tmp_path / 'choice' / 'mib_lr1e-5_seed0' / 'run.json').read_text())['experiment']
+    assert held_out['protocol']['holdout'] == 0.2
+    (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
+    assert [row['method'] for row in problem['rows']] == ['MiB'] and not problem['held_out']
 
 
 @pytest.mark.slow

@@ -1,0 +1,94 @@
+"""Choosing a setting for every method on held-out training images, before any run is tested on the test images."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmciss.comparison.plan import Kind, Run, kind_of
+from mmciss.errors import ConfigError
+from mmciss.evaluation.scores import headline_scores
+from mmciss.utils.files import read_json
+
+HOLDOUT = 0.2
+"""The share of the training images that is held out."""
+FOLDER = 'choice'
+"""Folder of the runs of the choice, in that of the comparison."""
+
+
+def choice_options(options: argparse.Namespace) -> argparse.Namespace:
+    """Returns the command line of the runs from which is chosen: every value, held-out images, the first seed.
+
+    Args:
+        options: The command line, see :func:`mmciss.apis.compare.parse_args`, with ``choose``.
+
+    Raises:
+        ConfigError: If it holds images out itself.
+    """
+    changes = list(options.cfg_options or ())
+    if any(item.partition('=')[0] == 'protocol.holdout' for item in changes):
+        raise ConfigError(
+            f'--cfg-options protocol.holdout: --choose holds out {HOLDOUT:g} of the training images by itself, and the '
+            f'runs with what was chosen learn from all of them'
+        )
+    return argparse.Namespace(
+        **{
+            **vars(options),
+            'choose': None,
+            'vary': options.choose,
+            'seeds': options.seeds[:1],
+            'cfg_options': [*changes, f'protocol.holdout={HOLDOUT}'],
+            'work_dir': str(Path(options.work_dir) / FOLDER),
+        }
+    )
+
+
+def found_scores(runs: Sequence[Run], key: str) -> dict[Kind, dict[str, float]]:
+    """Returns ``all`` after the last step in percent, by kind and value; NaN of runs that are not done.
+
+    Args:
+        runs: The runs of the choice.
+        key: The config key.
+    """
+    found: dict[Kind, dict[str, float]] = {}
+    for run in runs:
+        result = read_json(run.folder.step(run.steps - 1) / 'result.json') if run.is_done() else None
+        score = headline_scores(result)[2] if isinstance(result, dict) else math.nan
+        found.setdefault(kind_of(run.labels), {})[run.labels[key]] = score
+    return found
+
+
+def chosen_values(scores: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, str]:
+    """Returns the value with the highest score for every kind, of equal ones the first; kinds without any are left out.
+
+    Examples:
+        >>> chosen_values({('mib',): {'0.1': 50.0, '0.2': float('nan')}, ('plop',): {'0.1': float('nan')}})
+        {('mib',): '0.1'}
+    """
+    known = {
+        kind: {value: score for value, score in values.items() if math.isfinite(score)}
+        for kind, values in scores.items()
+    }
+    return {kind: max(values, key=values.__getitem__) for kind, values in known.items() if values}
+
+
+def choice_lines(key: str, scores: Mapping[Kind, Mapping[str, float]]) -> list[str]:
+    """Returns a table of what was found, with a star at what is chosen, for a terminal."""
+    chosen = chosen_values(scores)
+    lines = [f'{key}, chosen (*) by the mean IoU of all classes after the last step, on held-out training images:']
+    width = max(len(_name(kind)) for kind in scores)
+    for kind, values in scores.items():
+        cells = [
+            f'{value}: {score:.1f}{" *" if chosen.get(kind) == value else ""}'
+            if math.isfinite(score)
+            else f'{value}: –'
+            for value, score in values.items()
+        ]
+        lines.append(f'  {_name(kind):<{width}}  {"   ".join(cells)}')
+    return lines
+
+
+def _name(kind: Kind) -> str:
+    return ' '.join(part for part in kind if part)
