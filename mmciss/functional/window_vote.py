@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .numerics import channel_argmax
 
-WINDOWS = (9, 7, 5, 3)
-"""Sides of windows, in sites, from which labels choose."""
+WINDOWS = (65, 45, 33, 25, 21, 17, 13, 9, 7, 5, 3)
+"""Sides of windows, in sites, from which labels choose; how many pixels a site has depends on the network."""
 
 
 def window_vote(scores: Tensor, side: int) -> Tensor:
@@ -31,12 +31,14 @@ def window_vote(scores: Tensor, side: int) -> Tensor:
         side: Side of the window in sites, an odd number; what lies outside the image has no vote.
 
     Returns:
-        The new scores, ``(N, C, h, w)``.
+        The new scores, ``(N, C, h, w)``, of single precision at least.
     """
     best = channel_argmax(scores)
-    votes = F.one_hot(best, scores.shape[1])[..., 1:].permute(0, 3, 1, 2).to(scores)
-    shares = F.avg_pool2d(votes, side, stride=1, padding=side // 2, count_include_pad=False)
-    shares = shares + votes * (0.5 / side**2)
+    exact = torch.promote_types(scores.dtype, torch.float32)  # half of one vote among many counts
+    votes = own = F.one_hot(best, scores.shape[1])[..., 1:].permute(0, 3, 1, 2).to(exact)
+    for kernel, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):  # much less work than a square
+        votes = F.avg_pool2d(votes, kernel, stride=1, padding=padding, count_include_pad=False)
+    shares = votes + own * (0.5 / side**2)
     most = shares.amax(1, keepdim=True)
     foreground = scores[:, 1:]
     voted = foreground.amax(1, keepdim=True) + shares - most
@@ -79,8 +81,8 @@ def largest_window(errors: Tensor, most: float = 0.01, sides: Sequence[int] = WI
         sides: Sides of the windows.
 
     Examples:
-        >>> largest_window(torch.tensor([[30., 1000.], [8., 1000.], [5., 1000.], [1., 1000.]]))
-        7
+        >>> largest_window(torch.tensor([[30., 1000.], [8., 1000.], [5., 1000.]]), sides=(7, 5, 3))
+        5
     """
     return max(
         (side for side, (wrong, seen) in zip(sides, errors.tolist(), strict=True) if wrong < most * seen), default=0

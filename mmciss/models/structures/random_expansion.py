@@ -220,6 +220,7 @@ class RandomExpansion(Structure):
             return None  # they are another model's
         parts = [weights.pop(name) for name in names]
         rows = weights[f'{prefix}steps.0.weight'] = torch.cat(parts)
+        weights.pop(f'{prefix}window', None)  # the head's config has it
         head['sizes'] = [len(rows)]
         gamma = head.get('gamma', 1.0)
         statistics = state.get('statistics') or {}

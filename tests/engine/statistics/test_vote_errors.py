@@ -10,6 +10,7 @@ import mmciss.register_all
 from mmciss.engine.statistics import VoteErrors
 from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.functional import labels_at, vote_errors
+from mmciss.functional.window_vote import WINDOWS
 from mmciss.models.classifiers import build_grown_segmentor
 from mmciss.models.step_context import StepContext
 from mmciss.models.structures import RandomExpansion
@@ -39,7 +40,7 @@ def test_images_with_old_labels_are_counted_at_the_sites_of_the_rows() -> None:
     assert labelled.any() and expected[:, 1].min() > 0
     assert torch.equal(found['vote_errors'], expected)
     none = run_passes(dict(votes=VoteErrors()), StepContext(LATER), teacher, lambda: [(inputs, new)])
-    assert torch.equal(none['vote_errors'], torch.zeros(4, 2, dtype=torch.float64))
+    assert torch.equal(none['vote_errors'], torch.zeros(len(WINDOWS), 2, dtype=torch.float64))
 
 
 def test_all_images_of_the_base_step_are_counted() -> None:

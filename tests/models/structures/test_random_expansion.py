@@ -18,6 +18,7 @@ import mmciss.register_all
 from mmciss.engine.runner.export import plain_config
 from mmciss.errors import ConfigError
 from mmciss.functional import Correlations, solve_ridge, window_vote
+from mmciss.functional.window_vote import WINDOWS
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.structures.expanded_rows import ExpandedRows
@@ -162,7 +163,7 @@ def test_a_class_without_a_site_does_not_end_the_vote() -> None:
     assert not torch.equal(layer(x)[:, 3], alone(x)[:, 3]), 'the class after it votes, too'
 
 
-@pytest.mark.parametrize(('wrong', 'window'), [(0.0, 9), (20.0, 0)])
+@pytest.mark.parametrize(('wrong', 'window'), [(0.0, WINDOWS[0]), (20.0, 0)])
 def test_labels_of_old_images_say_whether_sites_vote(wrong: float, window: int, tmp_path: Path) -> None:
     previous = finish(model_of(BASE, structure=None), tmp_path)
     structure = dict(EXPANSION, reveal_hidden=False, vote_window='labels')
@@ -170,7 +171,7 @@ def test_labels_of_old_images_say_whether_sites_vote(wrong: float, window: int, 
     assert 'statistics.vote_errors' in model.structure.needs and not rows_of(model).vote_window
     with pytest.raises(ConfigError, match='vote_errors'):
         solve(model)
-    solve(model, vote_errors=torch.tensor([[wrong, 1000.0]] * 4))
+    solve(model, vote_errors=torch.tensor([[wrong, 1000.0]] * len(WINDOWS)))
     assert rows_of(model).vote_window == window
     config: dict[str, Any] = dict(decode_head=dict(segmentor_config(5)['decode_head']))
     model.structure.export_config(model.segmentor, config)
@@ -181,14 +182,14 @@ def test_the_chosen_window_goes_with_the_weights(tmp_path: Path) -> None:
     """To the next step, which sees no old class and keeps it, to a teacher, and to a test of the weights alone."""
     structure = dict(EXPANSION, vote_window='labels')
     base = model_of(BASE, structure=structure)
-    solve(base, vote_errors=torch.tensor([[20.0, 1000.0]] * 3 + [[0.0, 1000.0]]))
+    solve(base, vote_errors=torch.tensor([[20.0, 1000.0]] * (len(WINDOWS) - 1) + [[0.0, 1000.0]]))
     assert rows_of(base).vote_window == 3
     previous = finish(base, tmp_path)
     later = model_of(LATER, previous, structure=structure)
     assert rows_of(later).vote_window == 3
     inputs = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(build_teacher(later, 'cpu')(inputs).logits, base.eval()(inputs))
-    solve(later, 1, vote_errors=torch.zeros(4, 2))
+    solve(later, 1, vote_errors=torch.zeros(len(WINDOWS), 2))
     assert rows_of(later).vote_window == 3, 'no old image, nothing new about it'
     tested = model_of(LATER, structure=structure)
     tested.load_state_dict(later.state_dict())
@@ -239,11 +240,13 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    'options', [dict(), dict(upsample=2, level=[-2, -1], image_pool=True, vote_window=3)], ids=['', 'fine']
+    'options',
+    [dict(), dict(upsample=2, level=[-2, -1], image_pool=True, vote_window=3), dict(vote_window='labels')],
+    ids=['', 'fine', 'labels'],
 )
 def test_exported_model_gives_the_same_scores(options: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
-    solve(model)
+    solve(model, vote_errors=torch.ones(len(WINDOWS), 2) * torch.tensor([0.0, 1000.0]))
     paths = finish(model, tmp_path)
     init_default_scope('mmseg')
     cfg = Config(dict(model=segmentor_config(3), test_pipeline=[dict(type='PackSegInputs')]))
