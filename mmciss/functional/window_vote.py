@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .numerics import channel_argmax
 
-WINDOWS = (65, 45, 33, 25, 21, 17, 13, 9, 7, 5, 3)
-"""Sides of windows, in sites, from which labels choose; how many pixels a site has depends on the network."""
+WINDOWS = (9, 7, 5, 3)
+"""Sides of windows, in sites, from which labels choose."""
 
 
 def window_vote(scores: Tensor, side: int) -> Tensor:

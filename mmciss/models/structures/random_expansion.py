@@ -65,7 +65,8 @@ class RandomExpansion(Structure):
         vote_window: Side of the window of sites that vote on the class of a foreground site, see
             :func:`mmciss.functional.window_vote`; 0 for none. ``'labels'``: the largest one that does little harm to
             the labels of the base step, or of images of old classes, by
-            :class:`~mmciss.engine.statistics.vote_errors.VoteErrors`. Without a background class no site votes.
+            :class:`~mmciss.engine.statistics.vote_errors.VoteErrors`, and to all classes seen, if a class has as much
+            of every other one beside it as these have. Without a background class no site votes.
     """
 
     in_plain_model = False
@@ -99,7 +100,7 @@ class RandomExpansion(Structure):
         self.reveal_hidden, self.upsample = reveal_hidden, upsample
         self.image_pool, self.vote_window = image_pool, vote_window
         if vote_window == 'labels':
-            self.needs = (*type(self).needs, 'statistics.vote_errors')
+            self.needs = (*type(self).needs, 'statistics.vote_errors', 'statistics.voting_classes')
         given = level if isinstance(level, list | tuple) else [] if level is None else [level]
         self.levels = [item for item in given if isinstance(item, int)]
         if len(self.levels) < len(given):
@@ -167,15 +168,19 @@ class RandomExpansion(Structure):
         layer.set_rows(rows)
         if layer.window is None:
             return
-        errors = context.statistic('vote_errors', self)
-        if errors.any():  # else no image shows what lies beside what, and the step before has decided
-            layer.set_window(largest_window(errors))
+        errors, voting = (context.statistic(name, self) for name in ('vote_errors', 'voting_classes'))
+        if voting > 1:  # else nothing shows what lies beside what, and a step before has decided
+            # What these labels do not know is background in them, and another class beside theirs later.
+            others = max((context.step.num_seen - 2) / (int(voting) - 1), 1.0)
+            expected = errors * errors.new_tensor([others, 1.0])
+            layer.set_window(largest_window(expected))
             shares = (
-                f'{wrong / seen:.2%} with {side}' for side, (wrong, seen) in zip(WINDOWS, errors.tolist(), strict=True)
+                f'{wrong / seen:.2%} with {side}'
+                for side, (wrong, seen) in zip(WINDOWS, expected.tolist(), strict=True)
             )
             print_log(
-                f'vote_window: {layer.vote_window}. Sites to which the vote of the labels gives a wrong class: '
-                f'{", ".join(shares)}',
+                f'vote_window: {layer.vote_window}. Sites to which the vote of labels is expected to give a wrong '
+                f'class: {", ".join(shares)}',
                 logger='current',
             )
 

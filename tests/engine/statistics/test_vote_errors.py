@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import torch
 
@@ -12,10 +13,11 @@ from mmciss.engine.statistics.data_pass import run_passes
 from mmciss.functional import labels_at, vote_errors
 from mmciss.functional.window_vote import WINDOWS
 from mmciss.models.classifiers import build_grown_segmentor
-from mmciss.models.step_context import StepContext
+from mmciss.models.step_context import StepContext, StepState
 from mmciss.models.structures import RandomExpansion
 from mmciss.models.teacher import Teacher
 from mmciss.protocols.step import Step
+from mmciss.utils.files import save_tensors
 from tests.engine.statistics import samples
 from tests.models.tiny import BASE, LATER, segmentor_config
 
@@ -57,6 +59,16 @@ def test_all_images_of_the_base_step_are_counted() -> None:
     assert any((target == 1).any() for _, target in single) and not found.any()
 
 
+def test_a_step_without_such_images_hands_on_what_was_found(tmp_path: Path) -> None:
+    left = {'vote_errors': torch.ones(len(WINDOWS), 2, dtype=torch.float64), 'voting_classes': torch.tensor(2)}
+    save_tensors(tmp_path / 'state.pth', {'statistics': left})
+    context = StepContext(LATER, previous=StepState(tmp_path / 'model.pth', tmp_path / 'state.pth'))
+    new = [(inputs, target.where((target == 0) | (target == 255), 4)) for inputs, target in samples.batches()]
+    found = run_passes(dict(votes=VoteErrors()), context, teacher_of(LATER), lambda: new)
+    assert torch.equal(found['vote_errors'], left['vote_errors']) and found['voting_classes'] == 2
+
+
 def test_without_a_background_no_site_votes() -> None:
-    assert VoteErrors().applies(BASE)
-    assert not VoteErrors().applies(dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1)))
+    step = dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1))
+    found = run_passes(dict(votes=VoteErrors()), StepContext(step), teacher_of(step), samples.batches)
+    assert not found['vote_errors'].any() and not found['voting_classes']

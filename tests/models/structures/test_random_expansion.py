@@ -171,7 +171,7 @@ def test_labels_of_old_images_say_whether_sites_vote(wrong: float, window: int, 
     assert 'statistics.vote_errors' in model.structure.needs and not rows_of(model).vote_window
     with pytest.raises(ConfigError, match='vote_errors'):
         solve(model)
-    solve(model, vote_errors=torch.tensor([[wrong, 1000.0]] * len(WINDOWS)))
+    solve(model, vote_errors=torch.tensor([[wrong, 1000.0]] * len(WINDOWS)), voting_classes=torch.tensor(2))
     assert rows_of(model).vote_window == window
     config: dict[str, Any] = dict(decode_head=dict(segmentor_config(5)['decode_head']))
     model.structure.export_config(model.segmentor, config)
@@ -182,15 +182,18 @@ def test_the_chosen_window_goes_with_the_weights(tmp_path: Path) -> None:
     """To the next step, which sees no old class and keeps it, to a teacher, and to a test of the weights alone."""
     structure = dict(EXPANSION, vote_window='labels')
     base = model_of(BASE, structure=structure)
-    solve(base, vote_errors=torch.tensor([[20.0, 1000.0]] * (len(WINDOWS) - 1) + [[0.0, 1000.0]]))
-    assert rows_of(base).vote_window == 3
+    errors = torch.tensor([[20.0, 1000.0], [15.0, 1000.0], [4.0, 1000.0], [1.0, 1000.0]])
+    solve(base, vote_errors=errors, voting_classes=torch.tensor(2))
+    assert rows_of(base).vote_window == 5
     previous = finish(base, tmp_path)
     later = model_of(LATER, previous, structure=structure)
-    assert rows_of(later).vote_window == 3
+    assert rows_of(later).vote_window == 5
     inputs = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(build_teacher(later, 'cpu')(inputs).logits, base.eval()(inputs))
-    solve(later, 1, vote_errors=torch.zeros(len(WINDOWS), 2))
-    assert rows_of(later).vote_window == 3, 'no old image, nothing new about it'
+    solve(later, 1, vote_errors=torch.zeros(len(WINDOWS), 2), voting_classes=torch.tensor(0))
+    assert rows_of(later).vote_window == 5, 'nothing new is known'
+    solve(later, 1, vote_errors=errors, voting_classes=torch.tensor(2))
+    assert rows_of(later).vote_window == 3, 'beside a class lie three others now, where one was seen'
     tested = model_of(LATER, structure=structure)
     tested.load_state_dict(later.state_dict())
     assert rows_of(tested).vote_window == 3
@@ -246,7 +249,8 @@ def test_later_steps_start_from_the_solved_rows_and_solve_for_all(tmp_path: Path
 )
 def test_exported_model_gives_the_same_scores(options: dict[str, Any], tmp_path: Path) -> None:
     model = model_of(BASE, structure=dict(EXPANSION, seed=7, **options))
-    solve(model, vote_errors=torch.ones(len(WINDOWS), 2) * torch.tensor([0.0, 1000.0]))
+    errors = torch.tensor([[0.0, 1000.0]] * len(WINDOWS))
+    solve(model, vote_errors=errors, voting_classes=torch.tensor(2))
     paths = finish(model, tmp_path)
     init_default_scope('mmseg')
     cfg = Config(dict(model=segmentor_config(3), test_pipeline=[dict(type='PackSegInputs')]))
