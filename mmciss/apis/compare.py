@@ -6,7 +6,7 @@ import argparse
 import logging
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         if given and len(given) <= least:
             number = ('one value', 'two values')[least - 1]
             parser.error(f'--{flag} {given[0]}: needs at least {number} of the key, as in steps.later.lr 0.01 0.02')
+    for flag, given in (('vary', options.vary), ('choose', options.choose)):
+        if not all(given or ()):
+            parser.error(f'--{flag}: a value is empty')
     if options.jobs is not None and options.jobs < 1:
         parser.error(f'--jobs must be at least 1, found {options.jobs}')
     if options.jobs is not None and options.executor == 'slurm':
@@ -136,37 +139,59 @@ def compare(options: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     import mmciss.register_all
-    from mmciss.comparison.choice import choice_lines, choice_options, chosen_values, found_scores
-    from mmciss.comparison.plan import plan_runs
+    from mmciss.comparison.choice import Choice, choice_lines, choice_options, chosen_values, found_scores
+    from mmciss.comparison.plan import all_kinds, kind_of, plan_runs
     from mmciss.engine.display import make_display, quiet
+    from mmciss.errors import ConfigError
+    from mmciss.evaluation.failed_runs import read_failure
 
     display = make_display()
     quiet(MMLogger.get_current_instance(), display.show, logging.WARNING if options.dry_run else logging.INFO)
     chosen, num_failed = None, 0
     if options.choose:
-        first = choice_options(options)
-        if options.dry_run:
-            runs = plan_runs(first)
-            if not all(run.is_done() for run in runs):
+        key, *values = options.choose
+        first, choice = choice_options(options), Choice(options.work_dir, key, values)
+        # What cannot work, or is of another experiment, is found before anything trains.
+        rehearsed = plan_runs(options, dict.fromkeys(all_kinds(options), values[0]) | choice.chosen)
+        open_kinds = {kind_of(run.labels) for run in rehearsed} - choice.chosen.keys()
+        for run in rehearsed:
+            if kind_of(run.labels) in open_kinds and run.folder.has_started():
+                raise ConfigError(f'--work-dir: {run.path} has a run for which nothing was chosen; use another folder')
+        waiting = False
+        if open_kinds:
+            if options.dry_run:
+                runs = plan_runs(first, only=open_kinds)
+                waiting = not all(run.is_done() or read_failure(run.path) for run in runs)
+            else:
+                runs, num_failed = _run_all(first, None, display, open_kinds)
+            scores = found_scores(runs, key)
+            if waiting:
                 for line in [*shell_commands(runs), '# Then the same command again, for the runs with what is best']:
                     display.show(line)
                 return 0
-        else:
-            runs, num_failed = _run_all(first, None, display)
-        scores = found_scores(runs, options.choose[0])
-        chosen = chosen_values(scores)
-        for line in choice_lines(options.choose[0], scores):
-            display.show(f'# {line}' if options.dry_run else line)
+            for line in choice_lines(key, scores):
+                display.show(f'# {line}' if options.dry_run else line)
+            choice.add(chosen_values(scores))
+        chosen = choice.chosen
+        for kind in sorted(open_kinds - chosen.keys()):
+            sys.stderr.write(
+                f'error: {" ".join(kind)}: no run of the choice was finished, so it has no run that counts\n'
+            )
     if options.dry_run:
         for line in shell_commands(plan_runs(options, chosen)):
             display.show(line)
         return 0
-    if chosen == {}:
+    if options.choose and not plan_runs(options, chosen):
         return num_failed
     return num_failed + _run_all(options, chosen, display)[1]
 
 
-def _run_all(options: argparse.Namespace, chosen: Mapping[Kind, str] | None, display: Display) -> tuple[list[Run], int]:
+def _run_all(
+    options: argparse.Namespace,
+    chosen: Mapping[Kind, str] | None,
+    display: Display,
+    only: Collection[Kind] | None = None,
+) -> tuple[list[Run], int]:
     """Runs everything and writes ``merged_report``; returns the runs, and how many failed."""
     from mmciss.comparison.comparison import Comparison
     from mmciss.comparison.plan import owner, plan_runs
@@ -176,7 +201,7 @@ def _run_all(options: argparse.Namespace, chosen: Mapping[Kind, str] | None, dis
     executor = make_executor(options)
     work_dir = Path(options.work_dir)
     with shown_on(display):
-        runs = plan_runs(options, chosen)
+        runs = plan_runs(options, chosen, only)
         bases = len({owner(run, runs).name for run in runs})
         display.show(f'{len(runs)} runs, {bases} base step{"s" if bases > 1 else ""}, in {work_dir}')
         failed = Comparison(runs, work_dir / 'logs', executor, display).run()

@@ -6,11 +6,13 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from mmciss.comparison.plan import Kind, Run, kind_of
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import headline_scores
-from mmciss.utils.files import read_json
+from mmciss.protocols.build import setting_of
+from mmciss.utils.files import read_json, write_json
 
 HOLDOUT = 0.2
 """The share of the training images that is held out."""
@@ -25,13 +27,23 @@ def choice_options(options: argparse.Namespace) -> argparse.Namespace:
         options: The command line, see :func:`mmciss.apis.compare.parse_args`, with ``choose``.
 
     Raises:
-        ConfigError: If it holds images out itself.
+        ConfigError: If images are held out otherwise, or none can be.
     """
+    from mmciss.apis.train import config_from_args
+    from mmciss.apis.train import parse_args as train_args
+
     changes = list(options.cfg_options or ())
-    if any(item.partition('=')[0] == 'protocol.holdout' for item in changes):
+    setting = ['--setting', options.setting] if options.setting else []
+    given = ['--cfg-options', *changes] if changes else []
+    protocol = config_from_args(train_args([options.config, '--method', options.methods[0], *setting, *given])).protocol
+    if setting_of(protocol) == 'domain':
         raise ConfigError(
-            f'--cfg-options protocol.holdout: --choose holds out {HOLDOUT:g} of the training images by itself, and the '
-            f'runs with what was chosen learn from all of them'
+            '--choose: domains have no training images to hold out; choose with --vary on domains of yours'
+        )
+    if protocol.get('holdout') or options.choose[0] == 'protocol.holdout':
+        raise ConfigError(
+            f'protocol.holdout: --choose holds out {HOLDOUT:g} of the training images by itself, and the runs with '
+            f'what was chosen learn from all of them; leave it out'
         )
     return argparse.Namespace(
         **{
@@ -45,19 +57,55 @@ def choice_options(options: argparse.Namespace) -> argparse.Namespace:
     )
 
 
+class Choice:
+    """What was chosen, kept in a file: runs that count must not change because more is known later.
+
+    Args:
+        work_dir: Folder of the comparison.
+        key: The config key.
+        values: Its values.
+
+    Raises:
+        ConfigError: If something else was chosen in this folder.
+    """
+
+    def __init__(self, work_dir: str | Path, key: str, values: Sequence[str]) -> None:
+        self.path, self.key = Path(work_dir) / FOLDER / 'chosen.json', key
+        found = read_json(self.path) or {'key': key, 'chosen': {}}
+        if found['key'] != key:
+            raise ConfigError(
+                f'--choose {key}: {self.path} has what was chosen for {found["key"]}; use another --work-dir'
+            )
+        self.chosen: dict[Kind, str] = {tuple(name.split(' ')): value for name, value in found['chosen'].items()}
+        for kind, value in self.chosen.items():
+            if value not in values:
+                raise ConfigError(
+                    f'--choose {key}: {self.path} has {value} for {_name(kind)}, which is not among '
+                    f'{", ".join(values)}; add it, or use another --work-dir'
+                )
+
+    def add(self, found: Mapping[Kind, str]) -> None:
+        """Adds what was chosen for further kinds, and writes the file."""
+        self.chosen = {**found, **self.chosen}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, {'key': self.key, 'chosen': {_name(kind): value for kind, value in self.chosen.items()}})
+
+
 def found_scores(runs: Sequence[Run], key: str) -> dict[Kind, dict[str, float]]:
-    """Returns ``all`` after the last step in percent, by kind and value; NaN of runs that are not done.
+    """Returns ``all`` after the last step in percent, by kind and value, averaged over class orders.
+
+    It is NaN where a run is not done.
 
     Args:
         runs: The runs of the choice.
         key: The config key.
     """
-    found: dict[Kind, dict[str, float]] = {}
+    found: dict[Kind, dict[str, list[float]]] = {}
     for run in runs:
         result = read_json(run.folder.step(run.steps - 1) / 'result.json') if run.is_done() else None
         score = headline_scores(result)[2] if isinstance(result, dict) else math.nan
-        found.setdefault(kind_of(run.labels), {})[run.labels[key]] = score
-    return found
+        found.setdefault(kind_of(run.labels), {}).setdefault(run.labels[key], []).append(score)
+    return {kind: {value: fmean(scores) for value, scores in values.items()} for kind, values in found.items()}
 
 
 def chosen_values(scores: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from mmciss.engine.display.time_left import TimeLeft
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 
-Kind = tuple[str | None, ...]
-"""Method, protocol and class order of a run."""
+Kind = tuple[str, ...]
+"""Method and protocol of a run, for which a value is chosen."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Task:
 
 
 def kind_of(labels: Mapping[str, str | None]) -> Kind:
-    """Returns method, protocol and class order, from the labels of a run."""
-    return tuple(labels.get(key) for key in ('method', 'protocol', 'order'))
+    """Returns method and protocol, if given, from the labels of a run."""
+    return tuple(value for key in ('method', 'protocol') if (value := labels.get(key)))
 
 
 def plan_tasks(runs: Iterable[Run], open_runs: Sequence[Run]) -> list[Task]:
@@ -140,12 +140,23 @@ def owner(run: Run, runs: Iterable[Run]) -> Run:
     return min(lenders(run, runs), key=lambda other: not other.lends)
 
 
-def plan_runs(options: argparse.Namespace, chosen: Mapping[Kind, str] | None = None) -> list[Run]:
+def all_kinds(options: argparse.Namespace) -> list[Kind]:
+    """Returns every method with every protocol of a command line."""
+    return [
+        kind_of({'method': Path(method).stem, 'protocol': protocol})
+        for method, protocol in itertools.product(options.methods, options.protocols or [None])
+    ]
+
+
+def plan_runs(
+    options: argparse.Namespace, chosen: Mapping[Kind, str] | None = None, only: Collection[Kind] | None = None
+) -> list[Run]:
     """Resolves every run and builds what it needs, so that one that cannot work is found before the first one trains.
 
     Args:
         options: The command line, see :func:`mmciss.apis.compare.parse_args`.
         chosen: With ``--choose``, what was chosen; kinds without a value have no run.
+        only: The kinds that have runs; None for all.
 
     Raises:
         ConfigError: If a run cannot work, two runs would have one folder, or a run's folder holds another experiment.
@@ -178,6 +189,8 @@ def plan_runs(options: argparse.Namespace, chosen: Mapping[Kind, str] | None = N
             continue
         labels = {'method': Path(method).stem, varied: value, 'protocol': protocol, 'order': order, 'seed': str(seed)}
         changes = [*(options.cfg_options or ()), *([f'{varied}={value}'] if value else ())]
+        if only is not None and kind_of(labels) not in only:
+            continue
         if chosen is not None:
             if (best := chosen.get(kind_of(labels))) is None:
                 continue

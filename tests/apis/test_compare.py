@@ -77,7 +77,7 @@ def test_a_setting_can_vary_on_held_out_training_images(tmp_path: Path) -> None:
 def test_what_was_chosen_is_run_with_every_seed(tmp_path: Path) -> None:
     arguments = [CONFIG, '--methods', 'mib', 'lwf', 'plop', '--seeds', '0', '1', '--work-dir', str(tmp_path)]
     options = parse_args([*arguments, '--choose', 'steps.later.lr', '0.01', '0.1', '1.0'])
-    runs = plan_runs(options, {('mib', None, None): '0.1', ('plop', None, None): '0.01'})
+    runs = plan_runs(options, {('mib',): '0.1', ('plop',): '0.01'})
     assert [run.name for run in runs] == ['mib_seed0', 'mib_seed1', 'plop_seed0', 'plop_seed1'], 'LwF failed'
     configs = [config_from_args(train_args(run.arguments)) for run in runs]
     assert [cfg.steps.later.lr for cfg in configs] == [0.1, 0.1, 0.01, 0.01]
@@ -89,7 +89,7 @@ def test_what_was_chosen_is_run_with_every_seed(tmp_path: Path) -> None:
     [
         (['--methods', 'mib', '--vary', 'randomness.seed', '1', '2'], '--vary randomness.seed: use --seeds'),
         (['--methods', 'mib', '--vary', 'steps.later.lr', '-1'], 'mib_lr-1_seed0: steps.later.lr'),
-        (['--methods', 'mib', '--choose', 'steps.later.lr', '0.1', '-1'], 'mib_lr-1_seed0: steps.later.lr'),
+        (['--methods', 'mib', '--choose', 'steps.later.lr', '-1', '0.1'], 'mib_seed0: steps.later.lr'),
         (['--methods', 'mib', '--choose', 'protocol.order', '1', '2'], 'protocol.order: use --orders'),
         (['--methods', 'mib', 'mbi'], "mbi_seed0: --method: unknown method 'mbi'"),
         (['--methods', 'mib', 'mib'], 'two runs would be called mib_seed0'),
@@ -115,6 +115,7 @@ def test_wrong_input_ends_before_the_first_run(
         (['--vary', 'steps.later.lr'], '--vary steps.later.lr: needs at least one value'),
         (['--choose', 'steps.later.lr', '1'], '--choose steps.later.lr: needs at least two values'),
         (['--choose', 'steps.later.lr', '1', '2', '--vary', 'a', '1'], 'not allowed with'),
+        (['--choose', 'steps.later.lr', '', '2'], '--choose: a value is empty'),
         (['--jobs', '0'], 'at least 1'),
         (['--jobs', '2', '--executor', 'slurm'], '--jobs is for --executor local'),
         (['--slurm', 'time=5'], '--slurm is for --executor slurm'),
@@ -172,6 +173,8 @@ def test_a_value_is_chosen_before_the_runs_that_count(tmp_path: Path, capsys: py
     assert held_out['protocol']['holdout'] == 0.2
     (problem,) = json.loads((tmp_path / 'merged_report' / 'report.json').read_text())
     assert [row['method'] for row in problem['rows']] == ['MiB'] and not problem['held_out']
+    assert main(arguments) == 0, 'what was chosen stays, and the failed run is not tried again'
+    assert main([CONFIG, '--work-dir', str(tmp_path), '--methods', 'mib', '--choose', key, '0.1', '0.2']) == 2
 
 
 @pytest.mark.slow
