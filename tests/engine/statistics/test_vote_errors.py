@@ -72,3 +72,4 @@ def test_without_a_background_no_site_votes() -> None:
     step = dataclasses.replace(BASE, background=False, new=(*BASE.new, max(BASE.new) + 1))
     found = run_passes(dict(votes=VoteErrors()), StepContext(step), teacher_of(step), samples.batches)
     assert not found['vote_errors'].any() and not found['voting_classes']
+    assert VoteErrors().applies(step), 'a method that needs the statistic is not refused'
