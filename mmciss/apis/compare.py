@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mmciss.apis.command import command_parser, run_command
 
 if TYPE_CHECKING:
-    from mmciss.comparison.plan import Kind, Run
+    from mmciss.comparison.plan import Run
     from mmciss.comparison.training import Executor
     from mmciss.engine.display import Display
 
@@ -139,58 +139,67 @@ def compare(options: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     import mmciss.register_all
-    from mmciss.comparison.choice import Choice, choice_lines, choice_options, chosen_values, found_scores
-    from mmciss.comparison.plan import all_kinds, kind_of, plan_runs
+    from mmciss.comparison.plan import all_kinds, plan_runs
     from mmciss.engine.display import make_display, quiet
-    from mmciss.errors import ConfigError
-    from mmciss.evaluation.failed_runs import read_failure
 
     display = make_display()
     quiet(MMLogger.get_current_instance(), display.show, logging.WARNING if options.dry_run else logging.INFO)
-    chosen, num_failed = None, 0
-    if options.choose:
-        key, *values = options.choose
-        first, choice = choice_options(options), Choice(options.work_dir, key, values)
-        # What cannot work, or is of another experiment, is found before anything trains.
-        rehearsed = plan_runs(options, dict.fromkeys(all_kinds(options), values[0]) | choice.chosen)
-        open_kinds = {kind_of(run.labels) for run in rehearsed} - choice.chosen.keys()
-        for run in rehearsed:
-            if kind_of(run.labels) in open_kinds and run.folder.has_started():
-                raise ConfigError(f'--work-dir: {run.path} has a run for which nothing was chosen; use another folder')
-        waiting = False
-        if open_kinds:
-            if options.dry_run:
-                runs = plan_runs(first, only=open_kinds)
-                waiting = not all(run.is_done() or read_failure(run.path) for run in runs)
-            else:
-                runs, num_failed = _run_all(first, None, display, open_kinds)
-            scores = found_scores(runs, key)
-            if waiting:
-                for line in [*shell_commands(runs), '# Then the same command again, for the runs with what is best']:
-                    display.show(line)
-                return 0
-            for line in choice_lines(key, scores):
-                display.show(f'# {line}' if options.dry_run else line)
-            choice.add(chosen_values(scores))
-        chosen = choice.chosen
-        for kind in sorted(open_kinds - chosen.keys()):
-            sys.stderr.write(
-                f'error: {" ".join(kind)}: no run of the choice was finished, so it has no run that counts\n'
-            )
+    chosen, num_failed = _choose(options, display) if options.choose else (None, 0)
+    if chosen is not None and chosen.keys().isdisjoint(all_kinds(options)):
+        return num_failed
     if options.dry_run:
         for line in shell_commands(plan_runs(options, chosen)):
             display.show(line)
-        return 0
-    if options.choose and not plan_runs(options, chosen):
         return num_failed
     return num_failed + _run_all(options, chosen, display)[1]
 
 
+def _choose(options: argparse.Namespace, display: Display) -> tuple[dict[str, str], int]:
+    """Runs what ``--choose`` chooses from; a dry run prints it.
+
+    Returns:
+        What was chosen, by kind, in this call or before, and how many runs failed. Nothing if a dry run has shown what
+        is to be run first.
+
+    Raises:
+        ConfigError: If a run cannot work, those that count among them, before the first one trains.
+    """
+    from mmciss.comparison.choice import Choice, choice_lines, choice_options, chosen_values, found_scores
+    from mmciss.comparison.plan import all_kinds, kind_of, plan_runs
+    from mmciss.errors import ConfigError
+    from mmciss.evaluation.failed_runs import read_failure
+
+    key, *values = options.choose
+    first, choice = choice_options(options), Choice(options.work_dir, key, values)
+    rehearsed = plan_runs(options, dict.fromkeys(all_kinds(options), values[0]) | choice.chosen)
+    missing = {kind_of(run.labels) for run in rehearsed} - choice.chosen.keys()
+    for run in rehearsed:
+        if kind_of(run.labels) in missing and run.folder.has_started():
+            raise ConfigError(
+                f'--work-dir: {run.path} was run without --choose, or {choice.path} was removed; use another folder'
+            )
+    if not missing:
+        return choice.chosen, 0
+    num_failed = 0
+    if options.dry_run:
+        runs = plan_runs(first, only=missing)
+        if not all(run.is_done() or read_failure(run.path) for run in runs):
+            for line in [*shell_commands(runs), '# Then the same command again, for the runs with what is best']:
+                display.show(line)
+            return {}, 0
+    else:
+        runs, num_failed = _run_all(first, None, display, missing)
+    scores = found_scores(runs, key)
+    for line in choice_lines(key, scores):
+        display.show(f'# {line}' if options.dry_run else line)
+    choice.add(chosen_values(scores))
+    for kind in sorted(missing - choice.chosen.keys()):
+        sys.stderr.write(f'error: {kind}: no run of the choice was finished, so it has no run that counts\n')
+    return choice.chosen, num_failed
+
+
 def _run_all(
-    options: argparse.Namespace,
-    chosen: Mapping[Kind, str] | None,
-    display: Display,
-    only: Collection[Kind] | None = None,
+    options: argparse.Namespace, chosen: Mapping[str, str] | None, display: Display, only: Collection[str] | None = None
 ) -> tuple[list[Run], int]:
     """Runs everything and writes ``merged_report``; returns the runs, and how many failed."""
     from mmciss.comparison.comparison import Comparison

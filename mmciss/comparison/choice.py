@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from mmciss.comparison.plan import Kind, Run, kind_of
+from mmciss.comparison.plan import Run, kind_of
 from mmciss.errors import ConfigError
 from mmciss.evaluation.scores import headline_scores
 from mmciss.protocols.build import setting_of
@@ -76,22 +76,22 @@ class Choice:
             raise ConfigError(
                 f'--choose {key}: {self.path} has what was chosen for {found["key"]}; use another --work-dir'
             )
-        self.chosen: dict[Kind, str] = {tuple(name.split(' ')): value for name, value in found['chosen'].items()}
+        self.chosen: dict[str, str] = found['chosen']
         for kind, value in self.chosen.items():
             if value not in values:
                 raise ConfigError(
-                    f'--choose {key}: {self.path} has {value} for {_name(kind)}, which is not among '
+                    f'--choose {key}: {self.path} has {value} for {kind}, which is not among '
                     f'{", ".join(values)}; add it, or use another --work-dir'
                 )
 
-    def add(self, found: Mapping[Kind, str]) -> None:
+    def add(self, found: Mapping[str, str]) -> None:
         """Adds what was chosen for further kinds, and writes the file."""
         self.chosen = {**found, **self.chosen}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.path, {'key': self.key, 'chosen': {_name(kind): value for kind, value in self.chosen.items()}})
+        write_json(self.path, {'key': self.key, 'chosen': self.chosen})
 
 
-def found_scores(runs: Sequence[Run], key: str) -> dict[Kind, dict[str, float]]:
+def found_scores(runs: Sequence[Run], key: str) -> dict[str, dict[str, float]]:
     """Returns ``all`` after the last step in percent, by kind and value, averaged over class orders.
 
     It is NaN where a run is not done.
@@ -100,7 +100,7 @@ def found_scores(runs: Sequence[Run], key: str) -> dict[Kind, dict[str, float]]:
         runs: The runs of the choice.
         key: The config key.
     """
-    found: dict[Kind, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for run in runs:
         result = read_json(run.folder.step(run.steps - 1) / 'result.json') if run.is_done() else None
         score = headline_scores(result)[2] if isinstance(result, dict) else math.nan
@@ -108,12 +108,12 @@ def found_scores(runs: Sequence[Run], key: str) -> dict[Kind, dict[str, float]]:
     return {kind: {value: fmean(scores) for value, scores in values.items()} for kind, values in found.items()}
 
 
-def chosen_values(scores: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, str]:
+def chosen_values(scores: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Returns the value with the highest score for every kind, of equal ones the first; kinds without any are left out.
 
     Examples:
-        >>> chosen_values({('mib',): {'0.1': 50.0, '0.2': float('nan')}, ('plop',): {'0.1': float('nan')}})
-        {('mib',): '0.1'}
+        >>> chosen_values({'mib': {'0.1': 50.0, '0.2': float('nan')}, 'plop': {'0.1': float('nan')}})
+        {'mib': '0.1'}
     """
     known = {
         kind: {value: score for value, score in values.items() if math.isfinite(score)}
@@ -122,11 +122,11 @@ def chosen_values(scores: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, str]
     return {kind: max(values, key=values.__getitem__) for kind, values in known.items() if values}
 
 
-def choice_lines(key: str, scores: Mapping[Kind, Mapping[str, float]]) -> list[str]:
+def choice_lines(key: str, scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Returns a table of what was found, with a star at what is chosen, for a terminal."""
     chosen = chosen_values(scores)
     lines = [f'{key}, chosen (*) by the mean IoU of all classes after the last step, on held-out training images:']
-    width = max(len(_name(kind)) for kind in scores)
+    width = max(len(kind) for kind in scores)
     for kind, values in scores.items():
         cells = [
             f'{value}: {score:.1f}{" *" if chosen.get(kind) == value else ""}'
@@ -134,9 +134,5 @@ def choice_lines(key: str, scores: Mapping[Kind, Mapping[str, float]]) -> list[s
             else f'{value}: –'
             for value, score in values.items()
         ]
-        lines.append(f'  {_name(kind):<{width}}  {"   ".join(cells)}')
+        lines.append(f'  {kind:<{width}}  {"   ".join(cells)}')
     return lines
-
-
-def _name(kind: Kind) -> str:
-    return ' '.join(part for part in kind if part)

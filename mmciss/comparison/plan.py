@@ -15,9 +15,6 @@ from mmciss.engine.display.time_left import TimeLeft
 from mmciss.engine.runner.run_folder import RunFolder
 from mmciss.errors import ConfigError
 
-Kind = tuple[str, ...]
-"""Method and protocol of a run, for which a value is chosen."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -110,9 +107,9 @@ class Task:
         return self.run.has_base() if self.base_only else self.run.is_done()
 
 
-def kind_of(labels: Mapping[str, str | None]) -> Kind:
-    """Returns method and protocol, if given, from the labels of a run."""
-    return tuple(value for key in ('method', 'protocol') if (value := labels.get(key)))
+def kind_of(labels: Mapping[str, str | None]) -> str:
+    """Returns method and protocol, if given, for which ``--choose`` chooses a value, from the labels of a run."""
+    return ' '.join(value for key in ('method', 'protocol') if (value := labels.get(key)))
 
 
 def plan_tasks(runs: Iterable[Run], open_runs: Sequence[Run]) -> list[Task]:
@@ -140,7 +137,7 @@ def owner(run: Run, runs: Iterable[Run]) -> Run:
     return min(lenders(run, runs), key=lambda other: not other.lends)
 
 
-def all_kinds(options: argparse.Namespace) -> list[Kind]:
+def all_kinds(options: argparse.Namespace) -> list[str]:
     """Returns every method with every protocol of a command line."""
     return [
         kind_of({'method': Path(method).stem, 'protocol': protocol})
@@ -149,13 +146,13 @@ def all_kinds(options: argparse.Namespace) -> list[Kind]:
 
 
 def plan_runs(
-    options: argparse.Namespace, chosen: Mapping[Kind, str] | None = None, only: Collection[Kind] | None = None
+    options: argparse.Namespace, chosen: Mapping[str, str] | None = None, only: Collection[str] | None = None
 ) -> list[Run]:
     """Resolves every run and builds what it needs, so that one that cannot work is found before the first one trains.
 
     Args:
         options: The command line, see :func:`mmciss.apis.compare.parse_args`.
-        chosen: With ``--choose``, what was chosen; kinds without a value have no run.
+        chosen: With ``--choose``, the value of every kind, see :func:`kind_of`; kinds without one have no run.
         only: The kinds that have runs; None for all.
 
     Raises:

@@ -15,73 +15,18 @@ import pytest
 
 from mmciss.apis import compare as module
 from mmciss.apis.compare import main, parse_args, shell_commands
-from mmciss.apis.train import config_from_args
 from mmciss.apis.train import parse_args as train_args
 from mmciss.comparison.local import LocalExecutor
-from mmciss.comparison.plan import plan_runs
+from mmciss.comparison.plan import Run, plan_runs
 from mmciss.comparison.slurm import SlurmExecutor
 from mmciss.comparison.training import Training
 from mmciss.engine.runner.run_folder import RunFolder
+from mmciss.evaluation.failed_runs import write_failure
 from tests.comparison.fake_runs import finish_step, make_run
 from tests.paths import ROOT
 from tests.smoke import SMOKE
 
 CONFIG = str(ROOT / SMOKE)
-
-
-def test_methods_and_seeds_share_the_base_steps_that_are_equal(tmp_path: Path) -> None:
-    runs = plan_runs(
-        parse_args([CONFIG, '--methods', 'finetuning', 'mib', 'ssul', '--seeds', '0', '1', '--work-dir', str(tmp_path)])
-    )
-    assert [run.name for run in runs] == [
-        'finetuning_seed0',
-        'finetuning_seed1',
-        'mib_seed0',
-        'mib_seed1',
-        'ssul_seed0',
-        'ssul_seed1',
-    ]
-    base = {run.name: run.base for run in runs}
-    assert base['finetuning_seed0'] == base['mib_seed0'] != base['mib_seed1']
-    assert base['ssul_seed0'] not in (base['mib_seed0'], base['ssul_seed1'])
-    assert (runs[0].iterations, runs[0].test_images, runs[0].batch_size) == ((6, 4), (10, 10), 4)
-    assert not list(tmp_path.iterdir())
-
-
-def test_protocols_and_orders_are_part_of_the_grid(tmp_path: Path) -> None:
-    runs = plan_runs(
-        parse_args(
-            [CONFIG, '--methods', 'mib', '--protocols', '15-5', '19-1', '--orders', '1', '--work-dir', str(tmp_path)]
-        )
-    )
-    assert [run.name for run in runs] == ['mib_15-5_order1_seed0', 'mib_19-1_order1_seed0']
-    assert dict(runs[1].labels) == {'method': 'mib', 'protocol': '19-1', 'order': '1', 'seed': '0'}
-    assert [train_args(run.arguments).protocol for run in runs] == ['15-5', '19-1']
-
-
-def test_a_setting_can_vary_on_held_out_training_images(tmp_path: Path) -> None:
-    arguments = [CONFIG, '--methods', 'mib', 'lwf', '--work-dir', str(tmp_path)]
-    arguments += ['--cfg-options', 'protocol.holdout=0.2', '--vary', 'steps.later.lr', '0.01', '1e-3']
-    runs = plan_runs(parse_args(arguments))
-    assert [run.name for run in runs] == [
-        f'{method}_lr{lr}_seed0' for method in ('mib', 'lwf') for lr in ('0.01', '1e-3')
-    ]
-    assert dict(runs[1].labels) == {'method': 'mib', 'steps.later.lr': '1e-3', 'seed': '0'}
-    assert len({run.base for run in runs}) == 1, 'the base step is the same'
-    configs = [config_from_args(train_args(run.arguments)) for run in runs]
-    assert [cfg.steps.later.lr for cfg in configs] == [0.01, 1e-3, 0.01, 1e-3]
-    assert all(cfg.protocol.holdout == 0.2 for cfg in configs)
-    assert runs[0].test_images == (7, 8), 'of 40 training images; there are 10 test images'
-
-
-def test_what_was_chosen_is_run_with_every_seed(tmp_path: Path) -> None:
-    arguments = [CONFIG, '--methods', 'mib', 'lwf', 'plop', '--seeds', '0', '1', '--work-dir', str(tmp_path)]
-    options = parse_args([*arguments, '--choose', 'steps.later.lr', '0.01', '0.1', '1.0'])
-    runs = plan_runs(options, {('mib',): '0.1', ('plop',): '0.01'})
-    assert [run.name for run in runs] == ['mib_seed0', 'mib_seed1', 'plop_seed0', 'plop_seed1'], 'LwF failed'
-    configs = [config_from_args(train_args(run.arguments)) for run in runs]
-    assert [cfg.steps.later.lr for cfg in configs] == [0.1, 0.1, 0.01, 0.01]
-    assert not any(cfg.protocol.get('holdout') for cfg in configs)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +99,48 @@ def test_a_dry_run_prints_commands_and_starts_nothing(tmp_path: Path, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if ' -m mmciss train ' in line]) == 3
     assert not (tmp_path / 'all').exists()
+
+
+def test_what_is_chosen_stays_and_is_chosen_before_anything_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value whose run fails is not chosen, nor is one that turns out to be better later."""
+    right = {'0.01': 5, '0.1': None}
+    ran: list[list[str]] = []
+
+    def run_all(options: Any, chosen: Any, display: Any, only: Any = None) -> tuple[list[Run], int]:
+        runs = plan_runs(options, chosen, only)
+        ran.append([run.name for run in runs])
+        for run in runs if chosen is None else []:
+            pixels = right[run.labels['steps.later.lr']]
+            if pixels is None:
+                write_failure(run.path, 'killed', tmp_path / 'log', '')
+            for step in range(run.steps if pixels else 0):
+                confusion = [[pixels, 10 - pixels], [10 - pixels, pixels]] if step else [[10]]
+                finish_step(run.path, step, confusion=confusion, sizes=[1, 1][: step + 1])
+        return runs, sum(right[run.labels['steps.later.lr']] is None for run in runs)
+
+    monkeypatch.setattr(module, '_run_all', run_all)
+    folder = str(tmp_path / 'all')
+    arguments = [CONFIG, '--work-dir', folder, '--methods', 'mib', '--choose', 'steps.later.lr', '0.01', '0.1']
+    assert main(arguments) == 1, 'a run failed'
+    assert ran == [['mib_lr0.01_seed0', 'mib_lr0.1_seed0'], ['mib_seed0']]
+    assert '  mib  0.01: 33.3 *   0.1: –' in capsys.readouterr().out
+    right['0.1'] = 9
+    assert main([*arguments, '--seeds', '1', '0']) == 0
+    assert ran[2:] == [['mib_seed1', 'mib_seed0']], 'nothing is chosen anew'
+    assert main([*arguments, '--dry-run']) == 0
+    assert ' steps.later.lr=0.01' in capsys.readouterr().out.splitlines()[-1]
+
+    (tmp_path / 'all' / 'choice' / 'chosen.json').unlink()
+    finish_step(tmp_path / 'all' / 'mib_seed0', 0)
+    assert main(arguments) == 2 and len(ran) == 3, 'refused before the choice is run'
+    assert str(tmp_path / 'all' / 'mib_seed0') in capsys.readouterr().err
+
+    right.update({'0.01': None, '0.1': None})
+    assert main([*arguments[:2], str(tmp_path / 'none'), *arguments[3:]]) == 1
+    assert ran[3:] == [['mib_lr0.01_seed0', 'mib_lr0.1_seed0']]
+    assert 'error: mib: no run of the choice was finished' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -62,10 +62,10 @@ def test_images_that_cannot_be_held_out(extra: list[str], message: str) -> None:
 
 def test_what_was_chosen_stays_chosen(tmp_path: Path) -> None:
     choice = Choice(tmp_path, LR, ['0.1', '0.2'])
-    choice.add({('mib',): '0.1', ('plop', '15-1'): '0.2'})
-    choice.add({('mib',): '0.2', ('lwf',): '0.2'})
+    choice.add({'mib': '0.1', 'plop 15-1': '0.2'})
+    choice.add({'mib': '0.2', 'lwf': '0.2'})
     again = Choice(tmp_path, LR, ['0.1', '0.2', '0.3'])
-    assert again.chosen == {('mib',): '0.1', ('plop', '15-1'): '0.2', ('lwf',): '0.2'}
+    assert again.chosen == {'mib': '0.1', 'plop 15-1': '0.2', 'lwf': '0.2'}
     with pytest.raises(ConfigError, match='has 0.2 for .*, which is not among 0.1'):
         Choice(tmp_path, LR, ['0.1'])
     with pytest.raises(ConfigError, match='has what was chosen for steps.later.lr'):
@@ -86,9 +86,9 @@ def test_every_method_gets_the_value_with_the_best_last_step(tmp_path: Path) -> 
     runs += [run_with(tmp_path, *row) for row in (('plop', '0.1', 8), ('plop', '0.2', 6), ('plop', '0.3', 9, 1))]
     runs += [run_with(tmp_path, 'lwf', '0.1', 5, 1)]
     scores = found_scores(runs, LR)
-    assert scores['mib',] == pytest.approx({'0.1': 100 / 3, '0.2': 900 / 11, '0.3': 900 / 11})
-    assert math.isnan(scores['plop',]['0.3']), 'its last step is not done'
-    assert chosen_values(scores) == {('mib',): '0.2', ('plop',): '0.1'}
+    assert scores['mib'] == pytest.approx({'0.1': 100 / 3, '0.2': 900 / 11, '0.3': 900 / 11})
+    assert math.isnan(scores['plop']['0.3']), 'its last step is not done'
+    assert chosen_values(scores) == {'mib': '0.2', 'plop': '0.1'}
     assert choice_lines(LR, scores)[1:] == [
         '  mib   0.1: 33.3   0.2: 81.8 *   0.3: 81.8',
         '  plop  0.1: 66.7 *   0.2: 42.9   0.3: –',
