@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import string
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.config import Config
+
 from mmciss.errors import names
 from mmciss.evaluation.run_record import RunRecord
 from mmciss.protocols.class_orders import describe_order
+from mmciss.utils.configs import merge_changes
 
 SAME_METHOD = (
     *('label_policy', 'method', 'steps', 'model', 'optim_wrapper', 'param_scheduler'),
@@ -33,6 +37,32 @@ def recipe(record: RunRecord) -> dict[str, str]:
     return {key: json.dumps(experiment.get(key), sort_keys=True) for key in SAME_METHOD}
 
 
+def trained_as(record: RunRecord) -> dict[str, str]:
+    """Returns the recipe with a method's own settings at the place of those that they change.
+
+    An optimizer is the same whether ``method.cfg`` or the config itself says so.
+    """
+    found = {key: json.loads(text) for key, text in recipe(record).items()}
+    method = found.get('method')
+    if not isinstance(method, dict):
+        return recipe(record)
+    base_slots = method.pop('base', None) or {}
+    own = {'base': base_slots.pop('cfg', None), 'later': method.pop('cfg', None)}
+    kept = [key for key in SAME_METHOD if key not in ('label_policy', 'method', 'steps')]
+    steps = {}
+    for name, changes in own.items():
+        cfg = Config({key: copy.deepcopy(found[key]) for key in kept})
+        merge_changes(cfg, changes)
+        steps[name] = cfg.to_dict()
+    for key in kept:
+        base, later = steps['base'].pop(key), steps['later'].pop(key)
+        found[key] = later if base == later else {'base': base, 'later': later}
+    # What is left are keys that the record does not have, such as hooks.
+    rest = {f'cfg.{name}': left for name, left in steps.items() if left}
+    found['method'] = {**method, **({'base': base_slots} if base_slots else {}), **rest}
+    return {key: json.dumps(value, sort_keys=True) for key, value in found.items()}
+
+
 def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """Groups runs by method.
 
@@ -42,7 +72,7 @@ def by_method(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """
     found: dict[str, dict[tuple[Any, ...], list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        found[record.method][tuple(recipe(record).items())].append(record)
+        found[record.method][tuple(trained_as(record).items())].append(record)
     return {
         f'{name}{variant}': runs
         for name, variants in found.items()
@@ -75,7 +105,7 @@ def recipe_notes(records: Sequence[RunRecord]) -> list[str]:
     """Says how the runs of one method differ, and which of them look like copies."""
     notes, methods = [], by_method(records)
     for name in dict.fromkeys(record.method for record in records):
-        recipes = [recipe(record) for record in records if record.method == name]
+        recipes = [trained_as(record) for record in records if record.method == name]
         keys = [key for key in recipes[0] if len({found.get(key) for found in recipes}) > 1]
         if keys:
             notes.append(f'The runs of {name} differ in {", ".join(keys)} and are not averaged over that.')

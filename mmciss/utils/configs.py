@@ -74,6 +74,30 @@ def _read(path: Path) -> Config:
         raise
 
 
+def merge_changes(cfg: Config, changes: Mapping[str, Any] | None) -> None:
+    """Merges a method's or a step's own settings into a config, as mmengine merges ``--cfg-options``.
+
+    What is None where changes have a dictionary makes room for it, with which mmengine would not merge it:
+    MMSegmentation's schedules say ``clip_grad=None``.
+
+    Args:
+        cfg: The config, changed in place.
+        changes: Nested settings; None for none.
+    """
+    if changes:
+        _make_room(cfg, changes)
+        cfg.merge_from_dict(dict(changes))
+
+
+def _make_room(out: Any, changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and key in out:
+            if out[key] is None:
+                out.pop(key)
+            elif isinstance(out[key], Mapping):
+                _make_room(out[key], value)
+
+
 def root_cause(error: BaseException) -> BaseException:
     """Returns the first error of a chain."""
     while (inner := error.__cause__ or error.__context__) is not None:

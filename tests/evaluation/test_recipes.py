@@ -77,3 +77,29 @@ def test_another_network_is_named_without_its_settings(tmp_path: Path) -> None:
     assert problem['notes'] == [
         'The methods were not run with the same settings. They differ in model (4 settings), optim_wrapper.type.'
     ]
+
+
+def test_an_optimizer_is_the_same_wherever_it_was_set(tmp_path: Path) -> None:
+    """The method's own settings and the config's are told apart by what they make of a step."""
+    slow = {'optim_wrapper': {'paramwise_cfg': {'custom_keys': {'backbone': {'lr_mult': 0.1}}}}}
+    methods = [{'name': 'MiB'}, {'name': 'MiB', 'cfg': slow, 'base': {'cfg': slow}}, {'name': 'MiB', 'cfg': slow}]
+    for seed, method in enumerate(methods):
+        run = json.loads((write_run(tmp_path / str(seed), seed=seed) / 'run.json').read_text())
+        wrapper = {'type': 'OptimWrapper', 'paramwise_cfg': None} | (slow['optim_wrapper'] if seed == 0 else {})
+        run['experiment'].update(method=method, optim_wrapper=wrapper)
+        (tmp_path / str(seed) / 'run.json').write_text(json.dumps(run))
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    assert {row['n'] for row in problem['rows']} == {1, 2}, 'two base steps are slow, too'
+    assert problem['notes'][-1] == 'The runs of MiB differ in optim_wrapper and are not averaged over that.'
+    (tmp_path / '2' / 'run.json').unlink()
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    assert [(row['name'], row['n']) for row in problem['rows']] == [('MiB', 2)]
+
+
+def test_a_method_s_other_settings_still_count(tmp_path: Path) -> None:
+    for seed, hooks in enumerate(([], ['EMAHook'])):
+        run = json.loads((write_run(tmp_path / str(seed), seed=seed) / 'run.json').read_text())
+        run['experiment']['method'] = {'name': 'MiB', 'cfg': {'custom_hooks': hooks}}
+        (tmp_path / str(seed) / 'run.json').write_text(json.dumps(run))
+    (problem,) = merge_runs(find_runs([tmp_path]))
+    assert len(problem['rows']) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from mmciss.utils.configs import config_pipeline, dataset_configs
+from mmciss.utils.configs import config_pipeline, dataset_configs, merge_changes
 
 PACK = dict(type='PackSegInputs')
 
@@ -26,3 +26,12 @@ def test_pipelines_are_found_inside_wrappers() -> None:
     assert config_pipeline(cfg, 'train') == [PACK]
     assert len(config_pipeline(cfg, 'test')) == 2
     assert config_pipeline(Config({}), 'train') is None
+
+
+def test_changes_are_merged_deep_and_into_what_is_none() -> None:
+    cfg = Config(dict(optim_wrapper=dict(clip_grad=None, optimizer=dict(lr=1, momentum=2)), steps=None))
+    merge_changes(cfg, None)
+    changes = dict(optim_wrapper=dict(clip_grad=dict(max_norm=3), optimizer=dict(lr=4)))
+    merge_changes(cfg, changes)
+    assert cfg.optim_wrapper == dict(clip_grad=dict(max_norm=3), optimizer=dict(lr=4, momentum=2))
+    assert cfg.steps is None and changes['optim_wrapper']['optimizer'] == dict(lr=4)

@@ -19,6 +19,7 @@ from mmciss.models.slot import SharedSlot
 from mmciss.models.step_context import StepState
 from mmciss.protocols.step import BACKGROUND, Step
 from mmciss.registry import INITIALIZERS, STATISTICS, STRUCTURES, class_of
+from mmciss.utils.configs import merge_changes
 
 METHOD_SLOTS = (
     'main_loss',
@@ -163,26 +164,11 @@ def make_step_config(
     _evaluation(out, step, report_sizes or step.sizes, classes)
     _housekeeping(out, step, slots)
     for changes in (slots['cfg'], copy.deepcopy(plan.cfg)):
-        if changes:
-            _make_room(out, changes)
-            out.merge_from_dict(dict(changes))
+        merge_changes(out, changes)
     _name_newest_rows(out, step)
     if (out.get('default_hooks') or {}).get('checkpoint'):
         make_resumable(out.default_hooks.checkpoint, out.optim_wrapper.get('accumulative_counts'))
     return out
-
-
-def _make_room(out: Any, changes: Mapping[str, Any]) -> None:
-    """Removes what is None where changes have a dictionary, with which mmengine would not merge it.
-
-    MMSegmentation's schedules say ``clip_grad=None``.
-    """
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and key in out:
-            if out[key] is None:
-                out.pop(key)
-            elif isinstance(out[key], Mapping):
-                _make_room(out[key], value)
 
 
 def _model(out: Config, slots: dict[str, Any], step: Step, previous: StepState | None) -> None:
