@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmciss.datasets.cityscapes_label_ids import CityscapesLabelIdsDataset
 from mmciss.datasets.incremental_dataset import IncrementalDataset
 from mmciss.datasets.pair_dataset import PairDataset
 from mmciss.datasets.replay_dataset import ReplayDataset

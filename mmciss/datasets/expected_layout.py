@@ -55,6 +55,13 @@ LAYOUTS: dict[str, Layout] = {
         "https://www.cityscapes-dataset.com (registration), then MMSegmentation's "
         'tools/dataset_converters/cityscapes.py for the labelTrainIds',
     ),
+    'CityscapesLabelIdsDataset': Layout(
+        'Cityscapes (fine annotations)',
+        """{root}/
+    leftImg8bit/{{train,val}}/CITY/*_leftImg8bit.png
+    gtFine/{{train,val}}/CITY/*_gtFine_labelIds.png""",
+        'https://www.cityscapes-dataset.com (registration)',
+    ),
     'Voc6Dataset': Layout(
         'voc6 (six classes of PASCAL VOC 2012)',
         """{root}/

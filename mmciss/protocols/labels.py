@@ -6,7 +6,8 @@ channels are in this file.
 
 ``first_id`` distinguishes two kinds of data sets. With 1, id 0 is a background class and ids are class numbers (PASCAL
 VOC). With 0, there is no background class, ids are class numbers minus 1, and pixels of no class are 255 (ADE20K and
-Cityscapes as MMSegmentation reads them); this 255 is id 0 in the papers.
+Cityscapes as MMSegmentation reads them); on ADE20K this 255 is id 0 in the papers. Cityscapes has both kinds, see
+:class:`~mmciss.datasets.cityscapes_label_ids.CityscapesLabelIdsDataset`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-# Cityscapes, 19 classes that arrive step by step. MMSegmentation's masks (labelTrainIds) hold 255
-# wherever none of the 19 classes is; the protocol's label policy makes that the background. The
-# papers' masks (labelIds) let only the id 0 be background and ignore the other unlabelled ids.
-dataset_type = 'CityscapesDataset'
+# Cityscapes, 19 classes that arrive step by step, with the labels of AWT's code: of the download's masks
+# (labelIds) the id 0 is background, and ids that are not among the 19 classes are ignored.
+dataset_type = 'CityscapesLabelIdsDataset'
 data_root = 'data/cityscapes'
 crop_size = 512
 train_pipeline = [

@@ -30,7 +30,7 @@ def plain_layers(module: nn.Module) -> Iterator[None]:
 
     MMSegmentation's weight initialisation walks over every module that has a ``weight``. It would draw random numbers
     for a growable layer and again for its groups; with plain layers in place the base step starts exactly as in plain
-    MMSegmentation with the same seed.
+    MMSegmentation with the same seed. Auxiliary channels start as the classes' rows do.
 
     Args:
         module: A segmentor with growable layers.
@@ -54,9 +54,13 @@ def _replace(module: nn.Module, layers: Mapping[str, nn.Module]) -> None:
         setattr(module.get_submodule(path), leaf, layer)
 
 
+def _drawn_groups(layer: Growable) -> list[Any]:
+    return layer.all_groups if layer.auxiliary is None else [*layer.all_groups, layer.auxiliary]
+
+
 @torch.no_grad()
 def _copy_back(plain: nn.Module, layer: Growable) -> None:
-    groups = layer.all_groups
+    groups = _drawn_groups(layer)
     for leaf, rows in plain.named_parameters():
         for group, part in zip(groups, rows.split([len(group.weight) for group in groups]), strict=True):
             getattr(group, leaf).copy_(part)
@@ -64,7 +68,7 @@ def _copy_back(plain: nn.Module, layer: Growable) -> None:
 
 @torch.no_grad()
 def _plain_layer(layer: Growable) -> nn.Module:
-    weight, bias = joined_rows(layer.all_groups)
+    weight, bias = joined_rows(_drawn_groups(layer))
     options: dict[str, Any] = dict(bias=bias is not None, device=weight.device, dtype=weight.dtype)
     kind: type[nn.Module] = nn.Linear
     if weight.dim() > 2:

@@ -109,16 +109,20 @@ class AddedPoolASPPHead(BaseDecodeHead):
 
 @MODELS.register_module()
 class ProjectedASPPHead(ASPPHead):
-    """Atrous spatial pyramid pooling that joins its branches with a 1x1 convolution, then dropout and a 3x3 one.
+    r"""Atrous spatial pyramid pooling that joins its branches with a 1x1 convolution, then dropout and a 3x3 one.
 
     DeepLabV3 (Chen et al., arXiv 1706.05587) in torchvision's form. MMSegmentation's own head joins the branches with
     a 3x3 convolution and drops whole channels of its output.
+
+    Weights of all convolutions, the classifier's too, start normal with standard deviation :math:`\sqrt{2 / n}`, n
+    inputs of each output, as in the releases of DKD and SSUL; the classifier's biases as torch draws them.
 
     Args:
         dilations: Dilation rates of the branches; image pooling is one more.
         last_conv: Whether a 3x3 convolution, batch norm and ReLU follow (DKD). Without them the embedding is the
             projection (SSUL, where every step adds a 3x3 convolution of its own).
         dropout_ratio: Share of the values of the projection that dropout zeroes.
+        init_cfg: MMSegmentation's kind of start, instead of that above.
         **kwargs: Arguments of :class:`mmseg.models.decode_heads.BaseDecodeHead`.
     """
 
@@ -127,15 +131,25 @@ class ProjectedASPPHead(ASPPHead):
         dilations: Sequence[int] = (1, 6, 12, 18),
         last_conv: bool = True,
         dropout_ratio: float = 0.1,
+        init_cfg: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dilations=tuple(dilations), dropout_ratio=0, **kwargs)
+        super().__init__(dilations=tuple(dilations), dropout_ratio=0, init_cfg=init_cfg, **kwargs)
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.bottleneck = ConvModule((len(dilations) + 1) * self.channels, self.channels, 1, **layers)
         self.projection_dropout = nn.Dropout(dropout_ratio)
         self.last_conv = (
             ConvModule(self.channels, self.channels, 3, padding=1, **layers) if last_conv else nn.Identity()
         )
+
+    def init_weights(self) -> None:
+        """Draws the weights of every convolution."""
+        super().init_weights()
+        if self.init_cfg:
+            return
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
 
     def _forward_feature(self, inputs: Sequence[Tensor]) -> Tensor:
         """Returns the embedding ``(N, D, h, w)`` of the backbone's maps."""

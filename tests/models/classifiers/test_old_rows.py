@@ -71,6 +71,16 @@ def test_they_are_initialised_as_the_others_are() -> None:
     assert head.conv_seg.future.weight.unique().item() == head.conv_seg.steps[0].weight.unique().item() == 0.5
 
 
+def test_auxiliary_rows_are_initialised_as_the_others_are() -> None:
+    head = torch.nn.Module()
+    head.conv_seg = GrowableConv2d(4, (3,), auxiliary=2)
+    with plain_layers(head):
+        torch.nn.init.constant_(head.conv_seg.weight, 0.5)
+        torch.nn.init.constant_(head.conv_seg.bias, -4.0)
+    for rows in (head.conv_seg.auxiliary, head.conv_seg.steps[0]):
+        assert rows.weight.unique().item() == 0.5 and rows.bias.unique().item() == -4.0
+
+
 def test_the_softmax_of_every_head_pushes_them_down() -> None:
     base = model(0)
     inputs, samples = batch(channels=3)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmciss.models.classifiers import find_growable
+from mmciss.models.classifiers.export import plain_layers
+from mmciss.models.classifiers.grow import grow_head
 from mmciss.models.heads import ProjectedASPPHead
 
 OPTIONS = dict(in_channels=6, channels=4, num_classes=3, dilations=(1, 2), norm_cfg=dict(type='BN'))
@@ -49,3 +51,31 @@ def test_dropout_takes_values_out_of_the_projection_while_it_trains() -> None:
 
 def test_it_grows() -> None:
     assert find_growable(dict(type='ProjectedASPPHead', **OPTIONS)) == ['conv_seg']
+
+
+def test_every_convolution_starts_as_in_the_releases() -> None:
+    """Kaiming's normal by inputs, rows and auxiliary channel among them; biases of rows as torch draws them."""
+    torch.manual_seed(0)
+    head = ProjectedASPPHead(**(OPTIONS | dict(in_channels=64, channels=64, num_classes=21)))
+    grow_head(head, ['conv_seg'], (16, 5), 1)
+    with plain_layers(head):
+        head.init_weights()
+    rows = head.conv_seg
+    convolutions = {name: module for name, module in head.named_modules() if isinstance(module, nn.Conv2d)}
+    assert {'bottleneck.conv', 'last_conv.conv', 'conv_seg.steps.0', 'conv_seg.auxiliary'} < set(convolutions)
+    for name, module in convolutions.items():
+        inputs = module.weight[0].numel()
+        scaled = module.weight.detach().flatten() * (inputs / 2) ** 0.5
+        assert scaled.std().item() == pytest.approx(1, abs=4 / len(scaled) ** 0.5), name
+        # Normal, not uniform: a third lies farther out than one deviation, some farther than the square root of three.
+        assert 0.15 < (scaled.abs() > 1).float().mean() < 0.5 and scaled.abs().max() > 3**0.5, name
+    biases = torch.cat([rows.steps[0].bias, rows.steps[1].bias, rows.auxiliary.bias])
+    assert 0.3 / 8 < biases.abs().mean() < 0.7 / 8 and biases.abs().max() <= 1 / 8
+
+
+def test_another_start_can_be_asked_for() -> None:
+    head = ProjectedASPPHead(
+        **OPTIONS, init_cfg=dict(type='Normal', std=0.01, bias=-4.0, override=dict(name='conv_seg'))
+    )
+    head.init_weights()
+    assert (head.conv_seg.bias == -4).all() and head.conv_seg.weight.abs().max() < 0.1
