@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset, CityscapesDataset
@@ -10,8 +11,6 @@ from mmseg.registry import DATASETS
 CLASS_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 """The ids of the 19 classes in the files ``*_gtFine_labelIds.png``, in MMSegmentation's order."""
 NUM_IDS = 34
-_NAMES = {0: 'background', **dict(zip(CLASS_IDS, CityscapesDataset.METAINFO['classes'], strict=True))}
-_COLOURS = dict(zip(CLASS_IDS, CityscapesDataset.METAINFO['palette'], strict=True))
 
 
 @DATASETS.register_module()
@@ -25,22 +24,38 @@ class CityscapesLabelIdsDataset(BaseSegDataset):
     Args:
         img_suffix: End of the images' names.
         seg_map_suffix: End of the masks' names.
-        metainfo: Other classes than all 19 and the background.
         **kwargs: As for ``BaseSegDataset``.
     """
 
     METAINFO: ClassVar[dict[str, Any]] = dict(
-        classes=tuple(_NAMES.get(index, f'id {index}') for index in range(NUM_IDS)),
-        palette=[_COLOURS.get(index, [0, 0, 0]) for index in range(NUM_IDS)],
+        classes=('background', *CityscapesDataset.METAINFO['classes']),
+        palette=[[0, 0, 0], *CityscapesDataset.METAINFO['palette']],
     )
 
     def __init__(
-        self,
-        img_suffix: str = '_leftImg8bit.png',
-        seg_map_suffix: str = '_gtFine_labelIds.png',
-        metainfo: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, img_suffix: str = '_leftImg8bit.png', seg_map_suffix: str = '_gtFine_labelIds.png', **kwargs: Any
     ) -> None:
-        # Classes that differ from those of METAINFO are what makes MMSegmentation map ids.
-        metainfo = {'classes': tuple(_NAMES.values()), **(metainfo or {})}
-        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, metainfo=metainfo, **kwargs)
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:
+        """Returns the class of every id in the masks; 255 for ids without one.
+
+        Args:
+            new_classes: The classes to tell apart, if not all.
+
+        Raises:
+            ValueError: If one of them is unknown.
+        """
+        known = cls.METAINFO['classes']
+        wanted = list(known if new_classes is None else new_classes)
+        if unknown := [name for name in wanted if name not in known]:
+            raise ValueError(f'metainfo.classes: {unknown} are not among the classes of {cls.__name__}: {known}')
+        names = dict(zip((0, *CLASS_IDS), known, strict=True))
+        return {index: wanted.index(names[index]) if names.get(index) in wanted else 255 for index in range(NUM_IDS)}
+
+    def _update_palette(self) -> list[list[int]]:
+        """Returns the colours of the classes; MMSegmentation takes ids in the masks for positions in METAINFO."""
+        colours = dict(zip(self.METAINFO['classes'], self.METAINFO['palette'], strict=True))
+        given, classes = self._metainfo['palette'], self._metainfo['classes']
+        return given if len(given) == len(classes) else [colours[name] for name in classes]

@@ -55,7 +55,7 @@ def feature_attraction(
         share = number.double() ** (present.cumsum(0) - number - 1)
         distance = (features.flatten(2) - own).square().mean(1)  # (N, h * w)
     else:
-        share = present / number
+        share = present.double() / number
         member = one_hot_at(labels, len(prototypes), size).to(features)
         distance = _SquaredDistance.apply(features.flatten(2), centre, member)
     # Averaged over the processes, these sums are the sum over the whole batch.

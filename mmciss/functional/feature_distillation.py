@@ -219,7 +219,7 @@ def _strips(size: int, scales: Sequence[int], like: Tensor) -> tuple[Tensor, Ten
     means, kept = [], []
     for scale in scales:
         length = size // scale
-        means.append((place // length == torch.arange(scale)) / length)
+        means.append((place // length == torch.arange(scale)).double() / length)
         kept.append((place < length * scale).expand(size, scale))
     return torch.cat(means, 1).to(like), torch.cat(kept, 1)
 

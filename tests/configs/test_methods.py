@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,27 @@ def test_the_rule_and_the_maps_of_the_releases() -> None:
     for name in ('sdr', 'sdr_mib'):
         for slots in (load(name), load(name).base):
             assert slots['freeze'].norm_momentum == {'backbone.*': 3e-4}
+
+
+@pytest.mark.parametrize('folder', ['shapes', 'voc20', 'voc6'])
+def test_what_a_folder_changes_of_a_method_it_changes_of_those_that_are_built_on_it(folder: str) -> None:
+    """NeST on PLOP has PLOP's factors, else their rows of one table differ in more than their names."""
+    files = {path.stem: path for path in (ROOT / 'configs' / folder / 'methods').glob('*.py')}
+    checked = 0
+    for path in METHODS:
+        hosts = re.findall(r"^_base_ = '\./(\w+)\.py'$", path.read_text(), re.MULTILINE)
+        for name in set(hosts) & set(files):
+            assert path.stem in files, f'configs/{folder}/methods/{name}.py has settings that {path.stem} lacks'
+            own, theirs = (Config.fromfile(files[key]).method.losses for key in (path.stem, name))
+            checked += 1
+            for key in set(own) & set(theirs):
+                assert own[key] == theirs[key], key
+    assert checked or folder == 'shapes'
+
+
+def test_both_folders_of_photographs_have_the_same_methods() -> None:
+    """They train the same network."""
+    first, second = (sorted((ROOT / f'configs/{name}/methods').glob('*.py')) for name in ('voc6', 'voc20'))
+    assert [path.name for path in first] == [path.name for path in second]
+    for one, other in zip(first, second, strict=True):
+        assert Config.fromfile(one).method == Config.fromfile(other).method

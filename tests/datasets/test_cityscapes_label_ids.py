@@ -92,6 +92,15 @@ def test_names_and_colours_are_mmsegmentation_s(cityscapes: Path) -> None:
     assert tuple(EVALUATED.values()) == CityscapesDataset.METAINFO['classes']
 
 
+def test_some_of_the_classes(cityscapes: Path) -> None:
+    built = DATASETS.build(config(cityscapes) | dict(metainfo=dict(classes=('background', 'rider', 'road'))))
+    assert {identity for identity, number in built.label_map.items() if number == 255} == set(range(34)) - {0, 7, 25}
+    assert (built.label_map[0], built.label_map[25], built.label_map[7]) == (0, 1, 2)
+    assert built.metainfo['palette'] == [[0, 0, 0], [255, 0, 0], [128, 64, 128]]
+    with pytest.raises(ValueError, match='tractor'):
+        DATASETS.build(config(cityscapes) | dict(metainfo=dict(classes=('background', 'tractor'))))
+
+
 def test_unlabelled_is_background_and_other_things_are_ignored(cityscapes: Path) -> None:
     """AWT's labels: 0 stays, the 19 classes follow, every other id is 255, and what a step does not learn is 0."""
     numbers = {identity: number for number, identity in enumerate(EVALUATED, 1)}

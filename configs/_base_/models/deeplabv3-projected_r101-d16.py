@@ -3,7 +3,4 @@
 # every step's head, and its recipes take it out here (last_conv=False). The first block of the dilated stage is not
 # dilated yet, as in torchvision's ResNet.
 _base_ = './deeplabv3_r101-d16.py'
-model = dict(
-    backbone=dict(contract_dilation=True),
-    decode_head=dict(type='ProjectedASPPHead', dropout_ratio=0.1),
-)
+model = dict(backbone=dict(contract_dilation=True), decode_head=dict(type='ProjectedASPPHead', dropout_ratio=0.1))

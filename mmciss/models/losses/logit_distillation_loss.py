@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from mmciss.protocols.step import Step
 
 
+def _needs_background(loss: ExtraLoss, step: Step) -> None:
+    if step.num_new and not step.background:
+        raise ConfigError(
+            f'method.losses: {type(loss).__name__} needs the background channel, which step {step.index} '
+            f'does not have (no channel 0 for background). Allowed here: LogitDistillationLoss.'
+        )
+
+
 @MODELS.register_module()
 class LogitDistillationLoss(LogitLoss):
     """Distillation of the teacher's softmax into the student's softmax over old channels.
@@ -61,6 +69,10 @@ class UnbiasedDistillationLoss(LogitLoss):
     def __init__(self, loss_weight: float = 10.0, alpha: float = 1.0, resolution: str = 'image') -> None:
         super().__init__(loss_weight, resolution)
         self.alpha = alpha
+
+    def check_step(self, step: Step) -> None:
+        """Refuses new classes without a background that the teacher could have taken them for."""
+        _needs_background(self, step)
 
     def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.unbiased_distillation`."""
@@ -108,11 +120,7 @@ class LabelGuidedDistillationLoss(LogitLoss):
 
     def check_step(self, step: Step) -> None:
         """Refuses new classes without a background that the teacher could have taken them for."""
-        if step.num_new and not step.background:
-            raise ConfigError(
-                f'method.losses: LabelGuidedDistillationLoss needs the background channel, which step {step.index} '
-                f'does not have (no channel 0 for background). Allowed here: LogitDistillationLoss.'
-            )
+        _needs_background(self, step)
 
     def compare(self, logits: Tensor, teacher_logits: Tensor, target: Tensor, step: Step, **upsampling: Any) -> Tensor:
         """See :func:`mmciss.functional.label_guided_distillation`."""

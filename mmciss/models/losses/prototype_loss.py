@@ -56,7 +56,8 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         repulsion_weight: Factor of the repulsion; 0.001 to 0.01.
         sparsity_weight: Factor of the sparsity; 0.00001 to 0.001.
         background: Whether the background has a prototype and is attracted by it. Leave it out where the background
-            hides other classes (overlapped, and disjoint after the base step).
+            hides other classes (overlapped, and disjoint after the base step). Where channel 0 is a class like the
+            others (domain-incremental steps), it has one in any case.
         labels_hide_old: Whether old classes are labelled background, so that the teacher must find them; False in the
             sequential setting.
         form: ``'paper'``, or ``'release'`` for what the authors' code computes. The release flattens features by image
@@ -93,7 +94,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         self.attraction_weight = attraction_weight
         self.repulsion_weight = repulsion_weight
         self.sparsity_weight = sparsity_weight
-        self.background = background
+        self.background = self.all_channels = background
         self.labels_hide_old = labels_hide_old
         self.form = form
         self.released = form == 'release'
@@ -107,6 +108,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
         if context.model is not None:
             found = feature_channels(context.model.segmentor, self.layers, f'method.{self.key}.channels')
             self.channels = found[self.layers[0]]
+        self.all_channels = self.background or not context.step.background
         self._resize(context.step.num_seen)
 
     def begin(self, context: StepContext) -> None:
@@ -170,7 +172,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
             )
             loss = loss + self.matching_weight * matching
         if self.attraction_weight:
-            attracted = self.background or self.released
+            attracted = self.all_channels or self.released
             loss = loss + self.attraction_weight * feature_attraction(*given, attracted, self.released)
         if self.repulsion_weight:
             loss = loss + self.repulsion_weight * feature_repulsion(*given, self.released)
@@ -187,7 +189,7 @@ class PrototypeLoss(AdaptsState, ExtraLoss):
             labels: Channels or 255, shape ``(N, h, w)``.
         """
         sums, counts = class_sums(features, labels, len(self.prototypes), self.released)
-        if not self.background:
+        if not self.all_channels:
             left_out = counts.nonzero()[:1, 0] if self.released else 0
             sums[left_out], counts[left_out] = 0, 0
         all_reduce(sums)

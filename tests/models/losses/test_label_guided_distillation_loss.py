@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 
 from mmciss.errors import ConfigError
 from mmciss.functional import label_guided_distillation
-from mmciss.models.losses import LabelGuidedDistillationLoss
+from mmciss.models.losses import LabelGuidedDistillationLoss, UnbiasedDistillationLoss
 from mmciss.protocols.step import Step
 from tests.functional import closed_form as cf
 from tests.models.losses import samples
@@ -39,12 +39,13 @@ def test_it_reads_the_labels_as_given() -> None:
     assert LabelGuidedDistillationLoss.given_labels and not LabelGuidedDistillationLoss().state_dict()
 
 
-def test_new_classes_without_a_background_are_refused() -> None:
-    loss = LabelGuidedDistillationLoss()
+@pytest.mark.parametrize('kind', [LabelGuidedDistillationLoss, UnbiasedDistillationLoss])
+def test_new_classes_without_a_background_are_refused(kind: type) -> None:
+    loss = kind()
     loss.check_step(samples.later_step())
     loss.check_step(samples.domain_step())
     step = Step(index=1, new=(3,), old=(1, 2), sizes=(2, 1), names=('a', 'b', 'c'), background=False)
-    with pytest.raises(ConfigError, match='needs the background channel.*step 1'):
+    with pytest.raises(ConfigError, match=f'{kind.__name__} needs the background channel.*step 1'):
         loss.check_step(step)
 
 

@@ -95,6 +95,15 @@ def test_background_and_what_the_release_leaves_out() -> None:
     )
 
 
+def test_without_a_background_the_first_channel_is_a_class_like_the_others() -> None:
+    features, labels, _ = latent()
+    loss = MODELS.build(dict(type='PrototypeLoss', layer=LAYER, channels=6) | NO_TERM | dict(attraction_weight=1.0))
+    loss.prepare(samples.domain())
+    found = loss(samples.student(features={LAYER: features}), samples.teacher(), labels, samples.domain())
+    assert loss.counts.tolist() == [20, 0, 0, 0, 8, 4]
+    torch.testing.assert_close(found, feature_attraction(features, labels, loss.prototypes, True))
+
+
 def test_old_classes_of_the_labels() -> None:
     loss = build(**NO_TERM | dict(matching_weight=1.0), labels_hide_old=False)
     loss.prototypes.copy_(latent()[2])

@@ -1,0 +1,2 @@
+# As for six classes, on the same network.
+_base_ = '../../voc6/methods/plop.py'
