@@ -70,9 +70,11 @@ class ReadMasks:
         found = [name for channel, name in enumerate(step.names) if self.totals[channel]]
         missing = [name for name in step.names[step.num_old :] if name not in found]
         if missing:
+            ignored = int(self.totals[IGNORE])
+            hint = f' {ignored} pixels are 255, which means ignored; a class needs an id of its own.' if ignored else ''
             raise ConfigError(
                 f'{self.data.flag}: no labelled pixel of {", ".join(missing)} in {len(self.data.pairs)} masks; '
-                f'labelled are {", ".join(found) or "no classes"} ({self.meaning}).'
+                f'labelled are {", ".join(found) or "no classes"} ({self.meaning}).{hint}'
             )
 
 

@@ -115,14 +115,16 @@ def write_plain_dataset(
         table: From ids in the masks to channels, or 255.
 
     Returns:
-        A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images differ in suffix, which that
-        data set does not support.
+        A config of ``BaseSegDataset`` without metainfo and pipeline; None if the images differ in suffix or have names
+        that begin or end with a space, which that data set does not support.
     """
     images = [Path(image).resolve() for image, _ in pairs]
     suffixes = {path.suffix for path in images}
     if len(suffixes) != 1:
         return None
     root = commonpath([path.parent for path in images])
+    if any((name := str(path.relative_to(root).with_suffix(''))) != name.strip() for path in images):
+        return None
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[list(table)] = list(table.values())
     names = [str(path.relative_to(root).with_suffix('')) for path in images]

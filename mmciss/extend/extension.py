@@ -14,6 +14,7 @@ from mmciss.engine.model_config import drop_class_weights, plain_imports
 from mmciss.engine.runner.experiment import Experiment
 from mmciss.engine.runner.export import plain_config
 from mmciss.engine.runner.launch import check_work_dir, prepare_config
+from mmciss.engine.runner.run_folder import REPORT, RunFolder
 from mmciss.engine.runner.schedule import StepPlan
 from mmciss.engine.runner.step_config import solves
 from mmciss.errors import ConfigError, flag
@@ -31,6 +32,9 @@ from mmciss.utils.palettes import extend_palette
 
 LEARNING = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg')
 """Keys of the training config that determine the result, in addition to the method."""
+
+WRITTEN = ('model.pth', 'model_config.py', 'state.pth', 'extension.json', 'data/test', 'data/train.json', *REPORT)
+"""What an extension writes into its folder, beside the steps."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class ExtensionExperiment(Experiment):
             raise ConfigError(f'--seed: {seed!r}; allowed are whole numbers from 0 to {LARGEST_SEED}')
         names = check_new_names(classes, old.names)
         data.check_apart_from(work_dir)
+        RunFolder(work_dir).check_free(WRITTEN, '--work-dir')
         protocol = extension_protocol(old.names, names, old.background)
         step = protocol[1]
         read = data.read(step, seed, old.readers, Path(work_dir) / 'data')
@@ -110,6 +115,7 @@ class ExtensionExperiment(Experiment):
             decides['exemplars'] = 'half of every batch'
         if old.structure is not None:
             decides['state'] = file_checksum(Path(old.checkpoint).with_name('state.pth'))
+        _take_over(settings, cfg, cfg_options or {})
         if not iterations:  # nothing is trained
             for key in ('lr', 'new_rows_lr', 'optimizer'):
                 settings.pop(key, None)
@@ -243,6 +249,25 @@ class ExtensionExperiment(Experiment):
 def sees_whole_images(method: Mapping[str, Any]) -> bool:
     """Whether a method solves for the rows of all classes at once, from images as they are."""
     return bool(getattr(class_of(STRUCTURES, method.get('structure')), 'solved', False))
+
+
+def _take_over(settings: dict[str, Setting], cfg: Config, options: Mapping[str, Any]) -> None:
+    """Replaces settings by what ``--cfg-options`` made of them, in place."""
+    if not options:
+        return
+    wrapper = cfg.optim_wrapper.to_dict()
+    now: dict[str, Any] = {
+        'lr': wrapper['optimizer']['lr'],
+        'batch_size': int(cfg.train_dataloader.batch_size),
+        'optimizer': wrapper,
+    }
+    if 'new_rows_lr' in settings:
+        now['new_rows_lr'] = now['lr'] * settings['new_rows_lr'].value / settings['lr'].value
+    for key, value in now.items():
+        if key in settings and value is not None and settings[key].value != value:
+            settings[key] = Setting(value, f'by --cfg-options; without, {settings[key]}')
+    if 'train_cfg.max_iters' in options:
+        settings['iters'] = Setting(settings['iters'].value, 'by --cfg-options')
 
 
 def check_mixable(cfg: Config, method: str) -> None:

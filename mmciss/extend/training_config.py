@@ -9,13 +9,14 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmciss.engine.checks.config import check_dictionaries, check_settings
+from mmciss.engine.checks.config import check_dictionaries, check_model, check_settings
 from mmciss.engine.checks.keys import apply_cfg_options
 from mmciss.engine.model_config import drop_class_weights
 from mmciss.errors import ConfigError
 from mmciss.extend.old_model import OldModel
 from mmciss.extend.pipelines import default_train_pipeline, with_crop
 from mmciss.extend.settings import Setting
+from mmciss.models.classifiers.head_config import heads_of
 from mmciss.protocols.step import Step
 from mmciss.utils.configs import configs_folder
 
@@ -92,6 +93,7 @@ def training_config(
     cfg = Config({**runtime, **own})
     apply_cfg_options(cfg, cfg_options)
     check_dictionaries(cfg, DICTIONARIES)
+    check_model(cfg.model)
     check_settings(cfg)
     return cfg
 
@@ -103,6 +105,8 @@ def check_read(options: Mapping[str, Any]) -> None:
         if first in NOT_READ or re.fullmatch('(val|test)_(dataloader|cfg|evaluator)', first):
             use = f'; use {NOT_READ[first]}' if NOT_READ.get(first) else ''
             raise ConfigError(f'--cfg-options {key}: an extension does not read {first!r}{use}')
+        if re.fullmatch(r'model\.(.+\.)?num_classes', key):
+            raise ConfigError(f'--cfg-options {key}: an extension counts the classes itself; use --classes')
         if key.startswith('method.memory'):
             raise ConfigError(
                 f'--cfg-options {key}: an extension keeps no images; use --exemplar-images and --exemplar-masks'
@@ -130,9 +134,12 @@ def training_model(model: ConfigDict, crop: tuple[int, int]) -> ConfigDict:
     """Fits the model's config to training with more classes and on crops, in place, and returns it.
 
     Lists of class weights, which have none for new classes, are dropped, unless they follow the number of classes;
-    batches are padded to the crop size.
+    batches are padded to the crop size. An ``ignore_index`` of heads goes: what is ignored is 255 in the labels of
+    every step, whatever the masks of the old data hold.
     """
     drop_class_weights(model)
+    for _, head in heads_of(model):
+        head.pop('ignore_index', None)
     preprocessor = model.get('data_preprocessor')
     if preprocessor:
         preprocessor['size'] = crop

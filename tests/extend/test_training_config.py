@@ -56,6 +56,8 @@ def test_from_model_to_step(tmp_path: Path) -> None:
     [
         ('steps.later.iters', "does not read 'steps'; use --iters and --lr"),
         ('val_evaluator', "does not read 'val_evaluator'"),
+        ('model.decode_head.num_classes', 'counts the classes itself; use --classes'),
+        ('model.num_classes', 'counts the classes itself; use --classes'),
         ('method.memory.size', 'keeps no images; use --exemplar-images and --exemplar-masks'),
     ],
 )

@@ -38,13 +38,18 @@ class ColorMasks(LabelExport):
 
     @classmethod
     def recognizes(cls, source: Source) -> bool:
-        """A folder with a table of colours and masks in colour; masks with a palette or in grey hold ids."""
-        if not source.path.is_dir() or find_table(source.path) is None:
+        """A folder with a table of colours and masks in these colours; other palettes, and grey, hold ids."""
+        table = find_table(source.path) if source.path.is_dir() else None
+        first = next((path for path in source.files if path.suffix.lower() == '.png'), None) if table else None
+        if table is None or first is None:
             return False
-        first = next((path for path in source.files if path.suffix.lower() == '.png'), None)
         try:
-            with Image.open(first or '') as file:
-                return file.mode in ('RGB', 'RGBA')
+            with Image.open(first) as file:
+                if file.mode != 'P':
+                    return file.mode in ('RGB', 'RGBA')
+                # Tools that make files smaller number the colours as they like, so that numbers say nothing.
+                shown = set(np.unique(_code(np.asarray(file.convert('RGB')))).tolist())
+                return shown <= {_code(np.array(color)).item() for color in read_table(table).values()}
         except OSError:
             return False
 

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from mmciss.datasets.image_files import IMAGES, image_size
-from mmciss.datasets.label_formats.export import ImageLabels, LabelExport, Source
+from mmciss.datasets.label_formats.export import IGNORED_NAMES, ImageLabels, LabelExport, Source
 from mmciss.datasets.label_formats.match import image_files, match_images
 from mmciss.errors import ConfigError, prefixed, unknown_name
-from mmciss.protocols.labels import IGNORE
+from mmciss.protocols.labels import BACKGROUND_NAMES, IGNORE
 from mmciss.utils.files import file_checksum, read_json, value_checksum, write_json, write_text
 from mmciss.utils.palettes import voc_palette
 
@@ -125,7 +125,7 @@ def convert_labels(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f'--out: {out} exists; choose a new or empty folder, files are never overwritten')
-    names, table = _ids(export, check_classes(export, classes), background)
+    names, table = _ids(export, check_classes(export, classes, background), background)
     files = image_files(images)
     with prefixed(str(export.path)):
         matched = match_images(export.images, files, images)
@@ -206,18 +206,32 @@ def _ids(export: LabelExport, order: tuple[str, ...], background: bool) -> tuple
     return ('background',) * background + order, table
 
 
-def check_classes(export: LabelExport, classes: Sequence[str] | None, flag: str = '--classes') -> tuple[str, ...]:
+def check_classes(
+    export: LabelExport, classes: Sequence[str] | None, background: bool = True, flag: str = '--classes'
+) -> tuple[str, ...]:
     """Returns the classes in the order of ids.
 
+    ``classes.txt`` of another conversion begins with the background, so it may be listed first; it is left out here.
+
     Raises:
-        ConfigError: If an export has a class that is not listed, or the other way round.
+        ConfigError: If the export has a class that is not listed; if a name is empty, repeated, or not that of a class.
     """
     if classes is None:
         return export.classes
+    classes = [name.strip() for name in classes]
+    if background and classes and classes[0].lower() in BACKGROUND_NAMES:
+        classes = classes[1:]
+    if not classes or not all(classes):
+        raise ConfigError(f'{flag}: {list(classes)}; give the names of all classes')
+    for name in classes if background else ():
+        if name.lower() in (*BACKGROUND_NAMES, *IGNORED_NAMES):
+            raise ConfigError(
+                f'{flag}: {name!r} is no class: its pixels are {"ignored" if name.lower() in IGNORED_NAMES else "id 0"}'
+            )
     for name in export.classes:
         if name not in classes:
             raise unknown_name(f'class of {export.path}', name, classes, flag)
-    if repeated := [name for name, count in Counter(classes).items() if count > 1]:
+    if repeated := [name for name, count in Counter(map(str.lower, classes)).items() if count > 1]:
         raise ConfigError(f'{flag}: {repeated[0]} is listed twice')
     return tuple(classes)
 

@@ -44,7 +44,9 @@ class CvatExport(RegionExport):
 
     def size(self, index: int) -> tuple[int, int]:
         """Returns height and width as the file has them."""
-        height, width = _numbers(self._elements[index], 'height', 'width')
+        image = self._elements[index]
+        with prefixed(f'{self.path}: {image.get("name")}'):
+            height, width = _numbers(image, 'height', 'width')
         return int(height), int(width)
 
     def labelled(self, index: int) -> bool:
@@ -55,7 +57,9 @@ class CvatExport(RegionExport):
         """Yields the shapes of an image, the lowest first."""
         image = self._elements[index]
         shapes = [shape for shape in image if shape.tag not in _NO_SHAPES]
-        for shape in sorted(shapes, key=lambda item: int(item.get('z_order') or 0)):
+        with prefixed(f'{self.path}: {image.get("name")}'):
+            shapes.sort(key=lambda shape: _numbers(shape, 'z_order')[0] if shape.get('z_order') else 0)
+        for shape in shapes:
             if shape.tag in _WITHOUT_AREA:
                 notes[f'shapes of type {shape.tag}, which have no area, left out'] += 1
                 continue
@@ -65,7 +69,7 @@ class CvatExport(RegionExport):
 
 def _mask(shape: Element, size: tuple[int, int]) -> np.ndarray:
     """Returns the pixels of a shape."""
-    degrees = float(shape.get('rotation') or 0)
+    degrees = _numbers(shape, 'rotation')[0] if shape.get('rotation') else 0.0
     if shape.tag == 'polygon':
         points = [pair.split(',') for pair in shape.get('points', '').split(';')]
         return polygon_mask(points, size)

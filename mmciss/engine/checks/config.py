@@ -11,6 +11,7 @@ from mmciss.engine.checks.components import check_components, check_save_best
 from mmciss.engine.checks.keys import check_changes, check_nested, check_top_level
 from mmciss.engine.checks.values import check_values
 from mmciss.errors import ConfigError
+from mmciss.models.classifiers.head_config import check_same_classes
 from mmciss.protocols.labels import IGNORE
 
 REQUIRED = ('model', 'train_dataloader', 'test_dataloader', 'optim_wrapper', 'train_cfg')
@@ -43,7 +44,8 @@ def check_config(cfg: Mapping[str, Any] | Config) -> None:
             found = cfg[key].get('dataset')
             raise ConfigError(f'{key}.dataset: must be the config of a data set; found {found!r}')
     _check_loop(cfg['train_cfg'])
-    _check_model(cfg['model'])
+    check_model(cfg['model'])
+    check_same_classes(cfg['model'])
     check_nested(cfg)
     check_components(cfg)
     check_save_best(cfg)
@@ -76,7 +78,12 @@ def _check_loop(train_cfg: Mapping[str, Any]) -> None:
         )
 
 
-def _check_model(model: Mapping[str, Any]) -> None:
+def check_model(model: Mapping[str, Any]) -> None:
+    """Refuses networks that are not trained here, and labels that they would ignore.
+
+    Raises:
+        ConfigError: Naming the key.
+    """
     if model.get('decode_head') is None:
         raise ConfigError(
             f'model: {model.get("type")} has no decode_head; mmciss extends encoder-decoder '

@@ -59,6 +59,6 @@ class NonFiniteLossHook(Hook):
             raise NonFiniteLossError(
                 f'the loss is not finite at iteration {runner.iter + 1} in {runner.work_dir}; '
                 f'terms: {", ".join(terms) or "their sum"}. Last good checkpoint: '
-                f'{find_latest_checkpoint(runner.work_dir) or "none"}. Lower steps.*.lr, or set '
-                f'optim_wrapper.clip_grad.'
+                f'{find_latest_checkpoint(runner.work_dir) or "none"}. Lower steps.*.lr (--lr of an '
+                f'extension), or set optim_wrapper.clip_grad.'
             )

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ STARTED_FROM = 'started_from.json'
 
 NOT_FINISHED = 'not finished'
 """The fault of a step that has no result."""
+
+REPORT = ('report.md', 'report.html', 'report.json', 'report.csv', 'figures')
+"""What a report writes beside the steps."""
 
 REMADE = ('memory.json',)
 """What can be made again from the data, without training the step again."""
@@ -174,6 +177,23 @@ class RunFolder:
         """Whether a run was started here."""
         return (self.path / 'run.json').exists() or any(self.path.glob('step_*/*'))
 
+    def check_free(self, names: Sequence[str], key: str = 'work_dir') -> None:
+        """Refuses a folder without a run that holds what one would write there, such as the user's own model.
+
+        Args:
+            names: Files and folders that will be written.
+            key: The config key or flag of the folder.
+
+        Raises:
+            ConfigError: Naming what is there.
+        """
+        taken = [name for name in names if (self.path / name).exists()]
+        if taken and not (self.path / 'run.json').exists():
+            raise ConfigError(
+                f'{key}: {self.path} holds {", ".join(taken)}, which would be overwritten, but no run.json, so no run '
+                f'wrote them. Choose another --work-dir or move them away.'
+            )
+
     def claim(self, experiment: dict[str, Any], details: dict[str, Any]) -> None:
         """Records which experiment this folder belongs to, or checks that it is the same one.
 
@@ -191,6 +211,7 @@ class RunFolder:
                     f'work_dir: {self.path} holds steps but no readable run.json, so it is not known which '
                     f'experiment they belong to. Choose another --work-dir or move them away.'
                 )
+            self.check_free(REPORT)
             write_json(self.path / 'run.json', {'experiment': experiment, **details})
             return
         before = known.get('experiment') if isinstance(known, dict) else None

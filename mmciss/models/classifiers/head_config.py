@@ -138,6 +138,24 @@ def segmentation_heads(model: dict[str, Any]) -> list[tuple[str, dict[str, Any]]
     return [(key, head) for key, head in heads if main[-1][1] is head or _classes(head) == classes]
 
 
+def check_same_classes(model: dict[str, Any]) -> None:
+    """Refuses heads that count other classes than the segmentor's and so would not grow with it.
+
+    One of two classes or one channel tells borders from the rest (STDC, PIDNet) and stays as it is.
+
+    Raises:
+        ConfigError: Naming both keys.
+    """
+    heads = [(key, head, _classes(head)) for key, head in heads_of(model)]
+    key, main, classes = [item for item in heads if item[0].startswith('model.decode_head')][-1]
+    for other, head, found in heads:
+        if head is not main and found not in (None, 1, 2, classes):
+            raise ConfigError(
+                f'{other}.num_classes: {found}, but {key}.num_classes is {classes}. Heads that predict the classes '
+                f'grow with them and must have the same number; only one that tells borders may have 2'
+            )
+
+
 def segmentor_classes(model: dict[str, Any]) -> int:
     """Returns the number of classes of a segmentor config: that of its last decode head."""
     return num_classes_of([head for key, head in segmentation_heads(model) if key.startswith('model.decode_head')][-1])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmciss.datasets.label_formats.find import find_export
 from tests.datasets.label_formats.exports import check_refused, colors, convert, edit_text, truth
 
 
@@ -31,3 +32,22 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     folder = colors(tmp_path)
     edit_text(folder / 'labelmap.txt', '250,50,83', '250,50')
     check_refused(folder, "labelmap.txt: 'box:250,50::'; needed are a name and three numbers", tmp_path)
+
+
+def test_numbers_of_colours_in_a_palette_mean_nothing(tmp_path: Path) -> None:
+    """Tools that make PNG files smaller number the colours as they come."""
+    folder = colors(tmp_path)
+    for path in (folder / 'SegmentationClass').glob('*.png'):
+        small = Image.open(path).convert('RGB').quantize(8)
+        assert small.mode == 'P'
+        small.save(path)
+    np.testing.assert_array_equal(convert(folder, tmp_path)[1], truth())
+
+
+def test_masks_of_ids_beside_a_table_are_masks_of_ids(tmp_path: Path) -> None:
+    folder = colors(tmp_path)
+    for path in (folder / 'SegmentationClass').glob('*.png'):
+        ids = Image.fromarray(np.full((4, 4), 1, np.uint8), mode='P')
+        ids.putpalette([7, 7, 7, 9, 9, 9])
+        ids.save(path)
+    assert find_export(folder) is None

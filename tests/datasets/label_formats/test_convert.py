@@ -62,3 +62,29 @@ def test_nothing_is_overwritten_and_nothing_left_behind(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {'photos', 'small', 'out', 'annotations.xml'}
     with pytest.raises(ConfigError, match=r'none of its images, such as one.png, is in'):
         convert_labels(export, write_pictures(tmp_path / 'other', ('cat',)), tmp_path / 'new')
+
+
+def test_the_list_that_a_conversion_wrote_orders_another(tmp_path: Path) -> None:
+    """It begins with the background, which is no class of an export."""
+    export, photos = open_export(coco(tmp_path)), write_pictures(tmp_path / 'photos')
+    first = convert_labels(export, photos, tmp_path / 'first')
+    names = (tmp_path / 'first' / 'classes.txt').read_text().split()
+    assert names[0] == 'background'
+    second = convert_labels(export, photos, tmp_path / 'second', names)
+    assert first.names == second.names
+    np.testing.assert_array_equal(*(np.asarray(Image.open(found.pairs[0][1])) for found in (first, second)))
+
+
+@pytest.mark.parametrize(
+    ('classes', 'message'),
+    [
+        (['box', 'background', 'fork'], "'background' is no class: its pixels are id 0"),
+        (['box', 'void', 'fork'], "'void' is no class: its pixels are ignored"),
+        (['box', '', 'fork'], 'give the names of all classes'),
+        (['box', 'fork', 'Box'], 'listed twice'),
+    ],
+)
+def test_names_that_would_shift_the_ids_are_refused(classes: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        convert_labels(open_export(coco(tmp_path)), write_pictures(tmp_path / 'photos'), tmp_path / 'out', classes)
+    assert not (tmp_path / 'out').exists()

@@ -176,3 +176,16 @@ def test_keys_that_nothing_reads_are_refused(change: dict[str, Any], message: st
         cfg = changed(key, value, cfg)
     with pytest.raises(ConfigError, match=message):
         check_config(cfg)
+
+
+@pytest.mark.parametrize(('key', 'count'), [('decode_head', 7), ('auxiliary_head', 19)])
+def test_heads_that_count_other_classes_are_refused(key: str, count: int) -> None:
+    """They would not grow; a base step later their labels do not fit."""
+    cfg = load_config('configs/shapes/shapes_smoke.py')
+    cfg.model.auxiliary_head = copy.deepcopy(cfg.model.decode_head)
+    check_config(cfg)
+    cfg.model[key].num_classes = count
+    with pytest.raises(ConfigError, match='auxiliary_head.num_classes: .*, but model.decode_head.num_classes is'):
+        check_config(cfg)
+    cfg.model.auxiliary_head.num_classes = 2  # borders
+    check_config(cfg)

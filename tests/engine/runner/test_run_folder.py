@@ -256,3 +256,15 @@ def test_two_runs_cannot_work_in_one_folder(tmp_path: Path) -> None:
             process.start()
             process.join()
         assert expected in queue.get(timeout=10)
+
+
+def test_files_that_no_run_wrote_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / 'report.md').write_text('mine')
+    (tmp_path / 'notes.txt').write_text('mine')
+    folder = RunFolder(tmp_path)
+    with pytest.raises(ConfigError, match=r'holds report\.md, which would be overwritten'):
+        folder.claim({'seed': 0}, {})
+    (tmp_path / 'report.md').unlink()
+    folder.claim({'seed': 0}, {})
+    (tmp_path / 'report.md').write_text('of the run')
+    folder.claim({'seed': 0}, {})
