@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,10 +192,18 @@ class ReadData:
         """Names of test sets in order of preference for new classes; old classes prefer ``'old'``."""
         return ('old', 'new') if self.tests['new'].masks is self.new else ('new', 'old')
 
-    def checksum(self) -> str:
-        """Returns a checksum of the training data."""
-        old = [] if self.exemplars is None else [self.exemplars.data.pairs]
-        return value_checksum([self.train, sorted(self.new.table.items()), self.new.totals.tolist(), *old])
+    def checksum(self, as_given: bool = False) -> str:
+        """Returns a checksum of the training data.
+
+        Args:
+            as_given: Whether paths count as the user wrote them, as in folders of older versions. Else the same files are
+                the same data from wherever they are named.
+        """
+        lists = [self.train, *([] if self.exemplars is None else [self.exemplars.data.pairs])]
+        new, *old = (
+            lists if as_given else [[[os.path.abspath(path) for path in pair] for pair in item] for item in lists]
+        )
+        return value_checksum([new, sorted(self.new.table.items()), self.new.totals.tolist(), *old])
 
     def lines(self) -> list[str]:
         """Describes the data in sentences."""

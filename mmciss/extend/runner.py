@@ -83,8 +83,12 @@ class ExtensionRunner(IncrementalRunner):
             rehearse_step(extension.cfg.method, config, step, [step], [plan.iterations])
 
     def _check_folder(self) -> None:
-        super()._check_folder()
         extension, record = self.experiment, self.folder.path / 'run.json'
+        before, given = read_json(record), extension.read.checksum(as_given=True)
+        if isinstance(before, dict) and isinstance(before.get('experiment'), dict):
+            if before['experiment'].get('data') == given:  # a folder of an older version
+                extension.decides['data'] = given
+        super()._check_folder()
         known = read_json(record) or {}
         if 'title' not in known:  # a folder of an older version
             write_json(record, {**extension.details(), **known})

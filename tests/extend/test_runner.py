@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from mmengine.config import Config
 from mmciss.apis import extend
 from mmciss.errors import ConfigError
 from mmciss.evaluation.report import write_report
+from mmciss.extend.data import ExtensionData
+from mmciss.extend.extension import ExtensionExperiment
+from mmciss.extend.old_model import read_old_model
 from mmciss.extend.runner import Extension, load_plain
 from mmciss.functional import Correlations, largest_window, solve_ridge
 from mmciss.models.segmentors.incremental_segmentor import IncrementalSegmentor
@@ -46,6 +50,13 @@ def extended(
 ) -> Extension:
     """The model with two more classes. Tests must not write into its folder."""
     return extend(*model, *images, classes=['fork', 'pallet'], work_dir=tmp_path_factory.mktemp('out') / 'run', **TINY)
+
+
+def checksum_of_names(model: tuple[Path, Path], images: Sequence[Any]) -> str:
+    """Returns what versions before took for the checksum of the training data."""
+    data = ExtensionData(images=images[0], masks=images[1])
+    found = ExtensionExperiment.resolve(read_old_model(*model), ['fork', 'pallet'], data, 'elsewhere', TINY)
+    return found.read.checksum(as_given=True)
 
 
 def logits(config: Path) -> torch.Tensor:
@@ -271,7 +282,11 @@ def test_exemplars_without_one_of_the_old_classes_are_not_enough(
 
 
 def test_a_done_extension_is_not_done_again(
-    extended: Extension, model: tuple[Path, Path], images: tuple[Path, Path], tmp_path: Path
+    extended: Extension,
+    model: tuple[Path, Path],
+    images: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / 'run'
     shutil.copytree(extended.config.parent, folder)
@@ -295,6 +310,18 @@ def test_a_done_extension_is_not_done_again(
     assert (folder / 'model.pth').read_bytes() == weights
     with pytest.raises(ConfigError, match=r'(?s)belongs to a different experiment.*seed: found 0, now 1'):
         extend(*model, *images, seed=1, **options)
+    # The same files by other names.
+    monkeypatch.chdir(folder)
+    relative = [os.path.relpath(path) for path in images]
+    assert extend(*model, *relative, **options).summary['sets'] == extended.summary['sets']
+    # Older versions took names for data.
+    known = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
+    known['experiment']['data'] = given = checksum_of_names(model, relative)
+    assert given != checksum_of_names(model, images)
+    write_json(folder / 'run.json', known)
+    extend(*model, *relative, **options)
+    with pytest.raises(ConfigError, match=r'(?s)belongs to a different experiment.*data: found'):
+        extend(*model, *images, **options)
 
 
 def test_interrupted_and_resumed(
