@@ -196,13 +196,13 @@ class ReadData:
         """Returns a checksum of the training data.
 
         Args:
-            as_given: Whether paths count as the user wrote them, as in folders of older versions. Else the same files are
-                the same data from wherever they are named.
+            as_given: Whether paths count as the user wrote them, as in folders of older versions. Else the same files
+                are the same data from wherever they are named.
         """
         lists = [self.train, *([] if self.exemplars is None else [self.exemplars.data.pairs])]
-        new, *old = (
-            lists if as_given else [[[os.path.abspath(path) for path in pair] for pair in item] for item in lists]
-        )
+        if not as_given:
+            lists = [[Pair(*map(os.path.abspath, pair)) for pair in pairs] for pairs in lists]
+        new, *old = lists
         return value_checksum([new, sorted(self.new.table.items()), self.new.totals.tolist(), *old])
 
     def lines(self) -> list[str]:

@@ -85,9 +85,9 @@ class ExtensionRunner(IncrementalRunner):
     def _check_folder(self) -> None:
         extension, record = self.experiment, self.folder.path / 'run.json'
         before, given = read_json(record), extension.read.checksum(as_given=True)
-        if isinstance(before, dict) and isinstance(before.get('experiment'), dict):
-            if before['experiment'].get('data') == given:  # a folder of an older version
-                extension.decides['data'] = given
+        experiment = before.get('experiment') if isinstance(before, dict) else None
+        if isinstance(experiment, dict) and experiment.get('data') == given:  # a folder of an older version
+            extension.decides['data'] = given
         super()._check_folder()
         known = read_json(record) or {}
         if 'title' not in known:  # a folder of an older version
